@@ -1,0 +1,60 @@
+# Every target calls a script that a person can read; `make` alone lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+# npm and the Supabase CLI run on the Node that comes with the virtual environment, never on the machine's own
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 24
+
+.PHONY: install
+install: .venv/.installed node_modules/.installed ## Install the locked dependencies (done by every other target)
+
+.venv/.installed: requirements-dev.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Parley needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+node_modules/.installed: package-lock.json .venv/.installed
+	$(BIN)/npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: run
+run: install ## Run everything: the embedded Supabase and the API (Ctrl-C stops it)
+	@exec $(BIN)/python -m scripts.run
+
+.PHONY: test
+test: install ## Run all tests
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: install ## Check code, types, SQL and the database's advisors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 supabase scripts/local_supabase
+	$(BIN)/python -m scripts.local_supabase advisors
+
+.PHONY: fmt
+fmt: install ## Format code and SQL
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix --quiet --processes 2 supabase scripts/local_supabase
+
+.PHONY: lock
+lock: install ## Resolve the dependencies anew and write the lock files
+	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --upgrade --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.lock
+	$(BIN)/npm install --package-lock-only
+
+.PHONY: db-reset
+db-reset: install ## Empty the embedded database and apply the migrations again
+	$(BIN)/python -m scripts.local_supabase reset
+
+.PHONY: clean
+clean: ## Remove what the targets made (not the data in .parley)
+	rm -rf .venv node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -1,0 +1,1 @@
+"""Parley: a Supabase-native chat backend."""

@@ -1,0 +1,221 @@
+"""All errors of Parley, one closed tree.
+
+    AppError                        what a client is told: a status, a stable code, a sentence
+    ├── InvalidRequest              400 invalid_request (422 where the body parsed but its values are wrong)
+    │   ├── IdempotencyMismatch     422 idempotency_mismatch
+    │   ├── ContentFlagged          422 content_flagged
+    │   └── PayloadTooLarge         413 payload_too_large
+    ├── Unauthenticated             401 unauthenticated
+    ├── PremiumRequired             403 premium_required
+    ├── NotFound                    404 not_found
+    ├── Conflict                    409 conflict
+    ├── RateLimited                 429 rate_limited
+    └── Unavailable                 503, each with Retry-After
+        ├── ProviderUnavailable     provider_unavailable
+        ├── NoProviderConfigured    no_provider_configured
+        ├── SupabaseUnavailable     supabase_unavailable
+        └── Draining                draining
+
+    ProviderError                   what went wrong with a provider; never shown to a client as it is
+    ├── Unreachable                 connect failed or timed out, connection lost before the first token
+    ├── FirstTokenTimeout           nothing came within the first-token deadline
+    ├── Stalled                     tokens stopped coming, or the whole reply took too long
+    ├── ServerError                 5xx, 529, an "overloaded" or internal error inside a 200 stream
+    ├── BrokenStream                the stream ended without a finish reason, or could not be decoded
+    ├── Throttled                   429 that is worth a retry later
+    ├── QuotaExhausted              429 that no retry helps: spend cap, daily quota, no credit
+    ├── AuthenticationRefused       401, 403: our key is wrong or lacks a permission
+    ├── ModelNotFound               404
+    ├── RequestRefused              400, 413, 422: the provider does not take this request
+    │   └── ContextTooLong          the prompt does not fit the model
+    └── ContentFiltered             the provider refused for policy reasons, before or inside the stream
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+BreakerEffect = Literal["failure", "neutral", "cooldown"]
+
+
+class AppError(Exception):
+    """An error that a client is told of. `detail` is safe to show: no key, no trace, nobody else's data."""
+
+    status: int = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        extra: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        if status is not None:
+            self.status = status
+        self.retry_after = retry_after
+        """Seconds after which the same request may succeed; becomes the `Retry-After` header."""
+        self.extra = extra or {}
+        """Further members of the problem body, e.g. `categories`."""
+
+
+class InvalidRequest(AppError):
+    status = 400
+    code = "invalid_request"
+    title = "The request is not valid"
+
+
+class IdempotencyMismatch(InvalidRequest):
+    status = 422
+    code = "idempotency_mismatch"
+    title = "This Idempotency-Key was used with another request"
+
+
+class ContentFlagged(InvalidRequest):
+    status = 422
+    code = "content_flagged"
+    title = "The message was flagged by moderation"
+
+
+class PayloadTooLarge(InvalidRequest):
+    status = 413
+    code = "payload_too_large"
+    title = "The request is too large"
+
+
+class Unauthenticated(AppError):
+    status = 401
+    code = "unauthenticated"
+    title = "A valid access token is required"
+
+
+class PremiumRequired(AppError):
+    status = 403
+    code = "premium_required"
+    title = "This needs a premium plan"
+
+
+class NotFound(AppError):
+    status = 404
+    code = "not_found"
+    title = "Not found"
+
+
+class Conflict(AppError):
+    status = 409
+    code = "conflict"
+    title = "The request conflicts with the current state"
+
+
+class RateLimited(AppError):
+    status = 429
+    code = "rate_limited"
+    title = "Too many requests"
+
+
+class Unavailable(AppError):
+    status = 503
+
+
+class ProviderUnavailable(Unavailable):
+    code = "provider_unavailable"
+    title = "No AI provider can answer right now"
+
+
+class NoProviderConfigured(Unavailable):
+    code = "no_provider_configured"
+    title = "No AI provider is configured"
+
+
+class SupabaseUnavailable(Unavailable):
+    code = "supabase_unavailable"
+    title = "The database cannot be reached right now"
+
+
+class Draining(Unavailable):
+    code = "draining"
+    title = "This server is shutting down; send the request again"
+
+
+class ProviderError(Exception):
+    """A provider's failure, translated. The message may hold the provider's own words: it goes to logs, never to clients.
+
+    `retryable`: whether another try at the same candidate may help. `breaker`: what it tells the circuit breaker.
+    `retry_after`: seconds, when the provider named them.
+    """
+
+    retryable: ClassVar[bool] = False
+    breaker: ClassVar[BreakerEffect] = "neutral"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        model: str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.model = model
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Unreachable(ProviderError):
+    retryable = True
+    breaker = "failure"
+
+
+class FirstTokenTimeout(ProviderError):
+    retryable = True
+    breaker = "failure"
+
+
+class Stalled(ProviderError):
+    retryable = True
+    breaker = "failure"
+
+
+class ServerError(ProviderError):
+    retryable = True
+    breaker = "failure"
+
+
+class BrokenStream(ProviderError):
+    retryable = True
+    breaker = "failure"
+
+
+class Throttled(ProviderError):
+    retryable = True
+    breaker = "cooldown"
+
+
+class QuotaExhausted(ProviderError):
+    breaker = "cooldown"
+
+
+class AuthenticationRefused(ProviderError):
+    pass
+
+
+class ModelNotFound(ProviderError):
+    pass
+
+
+class RequestRefused(ProviderError):
+    pass
+
+
+class ContextTooLong(RequestRefused):
+    pass
+
+
+class ContentFiltered(ProviderError):
+    pass

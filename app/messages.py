@@ -1,0 +1,62 @@
+"""The values every stage speaks: messages, what a provider streams, usage, passages. No storage ids, no I/O."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Role = Literal["user", "assistant", "system"]
+ProviderName = Literal["openai", "gemini", "claude", "ollama", "demo"]
+TaskType = Literal["code", "creative", "analysis", "general"]
+ReplyStatus = Literal["streaming", "complete", "stopped", "failed", "interrupted", "filtered"]
+
+# Why a provider ended its reply: it was done, it reached the output limit, or a filter or refusal cut it.
+FinishReason = Literal["stop", "length", "content_filter"]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One entry of a prompt."""
+
+    role: Role
+    content: str
+
+
+class ChatRequest(msgspec.Struct, frozen=True):
+    """What one provider is asked. System text stands in messages of role `system`, first in the list."""
+
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Token counts as the provider reported them. `cached_tokens` is the part of the prompt read from its cache."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """New text of a reply: all tokens that arrived in one read, never empty."""
+
+    text: str
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """The regular end of a provider's stream. Usage is None when the provider did not report it."""
+
+    reason: FinishReason
+    usage: Usage | None
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """A chunk of a document that is similar to a query. Similarity is the cosine, -1 to 1."""
+
+    id: str
+    document_id: str
+    title: str
+    content: str
+    similarity: float

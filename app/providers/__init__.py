@@ -1,0 +1,1 @@
+"""One file a provider, each the official SDK behind the same verbs."""

@@ -1,0 +1,64 @@
+"""What every provider can do, as the stages above see it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from app.messages import ChatRequest, Delta, Finish, ProviderName
+
+EMBEDDING_WIDTH = 1536
+"""Every vector has this many dimensions: the column is `vector(1536)`. Shorter ones are zero-padded, which keeps the cosine."""
+
+EmbeddingKind = Literal["query", "passage"]
+
+
+class Provider(Protocol):
+    """A source of replies. Every method raises `ProviderError` and nothing else (besides `CancelledError`)."""
+
+    name: ProviderName
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+        """Stream the reply to `request`: deltas, then exactly one `Finish`.
+
+        A provider stream that ends without a finish reason raises `BrokenStream`, a refusal or filter raises
+        `ContentFiltered`. Closing the generator closes the connection, which stops the provider's work.
+        """
+        ...
+
+    async def list_models(self) -> frozenset[str]:
+        """The ids of the models that this provider offers to us now."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections. The provider cannot be used afterwards."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors. `model` is stored beside every vector; only vectors of one model are compared."""
+
+    model: str
+
+    async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> list[list[float]]:
+        """One vector of `EMBEDDING_WIDTH` numbers a text, in order. Raises `ProviderError`."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A moderator's answer: whether the text is flagged, and the names of the categories that flagged it."""
+
+    flagged: bool
+    categories: tuple[str, ...] = ()
+
+
+class Moderator(Protocol):
+    async def check(self, text: str) -> Verdict:
+        """Judge `text`. Raises `ProviderError`."""
+        ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,97 @@
+"""The environment, read once into one frozen object. A missing or malformed setting stops the start and is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+
+from app.messages import ProviderName
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
+class SettingsError(Exception):
+    """A required setting is missing or malformed. The message is one line that names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """Every setting, under its environment name in upper case. `.env.example` explains each; a test keeps them equal."""
+
+    supabase_url: str
+    supabase_publishable_key: str
+    supabase_secret_key: str
+    supabase_jwt_secret: str | None = None
+
+    openai_api_key: str | None = None
+    openai_base_url: str = "https://api.openai.com/v1"
+    openai_model: str | None = None
+    google_ai_api_key: str | None = None
+    google_ai_base_url: str | None = None
+    gemini_model: str | None = None
+    anthropic_api_key: str | None = None
+    anthropic_base_url: str | None = None
+    claude_model: str | None = None
+    ollama_base_url: str | None = None
+    ollama_model: str | None = None
+    default_ai_provider: ProviderName | None = None
+    embedding_model: str = "text-embedding-3-small"
+
+    redis_url: str | None = None
+
+    connect_timeout_seconds: Positive = 5
+    first_token_timeout_seconds: Positive = 20
+    token_gap_timeout_seconds: Positive = 15
+    reply_timeout_seconds: Positive = 300
+
+    cors_allow_origins: tuple[str, ...] = ()
+    log_level: str = "info"
+    parley_host: str = "127.0.0.1"
+    parley_port: Port = 8000
+
+
+LEGACY_NAMES = {"SUPABASE_ANON_KEY": "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SERVICE_ROLE_KEY": "SUPABASE_SECRET_KEY"}
+URL_SETTINGS = ("SUPABASE_URL", "OPENAI_BASE_URL", "GOOGLE_AI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL")
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from `environ`. An empty value counts as not set. Raises `SettingsError`."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
+    values: dict[str, object] = {}
+    for legacy, name in LEGACY_NAMES.items():
+        if legacy_value := environ.get(legacy, "").strip():
+            values[name] = legacy_value
+    for name, field in fields.items():
+        text = environ.get(name, "").strip()
+        if text:
+            values[name] = [part.strip() for part in text.split(",") if part.strip()] if field.name == "cors_allow_origins" else text
+        elif field.required and name not in values:
+            raise SettingsError(f"{name} is not set; see .env.example")
+    for name in URL_SETTINGS:
+        if (url := values.get(name)) is not None and not _is_http_url(str(url)):
+            raise SettingsError(f"{name} must be an http:// or https:// address")
+    for name, value in values.items():
+        field = fields[name]
+        try:
+            values[name] = msgspec.convert(value, field.type, strict=False)
+        except msgspec.ValidationError:
+            # the value itself is not repeated: it may be a key
+            raise SettingsError(f"{name} is malformed: expected {_expected(field)}") from None
+    return Settings(**{fields[name].name: value for name, value in values.items()})
+
+
+def _is_http_url(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _expected(field: msgspec.structs.FieldInfo) -> str:
+    if field.name == "default_ai_provider":
+        return "one of " + ", ".join(get_args(ProviderName))
+    if field.name == "parley_port":
+        return "a port number from 1 to 65535"
+    return "a positive number"

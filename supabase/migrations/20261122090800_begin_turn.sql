@@ -1,0 +1,166 @@
+-- One round trip before the provider is called: the user message, the reply row, the lease, the key and the history.
+create function private.begin_turn(
+  p_conversation_id uuid,
+  p_content text,
+  p_reply_to uuid,
+  p_writer uuid,
+  p_idempotency_key text,
+  p_request_hash text
+) returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  -- limits of what one turn reads back; the API trims further to the model's context
+  c_history_messages constant integer := 100;
+  c_history_characters constant integer := 400000;
+  c_content_characters constant integer := 100000;
+  c_live_replies constant integer := 100;
+
+  v_user_id uuid := auth.uid();
+  v_reply_id uuid := gen_random_uuid();
+  v_asked public.messages;
+  v_reply public.messages;
+  v_target public.messages;
+  v_claim private.idempotency_keys;
+  v_history jsonb;
+begin
+  if v_user_id is null then
+    raise exception using errcode = 'PT401', message = 'unauthenticated', detail = 'A signed-in user is required.';
+  end if;
+
+  if p_reply_to is null then
+    perform from public.conversations as c where c.id = p_conversation_id and c.user_id = v_user_id;
+    if not found then
+      raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such conversation.';
+    end if;
+    if p_content is null or btrim(p_content) = '' then
+      raise exception using errcode = 'PT400', message = 'invalid_request', detail = 'The message is empty.';
+    end if;
+    if char_length(p_content) > c_content_characters then
+      raise exception using errcode = 'PT413', message = 'payload_too_large',
+        detail = format('A message has at most %s characters.', c_content_characters);
+    end if;
+  else
+    select * into v_target from public.messages as m where m.id = p_reply_to and m.user_id = v_user_id;
+    if not found then
+      raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such message.';
+    end if;
+    -- the lock makes versions count up one by one
+    select * into v_asked from public.messages as m
+    where m.id = coalesce(v_target.parent_id, v_target.id) and m.role = 'user'
+    for no key update;
+    if not found then
+      raise exception using errcode = 'PT409', message = 'conflict', detail = 'This message answers no user message.';
+    end if;
+  end if;
+
+  -- claimed before anything is charged; waits here for a concurrent claim of the same key
+  if p_idempotency_key is not null then
+    insert into private.idempotency_keys (user_id, key, request_hash, message_id)
+    values (v_user_id, p_idempotency_key, coalesce(p_request_hash, ''), v_reply_id)
+    on conflict (user_id, key) do nothing;
+    if not found then
+      select * into strict v_claim from private.idempotency_keys as k
+      where k.user_id = v_user_id and k.key = p_idempotency_key;
+      if v_claim.request_hash <> coalesce(p_request_hash, '') then
+        raise exception using errcode = 'PT422', message = 'idempotency_mismatch',
+          detail = 'This Idempotency-Key was used with another request.';
+      end if;
+      select * into strict v_reply from public.messages as m where m.id = v_claim.message_id;
+      select * into strict v_asked from public.messages as m where m.id = v_reply.parent_id;
+      return jsonb_build_object('replayed', true, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply));
+    end if;
+  end if;
+
+  if p_reply_to is not null and exists (
+    select from public.messages as m where m.parent_id = v_asked.id and m.status = 'streaming'
+  ) then
+    raise exception using errcode = 'PT409', message = 'conflict', detail = 'A reply to this message is still streaming.';
+  end if;
+
+  if (
+    select count(*) from private.live_replies as l
+    where l.user_id = v_user_id and l.lease_expires_at > now()
+  ) >= c_live_replies then
+    raise exception using errcode = 'PT429', message = 'rate_limited', hint = '5',
+      detail = format('At most %s replies of a user stream at once.', c_live_replies);
+  end if;
+
+  if p_reply_to is null then
+    insert into public.messages (conversation_id, user_id, role, content)
+    values (p_conversation_id, v_user_id, 'user', p_content)
+    returning * into v_asked;
+  end if;
+
+  insert into public.messages (id, conversation_id, user_id, role, status, parent_id, parent_position, version)
+  values (
+    v_reply_id, v_asked.conversation_id, v_user_id, 'assistant', 'streaming', v_asked.id, v_asked.position,
+    case when p_reply_to is null then 1 else (
+      select coalesce(max(m.version), 0) + 1 from public.messages as m where m.parent_id = v_asked.id
+    ) end
+  )
+  returning * into v_reply;
+
+  insert into private.live_replies (message_id, user_id, writer, lease_expires_at)
+  values (v_reply_id, v_user_id, p_writer, now() + private.lease());
+
+  -- of each turn the user message and the newest reply with text, newest turns first until a limit is met
+  select coalesce(jsonb_agg(jsonb_build_object('role', h.role, 'content', h.content) order by h.turn, h.role = 'assistant'), '[]')
+  into v_history
+  from (
+    select n.*, sum(char_length(n.content)) over (order by n.turn desc, n.role) as characters
+    from (
+      select distinct on (m.turn, m.role) m.turn, m.role, m.content
+      from public.messages as m
+      where
+        m.conversation_id = v_asked.conversation_id
+        and m.user_id = v_user_id
+        and m.turn < v_asked.turn
+        and m.status <> 'streaming'
+        and m.content <> ''
+      order by m.turn desc, m.role desc, m.position desc
+      limit c_history_messages
+    ) as n
+  ) as h
+  where h.characters <= c_history_characters;
+
+  return jsonb_build_object(
+    'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply), 'history', v_history
+  );
+end;
+$$;
+
+comment on function private.begin_turn(uuid, text, uuid, uuid, text, text) is
+'Begins a turn for auth.uid(): a new user message, or with p_reply_to another reply to an earlier one. See public.begin_turn.';
+
+revoke all on function private.begin_turn(uuid, text, uuid, uuid, text, text) from public, anon, service_role;
+grant execute on function private.begin_turn(uuid, text, uuid, uuid, text, text) to authenticated;
+
+create function public.begin_turn(
+  p_writer uuid,
+  p_conversation_id uuid default null,
+  p_content text default null,
+  p_reply_to uuid default null,
+  p_idempotency_key text default null,
+  p_request_hash text default null
+) returns jsonb
+language sql
+security invoker
+set search_path = ''
+as $$
+  select private.begin_turn(
+    p_conversation_id, p_content, p_reply_to, p_writer, p_idempotency_key, p_request_hash
+  )
+$$;
+
+comment on function public.begin_turn(uuid, uuid, text, uuid, text, text) is
+'Begins a turn of the caller: stores the user message (or takes up the one that p_reply_to answers), a reply row with '
+'status streaming and its lease, and returns {replayed, user_message, message, history}. Only the service can write the '
+'reply''s text; a turn that no server takes up ends as interrupted when its lease runs out. '
+'Errors: PT401 unauthenticated, PT404 not_found, PT400 invalid_request, PT413 payload_too_large, PT409 conflict, '
+'PT422 idempotency_mismatch, PT429 rate_limited.';
+
+revoke all on function public.begin_turn(uuid, uuid, text, uuid, text, text) from public, anon, service_role;
+grant execute on function public.begin_turn(uuid, uuid, text, uuid, text, text) to authenticated;

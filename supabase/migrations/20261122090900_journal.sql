@@ -1,0 +1,128 @@
+-- The service's three writes: append to all live replies, finish some, and end those whose writer is gone.
+create function public.journal_write(p_pieces jsonb, p_alive uuid[]) returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_stop jsonb;
+  v_lost jsonb;
+begin
+  -- seq makes a repeated call harmless: a piece that has been appended is not appended again
+  update public.messages as m
+  set content = m.content || p.text, seq = p.seq, updated_at = now()
+  from jsonb_to_recordset(p_pieces) as p (id uuid, seq integer, text text)
+  where m.id = p.id and m.status = 'streaming' and m.seq = p.seq - 1;
+
+  with renewed as (
+    update private.live_replies as l
+    set lease_expires_at = now() + private.lease()
+    where l.message_id = any(p_alive)
+    returning l.message_id, l.stop_requested
+  )
+  select
+    coalesce(jsonb_agg(a.id) filter (where r.stop_requested), '[]'),
+    coalesce(jsonb_agg(a.id) filter (where r.message_id is null), '[]')
+  into v_stop, v_lost
+  from unnest(p_alive) as a (id)
+  left join renewed as r on r.message_id = a.id;
+
+  return jsonb_build_object('stop', v_stop, 'lost', v_lost);
+end;
+$$;
+
+comment on function public.journal_write(jsonb, uuid []) is
+'Appends pieces [{id, seq, text}] to their streaming replies, renews the leases of p_alive, and returns {stop, lost}: '
+'the replies a user asked to stop, and those that are no longer live (ended elsewhere, or deleted). For the service.';
+
+create function public.finish_replies(p_replies jsonb) returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_finished jsonb;
+begin
+  -- an interrupted reply may still be finished: its writer was only cut off from the database for a while
+  with finished as (
+    update public.messages as m
+    set
+      content = r.content,
+      seq = m.seq + (char_length(r.content) > char_length(m.content))::integer,
+      status = r.status,
+      finish_reason = r.finish_reason,
+      error_code = r.error_code,
+      provider = r.provider,
+      model = r.model,
+      sources = r.sources,
+      prompt_tokens = r.prompt_tokens,
+      completion_tokens = r.completion_tokens,
+      cached_tokens = r.cached_tokens,
+      updated_at = now()
+    from jsonb_to_recordset(p_replies) as r (
+      id uuid, content text, status text, finish_reason text, error_code text, provider text, model text,
+      sources jsonb, prompt_tokens integer, completion_tokens integer, cached_tokens integer
+    )
+    where m.id = r.id and m.role = 'assistant' and m.status in ('streaming', 'interrupted')
+    returning m.id
+  ), released as (
+    delete from private.live_replies as l using finished as f where l.message_id = f.id
+  )
+  select coalesce(jsonb_agg(f.id), '[]') into v_finished from finished as f;
+
+  return v_finished;
+end;
+$$;
+
+comment on function public.finish_replies(jsonb) is
+'Writes the final text, status and usage of replies and releases their leases. Returns the ids it finished; a repeated '
+'call finishes none. For the service.';
+
+create function public.recover_replies() returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_recovered jsonb;
+begin
+  with dead as (
+    delete from private.live_replies as l
+    where l.message_id in (
+      select d.message_id from private.live_replies as d
+      where d.lease_expires_at < now()
+      limit 500
+      for update skip locked
+    )
+    returning l.message_id
+  ), recovered as (
+    update public.messages as m
+    set status = 'interrupted', updated_at = now()
+    from dead
+    where m.id = dead.message_id and m.status = 'streaming'
+    returning m.id
+  )
+  select coalesce(jsonb_agg(r.id), '[]') into v_recovered from recovered as r;
+
+  delete from private.idempotency_keys as k
+  where (k.user_id, k.key) in (
+    select o.user_id, o.key from private.idempotency_keys as o
+    where o.created_at < now() - interval '24 hours'
+    order by o.created_at
+    limit 1000
+  );
+
+  return v_recovered;
+end;
+$$;
+
+comment on function public.recover_replies() is
+'Ends replies whose lease has run out as interrupted, keeping their text, and forgets idempotency keys older than 24 hours. '
+'Returns the ids it ended. Any replica calls it, every few seconds and at its start. For the service.';
+
+revoke all on function public.journal_write(jsonb, uuid []) from public, anon, authenticated;
+revoke all on function public.finish_replies(jsonb) from public, anon, authenticated;
+revoke all on function public.recover_replies() from public, anon, authenticated;
+grant execute on function public.journal_write(jsonb, uuid []) to service_role;
+grant execute on function public.finish_replies(jsonb) to service_role;
+grant execute on function public.recover_replies() to service_role;
