@@ -1,0 +1,26 @@
+// In charge of the database connections that lite works on, and of how values look once they are JSON.
+import { createPostgresConnection } from '@supabase/lite/postgres'
+
+// Postgres prints 2026-01-02 03:04:05.6+00 where PostgREST answers 2026-01-02T03:04:05.6+00:00.
+const toIso = (text) => text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')
+// Supabase Auth is written in Go, which prints UTC as Z.
+const toGoTime = (text) => text.replace(' ', 'T').replace(/\+00$/, 'Z')
+
+function connection(url, max, timestamp, timestamptz) {
+  return createPostgresConnection({
+    url,
+    postgresOptions: {
+      // A number, in this place: as text in the URL it would make a pool of one.
+      max,
+      onnotice: () => {},
+      types: {
+        timestamp: { to: 1114, from: [1114], serialize: (value) => value, parse: timestamp },
+        timestamptz: { to: 1184, from: [1184], serialize: (value) => value, parse: timestamptz },
+      },
+    },
+  })
+}
+
+export const apiConnection = (url) => connection(url, 10, toIso, toIso)
+export const authConnection = (url) => connection(url, 5, toGoTime, toGoTime)
+export const catalogConnection = (url) => connection(url, 1, toIso, toIso)

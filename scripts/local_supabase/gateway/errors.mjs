@@ -1,0 +1,47 @@
+// In charge of what a Postgres error becomes for the client: PostgREST's table of SQLSTATEs and HTTP statuses.
+// https://docs.postgrest.org/en/stable/references/errors.html#status-codes
+
+const BY_CODE = { 23503: 409, 23505: 409, 25006: 405, '21000': 500, 22023: 400, 53400: 500, P0001: 400 }
+const BY_CLASS = {
+  '08': 503,
+  '09': 500,
+  '0L': 403,
+  '0P': 403,
+  25: 500,
+  28: 403,
+  '2D': 500,
+  38: 500,
+  39: 500,
+  '3B': 500,
+  40: 500,
+  53: 503,
+  54: 500,
+  55: 500,
+  57: 500,
+  58: 500,
+  F0: 500,
+  HV: 500,
+  P0: 500,
+  XX: 500,
+}
+const SPECIAL = { 42883: 404, '42P01': 404, '42P17': 500, '57P01': 503 }
+
+function statusOf(code) {
+  return SPECIAL[code] ?? BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 400
+}
+
+/**
+ * lite answers 500 "SUP" for SQLSTATEs it does not know, and loses the message. It does render exactly the
+ * error of `raise sqlstate 'PGRST' using message = '{…}', detail = '{…}'`, so every other error is put that way.
+ * The codes lite maps itself (PGRST, PT…, and 42501, whose status depends on the caller) pass untouched.
+ */
+export function asRaisedError(error) {
+  if (error?.name !== 'PostgresError') return error
+  const { code, message, detail = null, hint = null } = error
+  if (code === 'PGRST' || code === '42501' || code.startsWith('PT')) return error
+  return {
+    code: 'PGRST',
+    message: JSON.stringify({ code, message, details: detail, hint }),
+    detail: JSON.stringify({ status: statusOf(code), headers: {} }),
+  }
+}

@@ -1,0 +1,91 @@
+// In charge of the Data API: lite's PostgREST part, made to treat the database as PostgREST does.
+//
+// It logs in as `authenticator`, which may do nothing but become anon, authenticated or service_role. So lite,
+// which would grant everything to these roles, cannot; and what a request may do is what the grants say.
+import { App } from '@supabase/lite'
+import { CompiledQuery } from 'kysely'
+import { apiConnection, catalogConnection } from './connections.mjs'
+import { asRaisedError } from './errors.mjs'
+
+const SCHEMAS = ['public']
+const SEARCH_PATH = '"public", "extensions"'
+
+export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey }) {
+  const connection = apiConnection(apiUrl)
+  const catalog = catalogConnection(catalogUrl)
+  const roleSettings = await readRoleSettings(catalog)
+
+  // The catalogue shows a role only what it may use, and authenticator may use nothing.
+  connection.introspect = (options) => catalog.introspect(options)
+  // As hosted: migrations announce themselves, and the next request reads the schema anew.
+  await catalog.driver.listen('pgrst', () => catalog.clearSchemaCache())
+
+  connection.normalizeDbError = asRaisedError
+  // One transaction a request, its whole context in one statement.
+  connection.withContext = (context, run, options) => {
+    const enter = async (transaction) => {
+      await transaction.executeQuery(sessionContext(context, options?.rpc, roleSettings))
+      return run(transaction)
+    }
+    return options?.transaction ? enter(options.transaction) : connection.kysely.transaction().execute(enter)
+  }
+
+  const claimsOf = new WeakMap()
+  const app = new App({
+    connection,
+    api: { enabled: true, schemas: SCHEMAS, max_rows: 1000 },
+    auth: { enabled: false },
+    options: {
+      server: {
+        admin: false,
+        disableStudio: true,
+        apiKeys: {
+          // The caller has checked key and token: lite is told who is asking, and checks nothing a second time.
+          resolver: async (_key, context) => claimsOf.get(context.req.raw) ?? null,
+        },
+      },
+    },
+  })
+  await app.init()
+  await catalog.introspect()
+
+  return {
+    /** Answer a request whose caller has these claims; the request must carry no Authorization of its own. */
+    fetch(request, claims, env) {
+      claimsOf.set(request, { type: claims.role === 'service_role' ? 'secret' : 'publishable', claims })
+      return app.fetch(request, env)
+    },
+    close: () => Promise.all([connection.close(), catalog.close()]),
+  }
+}
+
+/** PostgREST applies the settings of the role it becomes (`alter role … set …`), such as statement_timeout. */
+async function readRoleSettings(catalog) {
+  const rows = await catalog.driver`
+    select r.rolname as role, split_part(s.setting, '=', 1) as name,
+      substr(s.setting, strpos(s.setting, '=') + 1) as value
+    from pg_catalog.pg_db_role_setting as d
+    join pg_catalog.pg_roles as r on r.oid = d.setrole
+    cross join unnest(d.setconfig) as s (setting)
+    where r.rolname in ('anon', 'authenticated', 'service_role')`
+  return Map.groupBy(rows, (row) => row.role)
+}
+
+function sessionContext(context, rpc, roleSettings) {
+  const claims = context?.auth?.jwt ?? { role: 'anon' }
+  const role = claims.role ?? 'anon'
+  const settings = [
+    ['role', role],
+    ['search_path', SEARCH_PATH],
+    ['request.jwt.claims', JSON.stringify(claims)],
+    ['request.method', rpc?.method ?? ''],
+    ['request.path', rpc?.path ?? ''],
+    ['request.headers', JSON.stringify(rpc?.requestHeaders ?? {})],
+    ['response.status', ''],
+    ['response.headers', ''],
+    ...(roleSettings.get(role) ?? []).map(({ name, value }) => [name, value]),
+  ]
+  if (rpc?.readOnly) settings.push(['transaction_read_only', 'on'])
+  const calls = settings.map((_, at) => `set_config($${2 * at + 1}, $${2 * at + 2}, true)`)
+  return CompiledQuery.raw(`select ${calls.join(', ')}`, settings.flat())
+}

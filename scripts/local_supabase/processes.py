@@ -1,0 +1,213 @@
+"""In charge of child processes: starting and ending them, and those that an earlier run left."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class StackError(RuntimeError):
+    """A part of the stack cannot run. The message is meant for the person at the terminal."""
+
+
+def _signal_on_death_of_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """What the child does before exec so that it gets `number` when its parent dies, where the system can.
+
+    Linux ties this to the thread that started the child: start children from a thread that lives on.
+    """
+    if _libc is None:
+        return None
+    libc = _libc
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
+@dataclass
+class Child:
+    """A running child, its log, and the signal that asks it to end in an orderly way."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    stop_signal: signal.Signals
+
+    @classmethod
+    def start(
+        cls,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdin: bytes = b"",
+        stop_signal: signal.Signals = signal.SIGTERM,
+        user: str | None = None,
+    ) -> Child:
+        """Start `command`, its output appended to `log`; in its own session, so a Ctrl-C reaches only us."""
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                env=None if env is None else dict(env),
+                cwd=cwd,
+                start_new_session=True,
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
+                # nothing but one system call happens between fork and exec, so threads are no danger
+                preexec_fn=_signal_on_death_of_parent(stop_signal),
+            )
+        assert process.stdin is not None  # noqa: S101 - it is a pipe, as asked for above
+        with process.stdin, suppress(BrokenPipeError):
+            process.stdin.write(stdin)
+        return cls(name, process, log, stop_signal)
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def stop(self, patience: float = 10) -> None:
+        """Ask the child to end; after `patience` seconds it is killed."""
+        if self.alive():
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def failure(self, what: str) -> StackError:
+        """An error saying `what` went wrong, with the end of the log."""
+        code = self.process.poll()
+        ended = "" if code is None else f" (it ended with status {code})"
+        return StackError(f"{self.name}: {what}{ended}. The end of {self.log}:\n{tail(self.log)}")
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    """The last lines of a log, indented."""
+    try:
+        text = log.read_text(errors="replace")
+    except OSError:
+        return "  (no log)"
+    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (empty)"
+
+
+def wait_until(ready: Callable[[], bool], *, seconds: float, child: Child) -> None:
+    """Poll `ready` until it is true; StackError when the child ends first or the time is up."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if not child.alive():
+            raise child.failure("ended while starting")
+        if time.monotonic() > deadline:
+            raise child.failure(f"was not ready after {seconds:.0f} s")
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def require_free_port(port: int, variable: str) -> None:
+    """StackError, naming the port and the variable that changes it, when somebody listens on the port."""
+    with socket.socket() as probe:
+        # as servers do: a port that only has old connections in TIME_WAIT is free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise StackError(
+                f"port {port} is taken by another program: stop it, or set {variable} to a free port"
+            ) from None
+
+
+class Record:
+    """The file that remembers which processes use a data folder, so that a killed run can be cleared up.
+
+    Each process is remembered by its id and its time of creation, since ids are used again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def claim(self) -> None:
+        """End what an earlier, dead run left; StackError when that run is alive and not ourselves."""
+        try:
+            old = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            old = {}
+        owner = _find(old.get("owner"))
+        if owner is not None and owner.pid != os.getpid():
+            raise StackError(
+                f"{self._path.parent} is in use by process {owner.pid}: "
+                "stop it, or set PARLEY_DATA to another folder"
+            )
+        for name, known in old.get("children", {}).items():
+            left = _find(known)
+            if left is not None:
+                _end(left, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+        self.write([])
+
+    def write(self, children: Sequence[Child]) -> None:
+        """Remember these children and ourselves as their owner."""
+        content = {
+            "owner": _identity(os.getpid()),
+            "children": {child.name: _identity(child.process.pid) for child in children},
+        }
+        self._path.write_text(json.dumps(content))
+
+    def release(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def _identity(pid: int) -> dict[str, float]:
+    try:
+        return {"pid": pid, "created": psutil.Process(pid).create_time()}
+    except psutil.NoSuchProcess:
+        return {"pid": pid, "created": 0}
+
+
+def _find(known: dict[str, float] | None) -> psutil.Process | None:
+    """The process that was remembered, if it still is that process."""
+    if known is None:
+        return None
+    try:
+        process = psutil.Process(int(known["pid"]))
+        same = abs(process.create_time() - known["created"]) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return None
+    return process if same else None
+
+
+def _end(process: psutil.Process, stop_signal: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(stop_signal)
+        try:
+            process.wait(10)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+
+
+def end_process(pid: int, stop_signal: signal.Signals) -> None:
+    """Ask process `pid` to end, and kill it when it does not within 10 s."""
+    with suppress(psutil.NoSuchProcess):
+        _end(psutil.Process(pid), stop_signal)

@@ -1,0 +1,164 @@
+"""In charge of the embedded stack as a whole: one data folder, Postgres, the migrations and the gateway."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from scripts.local_supabase.bootstrap import bootstrap, maintain
+from scripts.local_supabase.keys import Keys
+from scripts.local_supabase.migrations import migrate
+from scripts.local_supabase.node import GATEWAY, NODE, REPOSITORY, quiet_environment, require_packages
+from scripts.local_supabase.postgres import SUPERUSER, Postgres
+from scripts.local_supabase.processes import Child, Record, free_port, require_free_port, wait_until
+
+
+class LocalSupabase:
+    """A running Supabase on this machine, as a context manager.
+
+    `LocalSupabase(data, supabase_port=…, db_port=…)` keeps its data in `data`;
+    `LocalSupabase.throwaway()` picks free ports and a temporary folder, waits for no disk and leaves nothing.
+
+    Once started: `url` (the origin of /auth/v1, /rest/v1 and /realtime/v1), `publishable_key`, `secret_key`,
+    `database_url` (role postgres, the owner), `superuser_url` (for tests that must break things).
+    Start it from a thread that lives as long as the stack: its processes end with that thread.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        supabase_port: int,
+        db_port: int,
+        throwaway: bool = False,
+        workdir: Path = REPOSITORY,
+    ) -> None:
+        self._data = data.resolve()
+        self._supabase_port = supabase_port
+        self._db_port = db_port
+        self._throwaway = throwaway
+        self._workdir = workdir
+        self.url = f"http://127.0.0.1:{supabase_port}"
+        self.children: list[Child] = []
+
+    @classmethod
+    def throwaway(cls, workdir: Path = REPOSITORY) -> Self:
+        """For tests: free ports, a temporary folder, gone after `stop`. `workdir` holds `supabase/`."""
+        return cls(
+            Path(tempfile.mkdtemp(prefix="parley-")),
+            supabase_port=free_port(),
+            db_port=free_port(),
+            throwaway=True,
+            workdir=workdir,
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything and return when it answers. Raises StackError, with nothing left running."""
+        require_packages()
+        (self._data / "logs").mkdir(parents=True, exist_ok=True)
+        self._record = Record(self._data / "processes.json")
+        self._record.claim()
+        require_free_port(self._supabase_port, "PARLEY_SUPABASE_PORT")
+        require_free_port(self._db_port, "PARLEY_DB_PORT")
+        self._keys = Keys.of(self._data / "keys.json")
+        self._postgres = Postgres(
+            self._data / "postgres",
+            port=self._db_port,
+            password=self._keys.superuser_password,
+            log=self._data / "logs" / "postgres.log",
+            throwaway=self._throwaway,
+        )
+        try:
+            self._watch(self._postgres.start())
+            with self._postgres.connect() as connection:
+                bootstrap(connection, self._keys)
+            migrate(self.database_url, self._workdir)
+            self._watch(self._start_gateway())
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End every process, the latest first; a throw-away stack's folder goes too."""
+        while self.children:
+            self.children.pop().stop()
+        if self._throwaway:
+            shutil.rmtree(self._data, ignore_errors=True)
+        else:
+            self._record.release()
+
+    def maintain(self) -> None:
+        """What has to be done once in a while (hourly) to a stack that runs for days."""
+        with self._postgres.connect() as connection:
+            maintain(connection)
+
+    @property
+    def publishable_key(self) -> str:
+        return self._keys.publishable_key
+
+    @property
+    def secret_key(self) -> str:
+        return self._keys.secret_key
+
+    @property
+    def database_url(self) -> str:
+        return self._postgres.url("postgres", self._keys.owner_password)
+
+    @property
+    def superuser_url(self) -> str:
+        return self._postgres.url(SUPERUSER, self._keys.superuser_password)
+
+    def _watch(self, child: Child) -> None:
+        self.children.append(child)
+        self._record.write(self.children)
+
+    def _start_gateway(self) -> Child:
+        configuration = {
+            "port": self._supabase_port,
+            "url": self.url,
+            "publishableKey": self._keys.publishable_key,
+            "secretKey": self._keys.secret_key,
+            "signingKey": self._keys.signing_key,
+            "apiUrl": self._postgres.url("authenticator", self._keys.api_password),
+            "authUrl": self._postgres.url("supabase_auth_admin", self._keys.auth_password),
+            "catalogUrl": self.superuser_url,
+        }
+        child = Child.start(
+            "gateway",
+            [NODE, GATEWAY],
+            log=self._data / "logs" / "gateway.log",
+            env=quiet_environment(),
+            # secrets go in by the standard input: they are then in no process list and no file
+            stdin=json.dumps(configuration).encode(),
+        )
+        try:
+            wait_until(self._answers, seconds=30, child=child)
+        except BaseException:
+            child.stop()
+            raise
+        return child
+
+    def _answers(self) -> bool:
+        request = urllib.request.Request(  # noqa: S310 - our own http address
+            f"{self.url}/auth/v1/health", headers={"apikey": self._keys.publishable_key}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError):
+            return False
