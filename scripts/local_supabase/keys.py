@@ -25,6 +25,8 @@ class Keys:
     owner_password: str
     api_password: str
     auth_password: str
+    # of the user that `make run` creates for people to try Parley with
+    demo_password: str
 
     @classmethod
     def of(cls, path: Path) -> Keys:
@@ -47,6 +49,7 @@ class Keys:
             owner_password=secrets.token_hex(16),
             api_password=secrets.token_hex(16),
             auth_password=secrets.token_hex(16),
+            demo_password=_random(16),
         )
 
 

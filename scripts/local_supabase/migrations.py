@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from scripts.local_supabase.node import NODE, REPOSITORY, SUPABASE_CLI, quiet_environment
+from scripts.local_supabase.node import NODE, REPOSITORY, SUPABASE_CLI, tool_environment
 from scripts.local_supabase.processes import StackError
 
 _VERSION = re.compile(r"^(\d+)_.*\.sql$")
@@ -18,7 +18,7 @@ def supabase_cli(*arguments: str, workdir: Path = REPOSITORY) -> subprocess.Comp
     """Run the Supabase CLI on the folder that holds `supabase/`; the status is not checked."""
     return subprocess.run(
         [NODE, SUPABASE_CLI, *arguments, "--workdir", workdir],
-        env=quiet_environment(),
+        env=tool_environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -22,11 +22,16 @@ def require_packages() -> None:
         raise StackError("the npm packages are missing: run `make install`")
 
 
-def quiet_environment() -> dict[str, str]:
-    """The environment for Node programs: ours, but nothing sends usage data or asks for updates."""
+def tool_environment() -> dict[str, str]:
+    """The environment for Node programs: ours, without anything that would point them at a hosted project.
+
+    The CLI sends no usage data, asks for no updates and keeps its files out of the home folder.
+    """
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("SUPABASE_")}
     return {
-        **os.environ,
+        **ours,
         "DO_NOT_TRACK": "1",
         "SUPABASE_TELEMETRY_DISABLED": "1",
-        "SUPABASE_INTERNAL_NO_UPDATE_CHECK": "1",
+        "SUPABASE_NO_UPDATE_NOTIFIER": "1",
+        "SUPABASE_HOME": str(REPOSITORY / "node_modules" / ".supabase"),
     }

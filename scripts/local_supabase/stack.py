@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +15,7 @@ from typing import Self
 from scripts.local_supabase.bootstrap import bootstrap, maintain
 from scripts.local_supabase.keys import Keys
 from scripts.local_supabase.migrations import migrate
-from scripts.local_supabase.node import GATEWAY, NODE, REPOSITORY, quiet_environment, require_packages
+from scripts.local_supabase.node import GATEWAY, NODE, REPOSITORY, require_packages, tool_environment
 from scripts.local_supabase.postgres import SUPERUSER, Postgres
 from scripts.local_supabase.processes import Child, Record, free_port, require_free_port, wait_until
 
@@ -45,7 +46,9 @@ class LocalSupabase:
         self._throwaway = throwaway
         self._workdir = workdir
         self.url = f"http://127.0.0.1:{supabase_port}"
+        self._record = Record(self._data / "processes.json")
         self.children: list[Child] = []
+        self._beside: list[Child] = []
 
     @classmethod
     def throwaway(cls, workdir: Path = REPOSITORY) -> Self:
@@ -67,31 +70,37 @@ class LocalSupabase:
     ) -> None:
         self.stop()
 
+    def claim(self) -> None:
+        """Take the data folder: end what a killed run left. StackError when another run is using it."""
+        (self._data / "logs").mkdir(parents=True, exist_ok=True)
+        self._record.claim()
+
     def start(self) -> None:
         """Start everything and return when it answers. Raises StackError, with nothing left running."""
         require_packages()
-        (self._data / "logs").mkdir(parents=True, exist_ok=True)
-        self._record = Record(self._data / "processes.json")
-        self._record.claim()
-        require_free_port(self._supabase_port, "PARLEY_SUPABASE_PORT")
-        require_free_port(self._db_port, "PARLEY_DB_PORT")
+        self.claim()
+        try:
+            require_free_port(self._supabase_port, "PARLEY_SUPABASE_PORT")
+            require_free_port(self._db_port, "PARLEY_DB_PORT")
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
         self._keys = Keys.of(self._data / "keys.json")
         self._postgres = Postgres(
             self._data / "postgres",
             port=self._db_port,
             password=self._keys.superuser_password,
-            log=self._data / "logs" / "postgres.log",
+            log=self._fresh_log("postgres"),
             throwaway=self._throwaway,
         )
-        try:
-            self._watch(self._postgres.start())
-            with self._postgres.connect() as connection:
-                bootstrap(connection, self._keys)
-            migrate(self.database_url, self._workdir)
-            self._watch(self._start_gateway())
-        except BaseException:
-            self.stop()
-            raise
+        self._watch(self._postgres.start())
+        with self._postgres.connect() as connection:
+            bootstrap(connection, self._keys)
+        migrate(self.database_url, self._workdir)
+        self._watch(self._start_gateway())
 
     def stop(self) -> None:
         """End every process, the latest first; a throw-away stack's folder goes too."""
@@ -101,6 +110,18 @@ class LocalSupabase:
             shutil.rmtree(self._data, ignore_errors=True)
         else:
             self._record.release()
+
+    def run_beside(
+        self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path
+    ) -> Child:
+        """Start a program that is not the stack's own, such as the API. The caller ends it.
+
+        It logs where the stack logs, and should this run be killed, the next one ends what is left of it.
+        """
+        child = Child.start(name, command, log=self._fresh_log(name), env=env, cwd=cwd)
+        self._beside.append(child)
+        self._record.write([*self.children, *self._beside])
+        return child
 
     def maintain(self) -> None:
         """What has to be done once in a while (hourly) to a stack that runs for days."""
@@ -116,6 +137,10 @@ class LocalSupabase:
         return self._keys.secret_key
 
     @property
+    def demo_password(self) -> str:
+        return self._keys.demo_password
+
+    @property
     def database_url(self) -> str:
         return self._postgres.url("postgres", self._keys.owner_password)
 
@@ -125,7 +150,14 @@ class LocalSupabase:
 
     def _watch(self, child: Child) -> None:
         self.children.append(child)
-        self._record.write(self.children)
+        self._record.write([*self.children, *self._beside])
+
+    def _fresh_log(self, name: str) -> Path:
+        """The log of a child that is about to start; the one of the run before is kept beside it."""
+        log = self._data / "logs" / f"{name}.log"
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        return log
 
     def _start_gateway(self) -> Child:
         configuration = {
@@ -141,8 +173,8 @@ class LocalSupabase:
         child = Child.start(
             "gateway",
             [NODE, GATEWAY],
-            log=self._data / "logs" / "gateway.log",
-            env=quiet_environment(),
+            log=self._fresh_log("gateway"),
+            env=tool_environment(),
             # secrets go in by the standard input: they are then in no process list and no file
             stdin=json.dumps(configuration).encode(),
         )

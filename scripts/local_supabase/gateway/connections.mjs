@@ -6,6 +6,19 @@ const toIso = (text) => text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')
 // Supabase Auth is written in Go, which prints UTC as Z.
 const toGoTime = (text) => text.replace(' ', 'T').replace(/\+00$/, 'Z')
 
+// lite hands over JSON as text for some statements (function arguments) and as a value for others (columns).
+// The driver would quote the text a second time, so what already is JSON stays as it is.
+function jsonText(value) {
+  if (typeof value !== 'string') return JSON.stringify(value)
+  try {
+    JSON.parse(value)
+    return value
+  } catch {
+    return JSON.stringify(value)
+  }
+}
+const json = (oid) => ({ to: oid, from: [oid], serialize: jsonText, parse: JSON.parse })
+
 function connection(url, max, timestamp, timestamptz) {
   return createPostgresConnection({
     url,
@@ -14,6 +27,8 @@ function connection(url, max, timestamp, timestamptz) {
       max,
       onnotice: () => {},
       types: {
+        json: json(114),
+        jsonb: json(3802),
         timestamp: { to: 1114, from: [1114], serialize: (value) => value, parse: timestamp },
         timestamptz: { to: 1184, from: [1184], serialize: (value) => value, parse: timestamptz },
       },

@@ -1,0 +1,46 @@
+"""In charge of the settings of `make run`: ports, data folder, replicas; from the environment or `.env`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from scripts.local_supabase.node import REPOSITORY
+from scripts.local_supabase.processes import StackError
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What `make run` starts, and where. `inherited` is the whole environment, `.env` included."""
+
+    api_port: int
+    supabase_port: int
+    db_port: int
+    data: Path
+    replicas: int
+    inherited: Mapping[str, str]
+
+    @classmethod
+    def load(cls) -> RunSettings:
+        """Read the environment over `.env`. StackError, naming the variable, when a value makes no sense."""
+        from_file = {name: value for name, value in dotenv_values(REPOSITORY / ".env").items() if value}
+        inherited = {**from_file, **os.environ}
+        return cls(
+            api_port=_number(inherited, "PARLEY_PORT", 8000, 65534),
+            supabase_port=_number(inherited, "PARLEY_SUPABASE_PORT", 54321, 65535),
+            db_port=_number(inherited, "PARLEY_DB_PORT", 54322, 65535),
+            data=REPOSITORY / inherited.get("PARLEY_DATA", ".parley"),
+            replicas=_number(inherited, "PARLEY_REPLICAS", 1, 2),
+            inherited=inherited,
+        )
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = environment.get(name, "") or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise StackError(f"{name} must be a number from 1 to {most}, not {text!r}")
+    return int(text)

@@ -1,0 +1,164 @@
+"""`make run`: the embedded Supabase and the API processes on top of it, until Ctrl-C.
+
+The API always talks to the embedded stack here, also when `.env` names a hosted project: to use that one, run
+`python -m app` by itself.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+
+import httpx
+
+from scripts.local_supabase.demo import DemoUser, ensure_demo_user
+from scripts.local_supabase.environment import RunSettings
+from scripts.local_supabase.keys import write_private
+from scripts.local_supabase.node import REPOSITORY
+from scripts.local_supabase.processes import Child, StackError, require_free_port, wait_until
+from scripts.local_supabase.stack import LocalSupabase
+
+# The API drains for up to 10 s: it flushes the replies it is writing and tells their followers.
+_API_PATIENCE_SECONDS = 12
+_MAINTENANCE_SECONDS = 3600
+
+
+def main() -> None:
+    """Run until a signal comes (status 0) or a part fails (status 1, with one line that says which)."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop_once)
+    try:
+        settings = RunSettings.load()
+        stack = LocalSupabase(settings.data, supabase_port=settings.supabase_port, db_port=settings.db_port)
+        # first of all, since what a killed run left behind holds the ports
+        stack.claim()
+        require_free_api_ports(settings)
+        with stack, api_processes(settings, stack) as apis:
+            demo = ensure_demo_user(stack)
+            content = addresses(settings, stack, demo)
+            write_private(settings.data / "env", shell_lines(content))
+            print(summary(content, settings), flush=True)
+            watch(stack, apis)
+    except StackError as error:
+        sys.exit(f"make run: {error}")
+
+
+def _stop_once(number: int, frame: FrameType | None) -> None:
+    """End the run from the inside, so that every `with` closes; a second signal changes nothing."""
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    print("\nstopping …", flush=True)
+    raise SystemExit(0)
+
+
+def require_free_api_ports(settings: RunSettings) -> None:
+    """StackError when a port of the API is taken: better now than after the database has started."""
+    for replica in range(settings.replicas):
+        require_free_port(settings.api_port + replica, "PARLEY_PORT")
+
+
+@contextmanager
+def api_processes(settings: RunSettings, stack: LocalSupabase) -> Iterator[list[Child]]:
+    """The API's processes, started together, ready; all are asked to end before the first is waited for."""
+    apis: list[Child] = []
+    try:
+        for replica in range(settings.replicas):
+            port = settings.api_port + replica
+            apis.append(
+                stack.run_beside(
+                    f"api-{replica + 1}",
+                    [sys.executable, "-m", "app"],
+                    cwd=REPOSITORY,
+                    env={
+                        **settings.inherited,
+                        "SUPABASE_URL": stack.url,
+                        "SUPABASE_PUBLISHABLE_KEY": stack.publishable_key,
+                        "SUPABASE_SECRET_KEY": stack.secret_key,
+                        # a hosted project's secret would make the API refuse the embedded stack's tokens
+                        "SUPABASE_JWT_SECRET": "",
+                        "PARLEY_PORT": str(port),
+                    },
+                )
+            )
+        for replica, api in enumerate(apis):
+            wait_until(partial(_is_ready, settings.api_port + replica), seconds=30, child=api)
+        yield apis
+    finally:
+        for api in apis:
+            if api.alive():
+                api.process.send_signal(api.stop_signal)
+        for api in apis:
+            api.stop(_API_PATIENCE_SECONDS)
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def addresses(settings: RunSettings, stack: LocalSupabase, demo: DemoUser) -> dict[str, str]:
+    """What scripts and tests need to know of a running stack; the content of `$PARLEY_DATA/env`."""
+    second = {"API_URL_2": f"http://127.0.0.1:{settings.api_port + 1}"} if settings.replicas == 2 else {}
+    return {
+        "API_URL": f"http://127.0.0.1:{settings.api_port}",
+        **second,
+        "SUPABASE_URL": stack.url,
+        "SUPABASE_PUBLISHABLE_KEY": stack.publishable_key,
+        "SUPABASE_SECRET_KEY": stack.secret_key,
+        "DATABASE_URL": stack.database_url,
+        "DEMO_EMAIL": demo.email,
+        "DEMO_PASSWORD": demo.password,
+    }
+
+
+def shell_lines(content: dict[str, str]) -> str:
+    """`NAME=value` lines that a shell reads with `.`."""
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in content.items())
+
+
+def summary(content: dict[str, str], settings: RunSettings) -> str:
+    """What is printed when everything answers: where things are, and two lines to try."""
+    file = settings.data / "env"
+    second = f" and {content['API_URL_2']}" if "API_URL_2" in content else ""
+    return f"""
+Parley is running (Ctrl-C stops it)
+  API        {content["API_URL"]}{second}    its OpenAPI: {content["API_URL"]}/schema
+  Supabase   {content["SUPABASE_URL"]}
+  demo user  {content["DEMO_EMAIL"]}    password: {content["DEMO_PASSWORD"]}
+  addresses and keys: {file}    logs: {settings.data / "logs"}
+
+Try it, in another terminal:
+  . {shlex.quote(str(file))}
+  TOKEN=$(curl -s "$SUPABASE_URL/auth/v1/token?grant_type=password" -H "apikey: $SUPABASE_PUBLISHABLE_KEY" \
+-d "{{\\"email\\":\\"$DEMO_EMAIL\\",\\"password\\":\\"$DEMO_PASSWORD\\"}}" \
+| sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+  CHAT=$(curl -s -X POST "$API_URL/v1/conversations" -H "Authorization: Bearer $TOKEN" \
+-H 'Content-Type: application/json' -d '{{}}' | sed 's/.*"id":"\\([^"]*\\)".*/\\1/')
+  curl -N "$API_URL/v1/conversations/$CHAT/messages" -H "Authorization: Bearer $TOKEN" \
+-H 'Accept: text/event-stream' -H 'Content-Type: application/json' -d '{{"content":"Hello, Parley"}}'
+"""
+
+
+def watch(stack: LocalSupabase, apis: list[Child]) -> None:
+    """Return never; StackError when a process ends that nobody asked to end."""
+    maintained = time.monotonic()
+    while True:
+        for child in (*stack.children, *apis):
+            if not child.alive():
+                raise child.failure("ended unexpectedly")
+        if time.monotonic() - maintained > _MAINTENANCE_SECONDS:
+            maintained = time.monotonic()
+            stack.maintain()
+        time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    main()
