@@ -1,39 +1,42 @@
 """All errors of Parley, one closed tree.
 
-    AppError                        what a client is told: a status, a stable code, a sentence
-    ├── InvalidRequest              400 invalid_request (422 where the body parsed but its values are wrong)
-    │   ├── IdempotencyMismatch     422 idempotency_mismatch
-    │   ├── ContentFlagged          422 content_flagged
-    │   └── PayloadTooLarge         413 payload_too_large
-    ├── Unauthenticated             401 unauthenticated
-    ├── PremiumRequired             403 premium_required
-    ├── NotFound                    404 not_found
-    ├── Conflict                    409 conflict
-    ├── RateLimited                 429 rate_limited
-    └── Unavailable                 503, each with Retry-After
-        ├── ProviderUnavailable     provider_unavailable
-        ├── NoProviderConfigured    no_provider_configured
-        ├── SupabaseUnavailable     supabase_unavailable
-        └── Draining                draining
+AppError                        what a client is told: a status, a stable code, a sentence
+├── InvalidRequest              400 invalid_request (422 where the body parsed but its values are wrong)
+│   ├── IdempotencyMismatch     422 idempotency_mismatch
+│   ├── ContentFlagged          422 content_flagged
+│   └── PayloadTooLarge         413 payload_too_large
+├── Unauthenticated             401 unauthenticated
+├── PremiumRequired             403 premium_required
+├── NotFound                    404 not_found
+├── Conflict                    409 conflict
+├── RateLimited                 429 rate_limited
+└── Unavailable                 503, each with Retry-After
+    ├── ProviderUnavailable     provider_unavailable
+    ├── NoProviderConfigured    no_provider_configured
+    ├── SupabaseUnavailable     supabase_unavailable
+    ├── Draining                draining
+    └── Interrupted             interrupted: only inside a reply, whose writer went away
 
-    ProviderError                   what went wrong with a provider; never shown to a client as it is
-    ├── Unreachable                 connect failed or timed out, connection lost before the first token
-    ├── FirstTokenTimeout           nothing came within the first-token deadline
-    ├── Stalled                     tokens stopped coming, or the whole reply took too long
-    ├── ServerError                 5xx, 529, an "overloaded" or internal error inside a 200 stream
-    ├── BrokenStream                the stream ended without a finish reason, or could not be decoded
-    ├── Throttled                   429 that is worth a retry later
-    ├── QuotaExhausted              429 that no retry helps: spend cap, daily quota, no credit
-    ├── AuthenticationRefused       401, 403: our key is wrong or lacks a permission
-    ├── ModelNotFound               404
-    ├── RequestRefused              400, 413, 422: the provider does not take this request
-    │   └── ContextTooLong          the prompt does not fit the model
-    └── ContentFiltered             the provider refused for policy reasons, before or inside the stream
+ProviderError                   what went wrong with a provider; never shown to a client as it is
+├── Unreachable                 connect failed or timed out, connection lost before the answer began
+├── FirstTokenTimeout           nothing came within the first-token deadline
+├── Stalled                     tokens stopped coming, or the whole reply took too long
+├── ServerError                 5xx, 529, an "overloaded" or internal error inside a 200 stream
+├── BrokenStream                the stream ended without a finish reason, or could not be decoded
+├── Throttled                   429 that is worth a retry later
+├── QuotaExhausted              429 that no retry helps: spend cap, daily quota, no credit
+├── AuthenticationRefused       401, 403: our key is wrong or lacks a permission
+├── ModelNotFound               404
+├── RequestRefused              400, 413, 422: the provider does not take this request
+│   └── ContextTooLong          the prompt does not fit the model
+└── ContentFiltered             the provider refused for policy reasons, before or inside the stream
 """
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
+
+from app.messages import Usage
 
 BreakerEffect = Literal["failure", "neutral", "cooldown"]
 
@@ -61,6 +64,18 @@ class AppError(Exception):
         """Seconds after which the same request may succeed; becomes the `Retry-After` header."""
         self.extra = extra or {}
         """Further members of the problem body, e.g. `categories`."""
+
+    def problem(self) -> dict[str, object]:
+        """The RFC 9457 body: type, title, status, code, and detail where there is one."""
+        body: dict[str, object] = {
+            "type": f"urn:parley:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+        }
+        if self.detail is not None:
+            body["detail"] = self.detail
+        return body | self.extra
 
 
 class InvalidRequest(AppError):
@@ -141,8 +156,36 @@ class Draining(Unavailable):
     title = "This server is shutting down; send the request again"
 
 
+class Interrupted(Unavailable):
+    code = "interrupted"
+    title = "The reply was cut off; what was written is kept"
+
+
+ERRORS: dict[str, type[AppError]] = {
+    error.code: error
+    for error in (
+        AppError,
+        InvalidRequest,
+        IdempotencyMismatch,
+        ContentFlagged,
+        PayloadTooLarge,
+        Unauthenticated,
+        PremiumRequired,
+        NotFound,
+        Conflict,
+        RateLimited,
+        ProviderUnavailable,
+        NoProviderConfigured,
+        SupabaseUnavailable,
+        Draining,
+        Interrupted,
+    )
+}
+"""Every error by its code: as it is stored with a failed reply, and as our database functions raise it."""
+
+
 class ProviderError(Exception):
-    """A provider's failure, translated. The message may hold the provider's own words: it goes to logs, never to clients.
+    """A provider's failure, translated. The message may hold the provider's own words: it is never shown to clients.
 
     `retryable`: whether another try at the same candidate may help. `breaker`: what it tells the circuit breaker.
     `retry_after`: seconds, when the provider named them.
@@ -218,4 +261,5 @@ class ContextTooLong(RequestRefused):
 
 
 class ContentFiltered(ProviderError):
-    pass
+    usage: Usage | None = None
+    """What the reply cost until it was cut off, when the provider said so."""

@@ -60,3 +60,52 @@ class Passage(msgspec.Struct, frozen=True):
     title: str
     content: str
     similarity: float
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The user message and the reply row are stored; this provider answers, unless a `Restart` says otherwise."""
+
+    conversation_id: str
+    user_message_id: str
+    message_id: str
+    provider: str | None
+    model: str | None
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """Another candidate answers; text so far is void."""
+
+    reason: str
+    provider: str
+    model: str
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The regular end. `length` is that of the stored text, in code points."""
+
+    status: ReplyStatus
+    finish_reason: str | None
+    usage: Usage | None
+    provider: str | None
+    model: str | None
+    length: int
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """A user stopped the reply; what was written is kept."""
+
+    usage: Usage | None
+    length: int
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The reply failed or was interrupted; what was stored is kept. `length` as in `Done`: a reader that holds more
+    cuts its text to it."""
+
+    problem: dict[str, object]
+    status: ReplyStatus
+    length: int
+
+
+Preamble = Started | Restart
+Ending = Done | Stopped | Failed

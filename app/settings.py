@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,7 +20,7 @@ class SettingsError(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """Every setting, under its environment name in upper case. `.env.example` explains each; a test keeps them equal."""
+    """Every setting, under its environment name in upper case. `.env.example` explains each."""
 
     supabase_url: str
     supabase_publishable_key: str
@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     reply_timeout_seconds: Positive = 300
 
     cors_allow_origins: tuple[str, ...] = ()
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     parley_host: str = "127.0.0.1"
     parley_port: Port = 8000
 
@@ -68,7 +68,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     for name, field in fields.items():
         text = environ.get(name, "").strip()
         if text:
-            values[name] = [part.strip() for part in text.split(",") if part.strip()] if field.name == "cors_allow_origins" else text
+            is_list = field.name == "cors_allow_origins"
+            values[name] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
         elif field.required and name not in values:
             raise SettingsError(f"{name} is not set; see .env.example")
     for name in URL_SETTINGS:
@@ -81,7 +82,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         except msgspec.ValidationError:
             # the value itself is not repeated: it may be a key
             raise SettingsError(f"{name} is malformed: expected {_expected(field)}") from None
-    return Settings(**{fields[name].name: value for name, value in values.items()})
+    return msgspec.convert(values, Settings)
 
 
 def _is_http_url(text: str) -> bool:
@@ -92,6 +93,8 @@ def _is_http_url(text: str) -> bool:
 def _expected(field: msgspec.structs.FieldInfo) -> str:
     if field.name == "default_ai_provider":
         return "one of " + ", ".join(get_args(ProviderName))
+    if field.name == "log_level":
+        return "one of debug, info, warning, error"
     if field.name == "parley_port":
         return "a port number from 1 to 65535"
     return "a positive number"

@@ -1,9 +1,42 @@
 -- One round trip before the provider is called: the user message, the reply row, the lease, the key and the history.
+create function private.turn_history(p_asked public.messages) returns jsonb
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+  -- of each earlier turn the user message and the newest reply with text, newest turns first until a limit is met
+  select coalesce(jsonb_agg(jsonb_build_object('role', h.role, 'content', h.content) order by h.turn, h.role = 'assistant'), '[]')
+  from (
+    select n.*, sum(char_length(n.content)) over (order by n.turn desc, n.role) as characters
+    from (
+      select distinct on (m.turn, m.role) m.turn, m.role, m.content
+      from public.messages as m
+      where
+        m.conversation_id = p_asked.conversation_id
+        and m.user_id = p_asked.user_id
+        and m.turn < p_asked.turn
+        and m.status <> 'streaming'
+        and m.content <> ''
+      order by m.turn desc, m.role desc, m.position desc
+      limit 100
+    ) as n
+  ) as h
+  where h.characters <= 400000
+$$;
+
+comment on function private.turn_history(public.messages) is
+'What was said before this user message, oldest first: [{role, content}], at most 100 messages and 400,000 characters. '
+'The API trims it further to the model''s context.';
+
+revoke all on function private.turn_history(public.messages) from public, anon, authenticated, service_role;
+
 create function private.begin_turn(
+  p_writer uuid,
+  p_reply_id uuid,
   p_conversation_id uuid,
   p_content text,
   p_reply_to uuid,
-  p_writer uuid,
   p_idempotency_key text,
   p_request_hash text
 ) returns jsonb
@@ -12,22 +45,31 @@ security definer
 set search_path = ''
 as $$
 declare
-  -- limits of what one turn reads back; the API trims further to the model's context
-  c_history_messages constant integer := 100;
-  c_history_characters constant integer := 400000;
   c_content_characters constant integer := 100000;
   c_live_replies constant integer := 100;
 
   v_user_id uuid := auth.uid();
-  v_reply_id uuid := gen_random_uuid();
   v_asked public.messages;
   v_reply public.messages;
   v_target public.messages;
   v_claim private.idempotency_keys;
-  v_history jsonb;
+  v_model text;
 begin
   if v_user_id is null then
     raise exception using errcode = 'PT401', message = 'unauthenticated', detail = 'A signed-in user is required.';
+  end if;
+
+  -- the same call once more, because its answer was lost on the way: nothing is begun twice
+  select m.* into v_reply
+  from private.live_replies as l
+  join public.messages as m on m.id = l.message_id
+  where l.message_id = p_reply_id and l.user_id = v_user_id and l.writer = p_writer;
+  if found then
+    select * into strict v_asked from public.messages as m where m.id = v_reply.parent_id;
+    return jsonb_build_object(
+      'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
+      'history', private.turn_history(v_asked)
+    );
   end if;
 
   if p_reply_to is null then
@@ -59,7 +101,7 @@ begin
   -- claimed before anything is charged; waits here for a concurrent claim of the same key
   if p_idempotency_key is not null then
     insert into private.idempotency_keys (user_id, key, request_hash, message_id)
-    values (v_user_id, p_idempotency_key, coalesce(p_request_hash, ''), v_reply_id)
+    values (v_user_id, p_idempotency_key, coalesce(p_request_hash, ''), p_reply_id)
     on conflict (user_id, key) do nothing;
     if not found then
       select * into strict v_claim from private.idempotency_keys as k
@@ -96,7 +138,7 @@ begin
 
   insert into public.messages (id, conversation_id, user_id, role, status, parent_id, parent_position, version)
   values (
-    v_reply_id, v_asked.conversation_id, v_user_id, 'assistant', 'streaming', v_asked.id, v_asked.position,
+    p_reply_id, v_asked.conversation_id, v_user_id, 'assistant', 'streaming', v_asked.id, v_asked.position,
     case when p_reply_to is null then 1 else (
       select coalesce(max(m.version), 0) + 1 from public.messages as m where m.parent_id = v_asked.id
     ) end
@@ -104,42 +146,26 @@ begin
   returning * into v_reply;
 
   insert into private.live_replies (message_id, user_id, writer, lease_expires_at)
-  values (v_reply_id, v_user_id, p_writer, now() + private.lease());
+  values (p_reply_id, v_user_id, p_writer, now() + private.lease());
 
-  -- of each turn the user message and the newest reply with text, newest turns first until a limit is met
-  select coalesce(jsonb_agg(jsonb_build_object('role', h.role, 'content', h.content) order by h.turn, h.role = 'assistant'), '[]')
-  into v_history
-  from (
-    select n.*, sum(char_length(n.content)) over (order by n.turn desc, n.role) as characters
-    from (
-      select distinct on (m.turn, m.role) m.turn, m.role, m.content
-      from public.messages as m
-      where
-        m.conversation_id = v_asked.conversation_id
-        and m.user_id = v_user_id
-        and m.turn < v_asked.turn
-        and m.status <> 'streaming'
-        and m.content <> ''
-      order by m.turn desc, m.role desc, m.position desc
-      limit c_history_messages
-    ) as n
-  ) as h
-  where h.characters <= c_history_characters;
+  select c.model into v_model from public.conversations as c where c.id = v_asked.conversation_id;
 
   return jsonb_build_object(
-    'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply), 'history', v_history
+    'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
+    'history', private.turn_history(v_asked), 'model', v_model
   );
 end;
 $$;
 
-comment on function private.begin_turn(uuid, text, uuid, uuid, text, text) is
+comment on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text) is
 'Begins a turn for auth.uid(): a new user message, or with p_reply_to another reply to an earlier one. See public.begin_turn.';
 
-revoke all on function private.begin_turn(uuid, text, uuid, uuid, text, text) from public, anon, service_role;
-grant execute on function private.begin_turn(uuid, text, uuid, uuid, text, text) to authenticated;
+revoke all on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text) from public, anon, service_role;
+grant execute on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text) to authenticated;
 
 create function public.begin_turn(
   p_writer uuid,
+  p_reply_id uuid default gen_random_uuid(),
   p_conversation_id uuid default null,
   p_content text default null,
   p_reply_to uuid default null,
@@ -151,16 +177,17 @@ security invoker
 set search_path = ''
 as $$
   select private.begin_turn(
-    p_conversation_id, p_content, p_reply_to, p_writer, p_idempotency_key, p_request_hash
+    p_writer, p_reply_id, p_conversation_id, p_content, p_reply_to, p_idempotency_key, p_request_hash
   )
 $$;
 
-comment on function public.begin_turn(uuid, uuid, text, uuid, text, text) is
+comment on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text) is
 'Begins a turn of the caller: stores the user message (or takes up the one that p_reply_to answers), a reply row with '
-'status streaming and its lease, and returns {replayed, user_message, message, history}. Only the service can write the '
+'status streaming and its lease, and returns {replayed, user_message, message, history, model: the conversation''s}. A repeated call with the same '
+'p_writer and p_reply_id returns the same turn; one with a known p_idempotency_key returns that turn, replayed. Only the service can write the '
 'reply''s text; a turn that no server takes up ends as interrupted when its lease runs out. '
 'Errors: PT401 unauthenticated, PT404 not_found, PT400 invalid_request, PT413 payload_too_large, PT409 conflict, '
 'PT422 idempotency_mismatch, PT429 rate_limited.';
 
-revoke all on function public.begin_turn(uuid, uuid, text, uuid, text, text) from public, anon, service_role;
-grant execute on function public.begin_turn(uuid, uuid, text, uuid, text, text) to authenticated;
+revoke all on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text) from public, anon, service_role;
+grant execute on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text) to authenticated;

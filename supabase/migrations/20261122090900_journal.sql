@@ -6,12 +6,12 @@ set search_path = ''
 as $$
 declare
   v_stop jsonb;
-  v_lost jsonb;
+  v_gone jsonb;
 begin
   -- seq makes a repeated call harmless: a piece that has been appended is not appended again
   update public.messages as m
-  set content = m.content || p.text, seq = p.seq, updated_at = now()
-  from jsonb_to_recordset(p_pieces) as p (id uuid, seq integer, text text)
+  set content = m.content || p.text, seq = p.seq, provider = p.provider, model = p.model, updated_at = now()
+  from jsonb_to_recordset(p_pieces) as p (id uuid, seq integer, text text, provider text, model text)
   where m.id = p.id and m.status = 'streaming' and m.seq = p.seq - 1;
 
   with renewed as (
@@ -22,18 +22,19 @@ begin
   )
   select
     coalesce(jsonb_agg(a.id) filter (where r.stop_requested), '[]'),
-    coalesce(jsonb_agg(a.id) filter (where r.message_id is null), '[]')
-  into v_stop, v_lost
+    coalesce(jsonb_agg(a.id) filter (where m.id is null), '[]')
+  into v_stop, v_gone
   from unnest(p_alive) as a (id)
-  left join renewed as r on r.message_id = a.id;
+  left join renewed as r on r.message_id = a.id
+  left join public.messages as m on m.id = a.id;
 
-  return jsonb_build_object('stop', v_stop, 'lost', v_lost);
+  return jsonb_build_object('stop', v_stop, 'gone', v_gone);
 end;
 $$;
 
 comment on function public.journal_write(jsonb, uuid []) is
-'Appends pieces [{id, seq, text}] to their streaming replies, renews the leases of p_alive, and returns {stop, lost}: '
-'the replies a user asked to stop, and those that are no longer live (ended elsewhere, or deleted). For the service.';
+'Appends pieces [{id, seq, text, provider, model}] to their streaming replies, renews the leases of p_alive, and returns {stop, gone}: '
+'the replies a user asked to stop, and those that were deleted. For the service.';
 
 create function public.finish_replies(p_replies jsonb) returns jsonb
 language plpgsql
@@ -65,18 +66,21 @@ begin
     )
     where m.id = r.id and m.role = 'assistant' and m.status in ('streaming', 'interrupted')
     returning m.id
-  ), released as (
-    delete from private.live_replies as l using finished as f where l.message_id = f.id
   )
-  select coalesce(jsonb_agg(f.id), '[]') into v_finished from finished as f;
+  delete from private.live_replies as l using finished as f where l.message_id = f.id;
 
+  -- a repeated call finds its replies finished already and answers the same
+  select coalesce(jsonb_agg(m.id), '[]')
+  into v_finished
+  from jsonb_to_recordset(p_replies) as r (id uuid)
+  join public.messages as m on m.id = r.id;
   return v_finished;
 end;
 $$;
 
 comment on function public.finish_replies(jsonb) is
-'Writes the final text, status and usage of replies and releases their leases. Returns the ids it finished; a repeated '
-'call finishes none. For the service.';
+'Writes the final text, status and usage of replies and releases their leases. Returns the ids that exist: '
+'one that is missing was deleted. A repeated call changes nothing. For the service.';
 
 create function public.recover_replies() returns jsonb
 language plpgsql

@@ -1,0 +1,5 @@
+"""`python -m app`: the API server."""
+
+from app.serve import main
+
+main()

@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out. Nothing is decided here."""

@@ -1,0 +1,146 @@
+"""From an access token to a user, checked here: no call to Supabase a request, and no key of ours involved.
+
+Asymmetric tokens (ES256, RS256) are checked against the project's JWKS. HS256 is accepted only when the project's
+secret is configured, and then only with that secret: a public key is never used as an HMAC secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import jwt
+import msgspec
+
+from app.errors import SupabaseUnavailable, Unauthenticated
+
+JWKS_SECONDS = 600.0
+"""How long a key set is trusted: what Supabase's own edge cache uses."""
+JWKS_RETRY_SECONDS = 30.0
+"""At most one fetch in this time, however many tokens name an unknown key."""
+CACHED_TOKENS = 10_000
+CLOCK_SKEW_SECONDS = 10
+"""Allowed for `iat` and `nbf`; never for `exp`."""
+MAX_TOKEN_CHARACTERS = 16_384
+
+_REQUIRED = {"require": ["exp", "iat", "sub", "aud", "iss"]}
+
+FetchKeys = Callable[[], Awaitable[bytes]]
+
+
+class User(msgspec.Struct, frozen=True):
+    """The caller. `token` is what row level security judges; it is valid until `expires_at` (seconds since 1970)."""
+
+    id: str
+    token: str
+    expires_at: float
+
+
+class TokenVerifier:
+    """Verifies access tokens of one Supabase project.
+
+    `fetch_keys` returns the body of the project's JWKS; `jwt_secret` is that of a legacy HS256 project.
+    """
+
+    def __init__(
+        self,
+        supabase_url: str,
+        fetch_keys: FetchKeys,
+        *,
+        jwt_secret: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._issuer = f"{supabase_url.rstrip('/')}/auth/v1"
+        self._fetch_keys = fetch_keys
+        self._jwt_secret = jwt_secret
+        self._clock = clock
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._fetching = asyncio.Lock()
+        self._verified: OrderedDict[bytes, User] = OrderedDict()
+
+    async def verify(self, authorization: str | None) -> User:
+        """The user of an `Authorization` header. Raises `Unauthenticated`, or `SupabaseUnavailable` without keys."""
+        scheme, _, token = (authorization or "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN_CHARACTERS:
+            raise Unauthenticated("Send the user's Supabase access token as a Bearer token.")
+        digest = hashlib.sha256(token.encode()).digest()
+        user = self._verified.get(digest)
+        if user is None:
+            user = await self._check(token)
+            self._verified[digest] = user
+            if len(self._verified) > CACHED_TOKENS:
+                self._verified.popitem(last=False)
+        if user.expires_at <= self._clock():
+            self._verified.pop(digest, None)
+            raise Unauthenticated("The access token has expired.")
+        return user
+
+    async def _check(self, token: str) -> User:
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.InvalidTokenError:
+            raise Unauthenticated("The access token is malformed.") from None
+        algorithm = header.get("alg")
+        key: Any
+        if algorithm == "HS256" and self._jwt_secret is not None:
+            key = self._jwt_secret
+        elif algorithm in ("ES256", "RS256"):
+            key = await self._key(header.get("kid"), algorithm)
+        else:
+            raise Unauthenticated("The access token is signed in a way that is not accepted.")
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                audience="authenticated",
+                issuer=self._issuer,
+                leeway=CLOCK_SKEW_SECONDS,
+                options=_REQUIRED,  # type: ignore[arg-type]
+            )
+            subject = str(UUID(claims["sub"]))
+            expires_at = float(claims["exp"])
+        except jwt.ExpiredSignatureError:
+            raise Unauthenticated("The access token has expired.") from None
+        except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
+            raise Unauthenticated("The access token is not valid for this project.") from None
+        if claims.get("role") != "authenticated":
+            raise Unauthenticated("Only a signed-in user's access token is accepted.")
+        return User(subject, token, expires_at)
+
+    async def _key(self, kid: object, algorithm: str) -> jwt.PyJWK:
+        if not isinstance(kid, str):
+            raise Unauthenticated("The access token does not name its key.")
+        now = self._clock()
+        if now - self._fetched_at > JWKS_SECONDS or kid not in self._keys:
+            await self._refresh(kid)
+        key = self._keys.get(kid)
+        if key is None or key.algorithm_name != algorithm:
+            raise Unauthenticated("The access token is signed with an unknown key.")
+        return key
+
+    async def _refresh(self, kid: str) -> None:
+        async with self._fetching:
+            now = self._clock()
+            fresh = now - self._fetched_at <= JWKS_SECONDS
+            if (fresh and kid in self._keys) or (now - self._tried_at < JWKS_RETRY_SECONDS and self._keys):
+                return
+            self._tried_at = now
+            try:
+                found = jwt.PyJWKSet.from_json((await self._fetch_keys()).decode()).keys
+            except SupabaseUnavailable:
+                if not self._keys:
+                    raise
+                return  # the keys we have stay good: they are replaced, not revoked, in an ordinary rotation
+            except jwt.PyJWKSetError:
+                found = []  # a project that signs with HS256 publishes no keys
+            self._keys = {key.key_id: key for key in found if key.key_id is not None}
+            self._fetched_at = now

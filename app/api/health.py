@@ -1,0 +1,57 @@
+"""`/health`: whether the process lives, and whether it should be sent requests."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from litestar import Router, get
+
+from app.chat.live import LiveReplies
+from app.errors import Draining, SupabaseUnavailable
+from app.store.client import Supabase
+
+PING_SECONDS = 1.0
+"""How long an answer of Supabase is good for: readiness is asked by anyone, and often."""
+
+
+class Health(msgspec.Struct, frozen=True):
+    status: str
+
+
+class Readiness:
+    """Asks Supabase at most once a `PING_SECONDS`, however many ask."""
+
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+        self._lock = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self._reachable = False
+
+    async def reachable(self) -> bool:
+        async with self._lock:
+            now = asyncio.get_running_loop().time()
+            if now - self._asked_at > PING_SECONDS:
+                self._reachable = await self._supabase.ping()
+                self._asked_at = asyncio.get_running_loop().time()
+        return self._reachable
+
+
+def health_routes(supabase: Supabase, live: LiveReplies) -> Router:
+    readiness = Readiness(supabase)
+
+    @get("/live", operation_id="live")
+    async def alive() -> Health:
+        """The process answers."""
+        return Health("ok")
+
+    @get("/ready", operation_id="ready")
+    async def ready() -> Health:
+        """The process takes requests: it is not draining, and Supabase answers."""
+        if live.draining:
+            raise Draining(retry_after=1)
+        if not await readiness.reachable():
+            raise SupabaseUnavailable(retry_after=2)
+        return Health("ok")
+
+    return Router("/health", route_handlers=[alive, ready], tags=["health"])

@@ -1,0 +1,162 @@
+"""Messages: history, sending, following, stopping and regenerating replies."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.params import Parameter
+
+from app.api.auth import User
+from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, Page, read_cursor, split_page
+from app.api.sse import EventStream
+from app.api.views import MAX_CONTENT_CHARACTERS, AnswerOptions, MessageView, NewMessage, TurnView
+from app.chat.live import LiveReplies
+from app.chat.readers import Readers
+from app.chat.turn import Turn, Turns
+from app.errors import Draining, InvalidRequest, PayloadTooLarge
+from app.routing.router import Wish
+from app.store.conversations import Conversations
+from app.store.messages import Messages
+
+IdempotencyKey = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x20-\x7e]+$",
+        description="A repeated request with the same key attaches to the first one's reply.",
+    ),
+]
+LastEventId = Annotated[
+    str | None, Parameter(header="Last-Event-ID", description="Go on after this event.", max_length=20)
+]
+Accept = Annotated[str | None, Parameter(header="Accept", description="`text/event-stream` for the stream.")]
+Prefer = Annotated[str | None, Parameter(header="Prefer", description="`wait` for the finished message.")]
+
+
+def message_routes(
+    conversations: Conversations, messages: Messages, turns: Turns, readers: Readers, live: LiveReplies
+) -> Router:
+    @get("/conversations/{conversation_id:uuid}/messages", operation_id="listMessages")
+    async def history(
+        user: User, conversation_id: UUID, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Page[MessageView]:
+        """The messages of a conversation, oldest first. All replies to a message are there, by `version`."""
+        rows = await messages.page(user.token, str(conversation_id), after=read_cursor(cursor), limit=limit + 1)
+        if not rows:  # nothing said yet, or not this user's
+            await conversations.get(user.token, str(conversation_id))
+        shown, following = split_page(rows, limit)
+        return Page([MessageView.of(row) for row in shown], following)
+
+    @post("/conversations/{conversation_id:uuid}/messages", operation_id="sendMessage", status_code=202)
+    async def send(
+        user: User,
+        conversation_id: UUID,
+        data: NewMessage,
+        idempotency_key: IdempotencyKey = None,
+        accept: Accept = None,
+        prefer: Prefer = None,
+    ) -> Response[Any]:
+        """Send a message: an event stream, 202 at once, or with `Prefer: wait` the finished reply."""
+        if len(data.content) > MAX_CONTENT_CHARACTERS:
+            raise PayloadTooLarge(f"A message has at most {MAX_CONTENT_CHARACTERS} characters.")
+        if not data.content.strip():
+            raise InvalidRequest("The message is empty.")
+        if "\x00" in data.content:
+            raise InvalidRequest("The message holds a NUL character, which text cannot.")
+        turn = await turns.send(
+            user,
+            str(conversation_id),
+            data.content,
+            _wish(data),
+            idempotency_key=idempotency_key,
+            request_hash=_request_hash("send", conversation_id, data) if idempotency_key else None,
+        )
+        return await respond(user, turn, accept, prefer)
+
+    @post("/messages/{message_id:uuid}/regenerate", operation_id="regenerateReply", status_code=202)
+    async def regenerate(
+        user: User,
+        message_id: UUID,
+        data: AnswerOptions | None,
+        idempotency_key: IdempotencyKey = None,
+        accept: Accept = None,
+        prefer: Prefer = None,
+    ) -> Response[Any]:
+        """Answer again; the old reply stays. Body and answer as for sending."""
+        asked = data or AnswerOptions()
+        turn = await turns.regenerate(
+            user,
+            str(message_id),
+            _wish(asked),
+            idempotency_key=idempotency_key,
+            request_hash=_request_hash("regenerate", message_id, asked) if idempotency_key else None,
+        )
+        return await respond(user, turn, accept, prefer)
+
+    async def respond(user: User, turn: Turn, accept: str | None, prefer: str | None) -> Response[Any]:
+        replayed = turn.reply is None
+        headers = {"Idempotency-Replayed": "true"} if replayed else {}
+        headers["Location"] = f"/v1/messages/{turn.message.id}"
+        if _wants_stream(accept):
+            reply = turn.reply or await readers.open(user, turn.message.id)
+            return EventStream(live, reply, headers=headers)
+        if _wants_wait(prefer):
+            reply = turn.reply or await readers.open(user, turn.message.id)
+            await reply.ended()
+            finished = await messages.get(user.token, turn.message.id)
+            if finished.status == "streaming":  # detached: this process could not wait for the end
+                raise Draining(retry_after=1)
+            headers["Preference-Applied"] = "wait"
+            return Response(MessageView.of(finished), status_code=200, headers=headers)
+        view = TurnView(MessageView.of(turn.user_message), MessageView.of(turn.message))
+        return Response(view, status_code=202, headers=headers)
+
+    @get("/messages/{message_id:uuid}", operation_id="readMessage")
+    async def read(user: User, message_id: UUID) -> MessageView:
+        """One message. A streaming reply shows what has been stored of it so far."""
+        return MessageView.of(await messages.get(user.token, str(message_id)))
+
+    @get("/messages/{message_id:uuid}/stream", operation_id="followReply")
+    async def follow(user: User, message_id: UUID, last_event_id: LastEventId = None) -> Response[None]:
+        """Follow a reply, or read a finished one, from any place; on any replica."""
+        reply = await readers.open(user, str(message_id))
+        return EventStream(live, reply, last_event_id=last_event_id)
+
+    @post("/messages/{message_id:uuid}/stop", operation_id="stopReply", status_code=200)
+    async def stop(user: User, message_id: UUID) -> Response[MessageView]:
+        """Stop a reply and keep what there is. 202 when another replica writes it and has yet to stop."""
+        stopped = await turns.stop(user, str(message_id))
+        status = 202 if stopped.status == "streaming" else 200
+        return Response(MessageView.of(stopped), status_code=status)
+
+    return Router("/v1", route_handlers=[history, send, regenerate, read, follow, stop], tags=["messages"])
+
+
+def _wish(options: AnswerOptions) -> Wish:
+    return Wish(
+        provider=options.provider,
+        model=options.model,
+        task_type=options.task_type,
+        max_tokens=options.max_tokens,
+    )
+
+
+def _request_hash(kind: str, target: UUID, body: msgspec.Struct) -> str:
+    """What makes two requests under one Idempotency-Key the same."""
+    return hashlib.sha256(f"{kind} {target} ".encode() + msgspec.json.encode(body)).hexdigest()
+
+
+def _wants_stream(accept: str | None) -> bool:
+    return accept is not None and "text/event-stream" in accept.lower()
+
+
+def _wants_wait(prefer: str | None) -> bool:
+    if prefer is None:
+        return False
+    return any(part.strip().lower().partition("=")[0] == "wait" for part in prefer.replace(";", ",").split(","))

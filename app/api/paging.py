@@ -1,0 +1,52 @@
+"""Cursor paging: opaque cursors over a row's position, which neither moves nor repeats while a reader pages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Annotated, Generic, Protocol, TypeVar
+
+import msgspec
+from litestar.params import Parameter
+
+from app.errors import InvalidRequest
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 100
+
+Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT, description="How many items a page holds at most.")]
+Cursor = Annotated[str | None, Parameter(description="`next_cursor` of the page before.", max_length=64)]
+
+
+class Positioned(Protocol):
+    @property
+    def position(self) -> int: ...
+
+
+Row = TypeVar("Row", bound=Positioned)
+View = TypeVar("View")
+
+
+class Page(msgspec.Struct, Generic[View], frozen=True):
+    """One page of a list; `next_cursor` is null on the last."""
+
+    items: list[View]
+    next_cursor: str | None
+
+
+def read_cursor(cursor: str | None) -> int | None:
+    """The position in a cursor. Raises `InvalidRequest` when it is none of ours."""
+    if cursor is None:
+        return None
+    try:
+        return int(base64.urlsafe_b64decode(cursor.encode() + b"=="))
+    except (binascii.Error, ValueError):
+        raise InvalidRequest("The cursor is not valid; start from the first page.") from None
+
+
+def split_page(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], str | None]:
+    """From `limit` + 1 rows, the page and the cursor of the next one."""
+    if len(rows) <= limit:
+        return rows, None
+    cursor = base64.urlsafe_b64encode(str(rows[limit - 1].position).encode()).rstrip(b"=")
+    return rows[:limit], cursor.decode()

@@ -1,0 +1,152 @@
+"""A reply as server-sent events, from any place in it.
+
+The id of an event says how much of the reply its reader then holds, so that any replica can go on from it:
+1 after `message.started`; 2 to 9 after what else precedes the text; 10 + n after n code points of text; 11 + n at the
+end of n. See `docs/architecture.md`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.types import Receive, Scope, Send
+
+from app.chat.live import Follower, LiveReplies, Reply
+from app.errors import InvalidRequest
+from app.messages import Done, Ending, Failed, Preamble, Restart, Started, Stopped
+
+TEXT_ID = 10
+MAX_PREAMBLE = 9
+
+HEARTBEAT = b": keep-alive\n\n"
+RECONNECT = b"event: reconnect\ndata: {}\n\n"
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    # no-transform and x-accel-buffering: a proxy that compresses or collects would hold the tokens back
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+_NAMES: dict[type[msgspec.Struct], bytes] = {
+    Started: b"message.started",
+    Restart: b"restart",
+    Done: b"done",
+    Stopped: b"stopped",
+    Failed: b"error",
+}
+_encode = msgspec.json.encode
+
+
+def place(last_event_id: str | None) -> tuple[int, int]:
+    """How many events before the text, and how many code points of it, a reader with this `Last-Event-ID` holds."""
+    if last_event_id is None or not last_event_id.strip():
+        return 0, 0
+    try:
+        number = int(last_event_id)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise InvalidRequest("Last-Event-ID is none of this stream's.")
+    return (number, 0) if number < TEXT_ID else (MAX_PREAMBLE, number - TEXT_ID)
+
+
+def _event_frame(number: int, event: Preamble | Ending) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, _NAMES[type(event)], _encode(event))
+
+
+def _text_frame(reply: Reply, start: int) -> bytes:
+    """The text from `start` on as one event; encoded once for all readers that are up to date."""
+    known = reply.frame
+    if known is not None and known[0] == start and known[1] == reply.length:
+        return known[2]
+    frame = b'id: %d\nevent: delta\ndata: {"text":%s}\n\n' % (TEXT_ID + reply.length, _encode(reply.text(start)))
+    reply.frame = (start, reply.length, frame)
+    return frame
+
+
+def _pending(follower: Follower) -> bytes:
+    """Everything that the follower has not been sent yet; empty when it is up to date."""
+    reply = follower.reply
+    frames = b""
+    if follower.announced < len(reply.preamble):
+        for index in range(follower.announced, len(reply.preamble)):
+            frames += _event_frame(index + 1, reply.preamble[index])
+        follower.announced = len(reply.preamble)
+    if follower.offset < reply.length:
+        frame = _text_frame(reply, follower.offset)
+        follower.offset = reply.length
+        return frames + frame if frames else frame
+    return frames
+
+
+class EventStream(Response[None]):
+    """The response that follows `reply` for one reader until its end, the reader's, or this process's."""
+
+    def __init__(
+        self,
+        live: LiveReplies,
+        reply: Reply,
+        *,
+        last_event_id: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(None, headers=headers)
+        announced, offset = place(last_event_id)
+        self._live = live
+        # refused here, before the response starts, when there are too many readers
+        self._follower = live.follow(reply, announced=announced, offset=offset)
+
+    def to_asgi_response(self, request: Request[Any, Any, Any], **_: Any) -> Any:  # type: ignore[override]
+        return self._respond
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        follower = self._follower
+        follower.abort = scope.get("parley.abort")  # type: ignore[assignment]  # our server's, see app/serve.py
+        own = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        leaving = asyncio.create_task(_left(receive, follower))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS + own})
+            if await _write_all(follower, send):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            leaving.cancel()
+            self._live.unfollow(follower)
+
+
+async def _write_all(follower: Follower, send: Send) -> bool:
+    """Write until the reply ends or the reader is sent elsewhere; False when the reader was cut."""
+    reply = follower.reply
+    time = asyncio.get_running_loop().time
+    while not follower.cut:
+        last = False
+        frame = _pending(follower)
+        if not frame:
+            if reply.ending is not None:
+                frame = _event_frame(TEXT_ID + 1 + reply.length, reply.ending)
+                last = True
+            elif follower.reconnect:
+                frame = RECONNECT
+                last = True
+            elif follower.beat:
+                frame = HEARTBEAT
+            else:
+                await follower.changed()
+                continue
+        follower.beat = False
+        follower.sent_at = time()
+        follower.writing = True
+        await send({"type": "http.response.body", "body": frame, "more_body": True})
+        follower.writing = False
+        if last:
+            return True
+    return False
+
+
+async def _left(receive: Receive, follower: Follower) -> None:
+    """Watch for the reader's going, which ends its following and nothing else."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    follower.drop()

@@ -1,0 +1,294 @@
+"""One turn: begin, prompt, route, stream, finish. The reply is written by a task of the process, never by a request."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
+from typing import Protocol
+
+import msgspec
+
+from app import observe
+from app.chat.journal import Journal
+from app.chat.live import MAX_REPLY_CHARACTERS, LiveReplies, Reply
+from app.chat.prompt import build_prompt, estimate_usage
+from app.errors import (
+    AppError,
+    ContentFiltered,
+    Interrupted,
+    NotFound,
+    ProviderError,
+    ProviderUnavailable,
+    SupabaseUnavailable,
+)
+from app.messages import (
+    ChatRequest,
+    Delta,
+    Done,
+    Ending,
+    Failed,
+    Finish,
+    Message,
+    ReplyStatus,
+    Restart,
+    Started,
+    Stopped,
+    Usage,
+)
+from app.routing.failover import Answering
+from app.routing.router import Candidate, Wish
+from app.store.messages import Begun, Messages
+from app.store.rows import StoredMessage
+from app.store.service import FinishedReply
+
+STORE_SECONDS = 1.5
+"""How long the last final states may take when the process ends; what is late, another replica recovers."""
+
+
+class Asker(Protocol):
+    """Who asks: a verified user's id and token."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def token(self) -> str: ...
+
+
+class Answers(Protocol):
+    """Where replies come from: `routing`."""
+
+    async def candidates(self, wish: Wish) -> tuple[Candidate, ...]: ...
+    def answer(
+        self, candidates: Sequence[Candidate], request_for: Callable[[Candidate], ChatRequest]
+    ) -> AsyncGenerator[Answering | Delta | Finish]: ...
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """A begun turn. `reply` is None when an earlier request began it: then its reply may be anywhere, or over."""
+
+    user_message: StoredMessage
+    message: StoredMessage
+    reply: Reply | None
+
+
+class _Outcome(msgspec.Struct):
+    """How writing a reply ended."""
+
+    status: ReplyStatus = "interrupted"
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    error: AppError | None = None
+
+
+class Turns:
+    """Begins turns and owns the tasks that write their replies."""
+
+    def __init__(self, messages: Messages, answers: Answers, live: LiveReplies, journal: Journal) -> None:
+        self._messages = messages
+        self._answers = answers
+        self._live = live
+        self._journal = journal
+        self._writer = str(uuid.uuid4())
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._running: set[str] = set()
+        self._stops: dict[str, str] = {}
+
+    # ── begin ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def send(
+        self,
+        asker: Asker,
+        conversation_id: str,
+        content: str,
+        wish: Wish,
+        *,
+        idempotency_key: str | None = None,
+        request_hash: str | None = None,
+    ) -> Turn:
+        """Store a user message and begin to answer it."""
+        return await self._begin(
+            asker,
+            wish,
+            conversation_id=conversation_id,
+            content=content,
+            idempotency_key=idempotency_key,
+            request_hash=request_hash,
+        )
+
+    async def regenerate(
+        self,
+        asker: Asker,
+        message_id: str,
+        wish: Wish,
+        *,
+        idempotency_key: str | None = None,
+        request_hash: str | None = None,
+    ) -> Turn:
+        """Begin another reply to the user message that `message_id` is, or answers."""
+        return await self._begin(
+            asker, wish, reply_to=message_id, idempotency_key=idempotency_key, request_hash=request_hash
+        )
+
+    async def _begin(self, asker: Asker, wish: Wish, **what: str | None) -> Turn:
+        self._live.check_capacity()
+        candidates = await self._answers.candidates(wish)
+        reply_id = str(uuid.uuid4())
+        begun = await self._messages.begin_turn(asker.token, writer=self._writer, reply_id=reply_id, **what)
+        if begun.replayed:
+            return Turn(begun.user_message, begun.message, None)
+        if begun.model is not None and wish.provider is None and wish.model is None:
+            with suppress(AppError):  # a model that has gone since is no reason not to answer
+                candidates = await self._answers.candidates(msgspec.structs.replace(wish, model=begun.model))
+        reply = Reply(reply_id, conversation_id=begun.message.conversation_id, user_id=asker.id)
+        reply.provider, reply.model = candidates[0].provider, candidates[0].model
+        reply.announce(Started(reply.conversation_id, begun.user_message.id, reply_id, reply.provider, reply.model))
+        self._live.add(reply)
+        self._journal.open(reply, lambda reason: self._cancel(reply_id, reason))
+        self._tasks[reply_id] = asyncio.create_task(self._write(reply, begun, wish, candidates))
+        return Turn(begun.user_message, begun.message, reply)
+
+    # ── stream ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _write(self, reply: Reply, begun: Begun, wish: Wish, candidates: Sequence[Candidate]) -> None:
+        def request_for(candidate: Candidate) -> ChatRequest:
+            prompt = build_prompt(
+                begun.history,
+                begun.user_message.content,
+                context_tokens=candidate.context_tokens,
+                max_tokens=wish.max_tokens,
+            )
+            return ChatRequest(candidate.model, prompt, wish.max_tokens)
+
+        outcome = _Outcome()
+        try:
+            if reply.id in self._stops:  # stopped before this task got to run
+                raise asyncio.CancelledError
+            self._running.add(reply.id)
+            await self._stream(reply, self._answers.answer(candidates, request_for), outcome)
+        except asyncio.CancelledError:
+            # taken as the order to end this reply early: the task itself goes on to store what there is
+            self._cut_short(reply, outcome)
+        except ContentFiltered:
+            outcome.status, outcome.finish_reason = "filtered", "content_filter"
+        except ProviderError:
+            # after a visible token: no second provider's text is glued to it
+            outcome.status, outcome.error = "failed", ProviderUnavailable("The provider failed inside the reply.")
+        except AppError as error:
+            outcome.status, outcome.error = "failed", error
+        except Exception as error:
+            observe.unforeseen("turn.failed", error)
+            outcome.status, outcome.error = "failed", AppError()
+        finally:
+            self._running.discard(reply.id)  # from here on nothing may cut the final write
+        if outcome.usage is None and reply.length:
+            asked = Message("user", begun.user_message.content)
+            outcome.usage = estimate_usage((*begun.history, asked), reply.text())
+        await self._finish(reply, outcome)
+
+    @staticmethod
+    async def _stream(reply: Reply, events: AsyncGenerator[Answering | Delta | Finish], outcome: _Outcome) -> None:
+        first = True
+        async with aclosing(events):
+            async for event in events:
+                if type(event) is Delta:
+                    reply.append(storable(event.text))
+                    if reply.length > MAX_REPLY_CHARACTERS:
+                        outcome.status, outcome.finish_reason = "complete", "length"
+                        return
+                elif type(event) is Finish:
+                    outcome.status, outcome.finish_reason, outcome.usage = "complete", event.reason, event.usage
+                elif type(event) is Answering:
+                    reply.provider, reply.model = event.provider, event.model
+                    if not first:
+                        reason = event.reason or "provider_unavailable"
+                        reply.announce(Restart(reason, event.provider, event.model))
+                    first = False
+
+    def _cut_short(self, reply: Reply, outcome: _Outcome) -> None:
+        reason = self._stops.get(reply.id)
+        if reason == "stopped":
+            outcome.status = "stopped"
+        elif reason == "outage":
+            outcome.status, outcome.error = "failed", SupabaseUnavailable()
+        else:  # this process ends, or the reply was deleted and there is nothing left to say
+            outcome.status, outcome.error = "interrupted", Interrupted()
+
+    # ── finish ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _finish(self, reply: Reply, outcome: _Outcome) -> None:
+        """Commit the final state, then tell the readers."""
+        usage = outcome.usage
+        try:
+            await self._journal.finish(
+                FinishedReply(
+                    id=reply.id,
+                    content=reply.text(),
+                    status=outcome.status,
+                    finish_reason=outcome.finish_reason,
+                    error_code=outcome.error.code if outcome.error else None,
+                    provider=reply.provider,
+                    model=reply.model,
+                    sources=None,
+                    prompt_tokens=usage.prompt_tokens if usage else None,
+                    completion_tokens=usage.completion_tokens if usage else None,
+                    cached_tokens=usage.cached_tokens if usage else None,
+                )
+            )
+        except AppError as error:
+            outcome.status, outcome.error = "failed", error
+        finally:
+            self._tasks.pop(reply.id, None)
+            self._stops.pop(reply.id, None)
+            self._live.remove(reply)
+            reply.end(_ending(reply, outcome))
+
+    # ── stop ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def stop(self, asker: Asker, message_id: str) -> StoredMessage:
+        """Stop a reply, whichever replica writes it. Returns it as it is now: one that another replica writes may
+        still be `streaming` for up to a journal interval."""
+        reply = self._live.get(message_id)
+        if reply is not None and message_id in self._tasks:
+            if reply.user_id != asker.id:
+                raise NotFound("No such reply.")
+            self._cancel(message_id, "stopped")
+            await reply.ended()
+            return await self._messages.get(asker.token, message_id)
+        return await self._messages.stop_reply(asker.token, message_id)
+
+    def _cancel(self, reply_id: str, reason: str) -> None:
+        task = self._tasks.get(reply_id)
+        if task is not None and reply_id not in self._stops:
+            self._stops[reply_id] = reason
+            if reply_id in self._running:
+                task.cancel()
+
+    async def drain(self, grace: float) -> None:
+        """Let the replies finish for `grace` seconds, then end the rest as interrupted, with all their text."""
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=grace)
+        for reply_id in tuple(self._tasks):
+            self._cancel(reply_id, "shutdown")
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=STORE_SECONDS)
+
+
+def storable(text: str) -> str:
+    """`text` without what Postgres' text type cannot hold: NUL and unpaired surrogates become U+FFFD."""
+    if text.isascii():
+        return text.replace("\x00", "\ufffd") if "\x00" in text else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\x00", "\ufffd")
+
+
+def _ending(reply: Reply, outcome: _Outcome) -> Ending:
+    if outcome.status == "stopped":
+        return Stopped(outcome.usage, reply.length)
+    if outcome.error is not None:
+        return Failed(outcome.error.problem(), outcome.status, reply.length)
+    return Done(outcome.status, outcome.finish_reason, outcome.usage, reply.provider, reply.model, reply.length)

@@ -1,0 +1,182 @@
+"""Wires everything, once: the only file that knows all the others."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from litestar import Litestar, Request
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import observe
+from app.api import problem
+from app.api.auth import TokenVerifier, User
+from app.api.conversations import conversation_routes
+from app.api.health import health_routes
+from app.api.messages import message_routes
+from app.api.models import model_routes
+from app.chat.journal import Journal
+from app.chat.live import LiveReplies
+from app.chat.readers import Readers
+from app.chat.recovery import recover
+from app.chat.turn import Turns
+from app.errors import AppError, SupabaseUnavailable
+from app.providers.factory import make_providers
+from app.routing import Routing
+from app.settings import Settings, load_settings
+from app.store.client import Supabase, open_supabase
+from app.store.conversations import Conversations
+from app.store.messages import Messages
+from app.store.service import ServiceJobs
+
+MAX_BODY_BYTES = 1_048_576
+DRAIN_SECONDS = 6.0
+"""How long replies may go on after the order to stop; the process ends within 10 s."""
+
+
+class Service:
+    """A process of Parley: its parts, its background tasks, and how it ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.supabase = open_supabase(
+            settings.supabase_url, settings.supabase_publishable_key, settings.supabase_secret_key
+        )
+        self.jobs = ServiceJobs(self.supabase)
+        self.conversations = Conversations(self.supabase)
+        self.messages = Messages(self.supabase)
+        self.providers = make_providers(settings)
+        self.routing = Routing(settings, self.providers)
+        self.live = LiveReplies()
+        self.journal = Journal(self.jobs)
+        self.turns = Turns(self.messages, self.routing, self.live, self.journal)
+        self.readers = Readers(self.messages, self.live)
+        self.verifier = TokenVerifier(settings.supabase_url, self._fetch_keys, jwt_secret=settings.supabase_jwt_secret)
+
+    async def _fetch_keys(self) -> bytes:
+        url = f"{self.supabase.url}/auth/v1/.well-known/jwks.json"
+        try:
+            async with self.supabase.session.get(url, timeout=aiohttp.ClientTimeout(total=5)) as response:
+                response.raise_for_status()
+                return await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise SupabaseUnavailable(retry_after=2) from error
+
+    @asynccontextmanager
+    async def running(self, _: Litestar) -> AsyncGenerator[None]:
+        tasks = [
+            asyncio.create_task(self.journal.run()),
+            asyncio.create_task(self.live.watch()),
+            asyncio.create_task(recover(self.jobs)),
+        ]
+        # what has been built stays: the collector need not look at it again
+        gc.collect()
+        gc.freeze()
+        observe.event("service.started")
+        try:
+            yield
+        finally:
+            await self.drain()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.readers.aclose()
+            await self.routing.aclose()
+            for provider in self.providers.values():
+                await provider.aclose()
+            await self.supabase.aclose()
+            observe.event("service.stopped")
+
+    async def drain(self) -> None:
+        """Refuse new turns, send readers elsewhere, and let replies end; what has not by then is `interrupted`."""
+        if not self.live.draining:
+            observe.event("service.draining", replies=len(self.live))
+            self.live.drain()
+        await self.turns.drain(DRAIN_SECONDS)
+
+    async def user(self, request: Request[Any, Any, Any]) -> User:
+        return await self.verifier.verify(request.headers.get("authorization"))
+
+
+def request_id_middleware(app: ASGIApp) -> ASGIApp:
+    """Give each request an id: the caller's `X-Request-ID` where it is a plain one, else a new one."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = given.decode() if 0 < len(given) <= 64 and given.isalnum() else secrets.token_hex(8)
+        observe.set_request_id(request_id)
+
+        async def with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        await app(scope, receive, with_id)
+
+    return middleware
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """The ASGI application. Call it on the running event loop (`uvicorn --factory app.main:create_app` does)."""
+    settings = settings or load_settings()
+    observe.configure(settings.log_level)
+    service = Service(settings)
+    app = Litestar(
+        route_handlers=[
+            health_routes(service.supabase, service.live),
+            model_routes(service.routing),
+            conversation_routes(service.conversations),
+            message_routes(service.conversations, service.messages, service.turns, service.readers, service.live),
+        ],
+        dependencies={"user": Provide(service.user)},
+        exception_handlers={
+            AppError: problem.handle_app_error,
+            HTTPException: problem.handle_http_exception,
+            Exception: problem.handle_unforeseen,
+        },
+        middleware=[request_id_middleware],
+        lifespan=[service.running],
+        request_max_body_size=MAX_BODY_BYTES,
+        cors_config=_cors(settings),
+        openapi_config=OpenAPIConfig(
+            title="Parley",
+            version="1",
+            description="A Supabase-native chat backend. Every call carries the user's own Supabase access token.",
+            path="/schema",
+            components=Components(
+                security_schemes={"supabase": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+            ),
+            security=[{"supabase": []}],
+        ),
+        logging_config=None,
+    )
+    app.state.service = service
+    return app
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.cors_allow_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_allow_origins),
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-ID"],
+        expose_headers=["Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID"],
+    )
+
+
+__all__ = ["Service", "Supabase", "create_app"]

@@ -1,0 +1,77 @@
+"""Runs the service under uvicorn, with two things it lacks: a drain before the listener closes, and a way to cut a
+connection whose reader takes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from types import FrameType
+
+import uvicorn
+from litestar import Litestar
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.main import Service, create_app
+from app.settings import Settings, SettingsError, load_settings
+
+SHUTDOWN_SECONDS = 1
+"""For connections that are still open after the drain."""
+
+
+class Protocol(HttpToolsProtocol):
+    """Tells the application how to close its connection at once: `scope["parley.abort"]`."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["parley.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+
+
+class Server(uvicorn.Server):
+    """On the first signal it drains while it still answers (with `draining`), then stops; on a second one it stops."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+        self._draining: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._draining is not None:
+            self.should_exit = True
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        self._draining = asyncio.ensure_future(self._service.drain())
+        self._draining.add_done_callback(lambda _: setattr(self, "should_exit", True))
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal ends it."""
+    app: Litestar = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.parley_host,
+        port=settings.parley_port,
+        http=Protocol,
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    await Server(config, app.state.service).serve()
+
+
+def main() -> None:
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        print(f"parley: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    if sys.platform == "win32":
+        asyncio.run(serve(settings))
+    else:
+        import uvloop
+
+        uvloop.run(serve(settings))

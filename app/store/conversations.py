@@ -1,0 +1,57 @@
+"""The table `conversations`, always with the user's own token."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.errors import NotFound
+from app.store.client import Supabase, translated
+from app.store.rows import Conversation, columns
+
+_COLUMNS = columns(Conversation)
+
+
+class Conversations:
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+
+    async def create(self, token: str, *, title: str | None, model: str | None) -> Conversation:
+        async with translated():
+            table = self._supabase.for_user(token).from_("conversations")
+            answer = await table.insert({"title": title, "model": model}).select(_COLUMNS).execute()
+        return msgspec.convert(answer.data[0], Conversation)
+
+    async def page(self, token: str, *, before: int | None, limit: int) -> list[Conversation]:
+        """Newest first, those created before position `before`."""
+        async with translated():
+            query = self._supabase.for_user(token).from_("conversations").select(_COLUMNS)
+            if before is not None:
+                query = query.lt("position", before)
+            answer = await query.order("position", desc=True).limit(limit).execute()
+        return msgspec.convert(answer.data, list[Conversation])
+
+    async def get(self, token: str, conversation_id: str) -> Conversation:
+        async with translated():
+            table = self._supabase.for_user(token).from_("conversations")
+            answer = await table.select(_COLUMNS).eq("id", conversation_id).limit(1).execute()
+        return _only(answer.data)
+
+    async def rename(self, token: str, conversation_id: str, changes: dict[str, str | None]) -> Conversation:
+        async with translated():
+            table = self._supabase.for_user(token).from_("conversations")
+            answer = await table.update(changes).eq("id", conversation_id).select(_COLUMNS).execute()
+        return _only(answer.data)
+
+    async def delete(self, token: str, conversation_id: str) -> None:
+        async with translated():
+            table = self._supabase.for_user(token).from_("conversations")
+            answer = await table.delete().eq("id", conversation_id).select("id").execute()
+        if not answer.data:
+            raise NotFound("No such conversation.")
+
+
+def _only(rows: object) -> Conversation:
+    found = msgspec.convert(rows, list[Conversation])
+    if not found:
+        raise NotFound("No such conversation.")
+    return found[0]

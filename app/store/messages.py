@@ -1,0 +1,91 @@
+"""The table `messages` and the turn functions, always with the user's own token."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.errors import NotFound
+from app.messages import Message
+from app.store.client import Supabase, translated
+from app.store.rows import StoredMessage, columns
+
+_COLUMNS = columns(StoredMessage)
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What `begin_turn` answers. A replayed turn was begun by an earlier request with the same Idempotency-Key."""
+
+    replayed: bool
+    user_message: StoredMessage
+    message: StoredMessage
+    history: tuple[Message, ...] = ()
+    model: str | None = None
+    """The model preferred in the conversation."""
+
+
+class ReplyPart(msgspec.Struct, frozen=True):
+    """A reply's text after an offset, and its row (whose own `content` is left out)."""
+
+    text: str
+    message: StoredMessage
+
+
+class Messages:
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+
+    async def page(self, token: str, conversation_id: str, *, after: int | None, limit: int) -> list[StoredMessage]:
+        """Oldest first, those after position `after`."""
+        async with translated():
+            query = self._supabase.for_user(token).from_("messages").select(_COLUMNS)
+            query = query.eq("conversation_id", conversation_id)
+            if after is not None:
+                query = query.gt("position", after)
+            answer = await query.order("position").limit(limit).execute()
+        return msgspec.convert(answer.data, list[StoredMessage])
+
+    async def get(self, token: str, message_id: str) -> StoredMessage:
+        async with translated():
+            table = self._supabase.for_user(token).from_("messages")
+            answer = await table.select(_COLUMNS).eq("id", message_id).limit(1).execute()
+        found = msgspec.convert(answer.data, list[StoredMessage])
+        if not found:
+            raise NotFound("No such message.")
+        return found[0]
+
+    async def begin_turn(
+        self,
+        token: str,
+        *,
+        writer: str,
+        reply_id: str,
+        conversation_id: str | None = None,
+        content: str | None = None,
+        reply_to: str | None = None,
+        idempotency_key: str | None = None,
+        request_hash: str | None = None,
+    ) -> Begun:
+        """Store the user message and a streaming reply, in one round trip; with `reply_to`, another reply to the
+        message that this one answers. Raises what the database function raises, see its comment."""
+        arguments = {
+            "p_writer": writer,
+            "p_reply_id": reply_id,
+            "p_conversation_id": conversation_id,
+            "p_content": content,
+            "p_reply_to": reply_to,
+            "p_idempotency_key": idempotency_key,
+            "p_request_hash": request_hash,
+        }
+        return await self._supabase.user_rpc(token, "begin_turn", arguments, Begun)
+
+    async def read_reply(self, token: str, message_id: str, after: int) -> ReplyPart:
+        """The text of a reply after `after` code points, and its row."""
+        arguments = {"p_message_id": message_id, "p_after": after}
+        part = await self._supabase.user_rpc(token, "read_reply", arguments, ReplyPart | None)  # type: ignore[arg-type]
+        if part is None:
+            raise NotFound("No such reply.")
+        return part
+
+    async def stop_reply(self, token: str, message_id: str) -> StoredMessage:
+        """Ask the reply's writer to stop. Returns the reply as it is now."""
+        return await self._supabase.user_rpc(token, "stop_reply", {"p_message_id": message_id}, StoredMessage)

@@ -1,0 +1,51 @@
+"""Rows as the Data API returns them. Times are ISO 8601 with their offset, ids are UUIDs as text."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.messages import ReplyStatus, Role, Usage
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    title: str | None
+    model: str | None
+    position: int
+    created_at: str
+    updated_at: str
+
+
+class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `messages`. `content` of a streaming reply is what has been journaled so far."""
+
+    id: str
+    conversation_id: str
+    role: Role
+    content: str = ""
+    status: ReplyStatus
+    parent_id: str | None
+    version: int
+    seq: int
+    provider: str | None
+    model: str | None
+    finish_reason: str | None
+    error_code: str | None
+    sources: list[dict[str, object]] | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cached_tokens: int | None
+    position: int
+    created_at: str
+    updated_at: str
+
+    @property
+    def usage(self) -> Usage | None:
+        if self.prompt_tokens is None or self.completion_tokens is None:
+            return None
+        return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens or 0)
+
+
+def columns(row: type[msgspec.Struct]) -> str:
+    """The `select` of a row type: exactly its fields."""
+    return ",".join(row.__struct_fields__)

@@ -1,0 +1,124 @@
+"""A real API process for tests: `python -m app` on a free port against the throw-away Supabase, and users to call it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+
+from scripts.local_supabase import LocalSupabase, free_port
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 15.0
+
+
+@dataclass
+class Api:
+    """One running API process."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+
+    @property
+    def log_text(self) -> str:
+        return Path(self.log.name).read_text()
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> None:
+        """Ask it to end, as an orchestrator does."""
+        self.process.send_signal(signal.SIGTERM)
+
+    async def ended(self, within: float) -> int:
+        """Its exit code. Raises TimeoutError when it goes on."""
+        return await asyncio.wait_for(asyncio.to_thread(self.process.wait), within)
+
+
+@dataclass
+class Person:
+    """A signed-up user."""
+
+    id: str
+    email: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def environment(stack: LocalSupabase, **settings: str) -> dict[str, str]:
+    """Only what is named: the developer's own keys must not reach a test."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
+    return kept | {
+        "SUPABASE_URL": stack.url,
+        "SUPABASE_PUBLISHABLE_KEY": stack.publishable_key,
+        "SUPABASE_SECRET_KEY": stack.secret_key,
+        **settings,
+    }
+
+
+@asynccontextmanager
+async def running_api(stack: LocalSupabase, log: Path, **settings: str) -> AsyncGenerator[Api]:
+    """Start the API with `settings` in its environment, wait until it is ready, and end it."""
+    port = free_port()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app"],
+            cwd=ROOT,
+            env=environment(stack, PARLEY_PORT=str(port), **settings),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        api = Api(f"http://127.0.0.1:{port}", process, output)
+        try:
+            await _ready(api)
+            yield api
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    await api.ended(15)
+                except TimeoutError:
+                    api.kill()
+
+
+async def _ready(api: Api) -> None:
+    async with httpx.AsyncClient() as client, asyncio.timeout(START_SECONDS):
+        while True:
+            if api.process.poll() is not None:
+                raise RuntimeError(f"the API ended at its start: {api.log_text}")
+            try:
+                if (await client.get(f"{api.url}/health/ready")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+async def sign_up(stack: LocalSupabase) -> Person:
+    """A new user, through the Auth API."""
+    email = f"{uuid.uuid4().hex}@example.com"
+    async with httpx.AsyncClient() as client:
+        response = await client.post(
+            f"{stack.url}/auth/v1/signup",
+            headers={"apikey": stack.publishable_key},
+            json={"email": email, "password": "correct horse battery staple"},
+        )
+    response.raise_for_status()
+    session: dict[str, Any] = response.json()
+    return Person(session["user"]["id"], email, session["access_token"])

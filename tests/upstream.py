@@ -1,0 +1,165 @@
+"""An OpenAI-compatible provider that does what the prompt's last message says: how many tokens, how fast, how it fails.
+
+The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> ",
+each in a write of its own, as real providers do. What was asked and how each call ended is kept for the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+MODEL = "scripted-1"
+
+
+@dataclass
+class Call:
+    """One request for a reply, and how it went."""
+
+    body: dict[str, Any]
+    script: dict[str, Any]
+    started_at: float
+    sent: int = 0
+    ended_at: float | None = None
+    cancelled: bool = False
+
+    @property
+    def text(self) -> str:
+        """What has been sent so far."""
+        return "".join(f"tok{i} " for i in range(self.sent))
+
+
+@dataclass
+class Upstream:
+    """The server; use it as an async context manager."""
+
+    calls: list[Call] = field(default_factory=list)
+    url: str = ""
+    script: dict[str, Any] = field(default_factory=dict)
+    """Laid over what the prompt says, e.g. `{"status": 500}` for an outage."""
+    _server: asyncio.Server | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def __aenter__(self) -> Upstream:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    @property
+    def open_calls(self) -> int:
+        return sum(call.ended_at is None for call in self.calls)
+
+    def calls_of(self, marker: str) -> list[Call]:
+        """The calls whose script carries this `id`."""
+        return [call for call in self.calls if call.script.get("id") == marker]
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (
+                        int(line.split(b":")[1])
+                        for line in head.lower().split(b"\r\n")
+                        if line.startswith(b"content-length:")
+                    ),
+                    0,
+                )
+                body = await reader.readexactly(length)
+                if b"/models" in head.split(b"\r\n", 1)[0]:
+                    model = {"id": MODEL, "object": "model", "created": 1, "owned_by": "tests"}
+                    _json(writer, 200, {"object": "list", "data": [model]})
+                else:
+                    await self._answer(json.loads(body), reader, writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(
+        self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        script = _script(body["messages"][-1]["content"]) | self.script
+        loop = asyncio.get_running_loop()
+        call = Call(body, script, loop.time())
+        self.calls.append(call)
+        if (status := script.get("status", 200)) != 200:
+            call.ended_at = loop.time()
+            _json(writer, status, {"error": {"message": "scripted", "type": "scripted", "code": None}})
+            return
+        # anything that arrives before the answer is over can only be the end of the connection
+        gone = asyncio.ensure_future(reader.read(1))
+        writing = asyncio.ensure_future(self._stream(call, writer))
+        await asyncio.wait((gone, writing), return_when=asyncio.FIRST_COMPLETED)
+        call.ended_at = loop.time()
+        if not writing.done():
+            call.cancelled = True
+            writing.cancel()
+            raise ConnectionResetError
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        writing.result()
+
+    async def _stream(self, call: Call, writer: asyncio.StreamWriter) -> None:
+        script = call.script
+        await asyncio.sleep(script.get("first", 0))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        _event(writer, call, {"role": "assistant", "content": ""})
+        tokens = script.get("tokens", 5)
+        for index in range(tokens):
+            if index == script.get("break_after"):
+                raise ConnectionResetError
+            if index and script.get("gap"):
+                await asyncio.sleep(script["gap"])
+            _event(writer, call, {"content": f"tok{index} "})
+            call.sent = index + 1
+            await writer.drain()
+        _event(writer, call, {}, script.get("finish", "stop"))
+        usage = {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": 7 + tokens}
+        _chunk(writer, {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage})
+        writer.write(_chunked(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+        await writer.drain()
+
+
+def _script(content: str) -> dict[str, Any]:
+    try:
+        script = json.loads(content)
+    except ValueError:
+        return {}
+    return script if isinstance(script, dict) else {}
+
+
+def _json(writer: asyncio.StreamWriter, status: int, body: object) -> None:
+    content = json.dumps(body).encode()
+    writer.write(
+        b"HTTP/1.1 %d Scripted\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(content))
+        + content
+    )
+
+
+def _event(writer: asyncio.StreamWriter, call: Call, delta: dict[str, str], finish: str | None = None) -> None:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    _chunk(writer, {"id": "c", "object": "chat.completion.chunk", "model": call.body["model"], "choices": [choice]})
+
+
+def _chunk(writer: asyncio.StreamWriter, body: object) -> None:
+    writer.write(_chunked(b"data: " + json.dumps(body).encode() + b"\n\n"))
+
+
+def _chunked(content: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(content), content)
