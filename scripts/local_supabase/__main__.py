@@ -7,17 +7,17 @@ import sys
 
 from scripts.local_supabase.advisors import check_advisors
 from scripts.local_supabase.environment import RunSettings
-from scripts.local_supabase.processes import Record, StackError
+from scripts.local_supabase.processes import StackError
 from scripts.local_supabase.stack import LocalSupabase
 
 
 def reset() -> None:
     """Throw the database of `make run` away and make a new one with the migrations; the keys stay."""
     settings = RunSettings.load()
-    settings.data.mkdir(parents=True, exist_ok=True)
-    Record(settings.data / "processes.json").claim()
+    stack = LocalSupabase(settings.data, supabase_port=settings.supabase_port, db_port=settings.db_port)
+    stack.claim()
     shutil.rmtree(settings.data / "postgres", ignore_errors=True)
-    with LocalSupabase(settings.data, supabase_port=settings.supabase_port, db_port=settings.db_port):
+    with stack:
         print(f"the database in {settings.data} is new; `make run` serves it")
 
 

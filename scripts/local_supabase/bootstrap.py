@@ -35,12 +35,8 @@ def bootstrap(connection: psycopg.Connection, keys: Keys) -> None:
             ("authenticator", keys.api_password),
             ("supabase_auth_admin", keys.auth_password),
         ):
-            connection.execute(
-                sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
-            )
-        connection.execute(
-            sql.SQL("comment on role {} is {}").format(sql.Identifier(SUPERUSER), sql.Literal(version))
-        )
+            connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password)))
+        connection.execute(sql.SQL("comment on role {} is {}").format(sql.Identifier(SUPERUSER), sql.Literal(version)))
     maintain(connection)
 
 

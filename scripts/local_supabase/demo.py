@@ -26,9 +26,7 @@ def ensure_demo_user(stack: LocalSupabase) -> DemoUser:
     credentials = {"email": demo.email, "password": demo.password}
     with httpx.Client(base_url=stack.url, timeout=10) as http:
         user = {"apikey": stack.publishable_key}
-        session = http.post(
-            "/auth/v1/token", params={"grant_type": "password"}, headers=user, json=credentials
-        )
+        session = http.post("/auth/v1/token", params={"grant_type": "password"}, headers=user, json=credentials)
         if session.status_code == 400:
             session = http.post("/auth/v1/signup", headers=user, json=credentials)
         if session.status_code != 200:

@@ -32,26 +32,18 @@ def migrate(owner_url: str, workdir: Path = REPOSITORY) -> bool:
     Raises StackError with the CLI's words, which name the file and the statement, when one fails.
     """
     local = {
-        match[1]
-        for path in (workdir / "supabase" / "migrations").glob("*.sql")
-        if (match := _VERSION.match(path.name))
+        match[1] for path in (workdir / "supabase" / "migrations").glob("*.sql") if (match := _VERSION.match(path.name))
     }
     if local <= _applied(owner_url):
         return False
     pushed = supabase_cli("db", "push", f"--remote={owner_url}?sslmode=disable", "--yes", workdir=workdir)
     if pushed.returncode != 0:
-        raise StackError(
-            f"a migration failed:\n{pushed.stdout}{pushed.stderr}".replace(owner_url, "the database")
-        )
+        raise StackError(f"a migration failed:\n{pushed.stdout}{pushed.stderr}".replace(owner_url, "the database"))
     return True
 
 
 def _applied(owner_url: str) -> set[str]:
     with psycopg.connect(owner_url) as connection:
-        if connection.execute("select to_regclass('supabase_migrations.schema_migrations')").fetchone() == (
-            None,
-        ):
+        if connection.execute("select to_regclass('supabase_migrations.schema_migrations')").fetchone() == (None,):
             return set()
-        return {
-            row[0] for row in connection.execute("select version from supabase_migrations.schema_migrations")
-        }
+        return {row[0] for row in connection.execute("select version from supabase_migrations.schema_migrations")}

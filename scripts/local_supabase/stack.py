@@ -16,7 +16,7 @@ from scripts.local_supabase.bootstrap import bootstrap, maintain
 from scripts.local_supabase.keys import Keys
 from scripts.local_supabase.migrations import migrate
 from scripts.local_supabase.node import GATEWAY, NODE, REPOSITORY, require_packages, tool_environment
-from scripts.local_supabase.postgres import SUPERUSER, Postgres
+from scripts.local_supabase.postgres import SUPERUSER, Postgres, end_servers_of
 from scripts.local_supabase.processes import Child, Record, free_port, require_free_port, wait_until
 
 
@@ -40,13 +40,13 @@ class LocalSupabase:
         throwaway: bool = False,
         workdir: Path = REPOSITORY,
     ) -> None:
-        self._data = data.resolve()
+        self.data = data.resolve()
         self._supabase_port = supabase_port
         self._db_port = db_port
         self._throwaway = throwaway
         self._workdir = workdir
         self.url = f"http://127.0.0.1:{supabase_port}"
-        self._record = Record(self._data / "processes.json")
+        self._record = Record(self.data / "processes.json")
         self.children: list[Child] = []
         self._beside: list[Child] = []
 
@@ -72,8 +72,9 @@ class LocalSupabase:
 
     def claim(self) -> None:
         """Take the data folder: end what a killed run left. StackError when another run is using it."""
-        (self._data / "logs").mkdir(parents=True, exist_ok=True)
+        (self.data / "logs").mkdir(parents=True, exist_ok=True)
         self._record.claim()
+        end_servers_of(self.data / "postgres")
 
     def start(self) -> None:
         """Start everything and return when it answers. Raises StackError, with nothing left running."""
@@ -88,9 +89,9 @@ class LocalSupabase:
             raise
 
     def _start(self) -> None:
-        self._keys = Keys.of(self._data / "keys.json")
+        self._keys = Keys.of(self.data / "keys.json")
         self._postgres = Postgres(
-            self._data / "postgres",
+            self.data / "postgres",
             port=self._db_port,
             password=self._keys.superuser_password,
             log=self._fresh_log("postgres"),
@@ -107,13 +108,11 @@ class LocalSupabase:
         while self.children:
             self.children.pop().stop()
         if self._throwaway:
-            shutil.rmtree(self._data, ignore_errors=True)
+            shutil.rmtree(self.data, ignore_errors=True)
         else:
             self._record.release()
 
-    def run_beside(
-        self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path
-    ) -> Child:
+    def run_beside(self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> Child:
         """Start a program that is not the stack's own, such as the API. The caller ends it.
 
         It logs where the stack logs, and should this run be killed, the next one ends what is left of it.
@@ -137,6 +136,11 @@ class LocalSupabase:
         return self._keys.secret_key
 
     @property
+    def signing_key(self) -> dict[str, str]:
+        """The private JSON Web Key of users' tokens, for tests that need tokens nobody would issue."""
+        return dict(self._keys.signing_key)
+
+    @property
     def demo_password(self) -> str:
         return self._keys.demo_password
 
@@ -154,7 +158,7 @@ class LocalSupabase:
 
     def _fresh_log(self, name: str) -> Path:
         """The log of a child that is about to start; the one of the run before is kept beside it."""
-        log = self._data / "logs" / f"{name}.log"
+        log = self.data / "logs" / f"{name}.log"
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         return log

@@ -30,7 +30,12 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
     return options?.transaction ? enter(options.transaction) : connection.kysely.transaction().execute(enter)
   }
 
+  const typeOfKey = new Map([
+    [publishableKey, 'publishable'],
+    [secretKey, 'secret'],
+  ])
   const claimsOf = new WeakMap()
+  const callerOf = (key, request) => ({ type: typeOfKey.get(key), claims: claimsOf.get(request) })
   const app = new App({
     connection,
     api: { enabled: true, schemas: SCHEMAS, max_rows: 1000 },
@@ -40,8 +45,8 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
         admin: false,
         disableStudio: true,
         apiKeys: {
-          // The caller has checked key and token: lite is told who is asking, and checks nothing a second time.
-          resolver: async (_key, context) => claimsOf.get(context.req.raw) ?? null,
+          // A known key stands for the caller whose token has been checked already; lite checks nothing again.
+          resolver: async (key, context) => (typeOfKey.has(key) ? callerOf(key, context.req.raw) : null),
         },
       },
     },
@@ -52,7 +57,7 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
   return {
     /** Answer a request whose caller has these claims; the request must carry no Authorization of its own. */
     fetch(request, claims, env) {
-      claimsOf.set(request, { type: claims.role === 'service_role' ? 'secret' : 'publishable', claims })
+      claimsOf.set(request, claims)
       return app.fetch(request, env)
     },
     close: () => Promise.all([connection.close(), catalog.close()]),

@@ -23,7 +23,8 @@ const [auth, rest] = await Promise.all([createAuth(config, tokens), createRest(c
 
 const listener = getRequestListener(answer)
 const server = http.createServer((incoming, outgoing) => {
-  if (incoming.url.startsWith('/realtime/v1/')) forwardRequest(config.realtimePort, incoming, outgoing, CORS)
+  const forRealtime = incoming.url.startsWith('/realtime/v1/') && incoming.method !== 'OPTIONS'
+  if (forRealtime) forwardRequest(config.realtimePort, incoming, outgoing, CORS)
   else listener(incoming, outgoing)
 })
 server.on('upgrade', (incoming, socket, head) => {
