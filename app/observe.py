@@ -1,0 +1,99 @@
+"""In charge of what is observed: every event has a name here, and whatever it carries is safe to keep.
+
+The policy, in one place: an event never carries message text, a passage, a key, a token, or a provider's own
+words (an error text may quote the prompt). It carries names, numbers, statuses and the classes of errors.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextvars import ContextVar
+from typing import Literal
+
+import structlog
+
+EventName = Literal[
+    "breaker.changed",
+    "breaker.sharing_failed",
+    "journal.refused",
+    "journal.retry",
+    "provider.cooling",
+    "provider.failed",
+    "provider.list_failed",
+    "recovery.failed",
+    "recovery.interrupted",
+    "request.done",
+    "request.failed",
+    "service.draining",
+    "service.started",
+    "service.stopped",
+    "turn.failed",
+    "turn.unanswered",
+]
+
+Level = Literal["info", "warning", "error"]
+
+LEVELS: dict[EventName, Level] = {
+    "breaker.changed": "warning",
+    "breaker.sharing_failed": "warning",
+    "journal.refused": "error",
+    "journal.retry": "warning",
+    "provider.cooling": "warning",
+    "provider.failed": "warning",
+    "provider.list_failed": "warning",
+    "recovery.failed": "warning",
+    "recovery.interrupted": "warning",
+    "request.done": "info",
+    "request.failed": "error",
+    "service.draining": "info",
+    "service.started": "info",
+    "service.stopped": "info",
+    "turn.failed": "error",
+    "turn.unanswered": "error",
+}
+
+_log = structlog.get_logger("parley")
+
+
+def event(name: EventName, **fields: str | float | bool | None) -> None:
+    """Record that `name` happened. The types of `fields` leave no room for bodies and objects."""
+    getattr(_log, LEVELS[name])(name, **fields)
+
+
+def unforeseen(name: EventName, error: BaseException) -> None:
+    """Record an error that nobody expected: its class and where it was raised, not its text, which may hold data."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    frame = traceback.tb_frame if traceback is not None else None
+    where = f"{frame.f_globals.get('__name__')}:{traceback.tb_lineno}" if frame and traceback else None
+    event(name, error=type(error).__name__, where=where)
+
+
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+def request_id() -> str | None:
+    """The id of the request being served, also inside the tasks it started."""
+    return _request_id.get()
+
+
+def set_request_id(value: str) -> None:
+    _request_id.set(value)
+    structlog.contextvars.bind_contextvars(request_id=value)
+
+
+def configure(level: str) -> None:
+    """One JSON line an event on standard error, from `level` on."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,83 @@
+"""In charge of which models each provider lists: asked seldom, by one task at a time, and never waited for twice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from app.errors import ProviderError
+from app.messages import ProviderName
+from app.observe import event
+from app.providers.base import Provider
+
+LIST_SECONDS = 2.0
+"""How long a provider may take to list its models."""
+FRESH_SECONDS = 15.0
+"""How long an Ollama is taken to be as it last was, and how long a list that failed is not asked for again."""
+HOSTED_FRESH_SECONDS = 600.0
+"""How long the list of a hosted provider is good."""
+MOST_MODELS = 5_000
+"""Of a longer list the rest is ignored. OpenRouter, the longest known, has about 500."""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """What a provider last said."""
+
+    models: frozenset[str]
+    """Of its last good answer; empty when there was none."""
+    answered: bool
+    """Whether it answered the last time."""
+    until: float
+    """When to ask again, on the clock."""
+
+
+class Availability:
+    """What the providers list, remembered. One entry a provider."""
+
+    def __init__(
+        self, providers: Mapping[ProviderName, Provider], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._providers = providers
+        self._clock = clock
+        self._listings: dict[ProviderName, Listing] = {}
+        self._asking: dict[ProviderName, asyncio.Task[Listing]] = {}
+
+    async def listing(self, provider: ProviderName) -> Listing:
+        """What a configured provider lists. Waits for it the first time only, at most `LIST_SECONDS`.
+
+        Later on an old answer is given at once, while a new one is fetched.
+        """
+        known = self._listings.get(provider)
+        if known is not None and self._clock() < known.until:
+            return known
+        asking = self._asking.get(provider)
+        if asking is None:
+            asking = self._asking[provider] = asyncio.create_task(self._ask(provider))
+        return known if known is not None else await asyncio.shield(asking)
+
+    async def aclose(self) -> None:
+        """Stop asking."""
+        for asking in tuple(self._asking.values()):
+            asking.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
+    async def _ask(self, provider: ProviderName) -> Listing:
+        known = self._listings.get(provider)
+        models: frozenset[str] | None = None
+        try:
+            async with asyncio.timeout(LIST_SECONDS):
+                models = frozenset(sorted(await self._providers[provider].list_models())[:MOST_MODELS])
+        except (ProviderError, TimeoutError) as error:
+            event("provider.list_failed", provider=provider, error=type(error).__name__)
+        finally:
+            del self._asking[provider]
+        hosted = models is not None and provider != "ollama"
+        listing = self._listings[provider] = Listing(
+            models=models if models is not None else known.models if known else frozenset(),
+            answered=models is not None,
+            until=self._clock() + (HOSTED_FRESH_SECONDS if hosted else FRESH_SECONDS),
+        )
+        return listing

@@ -1,0 +1,312 @@
+"""In charge of leaving alone what is broken: a circuit breaker and a cooldown for every (provider, model).
+
+pybreaker holds the state, tells the listeners and knows the storage. The admission is ours, because pybreaker
+knows nothing of asyncio: it would let every concurrent caller through when half-open, count consecutive
+failures only, and take a cancelled call for a failure. All of this runs on the event loop's thread and never
+waits, except to ask the other replicas for the one trial.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+import pybreaker
+
+from app.errors import ProviderError
+from app.messages import ProviderName
+from app.observe import event
+from app.routing.router import BreakerState
+from app.routing.window import Outcome, Window
+
+OPEN_SECONDS = 30.0
+COOLDOWN_SECONDS = 2.0
+"""After a 429 that names no time; doubled for every further one, until a call succeeds."""
+QUOTA_COOLDOWN_SECONDS = 60.0
+LONGEST_COOLDOWN_SECONDS = 300.0
+
+ROUNDING_SECONDS = 1.0
+"""The shared storage keeps whole seconds."""
+
+MOST_BREAKERS = 256
+"""Users name models, within what providers list. Above this, the breaker not used for longest goes."""
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How a model is now, and in how many seconds a call may be let through (0: now)."""
+
+    breaker: BreakerState
+    wait: float
+
+
+HEALTHY = Health("closed", 0.0)
+
+
+class Permit:
+    """Leave to make one call. Whoever got it says how the call went, or gives it back with `release`."""
+
+    __slots__ = ("_breaker", "_outcome", "_settled", "succeeded")
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        self._outcome: Outcome | None = None
+        self._settled = False
+        self.succeeded = False
+
+    def succeed(self) -> None:
+        """The first token came. A later `fail` takes this back."""
+        self.succeeded = True
+        self._outcome = self._breaker.succeeded(self)
+
+    def fail(self, error: ProviderError) -> None:
+        """The call failed; the kind of error says what that means."""
+        if not self._settled:
+            self._settled = True
+            match error.breaker:
+                case "failure":
+                    self._breaker.failed(self, self._outcome)
+                case "cooldown":
+                    self._breaker.cool(error)
+            self._breaker.release(self)
+
+    def release(self) -> None:
+        """The call is over and says nothing about the provider: it ended well, or somebody cancelled it."""
+        if not self._settled:
+            self._settled = True
+            self._breaker.release(self)
+
+
+class Sharing(Protocol):
+    """How replicas tell each other what they found out."""
+
+    def changed(self, breaker: Breaker) -> None:
+        """Our own breaker opened or closed: tell the others."""
+
+    def refresh(self, breakers: Mapping[tuple[ProviderName, str], Breaker]) -> None:
+        """Ask the others, if that was not just done. Returns at once; what they say arrives later."""
+
+    async def claim(self, breaker: Breaker) -> bool:
+        """Whether the one trial of this breaker is ours."""
+
+    def give_back(self, breaker: Breaker) -> None:
+        """Our trial found out nothing: anyone may claim the next."""
+
+    async def aclose(self) -> None: ...
+
+
+class Alone:
+    """The sharing of a process that has nobody to share with."""
+
+    def changed(self, breaker: Breaker) -> None: ...
+
+    def refresh(self, breakers: Mapping[tuple[ProviderName, str], Breaker]) -> None: ...
+
+    async def claim(self, breaker: Breaker) -> bool:
+        return True
+
+    def give_back(self, breaker: Breaker) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class _Announcer(pybreaker.CircuitBreakerListener):
+    """Turns pybreaker's notice of a change into an event, and passes it on."""
+
+    def __init__(self, breaker: Breaker, sharing: Sharing) -> None:
+        self._breaker = breaker
+        self._sharing = sharing
+
+    def state_change(
+        self,
+        cb: pybreaker.CircuitBreaker,
+        old_state: pybreaker.CircuitBreakerState | None,
+        new_state: pybreaker.CircuitBreakerState,
+    ) -> None:
+        event(
+            "breaker.changed",
+            provider=self._breaker.provider,
+            model=self._breaker.model,
+            old=old_state.name if old_state else None,
+            new=new_state.name,
+        )
+        if new_state.name != pybreaker.STATE_HALF_OPEN:
+            # a half-open breaker is the affair of whoever claimed its trial; the others learn how it ended
+            self._sharing.changed(self._breaker)
+
+
+class Breaker:
+    """The breaker and the cooldown of one (provider, model)."""
+
+    def __init__(
+        self,
+        provider: ProviderName,
+        model: str,
+        clock: Callable[[], float],
+        sharing: Sharing,
+    ) -> None:
+        self.provider = provider
+        self.model = model
+        self.opened_at = 0.0
+        """When it last opened, on `clock`."""
+        self._clock = clock
+        self._sharing = sharing
+        self._window = Window()
+        self._trial: Permit | None = None
+        self._cooling_until = 0.0
+        self._coolings = 0
+        self._storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+        self._circuit = pybreaker.CircuitBreaker(
+            name=f"{provider}/{model}",
+            state_storage=self._storage,
+            listeners=[_Announcer(self, sharing)],
+        )
+
+    @property
+    def key(self) -> tuple[ProviderName, str]:
+        return self.provider, self.model
+
+    @property
+    def state(self) -> str:
+        """pybreaker's word: `closed`, `open` or `half-open`."""
+        return self._storage.state
+
+    def health(self) -> Health:
+        now = self._clock()
+        cooling = self._cooling_until - now
+        if self._storage.state == pybreaker.STATE_CLOSED:
+            return Health("cooldown", cooling) if cooling > 0 else HEALTHY
+        if self._storage.state == pybreaker.STATE_OPEN and (wait := self.opened_at + OPEN_SECONDS - now) > 0:
+            return Health("open", max(wait, cooling))
+        # its time is over, so the next call is the trial; a second one has to see how that goes
+        return Health("half-open", max(1.0 if self._trial else 0.0, cooling))
+
+    def admit(self) -> Permit | None:
+        """A permit for one call, or None: leave it alone."""
+        if self.health().wait > 0:
+            return None
+        permit = Permit(self)
+        if self._storage.state != pybreaker.STATE_CLOSED:
+            self._trial = permit
+            if self._storage.state == pybreaker.STATE_OPEN:
+                self._circuit.half_open()
+        return permit
+
+    def is_trial(self, permit: Permit) -> bool:
+        return self._trial is permit
+
+    def succeeded(self, permit: Permit) -> Outcome | None:
+        self._coolings = 0
+        if self._trial is permit:
+            self._trial = None
+            self._window.clear()
+            self._circuit.close()
+        if self._storage.state != pybreaker.STATE_CLOSED:
+            # a call from before it opened: the trial alone may close it
+            return None
+        return self._window.add(self._clock(), failed=False)
+
+    def failed(self, permit: Permit, outcome: Outcome | None) -> None:
+        now = self._clock()
+        if self._trial is permit:
+            self._open(now)
+        elif self._storage.state == pybreaker.STATE_CLOSED:
+            self._window.fail(now, outcome)
+            if self._window.tripped(now):
+                self._open(now)
+
+    def cool(self, error: ProviderError) -> None:
+        """Leave the model alone for as long as the provider says, within `LONGEST_COOLDOWN_SECONDS`."""
+        now = self._clock()
+        if now >= self._cooling_until:
+            # of many calls refused at once, one counts
+            self._coolings += 1
+        seconds = error.retry_after
+        if seconds is None:
+            seconds = COOLDOWN_SECONDS * 2.0 ** min(self._coolings - 1, 10)
+            if not error.retryable:
+                seconds = max(seconds, QUOTA_COOLDOWN_SECONDS)
+        seconds = min(seconds, LONGEST_COOLDOWN_SECONDS)
+        if now + seconds > self._cooling_until:
+            self._cooling_until = now + seconds
+            event("provider.cooling", provider=self.provider, model=self.model, seconds=round(seconds, 3))
+
+    def release(self, permit: Permit) -> None:
+        """Make room for another trial, when this was one that found out nothing."""
+        if self._trial is permit:
+            self._trial = None
+            self._sharing.give_back(self)
+
+    def forgo(self, permit: Permit) -> None:
+        """Another replica has the trial."""
+        if self._trial is permit:
+            self._trial = None
+
+    def adopt(self, state: str, opened_at: float | None) -> None:
+        """Take over what another replica found out. `opened_at` is when the breaker opened, on our clock."""
+        if self._trial is not None:
+            # we are about to know better
+            return
+        if state == pybreaker.STATE_OPEN:
+            news = opened_at is not None and opened_at > self.opened_at + ROUNDING_SECONDS
+            if not news and self._storage.state != pybreaker.STATE_CLOSED:
+                return
+            self.opened_at = max(self.opened_at, opened_at or 0.0)
+        if state != self._storage.state:
+            self._window.clear()
+            self._storage.state = state
+            # pybreaker compares, notices and tells the listeners
+            _ = self._circuit.state
+
+    def _open(self, now: float) -> None:
+        self._trial = None
+        self._window.clear()
+        self.opened_at = now
+        self._circuit.open()
+
+
+class Breakers:
+    """All breakers of this process, made when first needed."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, sharing: Sharing | None = None) -> None:
+        self._clock = clock
+        self._sharing = sharing or Alone()
+        self._breakers: OrderedDict[tuple[ProviderName, str], Breaker] = OrderedDict()
+
+    def health(self, provider: ProviderName, model: str) -> Health:
+        """How a model is now. Costs no call."""
+        self._sharing.refresh(self._breakers)
+        breaker = self._breakers.get((provider, model))
+        return HEALTHY if breaker is None else breaker.health()
+
+    async def admit(self, provider: ProviderName, model: str) -> Permit | None:
+        """A permit for one call, or None when the model is to be left alone. The permit must be settled."""
+        breaker = self._of(provider, model)
+        permit = breaker.admit()
+        if permit is None or not breaker.is_trial(permit):
+            return permit
+        try:
+            if await self._sharing.claim(breaker):
+                return permit
+        except BaseException:
+            permit.release()
+            raise
+        breaker.forgo(permit)
+        return None
+
+    async def aclose(self) -> None:
+        """Stop sharing. The breakers go on alone."""
+        await self._sharing.aclose()
+
+    def _of(self, provider: ProviderName, model: str) -> Breaker:
+        key = (provider, model)
+        breaker = self._breakers.get(key)
+        if breaker is None:
+            breaker = self._breakers[key] = Breaker(provider, model, self._clock, self._sharing)
+            if len(self._breakers) > MOST_BREAKERS:
+                self._breakers.popitem(last=False)
+        else:
+            self._breakers.move_to_end(key)
+        return breaker

@@ -1,0 +1,35 @@
+"""In charge of putting the parts of routing together, once for the process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.messages import ProviderName
+from app.providers.base import Provider
+from app.routing.availability import Availability
+from app.routing.breaker import Breakers
+from app.routing.catalog import Catalog
+from app.routing.deadlines import Deadlines
+from app.routing.failover import Failover
+from app.routing.offers import Offers
+from app.routing.sharing import RedisSharing
+from app.settings import Settings
+
+
+class Routing:
+    """What the stages above use: `offers` to choose, `failover` to ask, `catalog` for limits and prices."""
+
+    def __init__(self, settings: Settings, providers: Mapping[ProviderName, Provider]) -> None:
+        """`providers` are the configured ones; with none at all, `demo`."""
+        self.catalog = Catalog(settings)
+        self._breakers = Breakers(
+            sharing=None if settings.redis_url is None else RedisSharing.connect(settings.redis_url)
+        )
+        self._availability = Availability(providers)
+        self.offers = Offers(providers, self.catalog, self._availability, self._breakers, settings.default_ai_provider)
+        self.failover = Failover(providers, self._breakers, Deadlines.of(settings))
+
+    async def aclose(self) -> None:
+        """Stop what runs in the background. The providers are closed by whoever made them."""
+        await self._availability.aclose()
+        await self._breakers.aclose()

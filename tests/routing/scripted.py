@@ -1,0 +1,146 @@
+"""In charge of what the tests of routing share: time that passes on demand, and providers that do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from app.errors import ProviderError
+from app.messages import ChatRequest, Delta, Finish, Message, ProviderName
+from app.routing.breaker import Breakers, Sharing
+from app.routing.deadlines import Deadlines
+from app.routing.failover import Answering, Failover
+from app.routing.router import Candidate
+
+T = TypeVar("T")
+
+DONE = Finish("stop", None)
+HANG = 1e9
+"""A step that outlasts every deadline."""
+
+Step = str | float | Finish | BaseException
+"""Text arrives, seconds pass, the reply ends, or something breaks."""
+Play = Sequence[Step]
+
+ANSWER: Play = ("Hel", "lo", DONE)
+
+
+class _Jump(selectors.DefaultSelector):
+    """Where a loop would wait, its time jumps."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("everything waits for something that will never happen")
+        self._loop.now += max(0.0, timeout)
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop in which waiting takes no time. Its time is the clock of everything under test."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        super().__init__(_Jump(self))
+
+    def time(self) -> float:
+        return self.now
+
+
+def virtually(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `main` in a loop of virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main())
+
+
+def clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def failure(kind: type[ProviderError], **fields: Any) -> ProviderError:
+    return kind("scripted", provider="scripted", **fields)
+
+
+class Scripted:
+    """A provider that performs a play a call, and `otherwise` when they are used up."""
+
+    def __init__(self, name: ProviderName, *plays: Play, otherwise: Play = ANSWER) -> None:
+        self.name: ProviderName = name
+        self.plays = list(plays)
+        self.otherwise = otherwise
+        self.calls: list[float] = []
+        """When each call began."""
+        self.requests: list[ChatRequest] = []
+        self.streaming = 0
+        """How many streams are open."""
+        self.most_streaming = 0
+        self.models: frozenset[str] | ProviderError = frozenset()
+        self.listed = 0
+        self.listing_takes = 0.0
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+        self.calls.append(clock())
+        self.requests.append(request)
+        self.streaming += 1
+        self.most_streaming = max(self.most_streaming, self.streaming)
+        try:
+            for step in self.plays.pop(0) if self.plays else self.otherwise:
+                match step:
+                    case str():
+                        yield Delta(step)
+                    case float() | int():
+                        await asyncio.sleep(step)
+                    case Finish():
+                        yield step
+                    case _:
+                        raise step
+        finally:
+            self.streaming -= 1
+
+    async def list_models(self) -> frozenset[str]:
+        self.listed += 1
+        await asyncio.sleep(self.listing_takes)
+        if isinstance(self.models, ProviderError):
+            raise self.models
+        return self.models
+
+    async def aclose(self) -> None: ...
+
+
+class Stage:
+    """Providers, breakers and a failover in virtual time."""
+
+    def __init__(
+        self, *providers: Scripted, deadlines: Deadlines | None = None, sharing: Sharing | None = None
+    ) -> None:
+        self.providers: Mapping[ProviderName, Scripted] = {provider.name: provider for provider in providers}
+        self.breakers = Breakers(clock=clock, sharing=sharing)
+        self.failover = Failover(self.providers, self.breakers, deadlines or Deadlines(20.0, 15.0, 300.0), clock=clock)
+        self.candidates = tuple(Candidate(name, f"{name}-model") for name in self.providers)
+
+    def answer(self) -> AsyncGenerator[Answering | Delta | Finish]:
+        return self.failover.answer(self.candidates, request_for)
+
+    async def collect(self) -> list[Answering | Delta | Finish]:
+        """Everything that the failover yields."""
+        async with aclosing(self.answer()) as events:
+            return [event async for event in events]
+
+    async def text(self) -> tuple[str, str]:
+        """Who answered, and what."""
+        events = await self.collect()
+        answering = [event for event in events if isinstance(event, Answering)][-1]
+        return answering.provider, "".join(event.text for event in events if isinstance(event, Delta))
+
+    def health(self, name: ProviderName) -> str:
+        return self.breakers.health(name, f"{name}-model").breaker
+
+
+def request_for(candidate: Candidate) -> ChatRequest:
+    return ChatRequest(candidate.model, (Message("user", "Hello"),))

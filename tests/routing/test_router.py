@@ -1,0 +1,272 @@
+"""The order of candidates: a table of cases, and what holds for every case."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InvalidRequest, NoProviderConfigured, ProviderUnavailable
+from app.messages import ProviderName
+from app.routing.catalog import PROVIDERS, TASKS, ModelSpec
+from app.routing.router import FALLBACK_ORDER, Candidate, Offer, Wish, route
+
+
+def offer(
+    provider: ProviderName,
+    model: str = "main",
+    *,
+    limit: int | None = None,
+    streaming: bool = True,
+    default: bool = True,
+    configured: bool = True,
+    available: bool | None = None,
+    wait: float = 0.0,
+) -> Offer:
+    spec = ModelSpec(
+        provider=provider,
+        model=model,
+        max_output_tokens=limit,
+        streaming=streaming,
+        task_types=TASKS.get(provider, ()),
+    )
+    return Offer(
+        spec=spec,
+        default=default,
+        configured=configured,
+        available=configured if available is None else available,
+        wait=wait,
+    )
+
+
+def models(*, without: str = "", **changes: Offer) -> list[Offer]:
+    """One offer of each hosted provider and Ollama, with changes."""
+    names: tuple[ProviderName, ...] = ("openai", "gemini", "claude", "ollama")
+    return [changes.get(name, offer(name)) for name in names if name != without]
+
+
+OPUS = offer("claude", "opus", default=False)
+
+CASES: list[tuple[str, list[Offer], Wish, ProviderName | None, str]] = [
+    ("general goes to gemini", models(), Wish(), None, "gemini openai claude ollama"),
+    ("so does analysis", models(), Wish(task_type="analysis"), None, "gemini openai claude ollama"),
+    ("code goes to claude", models(), Wish(task_type="code"), None, "claude gemini openai ollama"),
+    ("creative goes to openai", models(), Wish(task_type="creative"), None, "openai gemini claude ollama"),
+    ("the default comes after the task", models(), Wish(), "ollama", "gemini ollama openai claude"),
+    ("the preference comes first", models(), Wish(provider="ollama"), None, "ollama gemini openai claude"),
+    (
+        "preference, task, default, rest",
+        models(),
+        Wish(provider="openai", task_type="code"),
+        "ollama",
+        "openai claude ollama gemini",
+    ),
+    (
+        "a model is a preference",
+        [*models(), OPUS],
+        Wish(model="opus"),
+        None,
+        "claude/opus gemini openai claude ollama",
+    ),
+    (
+        "a model with its provider",
+        [*models(), OPUS],
+        Wish(provider="claude", model="opus", task_type="code"),
+        None,
+        "claude/opus claude gemini openai ollama",
+    ),
+    (
+        "a model that two providers offer",
+        models(),
+        Wish(model="main"),
+        None,
+        "openai gemini claude ollama",
+    ),
+    (
+        "the model of a provider that has another of that name",
+        models(),
+        Wish(provider="claude", model="main"),
+        None,
+        "claude gemini openai ollama",
+    ),
+    (
+        "an unavailable preference is passed over",
+        models(ollama=offer("ollama", available=False)),
+        Wish(provider="ollama"),
+        None,
+        "gemini openai claude",
+    ),
+    (
+        "a preference without a key is passed over",
+        models(openai=offer("openai", configured=False)),
+        Wish(provider="openai"),
+        None,
+        "gemini claude ollama",
+    ),
+    ("a preference that is no offer", models(), Wish(provider="demo"), None, "gemini openai claude ollama"),
+    (
+        "an open breaker is passed over",
+        models(gemini=offer("gemini", wait=12.0)),
+        Wish(provider="gemini"),
+        "gemini",
+        "openai claude ollama",
+    ),
+    (
+        "a limit below max_tokens is passed over",
+        models(gemini=offer("gemini", limit=4096), claude=offer("claude", limit=8192)),
+        Wish(max_tokens=8192),
+        None,
+        "openai claude ollama",
+    ),
+    (
+        "what cannot stream is passed over",
+        models(gemini=offer("gemini", streaming=False)),
+        Wish(),
+        None,
+        "openai claude ollama",
+    ),
+    (
+        "unless no streaming is needed",
+        models(gemini=offer("gemini", streaming=False)),
+        Wish(streaming=False),
+        None,
+        "gemini openai claude ollama",
+    ),
+    ("the demo alone", [offer("demo", "demo")], Wish(task_type="code"), "claude", "demo/demo"),
+]
+
+
+def short(candidates: tuple[Candidate, ...]) -> str:
+    """Candidates as the table writes them."""
+    return " ".join(
+        candidate.provider + ("" if candidate.model == "main" else f"/{candidate.model}") for candidate in candidates
+    )
+
+
+@pytest.mark.parametrize(
+    ("offers", "wish", "default", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_order(offers: list[Offer], wish: Wish, default: ProviderName | None, expected: str) -> None:
+    assert short(route(offers, wish, default)) == expected
+
+
+def test_a_candidate_carries_its_limits() -> None:
+    spec = ModelSpec(provider="openai", model="m", context_tokens=1000, max_output_tokens=100)
+    offers = [Offer(spec=spec, default=True, configured=True, available=True)]
+    assert route(offers, Wish()) == (Candidate("openai", "m", 1000, 100),)
+
+
+def test_nothing_configured() -> None:
+    with pytest.raises(NoProviderConfigured):
+        route([offer("openai", configured=False)], Wish())
+
+
+def test_an_unknown_provider() -> None:
+    with pytest.raises(InvalidRequest, match="There is no provider 'mistral'") as caught:
+        route(models(), Wish(provider="mistral"))
+    assert caught.value.status == 422
+
+
+def test_a_model_that_nobody_offers() -> None:
+    with pytest.raises(InvalidRequest, match="No provider offers the model 'gpt-99'") as caught:
+        route(models(), Wish(model="gpt-99"))
+    assert caught.value.status == 422
+
+
+def test_a_model_that_the_named_provider_does_not_offer() -> None:
+    with pytest.raises(InvalidRequest, match="'openai' does not offer the model 'opus'"):
+        route([*models(), OPUS], Wish(provider="openai", model="opus"))
+
+
+def test_everything_open_says_when_the_first_may_be_back() -> None:
+    offers = [offer("openai", wait=29.2), offer("claude", wait=3.1), offer("gemini", available=False)]
+    with pytest.raises(ProviderUnavailable) as caught:
+        route(offers, Wish())
+    assert caught.value.retry_after == 4
+
+
+def test_nothing_that_could_serve_the_wish() -> None:
+    with pytest.raises(ProviderUnavailable) as caught:
+        route([offer("openai", limit=10), offer("claude", available=False)], Wish(max_tokens=100))
+    assert caught.value.retry_after is not None
+
+
+offers_of_all = st.lists(
+    st.builds(
+        offer,
+        st.sampled_from(PROVIDERS),
+        st.sampled_from(["main", "opus", "mini"]),
+        limit=st.none() | st.integers(1, 100),
+        streaming=st.booleans(),
+        default=st.booleans(),
+        configured=st.just(True),
+        available=st.booleans(),
+        wait=st.sampled_from([0.0, 0.0, 5.0]),
+    ),
+    min_size=1,
+    max_size=10,
+    unique_by=lambda one: (one.spec.provider, one.spec.model),
+)
+wishes = st.builds(
+    Wish,
+    provider=st.none() | st.sampled_from(PROVIDERS),
+    model=st.none() | st.sampled_from(["main", "opus", "mini"]),
+    task_type=st.none() | st.sampled_from(["code", "creative", "analysis", "general"]),
+    max_tokens=st.none() | st.integers(1, 100),
+    streaming=st.booleans(),
+)
+
+
+def serves(one: Offer, wish: Wish) -> bool:
+    limit = one.spec.max_output_tokens
+    return (
+        one.available
+        and one.wait == 0
+        and (one.spec.streaming or not wish.streaming)
+        and (limit is None or wish.max_tokens is None or limit >= wish.max_tokens)
+    )
+
+
+def outcome_of(
+    offers: list[Offer], wish: Wish, default: ProviderName | None
+) -> tuple[Candidate, ...] | InvalidRequest | ProviderUnavailable:
+    try:
+        return route(offers, wish, default)
+    except (InvalidRequest, ProviderUnavailable) as error:
+        return error
+
+
+@given(offers_of_all, wishes, st.none() | st.sampled_from(PROVIDERS))
+def test_what_holds_for_every_case(offers: list[Offer], wish: Wish, default: ProviderName | None) -> None:
+    def wanted(one: Offer) -> bool:
+        return (wish.provider is not None or wish.model is not None) and (
+            wish.provider in (None, one.spec.provider) and (one.spec.model == wish.model if wish.model else one.default)
+        )
+
+    def key(one: Offer) -> tuple[str, str]:
+        return one.spec.provider, one.spec.model
+
+    able = {key(one) for one in offers if serves(one, wish)}
+    # the defaults are one a provider: of several, the last
+    proposed = {one.spec.provider: key(one) for one in offers if one.default}.values()
+    outcome = outcome_of(offers, wish, default)
+    if isinstance(outcome, InvalidRequest):
+        assert wish.model is not None
+        assert not any(wanted(one) for one in offers)
+        return
+    if isinstance(outcome, ProviderUnavailable):
+        assert not able & (set(proposed) | {key(one) for one in offers if wanted(one)})
+        assert outcome.retry_after is not None
+        assert outcome.retry_after >= 1
+        return
+    candidates = [(one.provider, one.model) for one in outcome]
+    assert outcome == outcome_of(offers, wish, default), "not deterministic"
+    assert len(candidates) == len(set(candidates))
+    assert set(candidates) <= able, "proposes what cannot serve"
+    assert set(candidates) >= able & set(proposed), "leaves out a provider that can serve"
+    preferred = [key(one) for one in offers if wanted(one) and key(one) in able]
+    assert candidates[: len(preferred)] == preferred
+
+
+def test_the_fallback_order_knows_every_provider() -> None:
+    assert sorted(FALLBACK_ORDER) == sorted(PROVIDERS)
