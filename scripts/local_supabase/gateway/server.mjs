@@ -31,6 +31,8 @@ server.on('upgrade', (incoming, socket, head) => {
   if (incoming.url.startsWith('/realtime/v1/')) forwardUpgrade(config.realtimePort, incoming, socket, head)
   else socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
 })
+// Longer than clients keep an idle connection: whoever closes first must not be the side that is about to be asked.
+server.keepAliveTimeout = 75_000
 server.listen(config.port, '127.0.0.1')
 
 for (const signal of ['SIGTERM', 'SIGINT']) {

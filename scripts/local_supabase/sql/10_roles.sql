@@ -5,28 +5,28 @@
 
 do $$
 declare
-    wanted record;
+  wanted record;
 begin
-    for wanted in
-        select *
-        from (values
-            -- what a browser gets with the publishable key, a user's token, the secret key
-            ('anon', 'nologin noinherit'),
-            ('authenticated', 'nologin noinherit'),
-            ('service_role', 'nologin noinherit bypassrls'),
-            -- the Data API logs in as authenticator, which can do nothing but become one of the three above
-            ('authenticator', 'login noinherit'),
-            -- owners of the platform's schemas
-            ('supabase_auth_admin', 'login noinherit createrole'),
-            ('supabase_realtime_admin', 'nologin noinherit'),
-            -- the project owner's role: powerful, but no superuser
-            ('postgres', 'login createrole createdb replication bypassrls')
-        ) as roles (name, attributes)
-    loop
-        if not exists (select from pg_catalog.pg_roles where rolname = wanted.name) then
-            execute format('create role %I %s', wanted.name, wanted.attributes);
-        end if;
-    end loop;
+  for wanted in
+    select *
+    from (values
+      -- what a browser gets with the publishable key, a user's token, the secret key
+      ('anon', 'nologin noinherit'),
+      ('authenticated', 'nologin noinherit'),
+      ('service_role', 'nologin noinherit bypassrls'),
+      -- the Data API logs in as authenticator, which can do nothing but become one of the three above
+      ('authenticator', 'login noinherit'),
+      -- owners of the platform's schemas
+      ('supabase_auth_admin', 'login noinherit createrole'),
+      ('supabase_realtime_admin', 'nologin noinherit'),
+      -- the project owner's role: powerful, but no superuser
+      ('postgres', 'login createrole createdb replication bypassrls')
+    ) as roles (name, attributes)
+  loop
+    if not exists (select from pg_catalog.pg_roles where rolname = wanted.name) then
+      execute format('create role %I %s', wanted.name, wanted.attributes);
+    end if;
+  end loop;
 end
 $$;
 
@@ -57,7 +57,7 @@ alter database postgres owner to postgres;
 -- as text, since the SQL formatter does not know these two forms
 do $$
 begin
-    execute 'alter role authenticator set pgrst.db_schemas = ''public''';
-    execute 'alter database postgres set search_path = "$user", public, extensions';
+  execute 'alter role authenticator set pgrst.db_schemas = ''public''';
+  execute 'alter database postgres set search_path = "$user", public, extensions';
 end
 $$;

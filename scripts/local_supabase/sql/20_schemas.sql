@@ -19,22 +19,22 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-    notify pgrst, 'reload schema';
+  notify pgrst, 'reload schema';
 end
 $$;
 
 do $$
 begin
-    if not exists (select from pg_catalog.pg_event_trigger where evtname = 'notify_api_of_ddl') then
-        create event trigger notify_api_of_ddl on ddl_command_end
-        execute function extensions.notify_api_of_ddl();
-        create event trigger notify_api_of_drop on sql_drop
-        execute function extensions.notify_api_of_ddl();
-    end if;
-    -- clients subscribe to row changes of the tables in this publication
-    if not exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') then
-        create publication supabase_realtime;
-        alter publication supabase_realtime owner to postgres;
-    end if;
+  if not exists (select from pg_catalog.pg_event_trigger where evtname = 'notify_api_of_ddl') then
+    create event trigger notify_api_of_ddl on ddl_command_end
+    execute function extensions.notify_api_of_ddl();
+    create event trigger notify_api_of_drop on sql_drop
+    execute function extensions.notify_api_of_ddl();
+  end if;
+  -- clients subscribe to row changes of the tables in this publication
+  if not exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') then
+    create publication supabase_realtime;
+    alter publication supabase_realtime owner to postgres;
+  end if;
 end
 $$;

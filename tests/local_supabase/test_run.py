@@ -1,0 +1,157 @@
+"""`make run`, as a process of its own: what it starts, what it tells, how it ends."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from scripts.local_supabase.node import REPOSITORY
+from scripts.local_supabase.processes import Child, free_port, wait_until
+
+
+@dataclass
+class Run:
+    """One `make run`, and what it says."""
+
+    child: Child
+    data: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The content of the file that scripts read, as a shell understands it."""
+        lines = shlex.split((self.data / "env").read_text())
+        return dict(line.split("=", 1) for line in lines)
+
+    def parts(self) -> list[psutil.Process]:
+        """Every process of it, itself first."""
+        itself = psutil.Process(self.child.process.pid)
+        return [itself, *itself.children(recursive=True)]
+
+    def output(self) -> str:
+        return self.child.log.read_text()
+
+    def demo_token(self) -> str:
+        values = self.environment
+        answer = httpx.post(
+            f"{values['SUPABASE_URL']}/auth/v1/token",
+            params={"grant_type": "password"},
+            headers={"apikey": values["SUPABASE_PUBLISHABLE_KEY"]},
+            json={"email": values["DEMO_EMAIL"], "password": values["DEMO_PASSWORD"]},
+        )
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], Run]]:
+    """Starts `make run` on one data folder and free ports; two API processes."""
+    environment = {
+        **os.environ,
+        "PARLEY_DATA": str(tmp_path / "data"),
+        "PARLEY_SUPABASE_PORT": str(free_port()),
+        "PARLEY_DB_PORT": str(free_port()),
+        "PARLEY_PORT": str(free_port()),
+        # the embedded stack is used all the same
+        "SUPABASE_URL": "https://hosted.example",
+        "SUPABASE_PUBLISHABLE_KEY": "sb_publishable_hosted",
+        "SUPABASE_SECRET_KEY": "sb_secret_hosted",
+        "SUPABASE_JWT_SECRET": "the legacy secret of the hosted project",
+    }
+    started: list[Run] = []
+
+    def run() -> Run:
+        log = tmp_path / f"run-{len(started)}.log"
+        child = Child.start("make run", [sys.executable, "-m", "scripts.run"], log=log, env=environment, cwd=REPOSITORY)
+        started.append(Run(child, tmp_path / "data"))
+        wait_until(lambda: "Parley is running" in log.read_text(), seconds=60, child=child)
+        return started[-1]
+
+    yield run
+    for each in started:
+        each.child.stop()
+
+
+def test_serves_and_stops(start: Callable[[], Run]) -> None:
+    run = start()
+    values = run.environment
+    assert stat.S_IMODE((run.data / "env").stat().st_mode) == 0o600
+    assert list(values) == [
+        "API_URL",
+        "SUPABASE_URL",
+        "SUPABASE_PUBLISHABLE_KEY",
+        "SUPABASE_SECRET_KEY",
+        "DATABASE_URL",
+        "DEMO_EMAIL",
+        "DEMO_PASSWORD",
+    ]
+    for told in ("API_URL", "SUPABASE_URL", "DEMO_EMAIL", "DEMO_PASSWORD"):
+        assert values[told] in run.output()
+    for secret in ("SUPABASE_SECRET_KEY", "DATABASE_URL"):
+        assert values[secret] not in run.output()
+    user = {"Authorization": f"Bearer {run.demo_token()}"}
+    assert httpx.get(f"{values['API_URL']}/v1/conversations", headers=user).status_code == 200
+
+    parts = run.parts()
+    run.child.process.send_signal(signal.SIGTERM)
+    assert run.child.process.wait(20) == 0
+    assert not any(part.is_running() for part in parts)
+
+
+def test_tour_it_prints_works(start: Callable[[], Run]) -> None:
+    run = start()
+    tour = run.output().split("Try it, in another terminal:\n")[1]
+    ran = subprocess.run(["sh", "-ec", tour], capture_output=True, text=True, check=True, timeout=30)
+    assert "event: message.started" in ran.stdout
+    assert "event: done" in ran.stdout
+
+
+def test_data_is_there_after_kill_9_of_everything(start: Callable[[], Run]) -> None:
+    run = start()
+    user = {"Authorization": f"Bearer {run.demo_token()}"}
+    created = httpx.post(f"{run.environment['API_URL']}/v1/conversations", headers=user, json={"title": "kept"})
+    assert created.status_code == 201, created.text
+    for part in run.parts():
+        with suppress(psutil.NoSuchProcess):
+            part.kill()
+    run.child.process.wait(10)
+
+    again = start()
+    user = {"Authorization": f"Bearer {again.demo_token()}"}
+    listed = httpx.get(f"{again.environment['API_URL']}/v1/conversations", headers=user).json()
+    assert [item["id"] for item in listed["items"]] == [created.json()["id"]]
+
+
+def test_part_that_dies_ends_the_run(start: Callable[[], Run]) -> None:
+    run = start()
+    parts = run.parts()
+    [gateway] = [part for part in parts if part.cmdline()[-1].endswith("server.mjs")]
+    gateway.kill()
+    assert run.child.process.wait(30) == 1
+    assert "gateway: ended unexpectedly" in run.output()
+    assert not any(part.is_running() for part in parts)
+
+
+def test_malformed_setting_is_named(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "scripts.run"],
+        env={**os.environ, "PARLEY_DATA": str(tmp_path), "PARLEY_DB_PORT": "five"},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == "make run: PARLEY_DB_PORT must be a number from 1 to 65535, not 'five'\n"
