@@ -55,6 +55,10 @@ lock: install ## Resolve the dependencies anew and write the lock files
 db-reset: install ## Empty the embedded database and apply the migrations again
 	$(BIN)/python -m scripts.local_supabase reset
 
+.PHONY: bench
+bench: install ## Measure whole turns: CPU, throughput, latency, journal calls (about two minutes)
+	$(BIN)/python -m scripts.bench.turns
+
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
 	rm -rf .venv node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -33,7 +33,7 @@ from app.chat.recovery import recover
 from app.chat.turn import Turns
 from app.errors import AppError, SupabaseUnavailable
 from app.providers.factory import make_providers
-from app.routing import Routing
+from app.routing.wiring import Routing
 from app.settings import Settings, load_settings
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
@@ -60,7 +60,7 @@ class Service:
         self.routing = Routing(settings, self.providers)
         self.live = LiveReplies()
         self.journal = Journal(self.jobs)
-        self.turns = Turns(self.messages, self.routing, self.live, self.journal)
+        self.turns = Turns(self.messages, self.routing.offers, self.routing.failover, self.live, self.journal)
         self.readers = Readers(self.messages, self.live)
         self.verifier = TokenVerifier(settings.supabase_url, self._fetch_keys, jwt_secret=settings.supabase_jwt_secret)
 
@@ -138,7 +138,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app = Litestar(
         route_handlers=[
             health_routes(service.supabase, service.live),
-            model_routes(service.routing),
+            model_routes(service.routing.offers),
             conversation_routes(service.conversations),
             message_routes(service.conversations, service.messages, service.turns, service.readers, service.live),
         ],

@@ -16,7 +16,8 @@ from typing import IO, Any
 
 import httpx
 
-from scripts.local_supabase import LocalSupabase, free_port
+from scripts.local_supabase import LocalSupabase
+from scripts.local_supabase.processes import free_port
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 15.0

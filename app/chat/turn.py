@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from typing import Protocol
 
@@ -37,7 +37,8 @@ from app.messages import (
     Stopped,
     Usage,
 )
-from app.routing.failover import Answering
+from app.routing.failover import Answering, Failover
+from app.routing.offers import Offers
 from app.routing.router import Candidate, Wish
 from app.store.messages import Begun, Messages
 from app.store.rows import StoredMessage
@@ -54,15 +55,6 @@ class Asker(Protocol):
     def id(self) -> str: ...
     @property
     def token(self) -> str: ...
-
-
-class Answers(Protocol):
-    """Where replies come from: `routing`."""
-
-    async def candidates(self, wish: Wish) -> tuple[Candidate, ...]: ...
-    def answer(
-        self, candidates: Sequence[Candidate], request_for: Callable[[Candidate], ChatRequest]
-    ) -> AsyncGenerator[Answering | Delta | Finish]: ...
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -85,9 +77,12 @@ class _Outcome(msgspec.Struct):
 class Turns:
     """Begins turns and owns the tasks that write their replies."""
 
-    def __init__(self, messages: Messages, answers: Answers, live: LiveReplies, journal: Journal) -> None:
+    def __init__(
+        self, messages: Messages, offers: Offers, failover: Failover, live: LiveReplies, journal: Journal
+    ) -> None:
         self._messages = messages
-        self._answers = answers
+        self._offers = offers
+        self._failover = failover
         self._live = live
         self._journal = journal
         self._writer = str(uuid.uuid4())
@@ -133,14 +128,14 @@ class Turns:
 
     async def _begin(self, asker: Asker, wish: Wish, **what: str | None) -> Turn:
         self._live.check_capacity()
-        candidates = await self._answers.candidates(wish)
+        candidates = await self._offers.candidates(wish)
         reply_id = str(uuid.uuid4())
         begun = await self._messages.begin_turn(asker.token, writer=self._writer, reply_id=reply_id, **what)
         if begun.replayed:
             return Turn(begun.user_message, begun.message, None)
         if begun.model is not None and wish.provider is None and wish.model is None:
             with suppress(AppError):  # a model that has gone since is no reason not to answer
-                candidates = await self._answers.candidates(msgspec.structs.replace(wish, model=begun.model))
+                candidates = await self._offers.candidates(msgspec.structs.replace(wish, model=begun.model))
         reply = Reply(reply_id, conversation_id=begun.message.conversation_id, user_id=asker.id)
         reply.provider, reply.model = candidates[0].provider, candidates[0].model
         reply.announce(Started(reply.conversation_id, begun.user_message.id, reply_id, reply.provider, reply.model))
@@ -166,7 +161,7 @@ class Turns:
             if reply.id in self._stops:  # stopped before this task got to run
                 raise asyncio.CancelledError
             self._running.add(reply.id)
-            await self._stream(reply, self._answers.answer(candidates, request_for), outcome)
+            await self._stream(reply, self._failover.answer(candidates, request_for), outcome)
         except asyncio.CancelledError:
             # taken as the order to end this reply early: the task itself goes on to store what there is
             self._cut_short(reply, outcome)

@@ -1,0 +1,121 @@
+"""In charge of the load: raw connections that send turns and read their streams to the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+from dataclasses import dataclass, field
+from typing import cast
+
+
+@dataclass
+class Result:
+    """What the clients saw: times in seconds."""
+
+    first_token: list[float] = field(default_factory=list)
+    total: list[float] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def replies_per_second(self) -> float:
+        return len(self.total) / self.seconds if self.seconds else 0.0
+
+    def percentile(self, times: list[float], share: float) -> float:
+        return sorted(times)[min(len(times) - 1, int(share * len(times)))] if times else float("nan")
+
+    @property
+    def first_token_median(self) -> float:
+        return statistics.median(self.first_token) if self.first_token else float("nan")
+
+
+class Client(asyncio.Protocol):
+    """One connection, one turn at a time."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._transport: asyncio.Transport | None = None
+        self._done: asyncio.Future[str] | None = None
+        self._tail = b""
+        self.first = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._settle("connection lost")
+
+    def data_received(self, data: bytes) -> None:
+        seen = self._tail + data
+        if not self.first and b"event: delta" in seen:
+            self.first = time.perf_counter()
+        if seen.endswith(b"0\r\n\r\n"):
+            self._settle("" if b"event: done" in seen else "no done")
+        elif not self.first and b"HTTP/1.1 " in seen and b"HTTP/1.1 200" not in seen:
+            self._settle(repr(seen[:200]))
+        self._tail = seen[-400:]
+
+    def _settle(self, failure: str) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_result(failure)
+
+    async def turn(self, result: Result) -> None:
+        assert self._transport is not None
+        self._tail, self.first = b"", 0.0
+        self._done = asyncio.get_running_loop().create_future()
+        started = time.perf_counter()
+        self._transport.write(self._request)
+        failure = await asyncio.wait_for(self._done, 60)
+        if failure:
+            result.failed.append(failure)
+        else:
+            result.first_token.append(self.first - started)
+            result.total.append(time.perf_counter() - started)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def turn_request(port: int, token: str, conversation_id: str, model: str) -> bytes:
+    body = json.dumps({"content": "Hello, write a haiku about benchmarks.", "model": model}).encode()
+    head = (
+        f"POST /v1/conversations/{conversation_id}/messages HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def closed_loop(port: int, request: bytes, *, connections: int, seconds: float) -> Result:
+    """`connections` clients, each sending its next turn when the one before is over."""
+    result = Result()
+    started = time.perf_counter()
+
+    async def work() -> None:
+        _, client = await asyncio.get_running_loop().create_connection(lambda: Client(request), "127.0.0.1", port)
+        while time.perf_counter() - started < seconds:
+            await client.turn(result)
+        client.close()
+
+    await asyncio.gather(*(work() for _ in range(connections)))
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+async def arriving(port: int, request: bytes, *, turns: int, per_second: float) -> Result:
+    """`turns` turns, arriving evenly, each on a connection of its own."""
+    result = Result()
+    started = time.perf_counter()
+
+    async def work(index: int) -> None:
+        await asyncio.sleep(max(0.0, started + index / per_second - time.perf_counter()))
+        _, client = await asyncio.get_running_loop().create_connection(lambda: Client(request), "127.0.0.1", port)
+        await client.turn(result)
+        client.close()
+
+    await asyncio.gather(*(work(index) for index in range(turns)))
+    result.seconds = time.perf_counter() - started
+    return result

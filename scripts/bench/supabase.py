@@ -1,0 +1,83 @@
+"""In charge of a Supabase that only answers: what is measured is then the API process, not the embedded stack.
+
+`python -m scripts.bench.supabase PORT`. It speaks just what a turn asks, and counts the calls at `/calls`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from typing import ClassVar
+
+from scripts.bench.wire import Connection
+
+LIFETIME_SECONDS = 1800
+DELAY_SECONDS = 0.002
+"""What a round trip to a database in the same region takes, about."""
+
+
+def message(id: str, role: str, parent: str | None) -> dict[str, object]:
+    now = "2026-01-01T00:00:00.000000+00:00"
+    empty = ("provider", "model", "finish_reason", "error_code", "sources", "prompt_tokens", "completion_tokens")
+    return {
+        "id": id,
+        "conversation_id": "6b1f0c0e-0000-4000-8000-000000000001",
+        "user_id": "6b1f0c0e-0000-4000-8000-000000000002",
+        "role": role,
+        "content": "Hello, write a haiku about benchmarks." if role == "user" else "",
+        "status": "streaming" if role == "assistant" else "complete",
+        "parent_id": parent,
+        "version": 1,
+        "seq": 0,
+        **dict.fromkeys(empty),
+        "cached_tokens": None,
+        "position": 1,
+        "turn": 1,
+        "parent_position": None,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+class Rest(Connection):
+    calls: ClassVar[Counter[str]] = Counter()
+
+    def handle(self, path: bytes, head: bytes, body: bytes) -> None:
+        name = path.decode().rpartition("/")[2].partition("?")[0]
+        if name == "calls":
+            self.reply(json.dumps(self.calls).encode())
+            return
+        self.calls[name] += 1
+        asyncio.get_running_loop().call_later(DELAY_SECONDS, self.reply, self._answer(name, body))
+
+    @staticmethod
+    def _answer(name: str, body: bytes) -> bytes:
+        match name:
+            case "begin_turn":
+                reply_id = json.loads(body)["p_reply_id"]
+                user_id = "6b1f0c0e-0000-4000-8000-000000000003"
+                turn = {
+                    "user_message": message(user_id, "user", None),
+                    "message": message(reply_id, "assistant", user_id),
+                }
+                return json.dumps({"replayed": False, "history": [], "model": None, **turn}).encode()
+            case "journal_write":
+                return b'{"stop":[],"gone":[]}'
+            case "finish_replies":
+                return json.dumps([reply["id"] for reply in json.loads(body)["p_replies"]]).encode()
+            case _:
+                return b"[]"
+
+
+async def main(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Rest, "127.0.0.1", port, backlog=2048)
+    async with server:
+        await asyncio.wait({asyncio.create_task(server.serve_forever())}, timeout=LIFETIME_SECONDS)
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main(int(sys.argv[1])))
