@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,11 +12,9 @@ import aiohttp
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import observe
 from app.api import problem
@@ -26,6 +23,7 @@ from app.api.conversations import conversation_routes
 from app.api.health import health_routes
 from app.api.messages import message_routes
 from app.api.models import model_routes
+from app.api.requests import JsonRequest, observed
 from app.chat.journal import Journal
 from app.chat.live import LiveReplies
 from app.chat.readers import Readers
@@ -109,27 +107,6 @@ class Service:
         return await self.verifier.verify(request.headers.get("authorization"))
 
 
-def request_id_middleware(app: ASGIApp) -> ASGIApp:
-    """Give each request an id: the caller's `X-Request-ID` where it is a plain one, else a new one."""
-
-    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
-            await app(scope, receive, send)
-            return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        request_id = given.decode() if 0 < len(given) <= 64 and given.isalnum() else secrets.token_hex(8)
-        observe.set_request_id(request_id)
-
-        async def with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
-            await send(message)
-
-        await app(scope, receive, with_id)
-
-    return middleware
-
-
 def create_app(settings: Settings | None = None) -> Litestar:
     """The ASGI application. Call it on the running event loop (`uvicorn --factory app.main:create_app` does)."""
     settings = settings or load_settings()
@@ -148,7 +125,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             HTTPException: problem.handle_http_exception,
             Exception: problem.handle_unforeseen,
         },
-        middleware=[request_id_middleware],
+        request_class=JsonRequest,
         lifespan=[service.running],
         request_max_body_size=MAX_BODY_BYTES,
         cors_config=_cors(settings),
@@ -165,6 +142,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         logging_config=None,
     )
     app.state.service = service
+    app.asgi_handler = observed(app.asgi_handler)
     return app
 
 

@@ -23,6 +23,8 @@ JWKS_SECONDS = 600.0
 """How long a key set is trusted: what Supabase's own edge cache uses."""
 JWKS_RETRY_SECONDS = 30.0
 """At most one fetch in this time, however many tokens name an unknown key."""
+JWKS_OUTAGE_SECONDS = 2.0
+"""The same while there has never been an answer, so that requests do not queue up to wait for one each."""
 CACHED_TOKENS = 10_000
 CLOCK_SKEW_SECONDS = 10
 """Allowed for `iat` and `nbf`; never for `exp`."""
@@ -130,17 +132,30 @@ class TokenVerifier:
     async def _refresh(self, kid: str) -> None:
         async with self._fetching:
             now = self._clock()
-            fresh = now - self._fetched_at <= JWKS_SECONDS
-            if (fresh and kid in self._keys) or (now - self._tried_at < JWKS_RETRY_SECONDS and self._keys):
-                return
-            self._tried_at = now
+            if kid in self._keys and now - self._fetched_at <= JWKS_SECONDS:
+                return  # fetched while this request waited for its turn
+            answered = self._fetched_at > float("-inf")
+            if now - self._tried_at < (JWKS_RETRY_SECONDS if answered else JWKS_OUTAGE_SECONDS):
+                if answered:
+                    return
+                raise SupabaseUnavailable(retry_after=JWKS_OUTAGE_SECONDS)
             try:
-                found = jwt.PyJWKSet.from_json((await self._fetch_keys()).decode()).keys
+                found = _parse_keys(await self._fetch_keys())
             except SupabaseUnavailable:
-                if not self._keys:
+                self._tried_at = self._clock()
+                if not answered:
                     raise
                 return  # the keys we have stay good: they are replaced, not revoked, in an ordinary rotation
-            except jwt.PyJWKSetError:
-                found = []  # a project that signs with HS256 publishes no keys
-            self._keys = {key.key_id: key for key in found if key.key_id is not None}
-            self._fetched_at = now
+            self._tried_at = self._fetched_at = self._clock()
+            self._keys = found
+
+
+def _parse_keys(body: bytes) -> dict[str, jwt.PyJWK]:
+    """The keys of a JWKS by their ids. Raises `SupabaseUnavailable` when it is none."""
+    try:
+        found = jwt.PyJWKSet.from_json(body.decode()).keys
+    except jwt.PyJWKSetError:
+        found = []  # a project that signs with HS256 publishes no keys
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SupabaseUnavailable("The project's keys cannot be read.", retry_after=JWKS_OUTAGE_SECONDS) from error
+    return {key.key_id: key for key in found if key.key_id is not None}

@@ -16,7 +16,7 @@ from app.store.conversations import Conversations
 
 def conversation_routes(conversations: Conversations) -> Router:
     @post("/", operation_id="createConversation")
-    async def create(user: User, data: NewConversation | None) -> ConversationView:
+    async def create(user: User, data: NewConversation | None = None) -> ConversationView:
         """Create a conversation."""
         asked = data or NewConversation()
         return ConversationView.of(await conversations.create(user.token, title=asked.title, model=asked.model))

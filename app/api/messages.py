@@ -83,7 +83,7 @@ def message_routes(
     async def regenerate(
         user: User,
         message_id: UUID,
-        data: AnswerOptions | None,
+        data: AnswerOptions | None = None,
         idempotency_key: IdempotencyKey = None,
         accept: Accept = None,
         prefer: Prefer = None,

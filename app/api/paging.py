@@ -13,6 +13,8 @@ from litestar.params import Parameter
 from app.errors import InvalidRequest
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
+MAX_POSITION = 2**63 - 1
+"""A position is a `bigint`."""
 
 Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT, description="How many items a page holds at most.")]
 Cursor = Annotated[str | None, Parameter(description="`next_cursor` of the page before.", max_length=64)]
@@ -39,9 +41,12 @@ def read_cursor(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     try:
-        return int(base64.urlsafe_b64decode(cursor.encode() + b"=="))
+        text = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidRequest("The cursor is not valid; start from the first page.") from None
+        text = b""
+    if not text.isdigit() or (position := int(text)) > MAX_POSITION:
+        raise InvalidRequest("The cursor is not valid; start from the first page.")
+    return position
 
 
 def split_page(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], str | None]:

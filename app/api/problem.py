@@ -33,7 +33,10 @@ def handle_app_error(request: Request[Any, Any, Any], error: AppError) -> Respon
 
 def handle_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own refusals: unknown routes, methods, malformed bodies and parameters."""
-    return problem_response(request, _as_app_error(error))
+    response = problem_response(request, _as_app_error(error))
+    if error.headers and "allow" in error.headers:
+        response.headers["Allow"] = error.headers["allow"]
+    return response
 
 
 def handle_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -54,10 +57,13 @@ def _as_app_error(error: HTTPException) -> AppError:
 
 
 def _invalid_values(error: ValidationException) -> str:
-    """Which fields are wrong and why. The messages are msgspec's: they name types and limits, never the value sent."""
+    """Which fields are wrong and why, in msgspec's words: they name types, limits and the choices there are."""
     reasons = []
     for entry in error.extra if isinstance(error.extra, list) else []:
         if isinstance(entry, dict) and "message" in entry:
-            where = entry.get("key") or entry.get("source") or "request"
-            reasons.append(f"{where}: {entry['message']}")
+            key, message = str(entry.get("key") or "data"), str(entry["message"])
+            if message == repr(key):  # the KeyError of a value that is not there at all
+                message = "is required"
+            # `data` is what Litestar calls the body
+            reasons.append(f"{'body' if key == 'data' else key}: {message}")
     return "; ".join(reasons) or "The request is malformed."

@@ -42,14 +42,11 @@ _encode = msgspec.json.encode
 
 def place(last_event_id: str | None) -> tuple[int, int]:
     """How many events before the text, and how many code points of it, a reader with this `Last-Event-ID` holds."""
-    if last_event_id is None or not last_event_id.strip():
+    if not last_event_id:
         return 0, 0
-    try:
-        number = int(last_event_id)
-    except ValueError:
-        number = -1
-    if number < 0:
+    if not (last_event_id.isascii() and last_event_id.isdecimal()):
         raise InvalidRequest("Last-Event-ID is none of this stream's.")
+    number = int(last_event_id)
     return (number, 0) if number < TEXT_ID else (MAX_PREAMBLE, number - TEXT_ID)
 
 

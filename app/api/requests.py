@@ -1,0 +1,69 @@
+"""In charge of what every request gets, whatever its route: an id, a body that is JSON or refused, and one log line."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+from litestar import Request
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import observe
+from app.errors import InvalidRequest
+
+MAX_REQUEST_ID_CHARACTERS = 64
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose body is refused when it is not UTF-8; msgspec lets that error through as it is."""
+
+    async def json(self) -> Any:
+        try:
+            return await super().json()
+        except UnicodeDecodeError:
+            raise InvalidRequest("The body is not valid UTF-8.") from None
+
+
+def observed(app: ASGIApp) -> ASGIApp:
+    """Around the whole application, so that unknown routes and preflights are seen too.
+
+    A request's id is the caller's `X-Request-ID` where it is a plain one, else a new one. `request.done` is recorded
+    when the response is over, that of a stream included; its path is the route's, which holds no ids.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        observe.set_request_id(request_id)
+        status: int | None = None
+
+        async def with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        started = time.perf_counter()
+        try:
+            await app(scope, receive, with_id)
+        finally:
+            observe.event(
+                "request.done",
+                method=scope["method"],
+                path=scope.get("path_template"),
+                status=status,
+                duration_ms=round((time.perf_counter() - started) * 1000, 1),
+            )
+
+    return answer
+
+
+def _request_id(scope: Scope) -> str:
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    plain = given.replace(b"-", b"").isalnum() and len(given) <= MAX_REQUEST_ID_CHARACTERS
+    return given.decode() if plain else secrets.token_hex(8)
