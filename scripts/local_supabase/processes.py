@@ -74,7 +74,7 @@ class Child:
                 # nothing but one system call happens between fork and exec, so threads are no danger
                 preexec_fn=_signal_on_death_of_parent(stop_signal),
             )
-        assert process.stdin is not None  # noqa: S101 - it is a pipe, as asked for above
+        assert process.stdin is not None  # a pipe, as asked for above
         with process.stdin, suppress(BrokenPipeError):
             process.stdin.write(stdin)
         return cls(name, process, log, stop_signal)

@@ -23,7 +23,9 @@ const listed = await client.from('conversations').select('title').order('created
 seen.listed = listed.error ?? listed.data
 const missing = await client.from('conversations').select().eq('title', 'none').maybeSingle()
 seen.missing = missing.error ?? missing.data
-const forbidden = await client.from('entitlements').insert({ user_id: signedIn.data.user.id, plan: 'premium' })
+const forbidden = await client
+  .from('entitlements')
+  .insert({ user_id: signedIn.data.user.id, plan: 'premium' })
 seen.forbidden = forbidden.error.code
 const updated = await client.auth.updateUser({ data: { theme: 'dark' } })
 seen.updated = updated.error ?? updated.data.user.user_metadata.theme

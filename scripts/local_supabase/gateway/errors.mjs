@@ -3,7 +3,7 @@
 
 import { inspect } from 'node:util'
 
-const BY_CODE = { 23503: 409, 23505: 409, 25006: 405, '21000': 500, 22023: 400, 53400: 500, P0001: 400 }
+const BY_CODE = { 23503: 409, 23505: 409, 25006: 405, 21000: 500, 22023: 400, 53400: 500, P0001: 400 }
 const BY_CLASS = {
   '08': 503,
   '09': 500,
@@ -42,7 +42,8 @@ export function asRaisedError(error) {
   const { code, message, detail = null, hint = null } = error
   // lite prints what it gets; an error's words may hold people's data, so the log has the code alone
   const printed = { [inspect.custom]: () => `database error ${code}` }
-  if (code === 'PGRST' || code === '42501' || code.startsWith('PT')) return { code, message, detail, hint, ...printed }
+  if (code === 'PGRST' || code === '42501' || code.startsWith('PT'))
+    return { code, message, detail, hint, ...printed }
   return {
     code: 'PGRST',
     message: JSON.stringify({ code, message, details: detail, hint }),

@@ -4,7 +4,9 @@ import http from 'node:http'
 const HOST = '127.0.0.1'
 
 export function forwardRequest(port, incoming, outgoing, headers) {
-  const upstream = port && http.request({ host: HOST, port, path: incoming.url, method: incoming.method, headers: incoming.headers })
+  const upstream =
+    port &&
+    http.request({ host: HOST, port, path: incoming.url, method: incoming.method, headers: incoming.headers })
   const unavailable = () => {
     if (outgoing.headersSent) return outgoing.destroy()
     outgoing.writeHead(503, { ...headers, 'content-type': 'application/json' })
@@ -23,7 +25,13 @@ export function forwardUpgrade(port, incoming, socket, head) {
   const refuse = () => socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n')
   socket.on('error', () => socket.destroy())
   if (!port) return refuse()
-  const upstream = http.request({ host: HOST, port, path: incoming.url, method: incoming.method, headers: incoming.headers })
+  const upstream = http.request({
+    host: HOST,
+    port,
+    path: incoming.url,
+    method: incoming.method,
+    headers: incoming.headers,
+  })
   upstream.on('error', refuse)
   upstream.on('upgrade', (response, peer, peerHead) => {
     writeHead(socket, response)

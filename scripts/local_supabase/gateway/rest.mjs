@@ -15,10 +15,10 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
   const catalog = catalogConnection(catalogUrl)
   const roleSettings = await readRoleSettings(catalog)
 
-  // The catalogue shows a role only what it may use, and authenticator may use nothing.
-  connection.introspect = (options) => catalog.introspect(options)
+  const schema = createSchemaCache(catalog)
+  connection.introspect = schema.read
   // As hosted: migrations announce themselves, and the next request reads the schema anew.
-  await catalog.driver.listen('pgrst', () => catalog.clearSchemaCache())
+  await catalog.driver.listen('pgrst', schema.forget)
 
   connection.normalizeDbError = asRaisedError
   // One transaction a request, its whole context in one statement.
@@ -52,7 +52,7 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
     },
   })
   await app.init()
-  await catalog.introspect()
+  await schema.read()
 
   return {
     /** Answer a request whose caller has these claims; the request must carry no Authorization of its own. */
@@ -61,6 +61,29 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
       return app.fetch(request, env)
     },
     close: () => Promise.all([connection.close(), catalog.close()]),
+  }
+}
+
+/**
+ * What lite knows of tables and functions, read once for all requests that ask at the same time. It is read on a
+ * connection of its own: the catalogue shows a role only what it may use, and authenticator may use nothing.
+ */
+function createSchemaCache(catalog) {
+  let reading = null
+  let version = 0
+  async function readOnce() {
+    const begun = version
+    const schema = await catalog.introspect({ useCache: true })
+    // what changed while it was being read may be missing
+    if (begun !== version) await catalog.clearSchemaCache()
+    return schema
+  }
+  return {
+    read: () => (reading ??= readOnce().finally(() => (reading = null))),
+    forget: () => {
+      version += 1
+      return catalog.clearSchemaCache()
+    },
   }
 }
 
