@@ -23,6 +23,7 @@ OUTAGE_SECONDS = 60.0
 """How long the database may fail before the replies that cannot be stored are given up."""
 MAX_FINISH_BATCH = 100
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_MAX_HEAD_START = 0.1
 
 
 T = TypeVar("T")
@@ -86,17 +87,17 @@ class Journal:
 
     async def _append_lane(self) -> None:
         loop = asyncio.get_running_loop()
+        took = 0.0
         while True:
             await self._opened.wait()
-            started = loop.time()
-            await self._append()
+            # text that arrives while one write starts is collected by the next: that one ends within the interval
+            await asyncio.sleep(self._interval - min(2 * took, _MAX_HEAD_START * self._interval))
             if not self._entries:
                 self._opened.clear()
                 continue
-            # the pace counts from start to start, less what the write itself took, so that text waits no longer
-            # than the interval until it is stored
+            started = loop.time()
+            await self._append()
             took = loop.time() - started
-            await asyncio.sleep(max(self._interval - 2 * took, self._interval / 2))
 
     async def _append(self) -> None:
         pieces: list[Piece] = []
@@ -109,8 +110,6 @@ class Journal:
                 entry.offset += len(text)
                 entry.seq += 1
                 pieces.append(Piece(reply.id, entry.seq, text, reply.provider, reply.model))
-        if not alive:
-            return
         try:
             answer = await self._persist(lambda: self._write(pieces, alive))
         except SupabaseUnavailable:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
@@ -122,9 +124,17 @@ class Supabase:
 
 def open_supabase(url: str, publishable_key: str, secret_key: str) -> Supabase:
     """Make the process's pool. Must be called on the running event loop."""
-    # trust_env: proxies by HTTP(S)_PROXY, as every other client on the machine
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=POOL_SIZE), trust_env=True)
+    # the proxy is looked up once: `trust_env` would read the environment and ~/.netrc in a thread for every call
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=POOL_SIZE), proxy=_proxy_for(url))
     return Supabase(url, publishable_key, secret_key, session)
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for `url`."""
+    parts = urlsplit(url)
+    if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
 
 
 @asynccontextmanager
