@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from app.errors import AppError
+from app.errors import AppError, NoProviderConfigured
 from app.messages import ProviderName, TaskType
 from app.providers.base import Provider
 from app.routing.availability import Availability
@@ -66,7 +66,9 @@ class Offers:
         self._default_provider = default_provider
 
     async def candidates(self, wish: Wish) -> tuple[Candidate, ...]:
-        """Whom to ask for this turn, best first. Raises as `router.route` does."""
+        """Whom to ask for this turn, best first. Raises as `router.route` does, and `NoProviderConfigured`."""
+        if not self._providers:
+            raise NoProviderConfigured
         return route([*await self._offers(), *await self._named(wish)], wish, self._default_provider)
 
     async def models(self) -> ModelsView:
@@ -125,12 +127,10 @@ class Offers:
 
     def _offer(self, spec: ModelSpec, *, available: bool, default: bool = False) -> Offer:
         health = self._breakers.health(spec.provider, spec.model)
-        configured = spec.provider in self._providers
         return Offer(
             spec=spec,
             default=default,
-            configured=configured,
-            available=configured and available,
+            available=available and spec.provider in self._providers,
             breaker=health.breaker,
             wait=health.wait,
         )

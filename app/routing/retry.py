@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_random_exponential
 
@@ -34,8 +35,14 @@ MOST_REMEMBERED = 4_096
 _jitter = wait_random_exponential(multiplier=JITTER_SECONDS, max=LONGEST_JITTER_SECONDS)
 
 
+class _Retry(NamedTuple):
+    at: float
+    provider: ProviderName
+    spare: bool
+
+
 class RetryBudget:
-    """Keeps the retries of a provider at `BUDGET_SHARE` of its first calls, over the last `BUDGET_SECONDS`.
+    """Keeps the retries at `BUDGET_SHARE` of the first calls, of each provider and of all, over `BUDGET_SECONDS`.
 
     A retry multiplies the load on what is already failing. Where that share is less than `SPARE_RETRIES`,
     these are allowed instead, for all providers together; a success gives the provider's own back, as a
@@ -45,8 +52,7 @@ class RetryBudget:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._calls: dict[ProviderName, deque[float]] = {}
-        self._retries: dict[ProviderName, deque[float]] = {}
-        self._spare: deque[tuple[float, ProviderName]] = deque()
+        self._retries: deque[_Retry] = deque()
 
     def called(self, provider: ProviderName) -> None:
         """A first call is made. Beyond `MOST_REMEMBERED` the oldest are forgotten, which allows less."""
@@ -55,29 +61,26 @@ class RetryBudget:
     def take(self, provider: ProviderName) -> bool:
         """Whether one more call may be retried now; if so, it counts."""
         now = self._clock()
-        calls = _recent(self._calls.setdefault(provider, deque(maxlen=MOST_REMEMBERED)), now)
-        retries = _recent(self._retries.setdefault(provider, deque(maxlen=MOST_REMEMBERED)), now)
-        while self._spare and self._spare[0][0] <= now - BUDGET_SECONDS:
-            self._spare.popleft()
-        spent = retries + sum(owner == provider for _, owner in self._spare)
-        if spent + 1 <= BUDGET_SHARE * calls:
-            self._retries[provider].append(now)
-            return True
-        if spent < SPARE_RETRIES and len(self._spare) < SPARE_RETRIES:
-            self._spare.append((now, provider))
-            return True
-        return False
+        for times in self._calls.values():
+            while times and times[0] <= now - BUDGET_SECONDS:
+                times.popleft()
+        while self._retries and self._retries[0].at <= now - BUDGET_SECONDS:
+            self._retries.popleft()
+        calls = {name: len(times) for name, times in self._calls.items()}
+        own = sum(retry.provider == provider for retry in self._retries)
+        within = own + 1 <= BUDGET_SHARE * calls.get(provider, 0) and len(self._retries) + 1 <= BUDGET_SHARE * sum(
+            calls.values()
+        )
+        if not within and len(self._retries) >= SPARE_RETRIES:
+            return False
+        self._retries.append(_Retry(now, provider, spare=not within))
+        return True
 
     def succeeded(self, provider: ProviderName) -> None:
         """A call of this provider brought a token."""
-        if self._spare:
-            self._spare = deque(entry for entry in self._spare if entry[1] != provider)
-
-
-def _recent(times: deque[float], now: float) -> int:
-    while times and times[0] <= now - BUDGET_SECONDS:
-        times.popleft()
-    return len(times)
+        if any(retry.spare and retry.provider == provider for retry in self._retries):
+            kept = (retry for retry in self._retries if not (retry.spare and retry.provider == provider))
+            self._retries = deque(kept)
 
 
 def worth_retrying(error: BaseException) -> bool:

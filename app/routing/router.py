@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from app.errors import InvalidRequest, NoProviderConfigured, ProviderUnavailable
+from app.errors import InvalidRequest, ProviderUnavailable
 from app.messages import ProviderName, TaskType
 from app.routing.catalog import PROVIDERS, ModelSpec
 
@@ -24,7 +24,6 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     spec: ModelSpec
     default: bool
     """It is the one that its provider is proposed with."""
-    configured: bool
     available: bool
     """Its provider is configured and, as far as can be known without asking it for a reply, there."""
     breaker: BreakerState = "closed"
@@ -54,11 +53,9 @@ class Candidate(msgspec.Struct, frozen=True):
 def route(offers: Sequence[Offer], wish: Wish, default_provider: ProviderName | None = None) -> tuple[Candidate, ...]:
     """The candidates for `wish`, best first, each once, never empty.
 
-    Raises `InvalidRequest` (422) for a provider that does not exist or a model that nobody offers,
-    `NoProviderConfigured`, and `ProviderUnavailable` when no offer can serve the wish now.
+    Raises `InvalidRequest` (422) for a provider that does not exist or a model that nobody offers, and
+    `ProviderUnavailable` when no offer can serve the wish now.
     """
-    if not any(offer.configured for offer in offers):
-        raise NoProviderConfigured
     preferred = _preferred(offers, wish)
     defaults = {offer.spec.provider: offer for offer in offers if offer.default}
     task = wish.task_type or "general"
@@ -85,7 +82,8 @@ def route(offers: Sequence[Offer], wish: Wish, default_provider: ProviderName | 
 
 def retry_after(waits: Iterable[float]) -> int:
     """Whole seconds until the soonest of `waits` is over, at least 1."""
-    return max(1, math.ceil(min(waits, default=1)))
+    # to the millisecond, lest a rounding error of the clock make another second
+    return max(1, math.ceil(round(min(waits, default=1), 3)))
 
 
 def _preferred(offers: Sequence[Offer], wish: Wish) -> list[Offer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import selectors
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
@@ -123,9 +124,12 @@ class Stage:
         self.breakers = Breakers(clock=clock, sharing=sharing)
         self.failover = Failover(self.providers, self.breakers, deadlines or Deadlines(20.0, 15.0, 300.0), clock=clock)
         self.candidates = tuple(Candidate(name, f"{name}-model") for name in self.providers)
+        self._turns = itertools.count(1)
 
     def answer(self) -> AsyncGenerator[Answering | Delta | Finish]:
-        return self.failover.answer(self.candidates, request_for)
+        """A turn, whose number the providers see as its prompt."""
+        prompt = (Message("user", str(next(self._turns))),)
+        return self.failover.answer(self.candidates, lambda candidate: ChatRequest(candidate.model, prompt))
 
     async def collect(self) -> list[Answering | Delta | Finish]:
         """Everything that the failover yields."""
@@ -141,6 +145,14 @@ class Stage:
     def health(self, name: ProviderName) -> str:
         return self.breakers.health(name, f"{name}-model").breaker
 
-
-def request_for(candidate: Candidate) -> ChatRequest:
-    return ChatRequest(candidate.model, (Message("user", "Hello"),))
+    def retries(self) -> list[float]:
+        """When calls were made that the same turn had already made to the same provider."""
+        times = []
+        for provider in self.providers.values():
+            seen = set()
+            for at, request in zip(provider.calls, provider.requests, strict=True):
+                turn = request.messages[0].content
+                if turn in seen:
+                    times.append(at)
+                seen.add(turn)
+        return sorted(times)

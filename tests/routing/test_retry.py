@@ -12,6 +12,7 @@ from scripted import clock, failure, virtually
 
 from app import errors
 from app.errors import ProviderError, ServerError, Throttled
+from app.messages import ProviderName
 from app.routing.retry import (
     ATTEMPTS_PER_CANDIDATE,
     BUDGET_SECONDS,
@@ -129,18 +130,23 @@ def test_a_provider_that_answers_gets_its_spare_retries_back() -> None:
     assert [budget.take("gemini"), budget.take("gemini")] == [True, False]
 
 
-@given(st.lists(st.tuples(st.floats(0, 3), st.booleans()), max_size=200))
-def test_no_ten_seconds_have_more_retries_than_the_budget(steps: list[tuple[float, bool]]) -> None:
+PROVIDERS: tuple[ProviderName, ...] = ("openai", "claude")
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.booleans(), st.sampled_from(PROVIDERS)), max_size=200))
+def test_no_ten_seconds_have_more_retries_than_the_budget(
+    steps: list[tuple[float, bool, ProviderName]],
+) -> None:
     time = Time()
     budget = RetryBudget(time)
     calls: list[float] = []
     retries: list[float] = []
-    for seconds, retry in steps:
+    for seconds, retry, provider in steps:
         time.now += seconds
         if not retry:
-            budget.called("openai")
+            budget.called(provider)
             calls.append(time.now)
-        elif budget.take("openai"):
+        elif budget.take(provider):
             retries.append(time.now)
             first = [at for at in calls if at > time.now - BUDGET_SECONDS]
             again = [at for at in retries if at > time.now - BUDGET_SECONDS]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import InvalidRequest, NoProviderConfigured, ProviderUnavailable
+from app.errors import InvalidRequest, ProviderUnavailable
 from app.messages import ProviderName
 from app.routing.catalog import PROVIDERS, TASKS, ModelSpec
 from app.routing.router import FALLBACK_ORDER, Candidate, Offer, Wish, route
@@ -19,8 +19,7 @@ def offer(
     limit: int | None = None,
     streaming: bool = True,
     default: bool = True,
-    configured: bool = True,
-    available: bool | None = None,
+    available: bool = True,
     wait: float = 0.0,
 ) -> Offer:
     spec = ModelSpec(
@@ -33,8 +32,7 @@ def offer(
     return Offer(
         spec=spec,
         default=default,
-        configured=configured,
-        available=configured if available is None else available,
+        available=available,
         wait=wait,
     )
 
@@ -96,13 +94,6 @@ CASES: list[tuple[str, list[Offer], Wish, ProviderName | None, str]] = [
         None,
         "gemini openai claude",
     ),
-    (
-        "a preference without a key is passed over",
-        models(openai=offer("openai", configured=False)),
-        Wish(provider="openai"),
-        None,
-        "gemini claude ollama",
-    ),
     ("a preference that is no offer", models(), Wish(provider="demo"), None, "gemini openai claude ollama"),
     (
         "an open breaker is passed over",
@@ -152,13 +143,13 @@ def test_order(offers: list[Offer], wish: Wish, default: ProviderName | None, ex
 
 def test_a_candidate_carries_its_limits() -> None:
     spec = ModelSpec(provider="openai", model="m", context_tokens=1000, max_output_tokens=100)
-    offers = [Offer(spec=spec, default=True, configured=True, available=True)]
+    offers = [Offer(spec=spec, default=True, available=True)]
     assert route(offers, Wish()) == (Candidate("openai", "m", 1000, 100),)
 
 
-def test_nothing_configured() -> None:
-    with pytest.raises(NoProviderConfigured):
-        route([offer("openai", configured=False)], Wish())
+def test_nothing_on_offer() -> None:
+    with pytest.raises(ProviderUnavailable):
+        route([], Wish())
 
 
 def test_an_unknown_provider() -> None:
@@ -199,7 +190,6 @@ offers_of_all = st.lists(
         limit=st.none() | st.integers(1, 100),
         streaming=st.booleans(),
         default=st.booleans(),
-        configured=st.just(True),
         available=st.booleans(),
         wait=st.sampled_from([0.0, 0.0, 5.0]),
     ),

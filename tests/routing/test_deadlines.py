@@ -1,0 +1,196 @@
+"""How long a provider may take, and what happens to a turn that somebody cancels at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from scripted import ANSWER, DONE, HANG, Scripted, Stage, clock, failure, virtually
+
+from app.errors import FirstTokenTimeout, ProviderUnavailable, ServerError, Stalled
+from app.messages import Delta
+from app.routing.deadlines import Deadlines
+from app.routing.failover import Answering
+
+DEADLINES = Deadlines(first_token=20.0, gap=15.0, reply=300.0)
+
+
+def test_a_silent_provider_is_given_up_at_the_first_token_deadline() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [HANG]), Scripted("claude"))
+        began = clock()
+        events = await stage.collect()
+        assert clock() - began == pytest.approx(20.0)
+        assert isinstance(events[1], Answering)
+        assert events[1].reason == "first_token_timeout"
+        # a candidate that took all its time gets no second call
+        assert len(stage.providers["openai"].calls) == 1
+        assert stage.providers["openai"].streaming == 0
+
+    virtually(main)
+
+
+def test_a_first_token_just_in_time() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [19.99, *ANSWER]))
+        assert await stage.text() == ("openai", "Hello")
+
+    virtually(main)
+
+
+def test_every_attempt_has_the_first_token_deadline_to_itself() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [5.0, failure(ServerError)], [19.0, *ANSWER]), Scripted("claude"))
+        assert await stage.text() == ("openai", "Hello")
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 30])
+def test_a_stall_is_noticed_at_the_gap_deadline(tokens: int) -> None:
+    async def main() -> None:
+        play = [step for _ in range(tokens) for step in ("x", 1.0)]
+        stage = Stage(Scripted("openai", [3.0, *play, HANG]))
+        began = clock()
+        with pytest.raises(Stalled):
+            await stage.collect()
+        # the last second of the play is part of the silence
+        assert clock() - began == pytest.approx(3.0 + (tokens - 1) + 15.0)
+
+    virtually(main)
+
+
+def test_slow_but_steady_is_no_stall() -> None:
+    async def main() -> None:
+        play = [step for _ in range(10) for step in ("x", 14.9)]
+        stage = Stage(Scripted("openai", [*play, DONE]))
+        assert await stage.text() == ("openai", "x" * 10)
+
+    virtually(main)
+
+
+def test_a_whole_reply_has_a_deadline_while_the_provider_is_read() -> None:
+    async def main() -> None:
+        play = [step for _ in range(100) for step in ("x", 7.0)]
+        stage = Stage(Scripted("openai", [*play, DONE]))
+        began = clock()
+        with pytest.raises(Stalled):
+            await stage.collect()
+        assert clock() - began == pytest.approx(300.0)
+
+    virtually(main)
+
+
+def test_a_whole_reply_has_a_deadline_while_the_reader_is_slow() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", ["x"] * 100))
+        began, texts = clock(), []
+
+        async def read_slowly() -> None:
+            async with aclosing(stage.answer()) as events:
+                async for event in events:
+                    if isinstance(event, Delta):
+                        texts.append(event.text)
+                        await asyncio.sleep(30)
+
+        with pytest.raises(Stalled):
+            await read_slowly()
+        assert clock() - began == pytest.approx(300.0)
+        assert len(texts) == 10
+        assert stage.providers["openai"].streaming == 0
+
+    virtually(main)
+
+
+def test_the_whole_reply_includes_the_search_for_an_answer() -> None:
+    async def main() -> None:
+        names = ("openai", "gemini", "claude", "ollama")
+        stage = Stage(*(Scripted(name, otherwise=[HANG]) for name in names), deadlines=Deadlines(20.0, 15.0, 50.0))
+        began = clock()
+        with pytest.raises(ProviderUnavailable):
+            await stage.collect()
+        assert clock() - began == pytest.approx(50.0)
+        assert [len(provider.calls) for provider in stage.providers.values()] == [1, 1, 1, 0]
+
+    virtually(main)
+
+
+def test_timeouts_open_the_breaker() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=[HANG]), Scripted("claude"))
+        await asyncio.gather(*(stage.text() for _ in range(5)))
+        assert stage.health("openai") == "open"
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("play", [[HANG], ["x", HANG]], ids=["first token", "gap"])
+def test_a_cancel_at_the_very_moment_of_a_deadline_is_a_cancel(play: list[str | float]) -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=play), Scripted("claude"))
+        turn = asyncio.create_task(stage.collect())
+        deadline = 20.0 if play == [HANG] else 15.0
+        asyncio.get_running_loop().call_later(deadline, turn.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        assert stage.providers["claude"].calls == []
+        assert stage.providers["openai"].streaming == 0
+
+    virtually(main)
+
+
+def test_a_deadline_leaves_no_cancellation_behind() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [HANG]), Scripted("claude"))
+        await stage.collect()
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+        async with asyncio.timeout(1):
+            await asyncio.sleep(0.5)
+
+    virtually(main)
+
+
+def test_an_outer_timeout_still_works() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [HANG]))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(7):
+                await stage.collect()
+        assert stage.health("openai") == "closed"
+
+    virtually(main)
+
+
+def test_a_stream_that_swallows_the_cancel_is_given_up_all_the_same() -> None:
+    class Stubborn(Scripted):
+        async def stream(self, request):  # type: ignore[no-untyped-def]
+            try:
+                await asyncio.sleep(HANG)
+            except asyncio.CancelledError:
+                yield Delta("too late")
+
+    async def main() -> None:
+        stage = Stage(Stubborn("openai"), Scripted("claude"))
+        assert await stage.text() == ("claude", "Hello")
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+
+    virtually(main)
+
+
+def test_the_error_names_provider_and_model() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [HANG]))
+        with pytest.raises(ProviderUnavailable) as caught:
+            await stage.collect()
+        group = caught.value.__cause__
+        assert isinstance(group, ExceptionGroup)
+        (error,) = group.exceptions
+        assert isinstance(error, FirstTokenTimeout)
+        assert (error.provider, error.model) == ("openai", "openai-model")
+
+    virtually(main)

@@ -1,0 +1,411 @@
+"""What a turn sees when providers fail: before the first token another one answers, after it nobody does."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from scripted import ANSWER, DONE, HANG, Scripted, Stage, clock, failure, virtually
+
+from app.errors import (
+    AuthenticationRefused,
+    BrokenStream,
+    ContentFiltered,
+    ContextTooLong,
+    InvalidRequest,
+    ModelNotFound,
+    ProviderError,
+    ProviderUnavailable,
+    QuotaExhausted,
+    RequestRefused,
+    ServerError,
+    Stalled,
+    Throttled,
+    Unreachable,
+)
+from app.messages import Delta, Finish
+from app.routing.breaker import OPEN_SECONDS
+from app.routing.failover import Answering
+from app.routing.window import LEAST_CALLS
+
+RETRYABLE = [Unreachable, ServerError, BrokenStream]
+FINAL = [AuthenticationRefused, ModelNotFound, RequestRefused, ContextTooLong, QuotaExhausted]
+
+
+def test_a_reply_passes_through_as_it_comes() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", ANSWER))
+        assert await stage.collect() == [
+            Answering("openai", "openai-model", None),
+            Delta("Hel"),
+            Delta("lo"),
+            DONE,
+        ]
+        openai = stage.providers["openai"]
+        assert [request.model for request in openai.requests] == ["openai-model"]
+        assert openai.streaming == 0
+
+    virtually(main)
+
+
+def test_a_reply_may_be_empty() -> None:
+    async def main() -> None:
+        assert (await Stage(Scripted("openai", [DONE])).collect())[1:] == [DONE]
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("kind", RETRYABLE)
+def test_a_failed_call_is_made_again(kind: type[ProviderError]) -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [failure(kind)], [0.1, failure(kind)], ANSWER), Scripted("claude"))
+        events = await stage.collect()
+        assert [event for event in events if isinstance(event, Answering)] == [
+            Answering("openai", "openai-model", None)
+        ]
+        assert len(stage.providers["openai"].calls) == 3
+        assert stage.providers["claude"].calls == []
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("kind", FINAL)
+def test_what_no_retry_helps_goes_to_the_next_candidate_at_once(kind: type[ProviderError]) -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [failure(kind)]), Scripted("claude"))
+        began = clock()
+        assert await stage.text() == ("claude", "Hello")
+        assert len(stage.providers["openai"].calls) == 1
+        assert clock() == began
+
+    virtually(main)
+
+
+def test_the_next_candidate_is_told_why() -> None:
+    async def main() -> None:
+        broken = failure(AuthenticationRefused, status=401)
+        stage = Stage(Scripted("openai", [broken]), Scripted("claude"))
+        first, second, *_ = await stage.collect()
+        assert first == Answering("openai", "openai-model", None)
+        assert isinstance(second, Answering)
+        assert (second.provider, second.reason) == ("claude", "authentication_refused")
+        assert [(one.candidate.provider, one.attempt, one.error) for one in second.failures] == [("openai", 1, broken)]
+
+    virtually(main)
+
+
+def test_a_provider_that_always_fails_gets_three_calls_and_the_next_one_answers() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=[failure(ServerError)]), Scripted("claude"))
+        assert await stage.text() == ("claude", "Hello")
+        assert len(stage.providers["openai"].calls) == 3
+
+    virtually(main)
+
+
+def test_every_candidate_keeps_a_call_of_the_five() -> None:
+    async def main() -> None:
+        names = ("openai", "gemini", "claude")
+        stage = Stage(*(Scripted(name, otherwise=[failure(ServerError)]) for name in names), Scripted("ollama"))
+        assert await stage.text() == ("ollama", "Hello")
+        assert sum(len(provider.calls) for provider in stage.providers.values()) == 5
+
+    virtually(main)
+
+
+def test_when_all_fail_every_failure_is_kept() -> None:
+    async def main() -> None:
+        stage = Stage(
+            Scripted("openai", otherwise=[failure(ServerError)]),
+            Scripted("claude", [failure(AuthenticationRefused)]),
+        )
+        with pytest.raises(ProviderUnavailable) as caught:
+            await stage.collect()
+        assert caught.value.retry_after == 1
+        group = caught.value.__cause__
+        assert isinstance(group, ExceptionGroup)
+        assert [type(error) for error in group.exceptions] == [
+            ServerError,
+            ServerError,
+            ServerError,
+            AuthenticationRefused,
+        ]
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    ("errors", "sentence"),
+    [((ContextTooLong, RequestRefused), "too long"), ((RequestRefused, RequestRefused), "takes this request")],
+)
+def test_when_each_candidate_refuses_it_is_the_request(errors: tuple[type[ProviderError], ...], sentence: str) -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [failure(errors[0])]), Scripted("claude", [failure(errors[1])]))
+        with pytest.raises(InvalidRequest, match=sentence) as caught:
+            await stage.collect()
+        assert caught.value.status == 422
+        assert isinstance(caught.value.__cause__, ExceptionGroup)
+
+    virtually(main)
+
+
+def test_a_refusal_is_not_the_request_while_another_candidate_may_take_it_later() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [failure(ContextTooLong)]), Scripted("claude", [failure(Throttled)]))
+        stage.providers["claude"].otherwise = [failure(Throttled)]
+        with pytest.raises(ProviderUnavailable):
+            await stage.collect()
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("play", [[failure(ContentFiltered)], ["Hel", failure(ContentFiltered)]])
+def test_a_content_filter_is_neither_retried_nor_handed_on(play: list[str | ProviderError]) -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=play), Scripted("claude"))
+        for _ in range(2 * LEAST_CALLS):
+            with pytest.raises(ContentFiltered):
+                await stage.collect()
+        assert len(stage.providers["openai"].calls) == 2 * LEAST_CALLS
+        assert stage.providers["claude"].calls == []
+        assert stage.health("openai") == "closed"
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        ((failure(ServerError),), ServerError),
+        ((failure(Unreachable),), Unreachable),
+        ((), BrokenStream),
+        ((HANG,), Stalled),
+    ],
+)
+def test_a_reply_that_breaks_after_a_visible_token_stays_broken(
+    end: tuple[float | ProviderError, ...], kind: type[ProviderError]
+) -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", ["Hel", *end]), Scripted("claude"))
+        seen: list[object] = []
+
+        async def look() -> None:
+            async with aclosing(stage.answer()) as events:
+                async for event in events:
+                    seen.append(event)  # noqa: PERF401 - what was seen before the error is the point
+
+        with pytest.raises(kind):
+            await look()
+        assert seen == [Answering("openai", "openai-model", None), Delta("Hel")]
+        assert len(stage.providers["openai"].calls) == 1
+        assert stage.providers["claude"].calls == []
+        assert stage.providers["openai"].streaming == 0
+
+    virtually(main)
+
+
+def test_a_stream_without_a_finish_reason_is_not_an_answer() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [], [], []), Scripted("claude"))
+        assert await stage.text() == ("claude", "Hello")
+        assert len(stage.providers["openai"].calls) == 3
+
+    virtually(main)
+
+
+def test_an_open_breaker_costs_no_call_and_no_time() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=[failure(ServerError)]), Scripted("claude"))
+        while stage.health("openai") == "closed":
+            await stage.collect()
+        calls, began = len(stage.providers["openai"].calls), clock()
+        for _ in range(20):
+            events = await stage.collect()
+            assert events[0] == Answering("claude", "claude-model", None)
+        assert len(stage.providers["openai"].calls) == calls
+        assert clock() == began
+
+    virtually(main)
+
+
+def test_when_every_breaker_is_open_the_soonest_end_is_named() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=[failure(ServerError)]))
+        for _ in range(LEAST_CALLS):
+            with pytest.raises(ProviderUnavailable):
+                await stage.collect()
+        assert stage.health("openai") == "open"
+        await asyncio.sleep(10.5)
+        with pytest.raises(ProviderUnavailable) as caught:
+            await stage.collect()
+        assert caught.value.retry_after is not None
+        assert 15 <= caught.value.retry_after <= OPEN_SECONDS - 10
+        assert caught.value.__cause__ is None
+
+    virtually(main)
+
+
+def test_a_throttled_candidate_is_asked_again_when_it_said() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [failure(Throttled, retry_after=2.0)]), Scripted("claude"))
+        assert await stage.text() == ("openai", "Hello")
+        first, second = stage.providers["openai"].calls
+        assert 2.0 <= second - first < 2.5
+
+    virtually(main)
+
+
+def test_nobody_waits_long_for_a_throttled_candidate_while_another_can_answer() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [failure(Throttled, retry_after=6.0)]), Scripted("claude"))
+        began = clock()
+        assert await stage.text() == ("claude", "Hello")
+        assert clock() == began
+        assert stage.health("openai") == "cooldown"
+        # and the next turn does not even ask
+        assert (await stage.collect())[0] == Answering("claude", "claude-model", None)
+
+    virtually(main)
+
+
+def test_the_last_candidate_is_waited_for_as_long_as_the_deadline_allows() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [failure(Throttled, retry_after=12.0)]))
+        assert await stage.text() == ("openai", "Hello")
+        stage = Stage(Scripted("openai", [failure(Throttled, retry_after=21.0)]))
+        began = clock()
+        with pytest.raises(ProviderUnavailable) as caught:
+            await stage.collect()
+        assert clock() == began
+        assert caught.value.retry_after == 21
+
+    virtually(main)
+
+
+def test_a_retry_is_not_made_when_the_breaker_opened_meanwhile() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=[0.01, failure(ServerError)]), Scripted("claude"))
+        answers = await asyncio.gather(*(stage.text() for _ in range(LEAST_CALLS)))
+        assert answers == [("claude", "Hello")] * LEAST_CALLS
+        assert len(stage.providers["openai"].calls) == LEAST_CALLS
+
+    virtually(main)
+
+
+def test_closing_stops_the_provider_and_counts_for_nothing() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=["Hel", HANG]))
+        openai = stage.providers["openai"]
+        for _ in range(2 * LEAST_CALLS):
+            async with aclosing(stage.answer()) as events:
+                assert isinstance(await anext(events), Answering)
+                assert await anext(events) == Delta("Hel")
+                assert openai.streaming == 1
+            assert openai.streaming == 0
+        assert stage.health("openai") == "closed"
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("play", [[HANG], ["Hel", HANG]], ids=["before", "after"])
+def test_cancelling_stops_the_provider_and_counts_for_nothing(play: list[str | float]) -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=play), Scripted("claude"))
+        for _ in range(2 * LEAST_CALLS):
+            turn = asyncio.create_task(stage.collect())
+            await asyncio.sleep(1)
+            assert stage.providers["openai"].streaming == 1
+            turn.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await turn
+            assert stage.providers["openai"].streaming == 0
+        assert stage.providers["claude"].calls == []
+        assert stage.health("openai") == "closed"
+
+    virtually(main)
+
+
+def test_cancelling_a_turn_that_waits_for_its_retry() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [failure(Throttled, retry_after=10.0)]))
+        turn = asyncio.create_task(stage.collect())
+        await asyncio.sleep(5)
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        assert len(stage.providers["openai"].calls) == 1
+
+    virtually(main)
+
+
+def test_a_cancelled_trial_makes_room_for_another() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=[failure(ServerError)]), Scripted("claude"))
+        while stage.health("openai") == "closed":
+            await stage.collect()
+        await asyncio.sleep(OPEN_SECONDS)
+        stage.providers["openai"].otherwise = [HANG]
+        trial = asyncio.create_task(stage.collect())
+        await asyncio.sleep(1)
+        assert (await stage.text())[0] == "claude"
+        trial.cancel()
+        await asyncio.wait([trial])
+        stage.providers["openai"].otherwise = ANSWER
+        assert (await stage.text())[0] == "openai"
+        assert stage.health("openai") == "closed"
+
+    virtually(main)
+
+
+def test_a_slow_reader_is_not_the_providers_fault() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", ["a", 10.0, "b", 10.0, "c", DONE]))
+        texts = []
+        async with aclosing(stage.answer()) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    texts.append(event.text)
+                    await asyncio.sleep(60)
+        assert texts == ["a", "b", "c"]
+
+    virtually(main)
+
+
+def test_closing_outlives_a_second_cancel() -> None:
+    """A stream whose closing takes time is closed to its end, however often the turn is cancelled."""
+
+    class Lingering(Scripted):
+        closed = 0
+
+        async def stream(self, request):  # type: ignore[no-untyped-def]
+            try:
+                yield Delta("Hel")
+                yield Finish("stop", None)
+            finally:
+                await asyncio.sleep(1)
+                self.closed += 1
+
+    async def main() -> None:
+        lingering = Lingering("openai")
+        stage = Stage(lingering)
+        held = asyncio.Event()
+
+        async def turn() -> None:
+            async with aclosing(stage.answer()) as events:
+                async for event in events:
+                    if isinstance(event, Delta):
+                        held.set()
+                        await asyncio.sleep(HANG)
+
+        task = asyncio.create_task(turn())
+        await held.wait()
+        task.cancel()
+        await asyncio.sleep(0.5)
+        task.cancel()
+        await asyncio.wait([task])
+        assert lingering.closed == 0
+        await asyncio.sleep(1)
+        assert lingering.closed == 1
+
+    virtually(main)

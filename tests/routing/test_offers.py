@@ -1,0 +1,268 @@
+"""What is on offer, depending on keys, on what answers, and on what users name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from scripted import HANG, Scripted, clock, failure, virtually
+
+from app.errors import (
+    AuthenticationRefused,
+    InvalidRequest,
+    NoProviderConfigured,
+    ProviderUnavailable,
+    ServerError,
+    Unreachable,
+)
+from app.messages import ProviderName
+from app.routing.availability import FRESH_SECONDS, HOSTED_FRESH_SECONDS, LIST_SECONDS, MOST_MODELS, Availability
+from app.routing.breaker import Breakers
+from app.routing.catalog import Catalog
+from app.routing.offers import Offers
+from app.routing.router import Wish
+from app.routing.window import LEAST_CALLS
+from app.settings import Settings
+
+
+class World:
+    """Providers that are configured, and what is on offer from them."""
+
+    def __init__(self, *providers: Scripted, default: ProviderName | None = None, **models: str) -> None:
+        settings = Settings(
+            supabase_url="http://localhost", supabase_publishable_key="p", supabase_secret_key="s", **models
+        )
+        self.providers = {provider.name: provider for provider in providers}
+        self.breakers = Breakers(clock=clock)
+        self.availability = Availability(self.providers, clock=clock)
+        self.offers = Offers(self.providers, Catalog(settings), self.availability, self.breakers, default)
+
+    async def ask(self, **wish: str) -> list[str]:
+        """The candidates for a wish, as `provider/model`."""
+        return [f"{one.provider}/{one.model}" for one in await self.offers.candidates(Wish(**wish))]
+
+
+def ollama(*models: str) -> Scripted:
+    provider = Scripted("ollama")
+    provider.models = frozenset(models)
+    return provider
+
+
+def test_the_default_models_of_what_is_configured() -> None:
+    async def main() -> None:
+        world = World(Scripted("openai"), Scripted("claude"))
+        assert await world.ask() == ["openai/gpt-6.1-terra", "claude/claude-sonnet-5-5"]
+        assert (await world.ask(task_type="code"))[0] == "claude/claude-sonnet-5-5"
+
+    virtually(main)
+
+
+def test_settings_name_the_models_and_the_default_provider() -> None:
+    async def main() -> None:
+        world = World(Scripted("openai"), Scripted("claude"), openai_model="gpt-5-mini", default="claude")
+        assert await world.ask() == ["claude/claude-sonnet-5-5", "openai/gpt-5-mini"]
+
+    virtually(main)
+
+
+def test_nothing_configured() -> None:
+    async def main() -> None:
+        with pytest.raises(NoProviderConfigured):
+            await World().ask()
+
+    virtually(main)
+
+
+def test_the_demo_answers_alone() -> None:
+    async def main() -> None:
+        world = World(Scripted("demo"))
+        assert await world.ask(task_type="code") == ["demo/demo"]
+        view = await world.offers.models()
+        assert view.default is not None
+        assert (view.default.provider, view.default.model) == ("demo", "demo")
+        assert [item.provider for item in view.items if item.available] == ["demo"]
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    ("listed", "set_to", "expected"),
+    [
+        (["qwen3:8b", "llama3.2:latest"], None, ["ollama/llama3.2:latest"]),
+        (["all-minilm:latest", "bge-m3:latest", "nomic-embed-text:latest", "qwen3:8b"], None, ["ollama/qwen3:8b"]),
+        (["qwen3:8b", "llama3.2:latest"], "qwen3:8b", ["ollama/qwen3:8b"]),
+        # it may be there under a name that is not listed; the call will tell
+        ([], "mistral", ["ollama/mistral"]),
+    ],
+)
+def test_the_default_model_of_an_ollama(listed: Sequence[str], set_to: str | None, expected: list[str]) -> None:
+    async def main() -> None:
+        world = World(ollama(*listed), **({"ollama_model": set_to} if set_to else {}))
+        assert await world.ask() == expected
+
+    virtually(main)
+
+
+def test_an_ollama_that_does_not_answer_is_not_there_whatever_its_url() -> None:
+    async def main() -> None:
+        down = Scripted("ollama")
+        down.models = failure(Unreachable)
+        world = World(down, Scripted("openai"), ollama_model="llama3.2")
+        assert await world.ask(provider="ollama") == ["openai/gpt-6.1-terra"]
+        items = {item.model: item.available for item in (await world.offers.models()).items}
+        assert items["llama3.2"] is False
+
+    virtually(main)
+
+
+def test_an_ollama_without_models_offers_nothing() -> None:
+    async def main() -> None:
+        with pytest.raises(ProviderUnavailable):
+            await World(ollama()).ask()
+
+    virtually(main)
+
+
+def test_an_ollama_that_hangs_delays_one_turn_once_and_briefly() -> None:
+    async def main() -> None:
+        hanging = Scripted("ollama")
+        hanging.listing_takes = HANG
+        world = World(hanging, Scripted("openai"))
+        began = clock()
+        await asyncio.gather(*(world.ask() for _ in range(20)))
+        assert clock() - began == pytest.approx(LIST_SECONDS)
+        assert hanging.listed == 1
+        for _ in range(5):
+            await asyncio.sleep(FRESH_SECONDS)
+            began = clock()
+            await world.ask()
+            assert clock() == began
+
+    virtually(main)
+
+
+def test_an_ollama_is_noticed_when_it_comes_and_goes() -> None:
+    async def main() -> None:
+        coming = ollama("qwen3:8b")
+        world = World(coming, Scripted("openai"))
+        assert "ollama/qwen3:8b" in await world.ask()
+        coming.models = failure(Unreachable)
+        await asyncio.sleep(FRESH_SECONDS)
+        # the turn that finds the answer too old still gets it, and has a new one fetched
+        assert "ollama/qwen3:8b" in await world.ask()
+        await asyncio.sleep(0.1)
+        assert "ollama/qwen3:8b" not in await world.ask()
+        coming.models = frozenset({"qwen3:8b"})
+        await asyncio.sleep(FRESH_SECONDS)
+        await world.ask()
+        await asyncio.sleep(0.1)
+        assert "ollama/qwen3:8b" in await world.ask()
+
+    virtually(main)
+
+
+def test_a_known_model_is_preferred_without_asking_anyone() -> None:
+    async def main() -> None:
+        world = World(Scripted("openai"), Scripted("claude"))
+        assert (await world.ask(model="claude-opus-5-5"))[0] == "claude/claude-opus-5-5"
+        assert world.providers["claude"].listed == 0
+
+    virtually(main)
+
+
+def test_an_unknown_model_that_a_provider_lists() -> None:
+    async def main() -> None:
+        world = World(Scripted("openai"), Scripted("claude"))
+        world.providers["claude"].models = frozenset({"claude-next"})
+        assert (await world.ask(model="claude-next"))[0] == "claude/claude-next"
+        assert (await world.ask(provider="claude", model="claude-next"))[0] == "claude/claude-next"
+        for _ in range(100):
+            with pytest.raises(InvalidRequest):
+                await world.ask(model="gpt-99")
+        with pytest.raises(InvalidRequest):
+            await world.ask(provider="openai", model="claude-next")
+        assert [provider.listed for provider in world.providers.values()] == [1, 1]
+        await asyncio.sleep(HOSTED_FRESH_SECONDS)
+        await world.ask(model="claude-next")
+        await asyncio.sleep(0.1)
+        assert [provider.listed for provider in world.providers.values()] == [2, 2]
+
+    virtually(main)
+
+
+def test_an_unknown_model_while_a_provider_cannot_be_asked() -> None:
+    async def main() -> None:
+        world = World(Scripted("openai"), Scripted("claude"))
+        world.providers["claude"].models = failure(AuthenticationRefused)
+        # it may be Claude's: others answer
+        assert (await world.ask(model="claude-next"))[0] == "openai/gpt-6.1-terra"
+        with pytest.raises(InvalidRequest):
+            await world.ask(provider="openai", model="claude-next")
+
+    virtually(main)
+
+
+def test_a_model_of_a_provider_without_a_key_is_merely_not_available() -> None:
+    async def main() -> None:
+        world = World(Scripted("openai"))
+        for wish in ({"model": "claude-opus-5-5"}, {"provider": "claude", "model": "claude-next"}):
+            assert await world.ask(**wish) == ["openai/gpt-6.1-terra"]
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("named", ["llama3.2", "llama3.2:latest"])
+def test_an_ollama_model_is_named_with_or_without_its_tag(named: str) -> None:
+    async def main() -> None:
+        world = World(ollama("aya:8b", "llama3.2:latest"))
+        assert await world.ask(model=named) == [f"ollama/{named}", "ollama/aya:8b"]
+
+    virtually(main)
+
+
+def test_what_models_shows() -> None:
+    async def main() -> None:
+        world = World(Scripted("openai"), ollama("qwen3:8b"))
+        for _ in range(LEAST_CALLS):
+            permit = await world.breakers.admit("openai", "gpt-6.1-terra")
+            assert permit is not None
+            permit.fail(failure(ServerError))
+        view = await world.offers.models()
+        assert view.default is not None
+        assert (view.default.provider, view.default.model) == ("ollama", "qwen3:8b")
+        shown = {item.model: item for item in view.items}
+        terra = shown["gpt-6.1-terra"]
+        assert (terra.available, terra.breaker, terra.streaming) == (True, "open", True)
+        assert (terra.max_output_tokens, terra.task_types) == (128_000, ("creative",))
+        assert (shown["gpt-6-luna"].breaker, shown["gpt-6-luna"].available) == ("closed", True)
+        assert shown["claude-sonnet-5-5"].available is False
+        assert shown["qwen3:8b"].max_output_tokens is None
+        assert "demo" not in shown
+
+    virtually(main)
+
+
+def test_a_long_list_is_cut() -> None:
+    async def main() -> None:
+        world = World(ollama(*(f"m{number:05}" for number in range(MOST_MODELS + 10))))
+        assert len((await world.availability.listing("ollama")).models) == MOST_MODELS
+
+    virtually(main)
+
+
+def test_closing_stops_asking() -> None:
+    async def main() -> None:
+        hanging = Scripted("ollama")
+        hanging.listing_takes = HANG
+        world = World(hanging)
+        turn = asyncio.create_task(world.ask())
+        await asyncio.sleep(0.1)
+        turn.cancel()
+        await asyncio.wait([turn])
+        began = clock()
+        await world.availability.aclose()
+        assert clock() == began
+        assert len(asyncio.all_tasks()) == 1
+
+    virtually(main)
