@@ -30,6 +30,7 @@ EventName = Literal[
     "service.stopped",
     "turn.failed",
     "turn.unanswered",
+    "turn.unstored",
 ]
 
 Level = Literal["info", "warning", "error"]
@@ -51,6 +52,7 @@ LEVELS: dict[EventName, Level] = {
     "service.stopped": "info",
     "turn.failed": "error",
     "turn.unanswered": "error",
+    "turn.unstored": "error",
 }
 
 _log = structlog.get_logger("parley")

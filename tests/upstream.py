@@ -1,7 +1,8 @@
 """An OpenAI-compatible provider that does what the prompt's last message says: how many tokens, how fast, how it fails.
 
-The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> ",
-each in a write of its own, as real providers do. What was asked and how each call ended is kept for the tests.
+The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> "
+(or what `token` makes of i, e.g. `"é{}😀 "`), each in a write of its own, as real providers do. What was asked and how
+each call ended is kept for the tests.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Call:
     @property
     def text(self) -> str:
         """What has been sent so far."""
-        return "".join(f"tok{i} " for i in range(self.sent))
+        return "".join(token(self.script, i) for i in range(self.sent))
 
 
 @dataclass
@@ -126,7 +127,7 @@ class Upstream:
                 raise ConnectionResetError
             if index and script.get("gap"):
                 await asyncio.sleep(script["gap"])
-            _event(writer, call, {"content": f"tok{index} "})
+            _event(writer, call, {"content": token(script, index)})
             call.sent = index + 1
             await writer.drain()
         _event(writer, call, {}, script.get("finish", "stop"))
@@ -134,6 +135,12 @@ class Upstream:
         _chunk(writer, {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage})
         writer.write(_chunked(b"data: [DONE]\n\n") + b"0\r\n\r\n")
         await writer.drain()
+
+
+def token(script: dict[str, Any], index: int) -> str:
+    """The token at `index` of a scripted reply."""
+    form: str = script.get("token", "tok{} ")
+    return form.format(index)
 
 
 def _script(content: str) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from app.messages import Done, Ending, Failed, Preamble, Restart, Started, Stopp
 
 TEXT_ID = 10
 MAX_PREAMBLE = 9
+MAX_FRAME_CHARACTERS = 32_768
+"""Of a long reply that somebody catches up with, so that what waits in memory for a slow connection stays small."""
 
 HEARTBEAT = b": keep-alive\n\n"
 RECONNECT = b"event: reconnect\ndata: {}\n\n"
@@ -54,14 +56,16 @@ def _event_frame(number: int, event: Preamble | Ending) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, _NAMES[type(event)], _encode(event))
 
 
-def _text_frame(reply: Reply, start: int) -> bytes:
-    """The text from `start` on as one event; encoded once for all readers that are up to date."""
+def _text_frame(reply: Reply, start: int) -> tuple[int, int, bytes]:
+    """The text from `start` on as one event: its start, its end, its bytes. Encoded once for all readers that are up
+    to date."""
+    end = min(reply.length, start + MAX_FRAME_CHARACTERS)
     known = reply.frame
-    if known is not None and known[0] == start and known[1] == reply.length:
-        return known[2]
-    frame = b'id: %d\nevent: delta\ndata: {"text":%s}\n\n' % (TEXT_ID + reply.length, _encode(reply.text(start)))
-    reply.frame = (start, reply.length, frame)
-    return frame
+    if known is not None and known[0] == start and known[1] == end:
+        return known
+    text = reply.text(start)[: end - start]
+    reply.frame = (start, end, b'id: %d\nevent: delta\ndata: {"text":%s}\n\n' % (TEXT_ID + end, _encode(text)))
+    return reply.frame
 
 
 def _pending(follower: Follower) -> bytes:
@@ -73,8 +77,7 @@ def _pending(follower: Follower) -> bytes:
             frames += _event_frame(index + 1, reply.preamble[index])
         follower.announced = len(reply.preamble)
     if follower.offset < reply.length:
-        frame = _text_frame(reply, follower.offset)
-        follower.offset = reply.length
+        _, follower.offset, frame = _text_frame(reply, follower.offset)
         return frames + frame if frames else frame
     return frames
 

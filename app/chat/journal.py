@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from app import observe
 from app.chat.live import Reply
-from app.errors import AppError, SupabaseUnavailable
+from app.errors import AppError, InvalidRequest
 from app.store.service import FinishedReply, Journaled, Piece
 
 INTERVAL_SECONDS = 0.5
@@ -48,14 +48,29 @@ class _Entry:
         self.seq = 0
 
 
-class Journal:
-    """Writes the replies of one process. `run` is its task; `close` ends it after the last final state."""
+class _Final:
+    """A final state that waits to be committed."""
 
-    def __init__(self, store: JournalStore, *, interval: float = INTERVAL_SECONDS) -> None:
+    __slots__ = ("deadline", "done", "state")
+
+    def __init__(self, state: FinishedReply, outage: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.state = state
+        self.done: asyncio.Future[bool] = loop.create_future()
+        self.deadline = loop.time() + outage
+
+
+class Journal:
+    """Writes the replies of one process. `run` is its task. `interval` and `outage` in seconds."""
+
+    def __init__(
+        self, store: JournalStore, *, interval: float = INTERVAL_SECONDS, outage: float = OUTAGE_SECONDS
+    ) -> None:
         self._store = store
         self._interval = interval
+        self._outage = outage
         self._entries: dict[str, _Entry] = {}
-        self._finishing: list[tuple[FinishedReply, asyncio.Future[bool]]] = []
+        self._finishing: list[_Final] = []
         self._opened = asyncio.Event()
         self._finish_asked = asyncio.Event()
         self.writes = 0
@@ -63,20 +78,21 @@ class Journal:
 
     def open(self, reply: Reply, on_stop: Callable[[str], None]) -> None:
         """Journal `reply` from now on. `on_stop(reason)` is called with `stopped` when a user asked for it on any
-        replica, `gone` when the reply was deleted, and `outage` when the database has failed for too long."""
+        replica, `gone` when the reply was deleted, and `outage` when the database has failed for too long or
+        refuses its text."""
         self._entries[reply.id] = _Entry(reply, on_stop)
         self._opened.set()
 
     async def finish(self, final: FinishedReply) -> bool:
         """Commit the final state. Returns False when the reply no longer exists.
 
-        Raises `SupabaseUnavailable` when the database did not take it for `OUTAGE_SECONDS`.
+        Raises `AppError` when the database did not take it for `OUTAGE_SECONDS`, or refuses it.
         """
         self._entries.pop(final.id, None)
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._finishing.append((final, done))
+        waiting = _Final(final, self._outage)
+        self._finishing.append(waiting)
         self._finish_asked.set()
-        return await done
+        return await waiting.done
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as lanes:
@@ -110,27 +126,39 @@ class Journal:
                 entry.offset += len(text)
                 entry.seq += 1
                 pieces.append(Piece(reply.id, entry.seq, text, reply.provider, reply.model))
+        deadline = asyncio.get_running_loop().time() + self._outage
         try:
-            answer = await self._persist(lambda: self._write(pieces, alive))
-        except SupabaseUnavailable:
+            answer = await self._write(pieces, alive, deadline)
+        except AppError:
             for entry in tuple(self._entries.values()):
                 entry.on_stop("outage")
             return
-        except AppError as error:
-            # a value that the database refuses: the replies' final states, committed one by one, will single it out
-            observe.event("journal.refused", code=error.code)
-            for piece in pieces:
-                if (refused := self._entries.get(piece.id)) is not None:
-                    refused.on_stop("outage")
-            return
         for reason, ids in (("stopped", answer.stop), ("gone", answer.gone)):
             for reply_id in ids:
-                if (stopped := self._entries.get(reply_id)) is not None:
-                    stopped.on_stop(reason)
+                self._tell(reply_id, reason)
 
-    async def _write(self, pieces: list[Piece], alive: list[str]) -> Journaled:
-        self.writes += 1
-        return await self._store.journal_write(pieces, alive)
+    async def _write(self, pieces: list[Piece], alive: list[str], deadline: float) -> Journaled:
+        async def call() -> Journaled:
+            self.writes += 1
+            return await self._store.journal_write(pieces, alive)
+
+        try:
+            return await self._persist(call, deadline)
+        except InvalidRequest as error:
+            if len(pieces) <= 1:
+                for piece in pieces:
+                    observe.event("journal.refused", message_id=piece.id, code=error.code)
+                    self._tell(piece.id, "outage")
+                return Journaled((), ())
+        # a value that the database refuses takes no other reply with it: halves, until it stands alone
+        middle = len(pieces) // 2
+        one = await self._write(pieces[:middle], alive, deadline)
+        other = await self._write(pieces[middle:], alive, deadline)
+        return Journaled(one.stop + other.stop, one.gone + other.gone)
+
+    def _tell(self, reply_id: str, reason: str) -> None:
+        if (entry := self._entries.get(reply_id)) is not None:
+            entry.on_stop(reason)
 
     # ── the second lane: final states ────────────────────────────────────────────────────────────────────────────
 
@@ -142,38 +170,49 @@ class Journal:
                 self._finish_asked.clear()
             await self._finish(batch)
 
-    async def _finish(self, batch: list[tuple[FinishedReply, asyncio.Future[bool]]]) -> None:
+    async def _finish(self, batch: list[_Final]) -> None:
+        async def call() -> list[str]:
+            return await self._store.finish_replies([final.state for final in batch])
+
         try:
-            finished = set(await self._persist(lambda: self._store.finish_replies([final for final, _ in batch])))
-        except SupabaseUnavailable as error:
-            for _, done in batch:
-                _settle(done, error)
-        except AppError as error:
-            # the database refuses a value: find the reply that holds it, so that it takes no other one with it
+            # counted from when each was asked for: those that queued behind an outage do not wait through another one
+            finished = set(await self._persist(call, max(final.deadline for final in batch)))
+        except InvalidRequest as error:
+            # a value that the database refuses: find the reply that holds it, so that it takes no other one with it
             if len(batch) == 1:
-                observe.event("journal.refused", message_id=batch[0][0].id, code=error.code)
-                _settle(batch[0][1], error)
+                observe.event("journal.refused", message_id=batch[0].state.id, code=error.code)
+                _settle(batch[0].done, error)
             else:
                 for one in batch:
                     await self._finish([one])
+        except AppError as error:
+            for final in batch:
+                _settle(final.done, error)
         else:
-            for final, done in batch:
-                _settle(done, final.id in finished)
+            for final in batch:
+                _settle(final.done, final.state.id in finished)
 
-    async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat `call` while Supabase is unavailable, for `OUTAGE_SECONDS`; other errors are the caller's."""
+    @staticmethod
+    async def _persist(call: Callable[[], Awaitable[T]], deadline: float) -> T:
+        """Repeat `call` until it succeeds or `deadline` has passed. Raises the last `AppError`; `InvalidRequest`, which
+        no repetition helps, at once."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + OUTAGE_SECONDS
         pause = _FIRST_PAUSE
         while True:
             try:
                 return await call()
-            except SupabaseUnavailable:
+            except InvalidRequest:
+                raise
+            except AppError as error:
                 if loop.time() + pause > deadline:
                     raise
-                observe.event("journal.retry", pause=pause)
+                observe.event("journal.retry", pause=pause, code=error.code)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
+            except Exception as error:
+                # the lanes outlive whatever one call meets, or no reply of this process would ever end
+                observe.unforeseen("journal.refused", error)
+                raise InvalidRequest from error
 
 
 def _settle(done: asyncio.Future[bool], result: bool | AppError) -> None:

@@ -190,11 +190,11 @@ class LiveReplies:
     def get(self, reply_id: str) -> Reply | None:
         return self._replies.get(reply_id)
 
-    def check_capacity(self) -> None:
-        """Raises `Draining` when this process takes no further turn."""
+    def check_capacity(self, expected: int = 0) -> None:
+        """Raises `Draining` when this process takes no further turn. `expected` replies are about to be added."""
         if self.draining:
             raise Draining(retry_after=1)
-        if len(self._replies) >= MAX_REPLIES:
+        if len(self._replies) + expected >= MAX_REPLIES:
             raise Draining("This server writes as many replies as it can; send the request again.", retry_after=1)
 
     def add(self, reply: Reply) -> None:

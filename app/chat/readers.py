@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from app.chat.live import LiveReplies, Reply
-from app.chat.turn import Asker
+from app.chat.turn import DELETED, Asker
 from app.errors import ERRORS, AppError, Interrupted, NotFound, SupabaseUnavailable
 from app.messages import Done, Ending, Failed, Started, Stopped
 from app.store.messages import Messages, ReplyPart
@@ -75,7 +75,7 @@ class Readers:
                 if self._take(reply, part):
                     return
         except NotFound:
-            reply.end(Failed(NotFound("The reply was deleted.").problem(), "interrupted", 0))
+            reply.end(DELETED)
         except AppError:
             pass  # the token has run out, most likely: the readers come back with a new one
         finally:

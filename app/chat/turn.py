@@ -44,6 +44,7 @@ from app.store.messages import Begun, Messages
 from app.store.rows import StoredMessage
 from app.store.service import FinishedReply
 
+DELETED = Failed(NotFound("The reply was deleted.").problem(), "interrupted", 0)
 STORE_SECONDS = 1.5
 """How long the last final states may take when the process ends; what is late, another replica recovers."""
 
@@ -89,6 +90,9 @@ class Turns:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._running: set[str] = set()
         self._stops: dict[str, str] = {}
+        self._beginning = 0
+        """Turns that the database is beginning: `begin_turn` is under way."""
+        self._closed = False
 
     # ── begin ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -127,19 +131,25 @@ class Turns:
         )
 
     async def _begin(self, asker: Asker, wish: Wish, **what: str | None) -> Turn:
-        self._live.check_capacity()
-        candidates = await self._offers.candidates(wish)
-        reply_id = str(uuid.uuid4())
-        begun = await self._messages.begin_turn(asker.token, writer=self._writer, reply_id=reply_id, **what)
-        if begun.replayed:
-            return Turn(begun.user_message, begun.message, None)
-        if begun.model is not None and wish.provider is None and wish.model is None:
-            with suppress(AppError):  # a model that has gone since is no reason not to answer
-                candidates = await self._offers.candidates(msgspec.structs.replace(wish, model=begun.model))
+        self._live.check_capacity(self._beginning)
+        self._beginning += 1
+        try:
+            candidates = await self._offers.candidates(wish)
+            reply_id = str(uuid.uuid4())
+            begun = await self._messages.begin_turn(asker.token, writer=self._writer, reply_id=reply_id, **what)
+            if begun.replayed:
+                return Turn(begun.user_message, begun.message, None)
+            if begun.model is not None and wish.provider is None and wish.model is None:
+                with suppress(AppError):  # a model that has gone since is no reason not to answer
+                    candidates = await self._offers.candidates(msgspec.structs.replace(wish, model=begun.model))
+        finally:
+            self._beginning -= 1
         reply = Reply(reply_id, conversation_id=begun.message.conversation_id, user_id=asker.id)
         reply.provider, reply.model = candidates[0].provider, candidates[0].model
         reply.announce(Started(reply.conversation_id, begun.user_message.id, reply_id, reply.provider, reply.model))
         self._live.add(reply)
+        if self._closed:  # begun too late for an answer
+            self._stops[reply_id] = "shutdown"
         self._journal.open(reply, lambda reason: self._cancel(reply_id, reason))
         self._tasks[reply_id] = asyncio.create_task(self._write(reply, begun, wish, candidates))
         return Turn(begun.user_message, begun.message, reply)
@@ -203,6 +213,8 @@ class Turns:
 
     def _cut_short(self, reply: Reply, outcome: _Outcome) -> None:
         reason = self._stops.get(reply.id)
+        if outcome.finish_reason is not None:  # the order came after the last token: nothing is missing
+            return
         if reason == "stopped":
             outcome.status = "stopped"
         elif reason == "outage":
@@ -213,10 +225,12 @@ class Turns:
     # ── finish ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _finish(self, reply: Reply, outcome: _Outcome) -> None:
-        """Commit the final state, then tell the readers."""
+        """Commit the final state, then tell the readers. What could not be committed is not told: they are sent to
+        look for themselves, and find the reply interrupted once its lease has run out."""
         usage = outcome.usage
+        ending: Ending | None = None
         try:
-            await self._journal.finish(
+            stored = await self._journal.finish(
                 FinishedReply(
                     id=reply.id,
                     content=reply.text(),
@@ -231,13 +245,17 @@ class Turns:
                     cached_tokens=usage.cached_tokens if usage else None,
                 )
             )
+            ending = _ending(reply, outcome) if stored else DELETED
         except AppError as error:
-            outcome.status, outcome.error = "failed", error
+            observe.event("turn.unstored", message_id=reply.id, code=error.code)
         finally:
             self._tasks.pop(reply.id, None)
             self._stops.pop(reply.id, None)
             self._live.remove(reply)
-            reply.end(_ending(reply, outcome))
+            if ending is None:
+                reply.detach()
+            else:
+                reply.end(ending)
 
     # ── stop ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -261,13 +279,22 @@ class Turns:
                 task.cancel()
 
     async def drain(self, grace: float) -> None:
-        """Let the replies finish for `grace` seconds, then end the rest as interrupted, with all their text."""
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=grace)
+        """Let the replies finish for `grace` seconds, then end the rest as interrupted, with all their text. That
+        includes turns that are being begun: their requests came before the order to end."""
+        if self._closed:
+            return
+        await self._idle(grace)
+        self._closed = True
         for reply_id in tuple(self._tasks):
             self._cancel(reply_id, "shutdown")
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=STORE_SECONDS)
+        await self._idle(STORE_SECONDS)
+
+    async def _idle(self, patience: float) -> None:
+        """Wait until nothing is being begun or written, for at most `patience` seconds."""
+        deadline = asyncio.get_running_loop().time() + patience
+        # looks rather than waits, as it happens once in a process's life: an event would be set on every turn
+        while (self._tasks or self._beginning) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 def storable(text: str) -> str:
