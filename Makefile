@@ -45,6 +45,10 @@ fmt: install ## Format code and SQL
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix --quiet --processes 2 supabase scripts/local_supabase
 
+.PHONY: openapi
+openapi: install ## Write docs/openapi.json anew
+	$(BIN)/python -m scripts.openapi
+
 .PHONY: lock
 lock: install ## Resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock

@@ -13,8 +13,6 @@ from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 
 from app import observe
 from app.api import problem
@@ -23,6 +21,7 @@ from app.api.conversations import conversation_routes
 from app.api.health import health_routes
 from app.api.messages import message_routes
 from app.api.models import model_routes
+from app.api.openapi import openapi_config
 from app.api.requests import JsonRequest, observed
 from app.chat.journal import Journal
 from app.chat.live import LiveReplies
@@ -97,11 +96,15 @@ class Service:
             observe.event("service.stopped")
 
     async def drain(self) -> None:
-        """Refuse new turns, send readers elsewhere, and let replies end; what has not by then is `interrupted`."""
+        """Refuse new turns, send readers elsewhere, and let replies end; what has not by then is `interrupted`.
+        Only the first call has patience: after it, or with a second order to stop, what is left ends at once."""
+        patience = 0.0
         if not self.live.draining:
+            patience = DRAIN_SECONDS
             observe.event("service.draining", replies=len(self.live))
             self.live.drain()
-        await self.turns.drain(DRAIN_SECONDS)
+            await self.readers.aclose()
+        await self.turns.drain(patience)
 
     async def user(self, request: Request[Any, Any, Any]) -> User:
         return await self.verifier.verify(request.headers.get("authorization"))
@@ -129,16 +132,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lifespan=[service.running],
         request_max_body_size=MAX_BODY_BYTES,
         cors_config=_cors(settings),
-        openapi_config=OpenAPIConfig(
-            title="Parley",
-            version="1",
-            description="A Supabase-native chat backend. Every call carries the user's own Supabase access token.",
-            path="/schema",
-            components=Components(
-                security_schemes={"supabase": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
-            ),
-            security=[{"supabase": []}],
-        ),
+        openapi_config=openapi_config(),
         logging_config=None,
     )
     app.state.service = service

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import jwt
 import msgspec
+from litestar.di import NamedDependency
 
 from app.errors import SupabaseUnavailable, Unauthenticated
 
@@ -41,6 +42,10 @@ class User(msgspec.Struct, frozen=True):
     id: str
     token: str
     expires_at: float
+
+
+Caller = NamedDependency[User]
+"""A handler's parameter `user` of this type makes its route one for signed-in users."""
 
 
 class TokenVerifier:

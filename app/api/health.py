@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 from litestar import Router, get
 
+from app.api.openapi import not_ready
 from app.chat.live import LiveReplies
 from app.errors import Draining, SupabaseUnavailable
 from app.store.client import Supabase
@@ -45,7 +46,7 @@ def health_routes(supabase: Supabase, live: LiveReplies) -> Router:
         """The process answers."""
         return Health("ok")
 
-    @get("/ready", operation_id="ready")
+    @get("/ready", operation_id="ready", responses=not_ready())
     async def ready() -> Health:
         """The process takes requests: it is not draining, and Supabase answers."""
         if live.draining:

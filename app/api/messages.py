@@ -8,24 +8,26 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, Router, get, post
-from litestar.params import Parameter
+from litestar.openapi import ResponseSpec
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
-from app.api.auth import User
-from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, Page, read_cursor, split_page
+from app.api.auth import Caller, User
+from app.api.openapi import USER_TOKEN, EventStreamOperation, problems
+from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
 from app.api.sse import EventStream
-from app.api.views import MAX_CONTENT_CHARACTERS, AnswerOptions, MessageView, NewMessage, TurnView
+from app.api.views import MAX_CONTENT_CHARACTERS, AnswerOptions, MessagePage, MessageView, NewMessage, TurnView
 from app.chat.live import LiveReplies
 from app.chat.readers import Readers
 from app.chat.turn import Turn, Turns
-from app.errors import Draining, InvalidRequest, PayloadTooLarge
+from app.errors import InvalidRequest, PayloadTooLarge
 from app.routing.router import Wish
 from app.store.conversations import Conversations
 from app.store.messages import Messages
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         min_length=1,
         max_length=255,
         pattern=r"^[\x20-\x7e]+$",
@@ -33,35 +35,46 @@ IdempotencyKey = Annotated[
     ),
 ]
 LastEventId = Annotated[
-    str | None, Parameter(header="Last-Event-ID", description="Go on after this event.", max_length=20)
+    str | None, HeaderParameter(name="Last-Event-ID", description="Go on after this event.", max_length=20)
 ]
-Accept = Annotated[str | None, Parameter(header="Accept", description="`text/event-stream` for the stream.")]
-Prefer = Annotated[str | None, Parameter(header="Prefer", description="`wait` for the finished message.")]
+Accept = Annotated[str | None, HeaderParameter(name="Accept", description="`text/event-stream` for the stream.")]
+Prefer = Annotated[str | None, HeaderParameter(name="Prefer", description="`wait` for the finished message.")]
+
+FINISHED = ResponseSpec(
+    MessageView, description="The event stream, or with `Prefer: wait` the finished reply.", generate_examples=False
+)
+STOPPING = ResponseSpec(MessageView, description="The reply is about to stop.", generate_examples=False)
 
 
 def message_routes(
     conversations: Conversations, messages: Messages, turns: Turns, readers: Readers, live: LiveReplies
 ) -> Router:
-    @get("/conversations/{conversation_id:uuid}/messages", operation_id="listMessages")
+    @get("/conversations/{conversation_id:uuid}/messages", operation_id="listMessages", responses=problems(404))
     async def history(
-        user: User, conversation_id: UUID, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
-    ) -> Page[MessageView]:
+        user: Caller, conversation_id: FromPath[UUID], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> MessagePage:
         """The messages of a conversation, oldest first. All replies to a message are there, by `version`."""
         rows = await messages.page(user.token, str(conversation_id), after=read_cursor(cursor), limit=limit + 1)
         if not rows:  # nothing said yet, or not this user's
             await conversations.get(user.token, str(conversation_id))
         shown, following = split_page(rows, limit)
-        return Page([MessageView.of(row) for row in shown], following)
+        return MessagePage([MessageView.of(row) for row in shown], following)
 
-    @post("/conversations/{conversation_id:uuid}/messages", operation_id="sendMessage", status_code=202)
+    @post(
+        "/conversations/{conversation_id:uuid}/messages",
+        operation_id="sendMessage",
+        operation_class=EventStreamOperation,
+        status_code=202,
+        responses={200: FINISHED, **problems(404, 413, 422, 429)},
+    )
     async def send(
-        user: User,
-        conversation_id: UUID,
-        data: NewMessage,
+        user: Caller,
+        conversation_id: FromPath[UUID],
+        data: JSONBody[NewMessage],
         idempotency_key: IdempotencyKey = None,
         accept: Accept = None,
         prefer: Prefer = None,
-    ) -> Response[Any]:
+    ) -> Response[TurnView]:
         """Send a message: an event stream, 202 at once, or with `Prefer: wait` the finished reply."""
         if len(data.content) > MAX_CONTENT_CHARACTERS:
             raise PayloadTooLarge(f"A message has at most {MAX_CONTENT_CHARACTERS} characters.")
@@ -79,15 +92,21 @@ def message_routes(
         )
         return await respond(user, turn, accept, prefer)
 
-    @post("/messages/{message_id:uuid}/regenerate", operation_id="regenerateReply", status_code=202)
+    @post(
+        "/messages/{message_id:uuid}/regenerate",
+        operation_id="regenerateReply",
+        operation_class=EventStreamOperation,
+        status_code=202,
+        responses={200: FINISHED, **problems(404, 409, 413, 422, 429)},
+    )
     async def regenerate(
-        user: User,
-        message_id: UUID,
-        data: AnswerOptions | None = None,
+        user: Caller,
+        message_id: FromPath[UUID],
+        data: JSONBody[AnswerOptions | None] = None,
         idempotency_key: IdempotencyKey = None,
         accept: Accept = None,
         prefer: Prefer = None,
-    ) -> Response[Any]:
+    ) -> Response[TurnView]:
         """Answer again; the old reply stays. Body and answer as for sending."""
         asked = data or AnswerOptions()
         turn = await turns.regenerate(
@@ -109,33 +128,48 @@ def message_routes(
         if _wants_wait(prefer):
             reply = turn.reply or await readers.open(user, turn.message.id)
             await reply.ended()
-            finished = await messages.get(user.token, turn.message.id)
-            if finished.status == "streaming":  # detached: this process could not wait for the end
-                raise Draining(retry_after=1)
-            headers["Preference-Applied"] = "wait"
-            return Response(MessageView.of(finished), status_code=200, headers=headers)
+            if reply.ending is not None:
+                finished = await messages.get(user.token, turn.message.id)
+                headers["Preference-Applied"] = "wait"
+                return Response(MessageView.of(finished), status_code=200, headers=headers)
+            # detached: this process cannot wait for the end, and the turn is begun all the same
         view = TurnView(MessageView.of(turn.user_message), MessageView.of(turn.message))
         return Response(view, status_code=202, headers=headers)
 
-    @get("/messages/{message_id:uuid}", operation_id="readMessage")
-    async def read(user: User, message_id: UUID) -> MessageView:
+    @get("/messages/{message_id:uuid}", operation_id="readMessage", responses=problems(404))
+    async def read(user: Caller, message_id: FromPath[UUID]) -> MessageView:
         """One message. A streaming reply shows what has been stored of it so far."""
         return MessageView.of(await messages.get(user.token, str(message_id)))
 
-    @get("/messages/{message_id:uuid}/stream", operation_id="followReply")
-    async def follow(user: User, message_id: UUID, last_event_id: LastEventId = None) -> Response[None]:
+    @get(
+        "/messages/{message_id:uuid}/stream",
+        operation_id="followReply",
+        operation_class=EventStreamOperation,
+        responses=problems(404, 429),
+    )
+    async def follow(user: Caller, message_id: FromPath[UUID], last_event_id: LastEventId = None) -> Response[None]:
         """Follow a reply, or read a finished one, from any place; on any replica."""
         reply = await readers.open(user, str(message_id))
         return EventStream(live, reply, last_event_id=last_event_id)
 
-    @post("/messages/{message_id:uuid}/stop", operation_id="stopReply", status_code=200)
-    async def stop(user: User, message_id: UUID) -> Response[MessageView]:
+    @post(
+        "/messages/{message_id:uuid}/stop",
+        operation_id="stopReply",
+        status_code=200,
+        responses={202: STOPPING, **problems(404)},
+    )
+    async def stop(user: Caller, message_id: FromPath[UUID]) -> Response[MessageView]:
         """Stop a reply and keep what there is. 202 when another replica writes it and has yet to stop."""
         stopped = await turns.stop(user, str(message_id))
         status = 202 if stopped.status == "streaming" else 200
         return Response(MessageView.of(stopped), status_code=status)
 
-    return Router("/v1", route_handlers=[history, send, regenerate, read, follow, stop], tags=["messages"])
+    return Router(
+        "/v1",
+        route_handlers=[history, send, regenerate, read, follow, stop],
+        tags=["messages"],
+        security=USER_TOKEN,
+    )
 
 
 def _wish(options: AnswerOptions) -> Wish:

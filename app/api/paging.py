@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Generic, Protocol, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from app.errors import InvalidRequest
 
@@ -16,8 +16,8 @@ DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 MAX_POSITION = 2**63 - 1
 """A position is a `bigint`."""
 
-Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT, description="How many items a page holds at most.")]
-Cursor = Annotated[str | None, Parameter(description="`next_cursor` of the page before.", max_length=64)]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items a page holds at most.")]
+Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.", max_length=64)]
 
 
 class Positioned(Protocol):

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from app.api.paging import Page
 from app.messages import ProviderName, ReplyStatus, Role, TaskType, Usage
 from app.store.rows import Conversation, StoredMessage
 
@@ -51,6 +52,10 @@ class ConversationView(msgspec.Struct, frozen=True):
         return cls(row.id, row.title, row.model, row.created_at, row.updated_at)
 
 
+class ConversationPage(Page[ConversationView], frozen=True):
+    """One page of conversations."""
+
+
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     """A message. `parent_id` and `version` are a reply's: what it answers, and which answer to that it is."""
 
@@ -91,6 +96,10 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
+
+
+class MessagePage(Page[MessageView], frozen=True):
+    """One page of messages."""
 
 
 class TurnView(msgspec.Struct, frozen=True):
