@@ -1,9 +1,10 @@
-"""In charge of the embedded stack as a whole: one data folder, Postgres, the migrations and the gateway."""
+"""In charge of the embedded stack as a whole: one data folder, Postgres, the migrations, Realtime and the gateway."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -100,8 +101,12 @@ class LocalSupabase:
         self._watch(self._postgres.start())
         with self._postgres.connect() as connection:
             bootstrap(connection, self._keys)
+        self._realtime_port = free_port()
+        # beside the migrations, which take longer
+        self.start_realtime()
         migrate(self.database_url, self._workdir)
         self._watch(self._start_gateway())
+        self.await_realtime()
 
     def stop(self) -> None:
         """End every process, the latest first; a throw-away stack's folder goes too."""
@@ -121,6 +126,31 @@ class LocalSupabase:
         self._beside.append(child)
         self._record.write([*self.children, *self._beside])
         return child
+
+    def start_realtime(self) -> None:
+        """Run the Realtime server. It listens once it reads what the database sends: see `await_realtime`."""
+        signing_key = self._keys.signing_key
+        configuration = {
+            "port": self._realtime_port,
+            "databaseUrl": self.superuser_url,
+            "publishableKey": self._keys.publishable_key,
+            "secretKey": self._keys.secret_key,
+            "publicKey": {name: value for name, value in signing_key.items() if name != "d"},
+        }
+        self._watch(
+            Child.start(
+                "realtime",
+                [sys.executable, "-m", "scripts.local_supabase.realtime"],
+                log=self._fresh_log("realtime"),
+                cwd=REPOSITORY,
+                stdin=json.dumps(configuration).encode(),
+            )
+        )
+
+    def await_realtime(self) -> None:
+        """Return when the Realtime server answers. StackError when it does not."""
+        realtime = next(child for child in self.children if child.name == "realtime")
+        wait_until(lambda: self._gets("/realtime/v1/api/ping"), seconds=30, child=realtime)
 
     def maintain(self) -> None:
         """What has to be done once in a while (hourly) to a stack that runs for days."""
@@ -166,6 +196,7 @@ class LocalSupabase:
     def _start_gateway(self) -> Child:
         configuration = {
             "port": self._supabase_port,
+            "realtimePort": self._realtime_port,
             "url": self.url,
             "publishableKey": self._keys.publishable_key,
             "secretKey": self._keys.secret_key,
@@ -183,15 +214,15 @@ class LocalSupabase:
             stdin=json.dumps(configuration).encode(),
         )
         try:
-            wait_until(self._answers, seconds=30, child=child)
+            wait_until(lambda: self._gets("/auth/v1/health"), seconds=30, child=child)
         except BaseException:
             child.stop()
             raise
         return child
 
-    def _answers(self) -> bool:
+    def _gets(self, path: str) -> bool:
         request = urllib.request.Request(  # noqa: S310 - our own http address
-            f"{self.url}/auth/v1/health", headers={"apikey": self._keys.publishable_key}
+            f"{self.url}{path}", headers={"apikey": self._keys.publishable_key}
         )
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310

@@ -1,0 +1,64 @@
+"""In charge of what a client asks for when it joins a channel. What cannot be read counts as not asked for."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.local_supabase.realtime.replay import MAX_MESSAGES
+
+
+@dataclass(frozen=True, slots=True)
+class JoinConfig:
+    """A join's payload. `token` is None when the connection's own is to be used."""
+
+    private: bool
+    ack: bool
+    receives_own: bool
+    presence_key: str
+    presence: bool
+    replay: dict[str, Any] | None
+    replication_ready: bool
+    postgres_changes: bool
+    token: str | None
+
+    @property
+    def replay_range(self) -> tuple[int, int] | None:
+        """Since when (Unix milliseconds) and how many; None when the client's request makes no sense."""
+        asked = self.replay or {}
+        since, limit = asked.get("since"), asked.get("limit") or MAX_MESSAGES
+        if type(since) is int and type(limit) is int and abs(since) < 2**53:
+            return since, limit
+        return None
+
+    @classmethod
+    def of(cls, payload: object) -> JoinConfig:
+        joined = _map(payload)
+        config = _map(joined.get("config"))
+        broadcast, presence = _map(config.get("broadcast")), _map(config.get("presence"))
+        key = presence.get("key")
+        replay = broadcast.get("replay")
+        return cls(
+            private=_flag(config.get("private")),
+            ack=_flag(broadcast.get("ack")),
+            receives_own=_flag(broadcast.get("self")),
+            presence_key=key if isinstance(key, str) and key.strip() else str(uuid.uuid1()),
+            presence=_flag(presence.get("enabled")),
+            replay=None if replay is None else _map(replay),
+            replication_ready=_flag(broadcast.get("replication_ready")),
+            postgres_changes=bool(config.get("postgres_changes")),
+            token=_token(joined.get("user_token")) or _token(joined.get("access_token")),
+        )
+
+
+def _map(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _flag(value: object) -> bool:
+    return value is True or value == "true"
+
+
+def _token(value: object) -> str | None:
+    return value if isinstance(value, str) and not value.startswith("sb_") else None

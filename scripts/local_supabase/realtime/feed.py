@@ -1,0 +1,163 @@
+"""In charge of broadcasts from the database: each row committed to realtime.messages, in the order of commits.
+
+They are read from the write-ahead log through a temporary replication slot, as the real server does; so a row of any
+size is handed on the moment its transaction commits, and one that is rolled back is never seen. psycopg's connections
+do not speak the replication protocol, but the libpq beneath them does (psycopg.pq).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from psycopg import OperationalError, pq
+from psycopg.pq.abc import PGconn, PGresult
+
+from scripts.local_supabase.realtime.pgoutput import Decoder, Insert, Progress, Row, status_update
+from scripts.local_supabase.realtime.wire import Broadcast
+
+_PUBLICATION = "supabase_realtime_messages_publication"
+_SLOT = f"supabase_realtime_messages_replication_slot_{os.getpid()}"
+_STATUS_SECONDS = 10.0
+"""Between two reports of what has been read; the server hangs up after 60 s without one."""
+_PAUSE_SECONDS = 0.5
+
+_log = logging.getLogger("realtime")
+
+Receiver = Callable[[str, bool, Broadcast], None]
+"""Takes a broadcast: the topic, whether that is the private one, and the message."""
+
+
+class FeedBroken(Exception):
+    """The stream could not be opened, or has ended."""
+
+
+class Feed:
+    """The stream of rows. While it is not `running`, what is committed reaches nobody."""
+
+    def __init__(self, url: str, receive: Receiver, lost: Callable[[], None]) -> None:
+        self._url = url
+        self._receive = receive
+        self._lost = lost
+        self.running = False
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Read for as long as the process runs, connecting anew when the stream ends. Sets `ready` once it runs.
+
+        `lost` is called when it ends: whoever listens cannot know what is missed until it runs again.
+        """
+        while True:
+            try:
+                connection = await asyncio.to_thread(_open, self._url)
+                try:
+                    self.running = True
+                    ready.set()
+                    await self._read(connection)
+                finally:
+                    self.running = False
+                    connection.finish()
+            except FeedBroken as error:
+                _log.warning("the stream of database messages: %s", error)
+                if ready.is_set():
+                    self._lost()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _read(self, connection: PGconn) -> None:
+        loop = asyncio.get_running_loop()
+        decoder = Decoder()
+        readable = asyncio.Event()
+        read_up_to = 0
+        report_at = 0.0
+        loop.add_reader(connection.socket, readable.set)
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_STATUS_SECONDS):
+                        await readable.wait()
+                readable.clear()
+                _consume(connection)
+                while (data := _next(connection)) is not None:
+                    message = decoder.read(data)
+                    if isinstance(message, Insert):
+                        self._hand_on(message.row)
+                    elif isinstance(message, Progress):
+                        read_up_to = max(read_up_to, message.end)
+                        if message.wants_answer:
+                            report_at = 0.0
+                if loop.time() >= report_at:
+                    _report(connection, read_up_to)
+                    report_at = loop.time() + _STATUS_SECONDS
+        finally:
+            loop.remove_reader(connection.socket)
+
+    def _hand_on(self, row: Row) -> None:
+        topic, event, private = row["topic"], row["event"], row["private"]
+        payload, binary = row["payload"], row["binary_payload"]
+        if topic is None or event is None or private is None:
+            return
+        if payload is not None:
+            self._receive(topic, private == "t", Broadcast(event, payload.encode(), id=row["id"]))
+        elif binary is not None:
+            content = bytes.fromhex(binary.removeprefix("\\x"))
+            self._receive(topic, private == "t", Broadcast(event, content, binary=True, id=row["id"]))
+
+
+def _open(url: str) -> PGconn:
+    """A connection in streaming mode. Raises FeedBroken."""
+    with_parameters = f"{url}?replication=database&application_name=realtime_replication_connection&connect_timeout=5"
+    connection: PGconn = pq.PGconn.connect(with_parameters.encode())
+    try:
+        if connection.status != pq.ConnStatus.OK:
+            raise FeedBroken("cannot connect")
+        found = _run(connection, f"select from pg_publication where pubname = '{_PUBLICATION}'")
+        if found.ntuples == 0:
+            _run(connection, f"create publication {_PUBLICATION} for table realtime.messages with (publish = 'insert')")
+        _run(connection, f"CREATE_REPLICATION_SLOT {_SLOT} TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT")
+        _run(
+            connection,
+            f"START_REPLICATION SLOT {_SLOT} LOGICAL 0/0 (proto_version '1', publication_names '{_PUBLICATION}')",
+        )
+        connection.nonblocking = 1
+    except BaseException:
+        connection.finish()
+        raise
+    return connection
+
+
+def _run(connection: PGconn, command: str) -> PGresult:
+    result = connection.exec_(command.encode())
+    if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COPY_BOTH):
+        raise FeedBroken(result.error_message.decode(errors="replace").strip())
+    return result
+
+
+def _consume(connection: PGconn) -> None:
+    try:
+        connection.consume_input()
+    except OperationalError as error:
+        raise FeedBroken("the connection is lost") from error
+
+
+def _next(connection: PGconn) -> bytes | None:
+    """The next message that has arrived whole; None when there is none yet. Raises FeedBroken at the end."""
+    try:
+        length, data = connection.get_copy_data(1)
+    except OperationalError as error:
+        raise FeedBroken("the connection is lost") from error
+    if length == 0:
+        return None
+    if length < 0:
+        raise FeedBroken("the server has ended it")
+    return bytes(data)
+
+
+def _report(connection: PGconn, read_up_to: int) -> None:
+    try:
+        connection.put_copy_data(status_update(read_up_to, time.time()))
+        connection.flush()
+    except OperationalError as error:
+        raise FeedBroken("the connection is lost") from error
