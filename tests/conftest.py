@@ -1,12 +1,17 @@
-"""In charge of what all tests share: one throw-away Supabase, with the repository's migrations applied."""
+"""In charge of what all tests share: a throw-away Supabase with the repository's migrations, the API on it, users."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 
+import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
+from tests import upstream as scripted
+from tests.client import person_client
+from tests.service import Api, Person, running_api, sign_up
+from tests.upstream import Upstream
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +19,59 @@ def stack() -> Iterator[LocalSupabase]:
     """A running Supabase on free ports, its data gone after the session."""
     with LocalSupabase.throwaway() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def upstream() -> AsyncGenerator[Upstream]:
+    """An OpenAI-compatible provider that does what the message says."""
+    async with Upstream() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def api(
+    stack: LocalSupabase, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Api]:
+    """One API process whose only provider is `upstream`. Tests that stop or break it start their own."""
+    log = tmp_path_factory.mktemp("api") / "api.log"
+    settings = {
+        "OPENAI_API_KEY": "test-key-of-the-api",
+        "OPENAI_BASE_URL": upstream.url,
+        "OPENAI_MODEL": scripted.MODEL,
+        "LOG_LEVEL": "debug",
+    }
+    async with running_api(stack, log, **settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def owner(stack: LocalSupabase) -> Person:
+    """A user; what tests make is theirs."""
+    return await sign_up(stack)
+
+
+@pytest.fixture(scope="session")
+async def stranger(stack: LocalSupabase) -> Person:
+    """Another user of the same project."""
+    return await sign_up(stack)
+
+
+@pytest.fixture(scope="session")
+async def as_owner(api: Api, owner: Person) -> AsyncGenerator[httpx.AsyncClient]:
+    """The owner's client."""
+    async with person_client(api, owner) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def as_stranger(api: Api, stranger: Person) -> AsyncGenerator[httpx.AsyncClient]:
+    """The stranger's client."""
+    async with person_client(api, stranger) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def anonymous(api: Api) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client without a token."""
+    async with person_client(api) as client:
+        yield client

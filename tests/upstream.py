@@ -1,8 +1,8 @@
 """An OpenAI-compatible provider that does what the prompt's last message says: how many tokens, how fast, how it fails.
 
 The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> "
-(or what `token` makes of i, e.g. `"é{}😀 "`), each in a write of its own, as real providers do. What was asked and how
-each call ended is kept for the tests.
+(or what `token` makes of i, e.g. `"é{}😀 "`, or the i-th of `pieces`), each in a write of its own, as real providers do.
+What was asked and how each call ended is kept for the tests.
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ class Upstream:
         finally:
             writer.close()
 
-    async def _answer(
-        self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _answer(self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         script = _script(body["messages"][-1]["content"]) | self.script
         loop = asyncio.get_running_loop()
         call = Call(body, script, loop.time())
@@ -121,7 +119,7 @@ class Upstream:
         await asyncio.sleep(script.get("first", 0))
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         _event(writer, call, {"role": "assistant", "content": ""})
-        tokens = script.get("tokens", 5)
+        tokens = len(script["pieces"]) if "pieces" in script else script.get("tokens", 5)
         for index in range(tokens):
             if index == script.get("break_after"):
                 raise ConnectionResetError
@@ -139,6 +137,8 @@ class Upstream:
 
 def token(script: dict[str, Any], index: int) -> str:
     """The token at `index` of a scripted reply."""
+    if "pieces" in script:
+        return str(script["pieces"][index])
     form: str = script.get("token", "tok{} ")
     return form.format(index)
 

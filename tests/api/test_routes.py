@@ -1,0 +1,161 @@
+"""Every route of `/v1`, as nobody, as a stranger and as the owner. A route without a case here fails a test."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from app.main import create_app
+from app.settings import Settings
+from tests.client import assert_problem, history, new_conversation, reading, script, turn
+from tests.service import Person
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request to one route. `owned`: it names a thing of somebody's; otherwise it is about the caller's own."""
+
+    method: str
+    template: str
+    status: int
+    body: dict[str, Any] | None = None
+    owned: bool = True
+
+    def path(self, ids: dict[str, str]) -> str:
+        return self.template.format(**ids)
+
+    async def call(self, client: httpx.AsyncClient, ids: dict[str, str]) -> httpx.Response:
+        return await client.request(self.method, self.path(ids), json=self.body)
+
+
+CONVERSATION, MESSAGE = "/v1/conversations/{conversation_id}", "/v1/messages/{message_id}"
+CASES = (
+    Case("GET", "/v1/models", 200, owned=False),
+    Case("POST", "/v1/conversations", 201, {"title": "Plans"}, owned=False),
+    Case("GET", "/v1/conversations", 200, owned=False),
+    Case("GET", CONVERSATION, 200),
+    Case("PATCH", CONVERSATION, 200, {"title": "Other plans"}),
+    Case("DELETE", CONVERSATION, 204),
+    Case("GET", f"{CONVERSATION}/messages", 200),
+    Case("POST", f"{CONVERSATION}/messages", 202, {"content": "And then?"}),
+    Case("GET", MESSAGE, 200),
+    Case("GET", f"{MESSAGE}/stream", 200),
+    Case("POST", f"{MESSAGE}/stop", 200),
+    Case("POST", f"{MESSAGE}/regenerate", 202, {}),
+)
+OWNED = [case for case in CASES if case.owned]
+
+
+def name(case: Case) -> str:
+    return f"{case.method} {case.template}"
+
+
+@pytest.fixture
+async def ids(as_owner: httpx.AsyncClient) -> dict[str, str]:
+    """A conversation of the owner's with one finished reply, by the names of the routes' parameters."""
+    conversation = await new_conversation(as_owner, title="Mine")
+    reply = await turn(as_owner, conversation, "A secret of the owner's")
+    return {"conversation_id": conversation, "message_id": reply["id"]}
+
+
+async def test_every_route_has_a_case() -> None:
+    settings = Settings(supabase_url="http://127.0.0.1:1", supabase_publishable_key="p", supabase_secret_key="s")
+    app = create_app(settings)
+    routes = {
+        f"{method} {route.path_format}"
+        for route in app.routes
+        if isinstance(route, HTTPRoute) and not route.path.startswith("/schema")
+        for method, (handler, _) in route.route_handler_map.items()
+        if isinstance(handler, HTTPRouteHandler) and method != "OPTIONS"
+    }
+    await app.state.service.supabase.aclose()
+    assert routes == {name(case) for case in CASES} | {"GET /health/live", "GET /health/ready"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+async def test_anonymous(case: Case, anonymous: httpx.AsyncClient, ids: dict[str, str]) -> None:
+    response = await case.call(anonymous, ids)
+    assert_problem(response, 401, "unauthenticated")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("case", OWNED, ids=name)
+async def test_stranger(
+    case: Case, as_stranger: httpx.AsyncClient, as_owner: httpx.AsyncClient, ids: dict[str, str]
+) -> None:
+    conversation = CONVERSATION.format(**ids)
+    before = [(await as_owner.get(conversation)).json(), await history(as_owner, ids["conversation_id"])]
+    refused = await case.call(as_stranger, ids)
+    assert_problem(refused, 404, "not_found")
+    # word for word what an id gets that nobody has: the answer does not tell whether it exists
+    unknown = await case.call(as_stranger, dict.fromkeys(ids, str(uuid.uuid4())))
+    assert refused.json() | {"request_id": ""} == unknown.json() | {"request_id": ""}
+    after = [(await as_owner.get(conversation)).json(), await history(as_owner, ids["conversation_id"])]
+    assert before == after
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+async def test_owner(case: Case, as_owner: httpx.AsyncClient, ids: dict[str, str]) -> None:
+    response = await case.call(as_owner, ids)
+    assert response.status_code == case.status, response.text
+
+
+@pytest.mark.parametrize("case", OWNED, ids=name)
+@pytest.mark.parametrize("unknown", ["1", "not-a-uuid", "null", "%00", "..%2f..%2fhealth%2flive"])
+async def test_id_that_is_none(case: Case, unknown: str, as_owner: httpx.AsyncClient) -> None:
+    response = await case.call(as_owner, {"conversation_id": unknown, "message_id": unknown})
+    assert_problem(response, 404, "not_found")
+
+
+async def test_list_holds_nothing_of_a_strangers(
+    as_owner: httpx.AsyncClient, as_stranger: httpx.AsyncClient, ids: dict[str, str]
+) -> None:
+    await new_conversation(as_stranger, title="Theirs")
+    theirs = (await as_stranger.get("/v1/conversations", params={"limit": 100})).json()["items"]
+    mine = (await as_owner.get("/v1/conversations", params={"limit": 100})).json()["items"]
+    assert ids["conversation_id"] in {item["id"] for item in mine}
+    assert not {item["id"] for item in mine} & {item["id"] for item in theirs}
+
+
+@pytest.mark.parametrize(
+    ("method", "action"), [("GET", ""), ("GET", "/stream"), ("POST", "/stop"), ("POST", "/regenerate")]
+)
+async def test_stranger_and_a_reply_that_is_being_written(
+    method: str, action: str, as_owner: httpx.AsyncClient, as_stranger: httpx.AsyncClient
+) -> None:
+    """Whatever is kept in memory of a live reply is guarded as the database guards it."""
+    conversation = await new_conversation(as_owner)
+    body = {"content": script(tokens=15, gap=0.02)}
+    async with reading(as_owner, "POST", f"/v1/conversations/{conversation}/messages", json=body) as reader:
+        await reader.until("delta")
+        message = reader.transcript.named("message.started")[0].data["message_id"]
+        assert_problem(await as_stranger.request(method, f"/v1/messages/{message}{action}"), 404, "not_found")
+        transcript = await reader.to_end()
+    assert transcript.ending is not None
+    assert transcript.ending.name == "done"
+    assert len(transcript.text.split()) == 15
+
+
+async def test_user_message_is_no_reply(as_owner: httpx.AsyncClient, ids: dict[str, str]) -> None:
+    """It can be read, and answered again; there is nothing to follow or to stop."""
+    asked = (await history(as_owner, ids["conversation_id"]))[0]
+    assert (await as_owner.get(f"/v1/messages/{asked['id']}")).json() == asked
+    assert_problem(await as_owner.get(f"/v1/messages/{asked['id']}/stream"), 404, "not_found")
+    assert_problem(await as_owner.post(f"/v1/messages/{asked['id']}/stop"), 404, "not_found")
+    again = await as_owner.post(f"/v1/messages/{asked['id']}/regenerate")
+    assert again.status_code == 202
+    assert again.json()["message"]["parent_id"] == asked["id"]
+
+
+async def test_only_a_bearer_token_is_one(anonymous: httpx.AsyncClient, owner: Person, ids: dict[str, str]) -> None:
+    """The scheme's name may be written in any case, and nothing else will do."""
+    path = f"/v1/conversations/{ids['conversation_id']}"
+    assert (await anonymous.get(path, headers={"Authorization": f"bEARER {owner.token}"})).status_code == 200
+    for header in (owner.token, f"Basic {owner.token}", f"Bearer {owner.token} x", f"Bearer {owner.token},x", "Bearer"):
+        assert_problem(await anonymous.get(path, headers={"Authorization": header}), 401, "unauthenticated")
