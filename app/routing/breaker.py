@@ -23,6 +23,7 @@ from app.routing.router import BreakerState
 from app.routing.window import Outcome, Window
 
 OPEN_SECONDS = 30.0
+"""Not shorter than the window: a breaker that closes again has forgotten why it opened."""
 COOLDOWN_SECONDS = 2.0
 """After a 429 that names no time; doubled for every further one, until a call succeeds."""
 QUOTA_COOLDOWN_SECONDS = 60.0
@@ -201,7 +202,6 @@ class Breaker:
         self._coolings = 0
         if self._trial is permit:
             self._trial = None
-            self._window.clear()
             self._circuit.close()
         if self._storage.state != pybreaker.STATE_CLOSED:
             # a call from before it opened: the trial alone may close it
@@ -246,23 +246,18 @@ class Breaker:
 
     def adopt(self, state: str, opened_at: float | None) -> None:
         """Take over what another replica found out. `opened_at` is when the breaker opened, on our clock."""
-        if self._trial is not None:
-            # we are about to know better
-            return
         if state == pybreaker.STATE_OPEN:
             news = opened_at is not None and opened_at > self.opened_at + ROUNDING_SECONDS
             if not news and self._storage.state != pybreaker.STATE_CLOSED:
                 return
             self.opened_at = max(self.opened_at, opened_at or 0.0)
         if state != self._storage.state:
-            self._window.clear()
             self._storage.state = state
             # pybreaker compares, notices and tells the listeners
             _ = self._circuit.state
 
     def _open(self, now: float) -> None:
         self._trial = None
-        self._window.clear()
         self.opened_at = now
         self._circuit.open()
 

@@ -59,7 +59,7 @@ class Turn:
 class Call:
     """One call of a provider."""
 
-    __slots__ = ("_deadlines", "_ended", "_permit", "_request", "provider", "stream", "watchdog")
+    __slots__ = ("_closed", "_deadlines", "_permit", "_request", "provider", "stream", "watchdog")
 
     def __init__(self, provider: Provider, request: ChatRequest, permit: Permit, turn: Turn) -> None:
         self.provider = provider
@@ -68,7 +68,7 @@ class Call:
         self._request = request
         self._permit = permit
         self._deadlines = turn.deadlines
-        self._ended = False
+        self._closed = False
 
     async def first(self) -> Delta | Finish:
         """Open the stream and wait for its first item. Raises `ProviderError`."""
@@ -88,9 +88,6 @@ class Call:
 
     def fail(self, error: BaseException) -> None:
         """End the call with `error`. Raises the `ProviderError` that it means, if that is another."""
-        if self.watchdog.since is not None:
-            # raised by the stream, which is thereby closed, and not by whoever reads it
-            self._ended = True
         ours = self.watchdog.take_back()
         meant: BaseException = error
         if ours and not isinstance(error, GeneratorExit):
@@ -99,8 +96,6 @@ class Call:
             meant = BrokenStream("the stream ended without a finish reason", provider=self.provider.name)
         if isinstance(meant, ProviderError):
             self._permit.fail(meant)
-        else:
-            self._permit.release()
         if meant is not error:
             raise meant from error
 
@@ -113,17 +108,17 @@ class Call:
         """Close the stream, and with it the connection, even when cancelled meanwhile."""
         self.watchdog.stop()
         self._permit.release()
-        if self._ended:
+        if self._closed:
             return
-        self._ended = True
+        self._closed = True
         closing: asyncio.Future[None] = asyncio.ensure_future(self.stream.aclose())
         _closing.add(closing)
-        closing.add_done_callback(_closed)
+        closing.add_done_callback(_look_at)
         # unlike a plain await, this leaves the closing alone when we are cancelled
         await asyncio.wait((closing,), timeout=CLOSE_SECONDS)
 
 
-def _closed(closing: asyncio.Future[None]) -> None:
+def _look_at(closing: asyncio.Future[None]) -> None:
     _closing.discard(closing)
     if not closing.cancelled():
         # what goes wrong while closing an answered or abandoned call is nobody's problem, but has to be looked at

@@ -47,7 +47,7 @@ class Watchdog:
         self.over = False
         """No further read is worth it: the last one was cancelled, or the end came between two reads."""
         self.expired = False
-        """The last read was cancelled by us, and the task still counts that."""
+        """The last read was cancelled by us."""
 
     def start(self) -> None:
         """The first read begins now, in the current task."""
@@ -68,10 +68,7 @@ class Watchdog:
 
     def take_back(self) -> bool:
         """Undo our own cancelling of the task. False when there was none, or somebody else cancels it as well."""
-        if not self.expired or self._task is None:
-            return False
-        self.expired = False
-        return self._task.uncancel() <= self._cancels
+        return self.expired and self._task is not None and self._task.uncancel() <= self._cancels
 
     def _check(self) -> None:
         now = self._loop.time()

@@ -49,12 +49,6 @@ class Window:
         calls = len(self._outcomes)
         return calls >= LEAST_CALLS and self._failures >= calls * FAILING_SHARE
 
-    def clear(self) -> None:
-        for outcome in self._outcomes:
-            outcome.counted = False
-        self._outcomes.clear()
-        self._failures = 0
-
     def _forget(self, now: float) -> None:
         outcomes = self._outcomes
         while outcomes and (outcomes[0].at <= now - SECONDS or len(outcomes) > MOST_CALLS):

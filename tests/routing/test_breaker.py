@@ -141,9 +141,10 @@ async def test_the_first_token_of_the_trial_closes_it(breakers: Breakers, time: 
     time.now += OPEN_SECONDS
     (await permit(breakers)).succeed()
     assert state(breakers) == ("closed", 0)
-    # and the old failures are gone
-    await fail(breakers, 1)
+    # and the old failures are forgotten
+    await fail(breakers, LEAST_CALLS - 2)
     assert state(breakers) == ("closed", 0)
+    assert OPEN_SECONDS >= SECONDS
 
 
 async def test_a_failed_trial_opens_it_again(breakers: Breakers, time: Time) -> None:

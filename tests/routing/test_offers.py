@@ -142,6 +142,20 @@ def test_an_ollama_that_hangs_delays_one_turn_once_and_briefly() -> None:
     virtually(main)
 
 
+def test_a_turn_that_is_cancelled_takes_the_answer_from_nobody_else() -> None:
+    async def main() -> None:
+        slow = ollama("qwen3:8b")
+        slow.listing_takes = 1.0
+        world = World(slow)
+        cancelled, other = asyncio.create_task(world.ask()), asyncio.create_task(world.ask())
+        await asyncio.sleep(0.5)
+        cancelled.cancel()
+        assert await other == ["ollama/qwen3:8b"]
+        assert slow.listed == 1
+
+    virtually(main)
+
+
 def test_an_ollama_is_noticed_when_it_comes_and_goes() -> None:
     async def main() -> None:
         coming = ollama("qwen3:8b")
@@ -217,6 +231,20 @@ def test_an_ollama_model_is_named_with_or_without_its_tag(named: str) -> None:
     async def main() -> None:
         world = World(ollama("aya:8b", "llama3.2:latest"))
         assert await world.ask(model=named) == [f"ollama/{named}", "ollama/aya:8b"]
+
+    virtually(main)
+
+
+def test_a_model_of_an_ollama_that_went_away_is_known_but_passed_over() -> None:
+    async def main() -> None:
+        going = ollama("llama3.2:latest")
+        world = World(Scripted("openai"), going)
+        assert (await world.ask(model="llama3.2"))[0] == "ollama/llama3.2"
+        going.models = failure(Unreachable)
+        await asyncio.sleep(FRESH_SECONDS)
+        await world.ask()
+        await asyncio.sleep(0.1)
+        assert await world.ask(model="llama3.2") == ["openai/gpt-6.1-terra"]
 
     virtually(main)
 

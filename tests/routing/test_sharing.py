@@ -120,6 +120,41 @@ async def test_a_failed_trial_opens_it_for_all(pair: tuple[Replica, Replica], at
     assert await other.state() == "open"
 
 
+async def test_a_replica_that_comes_too_late_for_the_trial_undoes_nothing(
+    pair: tuple[Replica, Replica], at: Time
+) -> None:
+    one, other = pair
+    await one.fail()
+    at.passed += REFRESH_SECONDS
+    await other.state()
+    at.passed += OPEN_SECONDS + 1
+    trial = await one.breakers.admit("openai", "m")
+    assert trial is not None
+    trial.succeed()
+    await one.sharing.settle()
+    # it has not heard yet, so it tries as well
+    assert await other.breakers.admit("openai", "m") is None
+    await other.sharing.settle()
+    at.passed += REFRESH_SECONDS
+    assert await one.state() == await other.state() == "closed"
+
+
+async def test_a_replica_that_waits_for_anothers_trial_waits_quietly(pair: tuple[Replica, Replica], at: Time) -> None:
+    one, other = pair
+    await one.fail()
+    at.passed += REFRESH_SECONDS
+    await other.state()
+    at.passed += OPEN_SECONDS + 1
+    assert await one.breakers.admit("openai", "m") is not None
+    assert await other.breakers.admit("openai", "m") is None
+    with capture_logs() as events:
+        for _ in range(5):
+            at.passed += REFRESH_SECONDS
+            assert await other.state() == "half-open"
+            assert await other.breakers.admit("openai", "m") is None
+    assert events == []
+
+
 async def test_a_trial_that_says_nothing_is_free_for_another_replica(pair: tuple[Replica, Replica], at: Time) -> None:
     one, other = pair
     await one.fail()
@@ -167,6 +202,18 @@ async def test_without_redis_every_replica_goes_on_alone(
     await one.state()
     at.passed += REFRESH_SECONDS
     assert await other.state() != "closed"
+
+
+async def test_a_redis_that_goes_away_closes_no_breaker(
+    pair: tuple[Replica, Replica], server: fakeredis.FakeServer, at: Time
+) -> None:
+    one, _ = pair
+    await one.fail()
+    at.passed += REFRESH_SECONDS
+    assert await one.state() == "open"
+    server.connected = False
+    at.passed += REFRESH_SECONDS
+    assert await one.state() == "open"
 
 
 async def test_a_slow_redis_delays_nobody(server: fakeredis.FakeServer, at: Time) -> None:
