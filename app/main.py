@@ -56,7 +56,7 @@ class Service:
         self.providers = make_providers(settings)
         self.routing = Routing(settings, self.providers)
         self.live = LiveReplies()
-        self.journal = Journal(self.jobs)
+        self.journal = Journal(self.jobs, interval=settings.journal_interval_ms / 1000)
         self.turns = Turns(self.messages, self.routing.offers, self.routing.failover, self.live, self.journal)
         self.readers = Readers(self.messages, self.live)
         self.verifier = TokenVerifier(settings.supabase_url, self._fetch_keys, jwt_secret=settings.supabase_jwt_secret)

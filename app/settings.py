@@ -13,6 +13,8 @@ from app.messages import ProviderName
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+# far below the lease of a reply, which each write renews
+JournalMilliseconds = Annotated[int, msgspec.Meta(ge=50, le=5000)]
 
 
 class SettingsError(Exception):
@@ -47,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     first_token_timeout_seconds: Positive = 20
     token_gap_timeout_seconds: Positive = 15
     reply_timeout_seconds: Positive = 300
+
+    journal_interval_ms: JournalMilliseconds = 500
 
     cors_allow_origins: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -97,4 +101,6 @@ def _expected(field: msgspec.structs.FieldInfo) -> str:
         return "one of debug, info, warning, error"
     if field.name == "parley_port":
         return "a port number from 1 to 65535"
+    if field.name == "journal_interval_ms":
+        return "a whole number from 50 to 5000"
     return "a positive number"
