@@ -17,7 +17,7 @@ from app.routing.router import BreakerState, Candidate, Offer, Wish, route
 
 HOSTED: tuple[ProviderName, ...] = ("openai", "gemini", "claude")
 LATEST = ":latest"
-"""What Ollama adds to the name of a model that has no tag."""
+"""Ollama's tag for a model that was named without one; such a model is listed under both names."""
 # Ollama lists these beside the models that can chat, and says no more of them than their name.
 NOT_FOR_CHAT = ("embed", "minilm", "bge-")
 
@@ -117,7 +117,7 @@ class Offers:
             # it may well have the model, so asking for it is no mistake; it is merely not available
             return self._offer(spec, available=False) if wish.provider == provider else None
         listing = await self._availability.listing(provider)
-        if model in listing.models or (provider == "ollama" and model + LATEST in listing.models):
+        if model in listing.models:
             return self._offer(spec, available=listing.answered or provider != "ollama")
         return None if listing.answered else self._offer(spec, available=False)
 

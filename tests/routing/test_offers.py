@@ -45,7 +45,7 @@ class World:
 
 def ollama(*models: str) -> Scripted:
     provider = Scripted("ollama")
-    provider.models = frozenset(models)
+    provider.models = frozenset({*models, *(model.removesuffix(":latest") for model in models)})
     return provider
 
 
@@ -89,7 +89,7 @@ def test_the_demo_answers_alone() -> None:
 @pytest.mark.parametrize(
     ("listed", "set_to", "expected"),
     [
-        (["qwen3:8b", "llama3.2:latest"], None, ["ollama/llama3.2:latest"]),
+        (["qwen3:8b", "llama3.2:latest"], None, ["ollama/llama3.2"]),
         (["all-minilm:latest", "bge-m3:latest", "nomic-embed-text:latest", "qwen3:8b"], None, ["ollama/qwen3:8b"]),
         (["qwen3:8b", "llama3.2:latest"], "qwen3:8b", ["ollama/qwen3:8b"]),
         # it may be there under a name that is not listed; the call will tell
@@ -267,6 +267,14 @@ def test_what_models_shows() -> None:
         assert shown["claude-sonnet-5-5"].available is False
         assert shown["qwen3:8b"].max_output_tokens is None
         assert "demo" not in shown
+
+    virtually(main)
+
+
+def test_a_model_with_two_names_is_shown_once() -> None:
+    async def main() -> None:
+        items = (await World(ollama("aya:8b", "llama3.2:latest")).offers.models()).items
+        assert [item.model for item in items if item.provider == "ollama"] == ["aya:8b", "llama3.2"]
 
     virtually(main)
 
