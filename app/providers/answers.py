@@ -1,0 +1,82 @@
+"""Reads what a provider answers: a stream through its decoder, or one JSON document."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from app.errors import BrokenStream
+from app.messages import Delta, Finish, ProviderName
+from app.providers.transport import TRANSPORT_ERRORS
+from app.providers.wire.decoder import Decoder
+
+T = TypeVar("T")
+
+REST_TIMEOUT_SECONDS = 0.1
+"""How long a finished stream may take to end by itself, so that its connection can be used again."""
+
+# the loop keeps only weak references to tasks, and these outlive the generator that started them
+_closing: set[asyncio.Task[None]] = set()
+
+
+class Response(Protocol):
+    """The part of httpx's and httpx2's responses that a stream needs."""
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
+async def relay(
+    open_: Callable[[], Awaitable[Response]], decoder: Decoder, translated: AbstractContextManager[None]
+) -> AsyncGenerator[Delta | Finish]:
+    """Open a stream and yield what `decoder` reads from it, as `Provider.stream` promises.
+
+    Errors while opening are translated by `translated`. Whatever ends the generator also ends the connection, and a
+    second cancellation does not interrupt that.
+    """
+    with translated:
+        response = await open_()
+    chunks = response.aiter_bytes()
+    try:
+        while True:
+            try:
+                data = await anext(chunks, None)
+            except TRANSPORT_ERRORS as exc:
+                if not decoder.complete:
+                    message = f"the connection was lost: {type(exc).__name__}"
+                    raise BrokenStream(message, provider=decoder.provider, model=decoder.model) from exc
+                data = None
+            for event in decoder.eof() if data is None else decoder.feed(data):
+                yield event
+            if decoder.finished:
+                return
+    finally:
+        closing = asyncio.create_task(_close(response, chunks, decoder.finished))
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
+        await asyncio.shield(closing)
+
+
+async def _close(response: Response, chunks: AsyncIterator[bytes], finished: bool) -> None:
+    with suppress(*TRANSPORT_ERRORS):
+        if finished:
+            async with asyncio.timeout(REST_TIMEOUT_SECONDS):
+                async for _ in chunks:
+                    pass
+    with suppress(*TRANSPORT_ERRORS):
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
+        await response.aclose()
+
+
+def document(body: bytes | str, type_: type[T], *, provider: ProviderName, model: str | None) -> T:
+    """The JSON document `body` as a `type_`. Raises `BrokenStream` when it is none."""
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise BrokenStream("the answer could not be decoded", provider=provider, model=model) from exc

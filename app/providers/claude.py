@@ -1,0 +1,115 @@
+"""Claude: Anthropic's official SDK opens the stream, our decoder reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import cast
+
+import anthropic
+import httpx2
+import msgspec
+from anthropic import AsyncAnthropic, AsyncStream
+
+from app.errors import RequestRefused
+from app.messages import ChatRequest, Delta, Finish, ProviderName
+from app.providers.answers import document, relay
+from app.providers.failures import failure, retry_after, unreachable
+from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, sdk_client
+from app.providers.turns import alternating
+from app.providers.wire.claude import ClaudeDecoder, ErrorBody, failure_of
+
+DEFAULT_MAX_TOKENS = 4096
+"""Anthropic demands a limit. This is what every model of theirs can write, and more than a chat's reply needs."""
+
+
+def make_client(api_key: str, base_url: str | None, connect_timeout: float) -> AsyncAnthropic:
+    """Anthropic's SDK without its retries and timeouts. `connect_timeout` in seconds."""
+    # the SDK's paths begin with the version, other people's base URLs end with it
+    url = base_url.rstrip("/").removesuffix("/v1") if base_url else "https://api.anthropic.com"
+    return AsyncAnthropic(api_key=api_key, base_url=url, max_retries=0, http_client=sdk_client(connect_timeout))
+
+
+class ClaudeProvider:
+    """Anthropic's messages API."""
+
+    name: ProviderName = "claude"
+
+    def __init__(self, client: AsyncAnthropic) -> None:
+        self._client = client
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+        """See `Provider.stream`."""
+        return relay(partial(self._open, request), ClaudeDecoder(request.model), translated(request.model))
+
+    async def list_models(self) -> frozenset[str]:
+        """See `Provider.list_models`. Anthropic has far fewer than the 1000 models of a page."""
+        with translated(None):
+            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+                answer = await self._client.get("/v1/models?limit=1000", cast_to=httpx2.Response)
+        models = document(answer.content, _Models, provider=self.name, model=None)
+        return frozenset(model.id for model in models.data)
+
+    async def aclose(self) -> None:
+        """See `Provider.aclose`."""
+        await self._client.close()
+
+    def _body(self, request: ChatRequest) -> dict[str, object]:
+        system, turns = alternating(request.messages)
+        body: dict[str, object] = {
+            "model": request.model,
+            "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS,
+            "messages": [{"role": role, "content": text} for role, text in turns],
+            "stream": True,
+        }
+        if system:
+            body["system"] = system
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        return body
+
+    async def _open(self, request: ChatRequest) -> httpx2.Response:
+        # the SDK's door for requests it has no method for, see openai.py
+        opened = await self._client.post(
+            "/v1/messages",
+            cast_to=httpx2.Response,
+            body=self._body(request),
+            stream=True,
+            stream_cls=AsyncStream[object],
+        )
+        return cast("httpx2.Response", opened)
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
+
+
+class _ErrorAnswer(msgspec.Struct):
+    error: ErrorBody
+
+
+@contextmanager
+def translated(model: str | None) -> Iterator[None]:
+    """Raise the SDK's errors as ours."""
+    try:
+        yield
+    except anthropic.APIStatusError as exc:
+        wait = retry_after(exc.response.headers)
+        raise failure_of(_error(exc.body), model, exc.status_code, wait) from exc
+    except (anthropic.APIConnectionError, *TRANSPORT_ERRORS) as exc:
+        raise unreachable(exc, provider="claude", model=model) from exc
+    except anthropic.AnthropicError as exc:
+        raise failure(RequestRefused, exc, provider="claude", model=model) from exc
+
+
+def _error(body: object) -> ErrorBody:
+    try:
+        return msgspec.convert(body, _ErrorAnswer).error
+    except msgspec.ValidationError:
+        return ErrorBody()

@@ -1,0 +1,104 @@
+"""Makes providers when they are first used: importing an SDK takes up to a second, a start has two for everything."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Generic, TypeVar
+
+from app.messages import ChatRequest, Delta, Finish, ProviderName
+from app.providers.base import Embedder, EmbeddingKind, Moderator, Provider, Verdict
+
+T = TypeVar("T")
+
+# two threads that import packages which import each other may see one of them half done
+_one_at_a_time = threading.Lock()
+
+
+class Deferred(Generic[T]):
+    """A value made by `make` in a thread when it is first asked for, once."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self.value: T | None = None
+        self._make = make
+        self._making: asyncio.Task[T] | None = None
+
+    async def get(self) -> T:
+        """The value. A caller that is cancelled does not stop the making, which others may wait for."""
+        if self.value is None:
+            if self._making is None:
+                self._making = asyncio.create_task(asyncio.to_thread(self._made))
+            self.value = await asyncio.shield(self._making)
+        return self.value
+
+    async def settled(self) -> T | None:
+        """The value if it was ever asked for, else None."""
+        return None if self._making is None else await self.get()
+
+    def _made(self) -> T:
+        with _one_at_a_time:
+            return self._make()
+
+
+class DeferredProvider:
+    """A `Provider` whose SDK is imported with the first call."""
+
+    def __init__(self, name: ProviderName, make: Callable[[], Provider]) -> None:
+        self.name: ProviderName = name
+        self._provider = Deferred(make)
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+        """See `Provider.stream`."""
+        provider = self._provider.value
+        return self._first_stream(request) if provider is None else provider.stream(request)
+
+    async def list_models(self) -> frozenset[str]:
+        """See `Provider.list_models`."""
+        return await (await self._provider.get()).list_models()
+
+    async def aclose(self) -> None:
+        """See `Provider.aclose`."""
+        if (provider := await self._provider.settled()) is not None:
+            await provider.aclose()
+
+    async def _first_stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+        events = (await self._provider.get()).stream(request)
+        try:
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
+
+class DeferredEmbedder:
+    """An `Embedder` whose SDK is imported with the first call."""
+
+    def __init__(self, model: str, make: Callable[[], Embedder]) -> None:
+        self.model = model
+        self._embedder = Deferred(make)
+
+    async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> list[list[float]]:
+        """See `Embedder.embed`."""
+        return await (await self._embedder.get()).embed(texts, kind)
+
+    async def aclose(self) -> None:
+        """See `Embedder.aclose`."""
+        if (embedder := await self._embedder.settled()) is not None:
+            await embedder.aclose()
+
+
+class DeferredModerator:
+    """A `Moderator` whose SDK is imported with the first call."""
+
+    def __init__(self, make: Callable[[], Moderator]) -> None:
+        self._moderator = Deferred(make)
+
+    async def check(self, text: str) -> Verdict:
+        """See `Moderator.check`."""
+        return await (await self._moderator.get()).check(text)
+
+    async def aclose(self) -> None:
+        """See `Moderator.aclose`."""
+        if (moderator := await self._moderator.settled()) is not None:
+            await moderator.aclose()

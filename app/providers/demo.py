@@ -1,0 +1,71 @@
+"""Answers without any provider, and says so: what a fresh installation has until a key is set."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+
+from app.messages import ChatRequest, Delta, Finish, Message, ProviderName, Usage
+
+MODEL = "demo"
+PACE_SECONDS = 0.025
+"""Between two words: about as fast as a real model writes."""
+
+_QUOTE_LIMIT = 200
+_PASSAGES = re.compile(r"<passages>\n(.*?)\n?</passages>", re.DOTALL)
+_NOTICE = (
+    "This is Parley's offline demo: no AI provider is configured, so nobody thought about your message. "
+    "Set OPENAI_API_KEY, GOOGLE_AI_API_KEY, ANTHROPIC_API_KEY or OLLAMA_BASE_URL in .env and start again "
+    "for real replies."
+)
+
+
+class DemoProvider:
+    """Streams a fixed notice, what the user said and what was found in their documents, word by word."""
+
+    name: ProviderName = "demo"
+
+    def __init__(self, pace: float = PACE_SECONDS) -> None:
+        self._pace = pace
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+        """See `Provider.stream`. A token is a word here, for usage and limit alike."""
+        words = re.findall(r"\s*\S+", _reply(request))
+        limit = len(words) if request.max_tokens is None else request.max_tokens
+        for word in words[:limit]:
+            yield Delta(word)
+            await asyncio.sleep(self._pace)
+        prompt = sum(len(message.content.split()) for message in request.messages)
+        usage = Usage(prompt, min(limit, len(words)))
+        yield Finish("stop" if limit >= len(words) else "length", usage)
+
+    async def list_models(self) -> frozenset[str]:
+        """See `Provider.list_models`."""
+        return frozenset({MODEL})
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def _reply(request: ChatRequest) -> str:
+    paragraphs = [_NOTICE]
+    said = [message for message in request.messages if message.role == "user"]
+    if said and (question := _PASSAGES.sub("", said[-1].content).strip()):
+        paragraphs.append(f"You wrote: “{_shortened(question)}”")
+    passages = _passages(said)
+    if passages:
+        quotes = "\n".join(f"- {passage}" for passage in passages)
+        paragraphs.append(f"Your documents say about it:\n\n{quotes}")
+    return "\n\n".join(paragraphs)
+
+
+def _passages(messages: list[Message]) -> list[str]:
+    """The passages that the prompt holds, one a line as `[n] title: text`, each shortened."""
+    blocks = [block for message in messages for block in _PASSAGES.findall(message.content)]
+    return [_shortened(line) for block in blocks for line in block.splitlines() if line.startswith("[")]
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _QUOTE_LIMIT else text[:_QUOTE_LIMIT].rstrip() + "…"

@@ -1,0 +1,68 @@
+"""Vectors from Gemini."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx2
+import msgspec
+from google.genai import Client
+
+from app.providers.base import EMBEDDING_WIDTH, EmbeddingKind
+from app.providers.embeddings.vectors import batches, checked, unit
+from app.providers.gemini import call, model_path
+
+BATCH = 100
+"""Texts a request. https://ai.google.dev/api/embeddings"""
+
+
+class GeminiEmbedder:
+    """Gemini's embedding models, which tell queries from passages."""
+
+    def __init__(self, client: Client, http_client: httpx2.AsyncClient, model: str) -> None:
+        self.model = model
+        self._client = client
+        self._http_client = http_client
+
+    async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> list[list[float]]:
+        """See `Embedder.embed`."""
+        vectors: list[list[float]] = []
+        for batch in batches(texts, BATCH):
+            values = await self._values([self._body(text, kind) for text in batch])
+            vectors += checked(values, len(batch), provider="gemini", model=self.model)
+        # only the full 3072 numbers come with the length 1
+        return [unit(vector) for vector in vectors]
+
+    async def aclose(self) -> None:
+        """See `Embedder.aclose`."""
+        await self._http_client.aclose()
+        self._client.close()
+
+    async def _values(self, requests: list[dict[str, object]]) -> list[list[float]]:
+        path = model_path(self.model)
+        if len(requests) == 1:
+            one = await call(self._client, "post", f"{path}:embedContent", requests[0], _One, model=self.model)
+            return [one.embedding.values]
+        body: dict[str, object] = {"requests": requests}
+        many = await call(self._client, "post", f"{path}:batchEmbedContents", body, _Many, model=self.model)
+        return [embedding.values for embedding in many.embeddings]
+
+    def _body(self, text: str, kind: EmbeddingKind) -> dict[str, object]:
+        return {
+            "model": model_path(self.model),
+            "content": {"parts": [{"text": text}]},
+            "taskType": "RETRIEVAL_QUERY" if kind == "query" else "RETRIEVAL_DOCUMENT",
+            "outputDimensionality": EMBEDDING_WIDTH,
+        }
+
+
+class _Embedding(msgspec.Struct):
+    values: list[float]
+
+
+class _One(msgspec.Struct):
+    embedding: _Embedding
+
+
+class _Many(msgspec.Struct):
+    embeddings: list[_Embedding]

@@ -1,0 +1,40 @@
+"""Vectors from Ollama."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from ollama import AsyncClient
+
+from app.providers.base import EmbeddingKind
+from app.providers.embeddings.vectors import batches, checked
+from app.providers.ollama import call
+
+BATCH = 32
+"""Texts a request: a batch must be done within `ANSWER_TIMEOUT_SECONDS`, on a machine that may be small."""
+
+
+class OllamaEmbedder:
+    """Any embedding model that has been pulled; its vectors are padded to the column's width."""
+
+    def __init__(self, client: AsyncClient, model: str) -> None:
+        self.model = model
+        self._client = client
+
+    async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> list[list[float]]:
+        """See `Embedder.embed`."""
+        vectors: list[list[float]] = []
+        for batch in batches(texts, BATCH):
+            body = {"model": self.model, "input": list(batch)}
+            answer = await call(self._client, "POST", "/api/embed", body, _Answer, model=self.model)
+            vectors += checked(answer.embeddings, len(batch), provider="ollama", model=self.model)
+        return vectors
+
+    async def aclose(self) -> None:
+        """See `Embedder.aclose`."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+
+class _Answer(msgspec.Struct):
+    embeddings: list[list[float]]

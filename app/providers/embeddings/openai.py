@@ -1,0 +1,52 @@
+"""Vectors from OpenAI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from openai import AsyncOpenAI
+
+from app.providers.base import EMBEDDING_WIDTH, EmbeddingKind
+from app.providers.embeddings.vectors import batches, checked
+from app.providers.openai import call
+
+BATCH = 128
+"""Texts a request: far below OpenAI's 2048, and below its 300,000 tokens for passages of up to 2,000."""
+
+
+class OpenAIEmbedder:
+    """OpenAI's embedding models; queries and passages are the same to them."""
+
+    def __init__(self, client: AsyncOpenAI, model: str) -> None:
+        self.model = model
+        self._client = client
+
+    async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> list[list[float]]:
+        """See `Embedder.embed`."""
+        vectors: list[list[float]] = []
+        for batch in batches(texts, BATCH):
+            answer = await call(self._client, "post", "/embeddings", self._body(batch), _Answer, model=self.model)
+            ordered = sorted(answer.data, key=lambda item: item.index)
+            vectors += checked([item.embedding for item in ordered], len(batch), provider="openai", model=self.model)
+        return vectors
+
+    async def aclose(self) -> None:
+        """See `Embedder.aclose`."""
+        await self._client.close()
+
+    def _body(self, texts: Sequence[str]) -> dict[str, object]:
+        body: dict[str, object] = {"model": self.model, "input": list(texts), "encoding_format": "float"}
+        # the third generation has a choice of widths, the second refuses to be asked
+        if self.model.startswith("text-embedding-3"):
+            body["dimensions"] = EMBEDDING_WIDTH
+        return body
+
+
+class _Item(msgspec.Struct):
+    embedding: list[float]
+    index: int = 0
+
+
+class _Answer(msgspec.Struct):
+    data: list[_Item]

@@ -1,0 +1,38 @@
+"""What the embedders share: batches, and vectors that are all there and all of one width."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from app.errors import BrokenStream, RequestRefused
+from app.messages import ProviderName
+from app.providers.base import EMBEDDING_WIDTH
+
+
+def batches(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """`texts` in order, `size` at a time."""
+    for start in range(0, len(texts), size):
+        yield texts[start : start + size]
+
+
+def checked(vectors: Sequence[list[float]], count: int, *, provider: ProviderName, model: str) -> list[list[float]]:
+    """`vectors`, `EMBEDDING_WIDTH` wide: shorter ones are padded with zeros, which keeps the cosine.
+
+    Raises `BrokenStream` when there are not `count` of one width, `RequestRefused` when they are too wide to store.
+    """
+    widths = {len(vector) for vector in vectors}
+    if len(vectors) != count or len(widths) != 1 or 0 in widths:
+        raise BrokenStream(f"not {count} vectors of one width", provider=provider, model=model)
+    width = widths.pop()
+    if width > EMBEDDING_WIDTH:
+        message = f"vectors have {width} numbers, more than {EMBEDDING_WIDTH}"
+        raise RequestRefused(message, provider=provider, model=model)
+    padding = [0.0] * (EMBEDDING_WIDTH - width)
+    return [vector + padding for vector in vectors]
+
+
+def unit(vector: list[float]) -> list[float]:
+    """`vector` with the length 1, if it has a direction."""
+    length = math.hypot(*vector)
+    return [number / length for number in vector] if length else vector

@@ -1,0 +1,110 @@
+"""Names a provider's failure: an HTTP status, an error code and its words become one of our `ProviderError`s."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+from app.errors import (
+    AuthenticationRefused,
+    ContentFiltered,
+    ContextTooLong,
+    ModelNotFound,
+    ProviderError,
+    QuotaExhausted,
+    RequestRefused,
+    ServerError,
+    Throttled,
+    Unreachable,
+)
+
+MESSAGE_LIMIT = 200
+"""Characters of the provider's own words that are kept: they are for a log line, and may quote the request."""
+
+# How OpenAI, vLLM, llama.cpp, LM Studio, OpenRouter, Anthropic, Gemini and Ollama say that the prompt does not fit.
+_TOO_LONG = re.compile(
+    r"context[ _-]?(length|window|size)|maximum context|context limit|prompt (is )?too long|input token count",
+    re.IGNORECASE,
+)
+# How Azure, OpenAI and Anthropic say, with a plain 400, that a policy refused the prompt.
+_FILTERED = re.compile(r"content (management|filtering) policy|violating our usage policy", re.IGNORECASE)
+_NO_CREDIT = re.compile(r"credit balance is too low|credits are depleted|spend(ing)? (cap|limit)", re.IGNORECASE)
+
+
+def kind_of_status(status: int) -> type[ProviderError]:
+    """What an HTTP status of 300 and above means when nothing more is known."""
+    if status in (401, 403):
+        return AuthenticationRefused
+    if status == 402:
+        return QuotaExhausted
+    if status == 404:
+        return ModelNotFound
+    if status == 429:
+        return Throttled
+    # 408: the server waited too long for the request; another try is a new request
+    if status == 408 or status >= 500:
+        return ServerError
+    return RequestRefused
+
+
+def failure(
+    kind: type[ProviderError],
+    message: object,
+    *,
+    provider: str,
+    model: str | None,
+    status: int | None = None,
+    code: str | None = None,
+    retry_after: float | None = None,
+) -> ProviderError:
+    """The error of this `kind`, refined by the provider's words. `code` is the provider's short name for it."""
+    words = " ".join(str(message or "").split())
+    if issubclass(kind, RequestRefused | ServerError) and (status is None or status < 500):
+        if _TOO_LONG.search(words):
+            kind = ContextTooLong
+        elif _FILTERED.search(words):
+            kind = ContentFiltered
+    if issubclass(kind, RequestRefused | Throttled) and _NO_CREDIT.search(words):
+        kind = QuotaExhausted
+    if kind is AuthenticationRefused:
+        words = "the key was refused"  # the provider's own words may quote the key
+    name = " ".join(str(part) for part in (status, code) if part)
+    text = f"{name}: {words}" if name and words else name or words or "no reason given"
+    return kind(text[:MESSAGE_LIMIT], provider=provider, model=model, status=status, retry_after=retry_after)
+
+
+def unreachable(exc: Exception, *, provider: str, model: str | None) -> Unreachable:
+    """The error for a connection that failed. The SDKs keep what happened in the cause of their own error."""
+    cause = exc.__cause__ or exc
+    words = " ".join(f"{type(cause).__name__}: {cause}".split())
+    return Unreachable(words[:MESSAGE_LIMIT], provider=provider, model=model)
+
+
+def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or a date); None when absent or unreadable.
+
+    `now` is the time as seconds since the epoch. https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
+    """
+    if (milliseconds := _seconds(headers.get("retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    if (seconds := _seconds(value)) is not None:
+        return seconds
+    try:
+        moment = parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, moment - (time.time() if now is None else now))
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None

@@ -1,0 +1,164 @@
+"""Statuses, codes and words as our errors; how long to wait before another try."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.errors import (
+    AuthenticationRefused,
+    ContentFiltered,
+    ContextTooLong,
+    ModelNotFound,
+    ProviderError,
+    QuotaExhausted,
+    RequestRefused,
+    ServerError,
+    Throttled,
+)
+from app.providers.failures import MESSAGE_LIMIT, failure, retry_after
+from app.providers.wire import claude, gemini, openai
+
+NOON = 784_111_777.0
+"""Sun, 06 Nov 1994 08:49:37 GMT"""
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "17"}, 17),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": " 17 "}, 17),
+        ({"retry-after": "Sun, 06 Nov 1994 08:50:37 GMT"}, 60),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:00 GMT"}, 0),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "1"}, 1),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers, now=NOON) == seconds
+
+
+def test_message_is_one_short_line() -> None:
+    error = failure(RequestRefused, "first\n  second\t" + "x" * 1000, provider="openai", model="m", status=400)
+    assert str(error).startswith("400: first second xxx")
+    assert len(str(error)) == MESSAGE_LIMIT
+
+
+@pytest.mark.parametrize(("message", "status", "code"), [(None, None, None), ("", None, None)])
+def test_message_is_never_empty(message: str | None, status: int | None, code: str | None) -> None:
+    assert str(failure(ServerError, message, provider="openai", model="m", status=status, code=code))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 8192 tokens.",
+        "the request exceeds the available context size, try increasing it",
+        "Trying to keep the first 5000 tokens; the model is loaded with context length of only 4096",
+        "prompt is too long: 208310 tokens > 200000 maximum",
+        "input length and `max_tokens` exceed context limit: 199000 + 4096 > 200000",
+        "The input token count (1189000) exceeds the maximum number of tokens allowed (1048576).",
+        "prompt too long; exceeded max context length by 4 tokens",
+    ],
+)
+def test_words_for_too_long(words: str) -> None:
+    assert type(failure(RequestRefused, words, provider="p", model="m", status=400)) is ContextTooLong
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+        "Output blocked by content filtering policy",
+        "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+    ],
+)
+def test_words_for_filtered(words: str) -> None:
+    assert type(failure(RequestRefused, words, provider="p", model="m", status=400)) is ContentFiltered
+
+
+def test_words_do_not_change_what_the_status_says() -> None:
+    words = "maximum context length of the content filtering policy"
+    assert type(failure(ServerError, words, provider="p", model="m", status=503)) is ServerError
+    assert type(failure(Throttled, words, provider="p", model="m", status=429)) is Throttled
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        ({"code": "rate_limit_exceeded", "type": "requests"}, 429, Throttled),
+        ({"code": "insufficient_quota", "type": "insufficient_quota"}, 429, QuotaExhausted),
+        ({"code": "billing_hard_limit_reached", "type": "invalid_request_error"}, 400, QuotaExhausted),
+        ({"code": "context_length_exceeded", "type": "invalid_request_error"}, 400, ContextTooLong),
+        ({"code": 400, "type": "exceed_context_size_error"}, 400, ContextTooLong),
+        ({"code": "content_filter"}, 400, ContentFiltered),
+        ({"code": "invalid_prompt", "type": "invalid_request_error"}, 400, ContentFiltered),
+        ({"code": "model_not_found", "type": "invalid_request_error"}, 404, ModelNotFound),
+        ({"code": "unsupported_country_region_territory"}, 403, AuthenticationRefused),
+        ({"code": None, "type": "invalid_request_error"}, 404, ModelNotFound),
+        ({"code": "invalid_value", "type": "invalid_request_error"}, 400, RequestRefused),
+        ({}, 402, QuotaExhausted),
+        ({}, 408, ServerError),
+        ({}, 409, RequestRefused),
+        ({}, 529, ServerError),
+    ],
+)
+def test_openai(error: dict[str, Any], status: int, kind: type[ProviderError]) -> None:
+    assert type(openai.failure_of(openai.ErrorBody(**error), "m", status)) is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry", "kind"),
+    [
+        ({"type": "rate_limit_error"}, 429, 20.0, Throttled),
+        # a spend limit has no end that could be waited for
+        ({"type": "rate_limit_error"}, 429, None, QuotaExhausted),
+        ({"type": "billing_error"}, 402, None, QuotaExhausted),
+        (
+            {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API"},
+            400,
+            None,
+            QuotaExhausted,
+        ),
+        ({"type": "permission_error"}, 403, None, AuthenticationRefused),
+        ({"type": "request_too_large"}, 413, None, RequestRefused),
+        ({"type": "overloaded_error"}, 529, None, ServerError),
+    ],
+)
+def test_claude(error: dict[str, Any], status: int, retry: float | None, kind: type[ProviderError]) -> None:
+    assert type(claude.failure_of(claude.ErrorBody(**error), "m", status, retry)) is kind
+
+
+def quota(quota_id: str) -> dict[str, Any]:
+    return {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": quota_id}]}
+
+
+RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}
+BAD_KEY = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "kind", "wait"),
+    [
+        (429, [quota("GenerateRequestsPerMinutePerProjectPerModel-FreeTier"), RETRY_INFO], Throttled, 34.5),
+        (429, [quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier"), RETRY_INFO], QuotaExhausted, 34.5),
+        (429, None, Throttled, None),
+        (400, [BAD_KEY], AuthenticationRefused, None),
+        (400, [{"violations": "unknown"}, 7], RequestRefused, None),
+        (403, [], AuthenticationRefused, None),
+        (503, [RETRY_INFO], ServerError, 34.5),
+    ],
+)
+def test_gemini(code: int, details: list[Any] | None, kind: type[ProviderError], wait: float | None) -> None:
+    error = gemini.failure_of(gemini.ErrorBody(code=code, details=details), "m")
+    assert type(error) is kind
+    assert error.retry_after == wait
