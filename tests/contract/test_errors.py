@@ -1,0 +1,131 @@
+"""Every adapter names what went wrong in our terms, once, and never retries by itself."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+
+import pytest
+
+from app.errors import (
+    AuthenticationRefused,
+    BrokenStream,
+    ContextTooLong,
+    ModelNotFound,
+    ProviderError,
+    RequestRefused,
+    ServerError,
+    Throttled,
+    Unreachable,
+)
+from app.messages import ProviderName
+from app.providers.base import Provider
+from app.providers.factory import make_providers
+from tests.aimock import AIMock
+from tests.contract.conftest import MODEL, ask, collect, settings_for
+
+STATUSES = {
+    400: RequestRefused,
+    401: AuthenticationRefused,
+    403: AuthenticationRefused,
+    404: ModelNotFound,
+    413: RequestRefused,
+    422: RequestRefused,
+    429: Throttled,
+    500: ServerError,
+    502: ServerError,
+    503: ServerError,
+    504: ServerError,
+    529: ServerError,
+}
+
+
+@pytest.mark.parametrize(("status", "kind"), STATUSES.items())
+async def test_status(
+    provider: Provider, adapter: ProviderName, aimock: AIMock, status: int, kind: type[ProviderError]
+) -> None:
+    aimock.error(status, "something is wrong", type="some_error")
+
+    with pytest.raises(ProviderError) as raised:
+        await collect(provider, ask())
+
+    assert type(raised.value) is kind
+    assert (raised.value.provider, raised.value.model, raised.value.status) == (adapter, MODEL, status)
+    assert len(aimock.journal()) == 1
+
+
+async def test_retry_after_is_kept(provider: Provider, aimock: AIMock) -> None:
+    aimock.error(429, "slow down", retryAfter=17)
+
+    with pytest.raises(Throttled) as raised:
+        await collect(provider, ask())
+
+    assert raised.value.retry_after == 17
+
+
+async def test_words_tell_that_the_prompt_is_too_long(provider: Provider, aimock: AIMock) -> None:
+    aimock.error(400, "This model's maximum context length is 8192 tokens", type="invalid_request_error")
+
+    with pytest.raises(ContextTooLong):
+        await collect(provider, ask())
+
+
+async def test_refused_key_is_not_repeated(provider: Provider, aimock: AIMock) -> None:
+    aimock.error(401, "Incorrect API key provided: sk-secret-123", type="invalid_request_error")
+
+    with pytest.raises(AuthenticationRefused) as raised:
+        await collect(provider, ask())
+
+    assert "sk-secret" not in str(raised.value)
+
+
+async def test_answer_that_is_no_json(provider: Provider, aimock: AIMock) -> None:
+    aimock.chaos(malformedRate=1)
+
+    with pytest.raises(BrokenStream):
+        await collect(provider, ask())
+
+
+async def test_connection_cut_before_the_answer(provider: Provider, aimock: AIMock) -> None:
+    aimock.chaos(disconnectRate=1)
+
+    with pytest.raises(Unreachable):
+        await collect(provider, ask())
+
+
+async def test_truncated_stream(provider: Provider, aimock: AIMock) -> None:
+    aimock.reply("This will be cut short, sadly.", chunkSize=4, latency=5, truncateAfterChunks=3)
+
+    with pytest.raises(BrokenStream):
+        await collect(provider, ask())
+
+
+async def test_nobody_listens(adapter: ProviderName) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        provider = make_providers(settings_for(f"http://127.0.0.1:{unused.getsockname()[1]}"))[adapter]
+        with pytest.raises(Unreachable):
+            await collect(provider, ask())
+        await provider.aclose()
+
+
+async def test_connecting_takes_too_long(adapter: ProviderName) -> None:
+    # a listener that accepts nothing, with its one place in the queue taken: the next connection gets no answer
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as listener, socket.socket() as first:
+        first.connect(listener.getsockname())
+        host, port = listener.getsockname()
+        settings = settings_for(f"http://{host}:{port}", connect_timeout_seconds=0.2)
+        provider = make_providers(settings)[adapter]
+        with pytest.raises(Unreachable):
+            await collect(provider, ask())
+        await provider.aclose()
+
+
+@pytest.mark.parametrize("adapter", ["openai", "claude", "ollama"], indirect=True)
+async def test_models_cannot_be_listed(adapter: ProviderName) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        lost = make_providers(settings_for(f"http://127.0.0.1:{unused.getsockname()[1]}"))[adapter]
+        with pytest.raises(Unreachable):
+            await lost.list_models()
+        await lost.aclose()

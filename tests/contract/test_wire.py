@@ -1,0 +1,225 @@
+"""Every adapter against bytes that no polite mock sends: lost, late, broken, or more than was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+
+from app.errors import BrokenStream, ContentFiltered, RequestRefused, ServerError
+from app.messages import Delta, Finish, ProviderName, Usage
+from app.providers import transport
+from app.providers.base import Provider
+from app.providers.factory import make_providers
+from tests.contract.conftest import ask, collect, settings_for
+from tests.contract.wires import WIRES, Wire
+from tests.raw_upstream import Answer, Exchange, Upstream, raw_upstream
+
+SOON = 5
+"""Seconds within which something must happen that happens at once."""
+
+
+@pytest.fixture
+def wire(adapter: ProviderName) -> Wire:
+    return WIRES[adapter]
+
+
+@asynccontextmanager
+async def served(adapter: ProviderName, answer: Answer) -> AsyncIterator[tuple[Provider, Upstream]]:
+    """The adapter and the server that it talks to."""
+    async with raw_upstream(answer) as upstream:
+        provider = make_providers(settings_for(upstream.url))[adapter]
+        try:
+            yield provider, upstream
+        finally:
+            await provider.aclose()
+
+
+async def test_reply(adapter: ProviderName, wire: Wire) -> None:
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening, wire.token, wire.token, wire.ending)
+
+    async with served(adapter, answer) as (provider, upstream):
+        text, finish = await collect(provider, ask())
+
+    assert (text, finish.reason) == ("tokentoken", "stop")
+    cached = 0 if adapter == "ollama" else 5
+    assert finish.usage == Usage(prompt_tokens=12, completion_tokens=34, cached_tokens=cached)
+    assert (upstream.exchanges[0].method, upstream.exchanges[0].path) == ("POST", wire.path)
+
+
+async def test_tokens_arrive_before_the_end(adapter: ProviderName, wire: Wire) -> None:
+    seen = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening, wire.token)
+        await asyncio.wait_for(seen.wait(), SOON)
+        exchange.send(wire.ending)
+
+    async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
+        assert await anext(events) == Delta("token")
+        seen.set()
+        assert isinstance(await anext(events), Finish)
+
+
+async def test_connection_is_used_again(adapter: ProviderName, wire: Wire) -> None:
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening + wire.token + wire.ending)
+
+    async with served(adapter, answer) as (provider, upstream):
+        for _ in range(3):
+            # as a consumer does that stops at the finish
+            async with aclosing(provider.stream(ask())) as events:
+                async for event in events:
+                    if isinstance(event, Finish):
+                        break
+
+        assert len(upstream.connections) == 1
+
+
+async def test_closing_hangs_up(adapter: ProviderName, wire: Wire) -> None:
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening, wire.token)
+        await exchange.gone.wait()
+
+    async with served(adapter, answer) as (provider, upstream):
+        events = provider.stream(ask())
+        await anext(events)
+        await events.aclose()
+
+        await asyncio.wait_for(upstream.exchanges[0].gone.wait(), SOON)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before the answer", "inside the answer"])
+async def test_cancelling_hangs_up(adapter: ProviderName, wire: Wire, begun: bool) -> None:
+    asked = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        if begun:
+            exchange.start()
+            exchange.send(wire.opening)
+        asked.set()
+        await exchange.gone.wait()
+
+    async with served(adapter, answer) as (provider, upstream):
+        waiting = asyncio.create_task(collect(provider, ask()))
+        await asyncio.wait_for(asked.wait(), SOON)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+        await asyncio.wait_for(upstream.exchanges[0].gone.wait(), SOON)
+
+
+async def test_stall_ends_when_the_caller_gives_up(adapter: ProviderName, wire: Wire) -> None:
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening, wire.token)
+        await exchange.gone.wait()
+
+    async with served(adapter, answer) as (provider, upstream), aclosing(provider.stream(ask())) as events:
+        assert await anext(events) == Delta("token")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await anext(events)
+
+        await asyncio.wait_for(upstream.exchanges[0].gone.wait(), SOON)
+
+
+async def test_broken_off_streams_leave_no_connection_behind(
+    adapter: ProviderName, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "CONNECTION_LIMIT", 2)
+
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening, wire.token)
+        await exchange.gone.wait()
+
+    async with served(adapter, answer) as (provider, upstream):
+        for _ in range(5):
+            async with asyncio.timeout(SOON), aclosing(provider.stream(ask())) as events:
+                assert await anext(events) == Delta("token")
+
+        assert len(upstream.connections) == 5
+
+
+async def test_error_inside_the_stream(adapter: ProviderName, wire: Wire) -> None:
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening + wire.token + wire.overloaded)
+
+    async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
+        assert await anext(events) == Delta("token")
+        with pytest.raises(ServerError):
+            await anext(events)
+
+
+@pytest.mark.parametrize("adapter", ["openai", "claude", "gemini"], indirect=True)
+async def test_filter_inside_the_stream(adapter: ProviderName, wire: Wire) -> None:
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening + wire.token + wire.filtered)
+
+    async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
+        assert await anext(events) == Delta("token")
+        with pytest.raises(ContentFiltered) as raised:
+            await anext(events)
+
+    assert raised.value.usage == Usage(prompt_tokens=12, completion_tokens=34, cached_tokens=5)
+
+
+async def test_stream_without_a_finish(adapter: ProviderName, wire: Wire) -> None:
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening + wire.token)
+
+    async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
+        assert await anext(events) == Delta("token")
+        with pytest.raises(BrokenStream):
+            await anext(events)
+
+
+async def test_connection_cut_inside_the_stream(adapter: ProviderName, wire: Wire) -> None:
+    seen = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening + wire.token)
+        await asyncio.wait_for(seen.wait(), SOON)
+        exchange.abort()
+
+    async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
+        assert await anext(events) == Delta("token")
+        seen.set()
+        with pytest.raises(BrokenStream):
+            await anext(events)
+
+
+@pytest.mark.parametrize("adapter", ["openai", "claude", "gemini"], indirect=True)
+async def test_server_that_does_not_stream(adapter: ProviderName, wire: Wire) -> None:
+    async def answer(exchange: Exchange) -> None:
+        assert wire.whole is not None
+        exchange.reply(200, wire.whole)
+
+    async with served(adapter, answer) as (provider, _):
+        text, finish = await collect(provider, ask())
+
+    assert (text, finish.reason) == ("token", "stop")
+
+
+async def test_redirect_is_not_followed(adapter: ProviderName) -> None:
+    async def answer(exchange: Exchange) -> None:
+        exchange.reply(307, b"", {"location": "/elsewhere"})
+
+    async with served(adapter, answer) as (provider, upstream):
+        with pytest.raises(RequestRefused):
+            await collect(provider, ask())
+
+    assert len(upstream.exchanges) == 1

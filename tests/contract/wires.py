@@ -1,0 +1,120 @@
+"""In charge of what each provider's wire looks like: the bytes of a reply's parts, for servers that play them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from app.messages import ProviderName
+
+
+def sse(*values: object, name: bool = False) -> bytes:
+    """Server-sent events, one a value, with the value's `type` as their name if wanted."""
+    return b"".join(
+        (f"event: {value['type']}\n" if name and isinstance(value, dict) else "").encode()
+        + b"data: "
+        + json.dumps(value).encode()
+        + b"\n\n"
+        for value in values
+    )
+
+
+@dataclass(frozen=True)
+class Wire:
+    """The parts of a reply. `text` takes a JSON string literal's place, so it must need no escapes."""
+
+    path: str
+    opening: bytes
+    token: bytes
+    ending: bytes
+    """Reason to finish, usage (12 prompt, 34 completion, 5 of the prompt cached), and the last event."""
+    filtered: bytes
+    """Like `ending`, for a reply that the provider refused to finish."""
+    overloaded: bytes
+    """An error inside the stream."""
+    whole: bytes | None
+    """The JSON a server answers that ignores `stream`, with the text `token`; None where that is the same."""
+
+
+def _claude(value: dict[str, object]) -> bytes:
+    return sse(value, name=True)
+
+
+def _claude_end(reason: str) -> bytes:
+    usage = {"output_tokens": 34}
+    return (
+        _claude({"type": "content_block_stop", "index": 0})
+        + _claude({"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage})
+        + _claude({"type": "message_stop"})
+    )
+
+
+def _openai_end(reason: str) -> bytes:
+    usage = {"prompt_tokens": 12, "completion_tokens": 34, "prompt_tokens_details": {"cached_tokens": 5}}
+    finish = {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}], "usage": None}
+    return sse(finish, {"choices": [], "usage": usage}) + b"data: [DONE]\n\n"
+
+
+def _gemini_end(reason: str) -> bytes:
+    usage = {
+        "promptTokenCount": 12,
+        "candidatesTokenCount": 30,
+        "thoughtsTokenCount": 4,
+        "cachedContentTokenCount": 5,
+    }
+    return sse({"candidates": [{"index": 0, "finishReason": reason}], "usageMetadata": usage})
+
+
+_CLAUDE_USAGE = {"input_tokens": 3, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 5, "output_tokens": 1}
+
+WIRES: dict[ProviderName, Wire] = {
+    "openai": Wire(
+        path="/v1/chat/completions",
+        opening=sse({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}),
+        token=sse({"choices": [{"index": 0, "delta": {"content": "token"}, "finish_reason": None}]}),
+        ending=_openai_end("stop"),
+        filtered=_openai_end("content_filter"),
+        overloaded=sse({"error": {"message": "The server is overloaded", "type": "server_error", "code": None}}),
+        whole=json.dumps(
+            {"choices": [{"index": 0, "message": {"content": "token"}, "finish_reason": "stop"}]}
+        ).encode(),
+    ),
+    "claude": Wire(
+        path="/v1/messages",
+        opening=_claude({"type": "message_start", "message": {"content": [], "usage": _CLAUDE_USAGE}})
+        + _claude({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
+        + _claude({"type": "ping"}),
+        token=_claude({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "token"}}),
+        ending=_claude_end("end_turn"),
+        filtered=_claude_end("refusal"),
+        overloaded=_claude({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+        whole=json.dumps(
+            {
+                "type": "message",
+                "content": [{"type": "text", "text": "token"}],
+                "stop_reason": "end_turn",
+                "usage": _CLAUDE_USAGE,
+            }
+        ).encode(),
+    ),
+    "gemini": Wire(
+        path="/v1beta/models/some-model:streamGenerateContent?alt=sse",
+        opening=sse({"candidates": [{"index": 0, "content": {"parts": [{"text": "Hm.", "thought": True}]}}]}),
+        token=sse({"candidates": [{"index": 0, "content": {"parts": [{"text": "token"}], "role": "model"}}]}),
+        ending=_gemini_end("STOP"),
+        filtered=_gemini_end("SAFETY"),
+        overloaded=sse({"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}),
+        whole=json.dumps(
+            {"candidates": [{"content": {"parts": [{"text": "token"}]}, "finishReason": "STOP"}]}
+        ).encode(),
+    ),
+    "ollama": Wire(
+        path="/api/chat",
+        opening=b"",
+        token=b'{"model":"m","message":{"role":"assistant","content":"token"},"done":false}\n',
+        ending=b'{"message":{"content":""},"done":true,"done_reason":"stop","prompt_eval_count":12,"eval_count":34}\n',
+        filtered=b"",
+        overloaded=b'{"error":"an unexpected error was encountered"}\n',
+        whole=None,
+    ),
+}
