@@ -7,10 +7,6 @@ comment on schema private is
 revoke all on schema private from public;
 grant usage on schema private to authenticated, service_role;
 
--- Nothing is executable or readable unless a migration says so.
-alter default privileges in schema private revoke execute on functions from public;
-alter default privileges in schema public revoke execute on functions from public;
-
 create extension if not exists vector with schema extensions;
 
 create function private.set_updated_at() returns trigger

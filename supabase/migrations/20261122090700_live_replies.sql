@@ -19,7 +19,7 @@ create index live_replies_user_id_idx on private.live_replies (user_id);
 create table private.idempotency_keys (
   user_id uuid not null,
   key text not null check (char_length(key) between 1 and 255),
-  request_hash text not null,
+  request_hash text not null check (char_length(request_hash) <= 128),
   message_id uuid not null references public.messages (id) on delete cascade deferrable initially deferred,
   created_at timestamptz not null default now(),
   primary key (user_id, key)

@@ -2,11 +2,13 @@
 create function private.turn_history(p_asked public.messages) returns jsonb
 language sql
 stable
-security definer
+security invoker
 set search_path = ''
 as $$
   -- of each earlier turn the user message and the newest reply with text, newest turns first until a limit is met
-  select coalesce(jsonb_agg(jsonb_build_object('role', h.role, 'content', h.content) order by h.turn, h.role = 'assistant'), '[]')
+  select coalesce(
+    jsonb_agg(jsonb_build_object('role', h.role, 'content', h.content) order by h.turn, h.role = 'assistant'), '[]'
+  )
   from (
     select n.*, sum(char_length(n.content)) over (order by n.turn desc, n.role) as characters
     from (
@@ -52,12 +54,15 @@ declare
   v_asked public.messages;
   v_reply public.messages;
   v_target public.messages;
+  v_conversation public.conversations;
   v_claim private.idempotency_keys;
-  v_model text;
 begin
   if v_user_id is null then
     raise exception using errcode = 'PT401', message = 'unauthenticated', detail = 'A signed-in user is required.';
   end if;
+
+  -- a user's turns begin one at a time: keys, versions and the number of live replies are counted without a race
+  perform pg_advisory_xact_lock(hashtextextended(v_user_id::text, 0));
 
   -- the same call once more, because its answer was lost on the way: nothing is begun twice
   select m.* into v_reply
@@ -68,16 +73,28 @@ begin
     select * into strict v_asked from public.messages as m where m.id = v_reply.parent_id;
     return jsonb_build_object(
       'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
-      'history', private.turn_history(v_asked)
+      'history', private.turn_history(v_asked),
+      'model', (select c.model from public.conversations as c where c.id = v_asked.conversation_id)
     );
   end if;
 
-  if p_reply_to is null then
-    perform from public.conversations as c where c.id = p_conversation_id and c.user_id = v_user_id;
+  if p_reply_to is not null then
+    select * into v_target from public.messages as m where m.id = p_reply_to and m.user_id = v_user_id;
     if not found then
-      raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such conversation.';
+      raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such message.';
     end if;
-    if p_content is null or btrim(p_content) = '' then
+  end if;
+
+  -- with this lock nothing of the conversation can be deleted while the turn begins
+  select * into v_conversation from public.conversations as c
+  where c.id = coalesce(v_target.conversation_id, p_conversation_id) and c.user_id = v_user_id
+  for key share;
+  if not found then
+    raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such conversation.';
+  end if;
+
+  if p_reply_to is null then
+    if p_content is null or p_content !~ '\S' then
       raise exception using errcode = 'PT400', message = 'invalid_request', detail = 'The message is empty.';
     end if;
     if char_length(p_content) > c_content_characters then
@@ -85,20 +102,14 @@ begin
         detail = format('A message has at most %s characters.', c_content_characters);
     end if;
   else
-    select * into v_target from public.messages as m where m.id = p_reply_to and m.user_id = v_user_id;
-    if not found then
-      raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such message.';
-    end if;
-    -- the lock makes versions count up one by one
     select * into v_asked from public.messages as m
-    where m.id = coalesce(v_target.parent_id, v_target.id) and m.role = 'user'
-    for no key update;
+    where m.id = coalesce(v_target.parent_id, v_target.id) and m.role = 'user';
     if not found then
       raise exception using errcode = 'PT409', message = 'conflict', detail = 'This message answers no user message.';
     end if;
   end if;
 
-  -- claimed before anything is charged; waits here for a concurrent claim of the same key
+  -- claimed before anything is charged
   if p_idempotency_key is not null then
     insert into private.idempotency_keys (user_id, key, request_hash, message_id)
     values (v_user_id, p_idempotency_key, coalesce(p_request_hash, ''), p_reply_id)
@@ -132,13 +143,13 @@ begin
 
   if p_reply_to is null then
     insert into public.messages (conversation_id, user_id, role, content)
-    values (p_conversation_id, v_user_id, 'user', p_content)
+    values (v_conversation.id, v_user_id, 'user', p_content)
     returning * into v_asked;
   end if;
 
   insert into public.messages (id, conversation_id, user_id, role, status, parent_id, parent_position, version)
   values (
-    p_reply_id, v_asked.conversation_id, v_user_id, 'assistant', 'streaming', v_asked.id, v_asked.position,
+    p_reply_id, v_conversation.id, v_user_id, 'assistant', 'streaming', v_asked.id, v_asked.position,
     case when p_reply_to is null then 1 else (
       select coalesce(max(m.version), 0) + 1 from public.messages as m where m.parent_id = v_asked.id
     ) end
@@ -148,17 +159,16 @@ begin
   insert into private.live_replies (message_id, user_id, writer, lease_expires_at)
   values (p_reply_id, v_user_id, p_writer, now() + private.lease());
 
-  select c.model into v_model from public.conversations as c where c.id = v_asked.conversation_id;
-
   return jsonb_build_object(
     'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
-    'history', private.turn_history(v_asked), 'model', v_model
+    'history', private.turn_history(v_asked), 'model', v_conversation.model
   );
 end;
 $$;
 
 comment on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text) is
-'Begins a turn for auth.uid(): a new user message, or with p_reply_to another reply to an earlier one. See public.begin_turn.';
+'Begins a turn for auth.uid(): a new user message, or with p_reply_to another reply to an earlier one. '
+'See public.begin_turn.';
 
 revoke all on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text) from public, anon, service_role;
 grant execute on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text) to authenticated;
@@ -183,9 +193,10 @@ $$;
 
 comment on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text) is
 'Begins a turn of the caller: stores the user message (or takes up the one that p_reply_to answers), a reply row with '
-'status streaming and its lease, and returns {replayed, user_message, message, history, model: the conversation''s}. A repeated call with the same '
-'p_writer and p_reply_id returns the same turn; one with a known p_idempotency_key returns that turn, replayed. Only the service can write the '
-'reply''s text; a turn that no server takes up ends as interrupted when its lease runs out. '
+'status streaming and its lease, and returns {replayed, user_message, message, history, model: the conversation''s}. '
+'A repeated call with the same p_writer and p_reply_id returns the same turn; one with a known p_idempotency_key returns '
+'that turn, replayed. Only the service can write the reply''s text; a turn that no server takes up ends as interrupted '
+'when its lease runs out. '
 'Errors: PT401 unauthenticated, PT404 not_found, PT400 invalid_request, PT413 payload_too_large, PT409 conflict, '
 'PT422 idempotency_mismatch, PT429 rate_limited.';
 

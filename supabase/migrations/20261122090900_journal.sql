@@ -5,36 +5,42 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_kept uuid[];
   v_stop jsonb;
   v_gone jsonb;
 begin
+  -- one user's slow deletion must not hold up everyone's text: what is being deleted counts as deleted
+  -- (a key share lock waits for deletions, not for updates)
+  select coalesce(array_agg(k.id), '{}') into v_kept
+  from (select m.id from public.messages as m where m.id = any(p_alive) for key share skip locked) as k;
+
   -- seq makes a repeated call harmless: a piece that has been appended is not appended again
   update public.messages as m
   set content = m.content || p.text, seq = p.seq, provider = p.provider, model = p.model, updated_at = now()
   from jsonb_to_recordset(p_pieces) as p (id uuid, seq integer, text text, provider text, model text)
-  where m.id = p.id and m.status = 'streaming' and m.seq = p.seq - 1;
+  where m.id = p.id and m.id = any(v_kept) and m.status = 'streaming' and m.seq = p.seq - 1;
 
   with renewed as (
     update private.live_replies as l
     set lease_expires_at = now() + private.lease()
-    where l.message_id = any(p_alive)
+    where l.message_id = any(v_kept)
     returning l.message_id, l.stop_requested
   )
   select
     coalesce(jsonb_agg(a.id) filter (where r.stop_requested), '[]'),
-    coalesce(jsonb_agg(a.id) filter (where m.id is null), '[]')
+    coalesce(jsonb_agg(a.id) filter (where a.id <> all(v_kept)), '[]')
   into v_stop, v_gone
   from unnest(p_alive) as a (id)
-  left join renewed as r on r.message_id = a.id
-  left join public.messages as m on m.id = a.id;
+  left join renewed as r on r.message_id = a.id;
 
   return jsonb_build_object('stop', v_stop, 'gone', v_gone);
 end;
 $$;
 
-comment on function public.journal_write(jsonb, uuid []) is
-'Appends pieces [{id, seq, text, provider, model}] to their streaming replies, renews the leases of p_alive, and returns {stop, gone}: '
-'the replies a user asked to stop, and those that were deleted. For the service.';
+comment on function public.journal_write(jsonb, uuid[]) is
+'Appends pieces [{id, seq, text, provider, model}], at most one a reply, to those replies of p_alive that are streaming, '
+'renews the leases of p_alive, and returns {stop, gone}: the replies a user asked to stop, and those that were deleted. '
+'For the service.';
 
 create function public.finish_replies(p_replies jsonb) returns jsonb
 language plpgsql
@@ -42,8 +48,16 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_finished jsonb;
+  v_kept uuid[];
 begin
+  -- as in journal_write: what is being deleted counts as deleted
+  select coalesce(array_agg(k.id), '{}') into v_kept
+  from (
+    select m.id from public.messages as m
+    where m.id in (select r.id from jsonb_to_recordset(p_replies) as r (id uuid))
+    for key share skip locked
+  ) as k;
+
   -- an interrupted reply may still be finished: its writer was only cut off from the database for a while
   with finished as (
     update public.messages as m
@@ -64,17 +78,13 @@ begin
       id uuid, content text, status text, finish_reason text, error_code text, provider text, model text,
       sources jsonb, prompt_tokens integer, completion_tokens integer, cached_tokens integer
     )
-    where m.id = r.id and m.role = 'assistant' and m.status in ('streaming', 'interrupted')
+    where m.id = r.id and m.id = any(v_kept) and m.role = 'assistant' and m.status in ('streaming', 'interrupted')
     returning m.id
   )
   delete from private.live_replies as l using finished as f where l.message_id = f.id;
 
   -- a repeated call finds its replies finished already and answers the same
-  select coalesce(jsonb_agg(m.id), '[]')
-  into v_finished
-  from jsonb_to_recordset(p_replies) as r (id uuid)
-  join public.messages as m on m.id = r.id;
-  return v_finished;
+  return to_jsonb(v_kept);
 end;
 $$;
 
@@ -90,20 +100,22 @@ as $$
 declare
   v_recovered jsonb;
 begin
-  with dead as (
-    delete from private.live_replies as l
-    where l.message_id in (
-      select d.message_id from private.live_replies as d
-      where d.lease_expires_at < now()
-      limit 500
-      for update skip locked
-    )
-    returning l.message_id
+  -- both rows are locked without waiting, so nobody's journal write, deletion or recovery is held up, or holds this up
+  with dead as materialized (
+    select l.message_id
+    from private.live_replies as l
+    join public.messages as m on m.id = l.message_id
+    where l.lease_expires_at < now()
+    limit 500
+    for update of l skip locked
+    for no key update of m skip locked
+  ), released as (
+    delete from private.live_replies as l using dead as d where l.message_id = d.message_id
   ), recovered as (
     update public.messages as m
     set status = 'interrupted', updated_at = now()
-    from dead
-    where m.id = dead.message_id and m.status = 'streaming'
+    from dead as d
+    where m.id = d.message_id and m.status = 'streaming'
     returning m.id
   )
   select coalesce(jsonb_agg(r.id), '[]') into v_recovered from recovered as r;
@@ -114,6 +126,7 @@ begin
     where o.created_at < now() - interval '24 hours'
     order by o.created_at
     limit 1000
+    for update skip locked
   );
 
   return v_recovered;
@@ -124,9 +137,9 @@ comment on function public.recover_replies() is
 'Ends replies whose lease has run out as interrupted, keeping their text, and forgets idempotency keys older than 24 hours. '
 'Returns the ids it ended. Any replica calls it, every few seconds and at its start. For the service.';
 
-revoke all on function public.journal_write(jsonb, uuid []) from public, anon, authenticated;
+revoke all on function public.journal_write(jsonb, uuid[]) from public, anon, authenticated;
 revoke all on function public.finish_replies(jsonb) from public, anon, authenticated;
 revoke all on function public.recover_replies() from public, anon, authenticated;
-grant execute on function public.journal_write(jsonb, uuid []) to service_role;
+grant execute on function public.journal_write(jsonb, uuid[]) to service_role;
 grant execute on function public.finish_replies(jsonb) to service_role;
 grant execute on function public.recover_replies() to service_role;

@@ -73,7 +73,7 @@ function createSchemaCache(catalog) {
   let version = 0
   async function readOnce() {
     const begun = version
-    const schema = await catalog.introspect({ useCache: true })
+    const schema = exposedPart(await catalog.introspect({ useCache: true }))
     // what changed while it was being read may be missing
     if (begun !== version) await catalog.clearSchemaCache()
     return schema
@@ -85,6 +85,13 @@ function createSchemaCache(catalog) {
       return catalog.clearSchemaCache()
     },
   }
+}
+
+/** lite finds a relation by its name alone, so that it would take realtime.messages for ours. */
+function exposedPart(schema) {
+  const exposed = ({ schema, ref_schema }) => SCHEMAS.includes(schema) && SCHEMAS.includes(ref_schema ?? schema)
+  const kinds = ['tables', 'columns', 'indexes', 'primary_keys', 'unique_constraints', 'foreign_keys', 'views']
+  return { ...schema, ...Object.fromEntries(kinds.map((kind) => [kind, schema[kind].filter(exposed)])) }
 }
 
 /** PostgREST applies the settings of the role it becomes (`alter role … set …`), such as statement_timeout. */

@@ -1,0 +1,1 @@
+"""Tests of the migrations: who may do what, and what the turn functions promise."""

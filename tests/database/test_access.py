@@ -1,0 +1,102 @@
+"""What each kind of caller may do with each table, grants and policies together."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from tests.database.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting
+from tests.database.tables import CHANGES, COMMANDS, KEYS, NEW_ROWS, TABLES, Command, Rows, plant
+
+Reach = Literal["refused", "nothing", "the row"]
+
+# What is granted to a signed-in user, on their own rows.
+USERS: set[tuple[str, Command]] = {
+    ("conversations", "select"),
+    ("conversations", "insert"),
+    ("conversations", "update"),
+    ("conversations", "delete"),
+    ("messages", "select"),
+    ("documents", "select"),
+    ("documents", "delete"),
+    ("embeddings", "select"),
+    ("entitlements", "select"),
+}
+
+every_table = pytest.mark.parametrize("table", TABLES)
+every_command = pytest.mark.parametrize("command", COMMANDS)
+
+
+@pytest.fixture
+def mine(db: Connection, owner: Caller) -> Rows:
+    return plant(db, owner)
+
+
+@pytest.fixture
+def theirs(db: Connection, stranger: Caller) -> Rows:
+    return plant(db, stranger)
+
+
+def reach(db: Connection, caller: Caller, table: str, command: Command, target: Rows) -> Reach:
+    """How far the caller gets with the target's row, or with a new row for the target."""
+    statements = {
+        "select": f"select from public.{table} where {KEYS[table]} = %(key)s",
+        "insert": "insert into public.conversations (title) values ('new')"
+        if table == "conversations" and caller.role != "service_role"
+        else NEW_ROWS[table],
+        "update": f"update public.{table} set {CHANGES[table]} where {KEYS[table]} = %(key)s",
+        "delete": f"delete from public.{table} where {KEYS[table]} = %(key)s",
+    }
+    if command == "insert":
+        db.execute("delete from public.entitlements where user_id = %s", [target.user.id])
+    try:
+        with acting(db, caller):
+            touched = db.execute(statements[command], {**target.values, "key": target.keys[table]}).rowcount
+    except InsufficientPrivilege:
+        return "refused"
+    return "the row" if touched else "nothing"
+
+
+@every_command
+@every_table
+def test_owner(db: Connection, mine: Rows, table: str, command: Command) -> None:
+    assert reach(db, mine.user, table, command, mine) == ("the row" if (table, command) in USERS else "refused")
+
+
+@pytest.mark.parametrize("command", ["select", "update", "delete"])
+@every_table
+def test_stranger(db: Connection, mine: Rows, theirs: Rows, table: str, command: Command) -> None:
+    assert reach(db, theirs.user, table, command, mine) == ("nothing" if (table, command) in USERS else "refused")
+
+
+@every_command
+@every_table
+def test_anonymous(db: Connection, mine: Rows, table: str, command: Command) -> None:
+    assert reach(db, ANON, table, command, mine) == "refused"
+
+
+@every_command
+@every_table
+def test_token_that_names_no_user(db: Connection, mine: Rows, table: str, command: Command) -> None:
+    readable = (table, command) in USERS and command != "insert"
+    assert reach(db, NOBODY, table, command, mine) == ("nothing" if readable else "refused")
+
+
+@every_command
+@every_table
+def test_service(db: Connection, mine: Rows, table: str, command: Command) -> None:
+    assert reach(db, SERVICE, table, command, mine) == "the row"
+
+
+@pytest.mark.parametrize("column", ["id", "user_id", "position", "created_at", "updated_at"])
+def test_owner_changes_no_other_column_of_a_conversation(db: Connection, mine: Rows, column: str) -> None:
+    with pytest.raises(InsufficientPrivilege), acting(db, mine.user):
+        db.execute(f"update public.conversations set {column} = default where id = %(conversations)s", mine.keys)
+
+
+@pytest.mark.parametrize("column", ["user_id", "position", "created_at", "updated_at"])
+def test_owner_sets_no_other_column_of_a_new_conversation(db: Connection, mine: Rows, column: str) -> None:
+    with pytest.raises(InsufficientPrivilege), acting(db, mine.user):
+        db.execute(f"insert into public.conversations ({column}) values (default)")

@@ -1,0 +1,209 @@
+"""What is granted to the API roles is exactly what is written down here, whatever the project granted by default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scripts.local_supabase import LocalSupabase
+from tests.database.callers import Connection
+
+ROOT = Path(__file__).parents[2]
+MIGRATIONS = sorted((ROOT / "supabase" / "migrations").glob("*.sql"))
+API_ROLES = ("anon", "authenticated", "service_role")
+
+Grants = set[tuple[str, str, str]]
+
+# (role, table, privileges on the whole table); no line, no privilege
+TABLES = """
+authenticated  public.conversations      select delete
+authenticated  public.documents          select delete
+authenticated  public.embeddings         select
+authenticated  public.entitlements       select
+authenticated  public.messages           select
+service_role   private.idempotency_keys  select insert update delete
+service_role   private.live_replies      select insert update delete
+service_role   public.conversations      select insert update delete
+service_role   public.documents          select insert update delete
+service_role   public.embeddings         select insert update delete
+service_role   public.entitlements       select insert update delete
+service_role   public.messages           select insert update delete
+"""
+
+# (role, table, privilege: columns), where the whole table is not granted
+COLUMNS = """
+authenticated  public.conversations  insert id
+authenticated  public.conversations  insert model
+authenticated  public.conversations  insert title
+authenticated  public.conversations  update model
+authenticated  public.conversations  update title
+"""
+
+# (role, function, privilege); an overload would appear here too
+FUNCTIONS = """
+authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text)                          execute
+authenticated  private.may_receive(text)                                                       execute
+authenticated  private.stop_reply(uuid)                                                        execute
+authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text)                           execute
+authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)  execute
+authenticated  public.read_reply(uuid,integer)                                                 execute
+authenticated  public.stop_reply(uuid)                                                         execute
+service_role   private.lease()                                                                 execute
+service_role   public.finish_replies(jsonb)                                                    execute
+service_role   public.journal_write(jsonb,uuid[])                                              execute
+service_role   public.recover_replies()                                                        execute
+"""
+
+SCHEMAS = """
+anon           public   usage
+authenticated  public   usage
+service_role   public   usage
+authenticated  private  usage
+service_role   private  usage
+"""
+
+# What a role can really do: its own grants, those to PUBLIC, and those of any role it is a member of.
+EFFECTIVE = {
+    "tables": """
+        select r.role, n.nspname || '.' || c.relname, p.privilege
+        from pg_catalog.pg_class as c
+        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        cross join unnest(%(roles)s::text[]) as r (role)
+        cross join unnest(
+          '{select,insert,update,delete,truncate,references,trigger,maintain}'::text[]
+        ) as p (privilege)
+        where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f')
+        and has_table_privilege(r.role, c.oid, p.privilege)
+    """,
+    "columns": """
+        select r.role, n.nspname || '.' || c.relname, p.privilege || ' ' || a.attname
+        from pg_catalog.pg_class as c
+        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        cross join unnest(%(roles)s::text[]) as r (role)
+        cross join unnest('{select,insert,update,references}'::text[]) as p (privilege)
+        where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f')
+        and has_column_privilege(r.role, c.oid, a.attnum, p.privilege)
+        and not has_table_privilege(r.role, c.oid, p.privilege)
+    """,
+    "functions": """
+        select r.role, n.nspname || '.' || f.proname || '(' || coalesce((
+          select string_agg(format_type(t.type, null), ',' order by t.place)
+          from unnest(f.proargtypes::oid[]) with ordinality as t (type, place)
+        ), '') || ')', 'execute'
+        from pg_catalog.pg_proc as f
+        join pg_catalog.pg_namespace as n on n.oid = f.pronamespace
+        cross join unnest(%(roles)s::text[]) as r (role)
+        where n.nspname in ('public', 'private') and has_function_privilege(r.role, f.oid, 'execute')
+    """,
+    "schemas": """
+        select r.role, n.nspname, p.privilege
+        from pg_catalog.pg_namespace as n
+        cross join unnest(%(roles)s::text[]) as r (role)
+        cross join unnest('{usage,create}'::text[]) as p (privilege)
+        where n.nspname in ('public', 'private') and has_schema_privilege(r.role, n.oid, p.privilege)
+    """,
+}
+
+
+def written(lines: str) -> Grants:
+    """The lines as (role, object, privilege), one for each privilege."""
+    grants = set()
+    for line in lines.strip().splitlines():
+        role, place, privileges = (part for part in line.split("  ") if part)
+        each = [privileges] if lines is COLUMNS else privileges.split()
+        grants |= {(role, place.strip(), privilege.strip()) for privilege in each}
+    return grants
+
+
+WRITTEN = {
+    "tables": written(TABLES),
+    "columns": written(COLUMNS),
+    "functions": written(FUNCTIONS),
+    "schemas": written(SCHEMAS),
+}
+
+
+def effective(db: Connection) -> dict[str, Grants]:
+    # so that types are printed with their schema
+    db.execute("select set_config('search_path', '', true)")
+    return {kind: set(db.execute(query, {"roles": list(API_ROLES)}).fetchall()) for kind, query in EFFECTIVE.items()}
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_grants_are_exactly_those_written_down(db: Connection, kind: str) -> None:
+    assert effective(db)[kind] == WRITTEN[kind]
+
+
+def test_nothing_may_be_granted_on(db: Connection) -> None:
+    """No API role holds a grant option, and no role inherits another's grants by membership."""
+    grantable = db.execute(
+        """
+        select c.relname from pg_catalog.pg_class as c, aclexplode(c.relacl) as a
+        where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
+        and a.is_grantable and a.grantee <> c.relowner
+        union all
+        select f.proname from pg_catalog.pg_proc as f, aclexplode(f.proacl) as a
+        where f.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+        and a.is_grantable and a.grantee <> f.proowner
+        """
+    ).fetchall()
+    assert grantable == []
+
+
+def test_every_function_pins_its_search_path(db: Connection) -> None:
+    loose = db.execute(
+        """
+        select proname from pg_catalog.pg_proc
+        where pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+        and proconfig is distinct from array['search_path=""']
+        """
+    ).fetchall()
+    assert loose == []
+
+
+def test_everything_is_explained(db: Connection) -> None:
+    silent = db.execute(
+        """
+        select relname from pg_catalog.pg_class
+        where relnamespace in ('public'::regnamespace, 'private'::regnamespace) and relkind in ('r', 'p')
+        and obj_description(oid, 'pg_class') is null
+        union all
+        select proname from pg_catalog.pg_proc
+        where pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+        and obj_description(oid, 'pg_proc') is null
+        """
+    ).fetchall()
+    assert silent == []
+
+
+def test_requests_widen_nothing(db: Connection, stack: LocalSupabase, http: httpx.Client) -> None:
+    """The Data API's stand-in would grant everything to the API roles at its first request, if it could."""
+    for key in (stack.publishable_key, stack.secret_key):
+        http.get("/rest/v1/conversations", headers={"apikey": key})
+        http.post("/rest/v1/rpc/recover_replies", headers={"apikey": key})
+    assert effective(db) == WRITTEN
+
+
+def test_a_project_that_grants_by_default_ends_with_the_same_grants(db: Connection) -> None:
+    """Projects from before October 2026 grant everything new in `public` to the API roles."""
+    db.execute("drop schema private cascade")
+    for drops in (
+        "select format('drop table public.%I cascade', tablename) from pg_catalog.pg_tables "
+        "where schemaname = 'public'",
+        "select format('drop function %s', oid::regprocedure) from pg_catalog.pg_proc "
+        "where pronamespace = 'public'::regnamespace",
+        "select format('drop policy %I on realtime.messages', policyname) from pg_catalog.pg_policies "
+        "where schemaname = 'realtime'",
+    ):
+        for (drop,) in db.execute(drops).fetchall():
+            db.execute(drop)
+    for kind in ("tables", "functions", "sequences"):
+        db.execute(
+            f"alter default privileges in schema public grant all on {kind} to anon, authenticated, service_role"
+        )
+    for migration in MIGRATIONS:
+        db.execute(migration.read_bytes())
+    assert effective(db) == WRITTEN
