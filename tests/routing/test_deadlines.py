@@ -6,12 +6,12 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from scripted import ANSWER, DONE, HANG, Scripted, Stage, clock, failure, virtually
 
 from app.errors import FirstTokenTimeout, ProviderUnavailable, ServerError, Stalled
 from app.messages import Delta
 from app.routing.deadlines import Deadlines
 from app.routing.failover import Answering
+from tests.routing.scripted import ANSWER, DONE, HANG, Scripted, Stage, clock, failure, virtually
 
 DEADLINES = Deadlines(first_token=20.0, gap=15.0, reply=300.0)
 

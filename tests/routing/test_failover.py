@@ -6,7 +6,6 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from scripted import ANSWER, DONE, HANG, Scripted, Stage, clock, failure, virtually
 
 from app.errors import (
     AuthenticationRefused,
@@ -28,6 +27,7 @@ from app.messages import Delta, Finish
 from app.routing.breaker import OPEN_SECONDS
 from app.routing.failover import Answering
 from app.routing.window import LEAST_CALLS
+from tests.routing.scripted import ANSWER, DONE, HANG, Scripted, Stage, clock, failure, virtually
 
 RETRYABLE = [Unreachable, ServerError, BrokenStream]
 FINAL = [AuthenticationRefused, ModelNotFound, RequestRefused, ContextTooLong, QuotaExhausted]

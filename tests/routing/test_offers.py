@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from scripted import HANG, Scripted, clock, failure, virtually
 
 from app.errors import (
     AuthenticationRefused,
@@ -24,6 +23,7 @@ from app.routing.offers import Offers
 from app.routing.router import Wish
 from app.routing.window import LEAST_CALLS
 from app.settings import Settings
+from tests.routing.scripted import HANG, Scripted, clock, failure, virtually
 
 
 class World:

@@ -6,11 +6,11 @@ import asyncio
 import random
 
 import pytest
-from scripted import ANSWER, HANG, Play, Scripted, Stage, clock, failure, virtually
 
 from app.errors import ProviderUnavailable, ServerError, Throttled, Unreachable
 from app.routing.breaker import OPEN_SECONDS
 from app.routing.retry import ATTEMPTS_PER_TURN, BUDGET_SECONDS, BUDGET_SHARE, SPARE_RETRIES
+from tests.routing.scripted import ANSWER, HANG, Play, Scripted, Stage, clock, failure, virtually
 
 OUTAGES = {
     "refused": [failure(Unreachable)],

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import clock, failure, virtually
 
 from app import errors
 from app.errors import ProviderError, ServerError, Throttled
@@ -25,6 +24,7 @@ from app.routing.retry import (
     retrying,
     worth_retrying,
 )
+from tests.routing.scripted import clock, failure, virtually
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProviderError)]
 

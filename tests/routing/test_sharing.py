@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator
 import fakeredis
 import pytest
 import redis
-from scripted import failure
 from structlog.testing import capture_logs
 
 from app.errors import RequestRefused, ServerError
 from app.routing.breaker import OPEN_SECONDS, Breakers
 from app.routing.sharing import REFRESH_SECONDS, RedisSharing
 from app.routing.window import LEAST_CALLS
+from tests.routing.scripted import failure
 
 
 class Time:
