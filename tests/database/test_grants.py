@@ -23,7 +23,10 @@ authenticated  public.documents          select delete
 authenticated  public.embeddings         select
 authenticated  public.entitlements       select
 authenticated  public.messages           select
+authenticated  private.passage_counts    select
+service_role   private.document_passages  select delete
 service_role   private.idempotency_keys  select insert update delete
+service_role   private.index_jobs        select update delete
 service_role   private.live_replies      select insert update delete
 service_role   public.conversations      select insert update delete
 service_role   public.documents          select insert update delete
@@ -43,17 +46,35 @@ authenticated  public.conversations  update title
 
 # (role, function, privilege); an overload would appear here too
 FUNCTIONS = """
-authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text)                          execute
-authenticated  private.may_receive(text)                                                       execute
-authenticated  private.stop_reply(uuid)                                                        execute
-authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text)                           execute
-authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)  execute
-authenticated  public.read_reply(uuid,integer)                                                 execute
-authenticated  public.stop_reply(uuid)                                                         execute
-service_role   private.lease()                                                                 execute
-service_role   public.finish_replies(jsonb)                                                    execute
-service_role   public.journal_write(jsonb,uuid[])                                              execute
-service_role   public.recover_replies()                                                        execute
+authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text)                                       execute
+authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid)                                     execute
+authenticated  private.may_receive(text)                                                                    execute
+authenticated  private.nearest_by_index(uuid,extensions.vector,integer,jsonb,text,bigint[])                 execute
+authenticated  private.nearest_by_rank(uuid,extensions.vector,integer,jsonb,text,bigint[])                  execute
+authenticated  private.nearest_passages(extensions.vector,integer,jsonb,text)                               execute
+authenticated  private.passages_with_words(text,integer,jsonb,text)                                         execute
+authenticated  private.prefers_index(uuid,text,integer)                                                     execute
+authenticated  private.stop_reply(uuid)                                                                     execute
+authenticated  private.unfinished_revisions(uuid)                                                           execute
+authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text)                                        execute
+authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid)                                      execute
+authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
+authenticated  public.read_reply(uuid,integer)                                                              execute
+authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
+authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
+authenticated  public.stop_reply(uuid)                                                                      execute
+service_role   private.index_lease()                                                                        execute
+service_role   private.lease()                                                                              execute
+service_role   public.claim_index_jobs(uuid,integer)                                                        execute
+service_role   public.finish_replies(jsonb)                                                                 execute
+service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
+service_role   public.journal_write(jsonb,uuid[])                                                           execute
+service_role   public.passages_to_reembed(text,integer)                                                     execute
+service_role   public.postpone_index_job(uuid,uuid,text,boolean)                                            execute
+service_role   public.recover_replies()                                                                     execute
+service_role   public.reembed_progress(text)                                                                execute
+service_role   public.renew_index_jobs(uuid,uuid[])                                                         execute
+service_role   public.store_reembedded(text,uuid,bigint,jsonb)                                              execute
 """
 
 SCHEMAS = """
@@ -158,7 +179,7 @@ def test_every_function_pins_its_search_path(db: Connection) -> None:
         """
         select proname from pg_catalog.pg_proc
         where pronamespace in ('public'::regnamespace, 'private'::regnamespace)
-        and proconfig is distinct from array['search_path=""']
+        and not 'search_path=""' = any(coalesce(proconfig, '{}'))
         """
     ).fetchall()
     assert loose == []

@@ -1,0 +1,209 @@
+-- How a document comes to be: its owner's call stores it with its passages and queues it; the service indexes it.
+create sequence private.revisions;
+
+create table private.document_passages (
+  document_id uuid not null references public.documents (id) on delete cascade,
+  revision bigint not null,
+  passage integer not null check (passage >= 0),
+  content text not null check (char_length(content) between 1 and 20000),
+  metadata jsonb not null default '{}'
+  check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 8192),
+  primary key (document_id, revision, passage)
+);
+
+comment on table private.document_passages is
+'The text of documents that are being indexed, so that any replica can go on with it. Gone once its vectors are whole.';
+
+create table private.index_jobs (
+  document_id uuid primary key references public.documents (id) on delete cascade,
+  user_id uuid not null,
+  revision bigint not null,
+  worker uuid,
+  due_at timestamptz not null default now(),
+  attempts integer not null default 0,
+  created_at timestamptz not null default now()
+)
+-- renewed every few seconds: room on the page keeps the updates in place
+with (fillfactor = 50);
+
+comment on table private.index_jobs is
+'One row for each document that is to be indexed. Whoever claims it owns it until due_at, and renews that while it works.';
+comment on column private.index_jobs.due_at is 'From when on anyone may claim it: the end of a lease, or of a pause after a failure.';
+comment on column private.index_jobs.attempts is 'Failures since the last progress.';
+
+create index index_jobs_user_id_created_at_idx on private.index_jobs (user_id, created_at);
+
+revoke all on sequence private.revisions from public, anon, authenticated, service_role;
+revoke all on table private.document_passages, private.index_jobs from public, anon, authenticated, service_role;
+grant select, delete on table private.document_passages to service_role;
+grant select, update, delete on table private.index_jobs to service_role;
+
+create function private.create_document(
+  p_title text,
+  p_passages jsonb,
+  p_content_hash text,
+  p_metadata jsonb,
+  p_media_type text,
+  p_document_id uuid
+) returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  c_passages constant integer := 10000;
+
+  v_user_id uuid := auth.uid();
+  v_document public.documents;
+  v_known public.documents;
+  v_revision bigint;
+  v_count integer;
+begin
+  if v_user_id is null then
+    raise exception using errcode = 'PT401', message = 'unauthenticated', detail = 'A signed-in user is required.';
+  end if;
+  if jsonb_typeof(p_passages) is distinct from 'array' or jsonb_array_length(p_passages) = 0 then
+    raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'The document has no text.';
+  end if;
+  v_count := jsonb_array_length(p_passages);
+  if v_count > c_passages then
+    raise exception using errcode = 'PT413', message = 'payload_too_large',
+      detail = format('A document has at most %s passages.', c_passages);
+  end if;
+  if p_content_hash is null then
+    raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'The content has no hash.';
+  end if;
+
+  if p_document_id is null then
+    -- waits here for a concurrent call with the same content
+    insert into public.documents (user_id, title, metadata, media_type, content_hash)
+    values (v_user_id, p_title, p_metadata, p_media_type, p_content_hash)
+    on conflict (user_id, content_hash) do nothing
+    returning * into v_document;
+    if not found then
+      select * into strict v_known from public.documents as d
+      where d.user_id = v_user_id and d.content_hash = p_content_hash
+      for update;
+    end if;
+  else
+    select * into v_document from public.documents as d
+    where d.id = p_document_id and d.user_id = v_user_id
+    for update;
+    if not found then
+      raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such document.';
+    end if;
+    if exists (
+      select from public.documents as d
+      where d.user_id = v_user_id and d.content_hash = p_content_hash and d.id <> p_document_id
+    ) then
+      raise exception using errcode = 'PT409', message = 'conflict', detail = 'Another document has this content.';
+    end if;
+    if v_document.content_hash = p_content_hash and v_document.metadata = p_metadata then
+      v_known := v_document;
+    end if;
+  end if;
+
+  -- the same content again: only what had failed is tried once more
+  if v_known.id is not null then
+    if v_known.title <> p_title and p_document_id is not null then
+      update public.documents as d set title = p_title where d.id = v_known.id returning * into v_known;
+    end if;
+    if v_known.status <> 'failed' then
+      return jsonb_build_object('created', false, 'document', to_jsonb(v_known));
+    end if;
+    v_document := v_known;
+  end if;
+
+  v_revision := nextval('private.revisions');
+  update public.documents as d
+  set
+    title = p_title,
+    metadata = p_metadata,
+    media_type = p_media_type,
+    content_hash = p_content_hash,
+    status = 'pending',
+    passages = v_count,
+    indexed = 0,
+    error = null,
+    next_revision = v_revision
+  where d.id = v_document.id
+  returning * into v_document;
+
+  -- what an interrupted replacement had indexed is nobody's now
+  delete from public.embeddings as e
+  where e.document_id = v_document.id and e.revision <> v_document.revision
+  or (e.document_id = v_document.id and v_document.revision is null);
+  delete from private.document_passages as p where p.document_id = v_document.id;
+  insert into private.document_passages (document_id, revision, passage, content, metadata)
+  select v_document.id, v_revision, p.place - 1, p.passage ->> 'content', coalesce(p.passage -> 'metadata', '{}')
+  from jsonb_array_elements(p_passages) with ordinality as p (passage, place);
+
+  insert into private.index_jobs as j (document_id, user_id, revision)
+  values (v_document.id, v_user_id, v_revision)
+  on conflict (document_id) do update
+  set revision = excluded.revision, worker = null, due_at = now(), attempts = 0, created_at = now();
+
+  return jsonb_build_object('created', v_known.id is null, 'document', to_jsonb(v_document));
+end;
+$$;
+
+comment on function private.create_document(text, jsonb, text, jsonb, text, uuid) is
+'Stores a document of auth.uid() and queues it for indexing. See public.create_document.';
+
+create function public.create_document(
+  p_title text,
+  p_passages jsonb,
+  p_content_hash text,
+  p_metadata jsonb default '{}',
+  p_media_type text default 'text/plain',
+  p_document_id uuid default null
+) returns jsonb
+language sql
+security invoker
+set search_path = ''
+as $$
+  select private.create_document(p_title, p_passages, p_content_hash, p_metadata, p_media_type, p_document_id)
+$$;
+
+comment on function public.create_document(text, jsonb, text, jsonb, text, uuid) is
+'Stores a document of the caller with its passages [{content, metadata}] and queues it for indexing; with p_document_id, '
+'replaces that one''s, whose old passages are searched until the new are whole. Returns {created, document}: content whose '
+'hash the caller has already sent is the same document, and only one that had failed is indexed again. '
+'Errors: PT401 unauthenticated, PT404 not_found, PT409 conflict, PT413 payload_too_large, PT422 invalid_request.';
+
+revoke all on function private.create_document(text, jsonb, text, jsonb, text, uuid) from public, anon, service_role;
+revoke all on function public.create_document(text, jsonb, text, jsonb, text, uuid) from public, anon, service_role;
+grant execute on function private.create_document(text, jsonb, text, jsonb, text, uuid) to authenticated;
+grant execute on function public.create_document(text, jsonb, text, jsonb, text, uuid) to authenticated;
+
+-- Owners watch their documents on their own topic; payloads carry the state, never text.
+create function private.announce_document() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform realtime.send(
+    jsonb_build_object(
+      'document_id', new.id, 'status', new.status, 'passages', new.passages, 'indexed', new.indexed, 'error', new.error
+    ),
+    'document', 'user:' || new.user_id, true
+  );
+  return null;
+end;
+$$;
+
+comment on function private.announce_document() is
+'Trigger: tells the owner on Realtime (user:{id}, event document) how far indexing is.';
+
+revoke all on function private.announce_document() from public, anon, authenticated, service_role;
+
+create trigger documents_announce_created
+after insert on public.documents
+for each row execute function private.announce_document();
+
+create trigger documents_announce_progress
+after update on public.documents
+for each row
+when (old.status <> new.status or old.indexed <> new.indexed or old.passages <> new.passages)
+execute function private.announce_document();
