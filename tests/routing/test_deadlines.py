@@ -70,6 +70,20 @@ def test_slow_but_steady_is_no_stall() -> None:
     virtually(main)
 
 
+def test_a_slow_reader_is_not_the_providers_fault() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", ["a", 10.0, "b", 10.0, "c", DONE]))
+        texts = []
+        async with aclosing(stage.answer()) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    texts.append(event.text)
+                    await asyncio.sleep(60)
+        assert texts == ["a", "b", "c"]
+
+    virtually(main)
+
+
 def test_a_whole_reply_has_a_deadline_while_the_provider_is_read() -> None:
     async def main() -> None:
         play = [step for _ in range(100) for step in ("x", 7.0)]
