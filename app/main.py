@@ -76,6 +76,8 @@ class Service:
             asyncio.create_task(self.journal.run()),
             asyncio.create_task(self.live.watch()),
             asyncio.create_task(recover(self.jobs)),
+            # what is on offer is asked now, so that no turn waits for a provider that is slow to say
+            asyncio.create_task(self.routing.offers.models()),
         ]
         # what has been built stays: the collector need not look at it again
         gc.collect()

@@ -194,7 +194,6 @@ class Turns:
 
     @staticmethod
     async def _stream(reply: Reply, events: AsyncGenerator[Answering | Delta | Finish], outcome: _Outcome) -> None:
-        first = True
         async with aclosing(events):
             async for event in events:
                 if type(event) is Delta:
@@ -204,12 +203,9 @@ class Turns:
                         return
                 elif type(event) is Finish:
                     outcome.status, outcome.finish_reason, outcome.usage = "complete", event.reason, event.usage
-                elif type(event) is Answering:
+                elif type(event) is Answering and (event.provider, event.model) != (reply.provider, reply.model):
                     reply.provider, reply.model = event.provider, event.model
-                    if not first:
-                        reason = event.reason or "provider_unavailable"
-                        reply.announce(Restart(reason, event.provider, event.model))
-                    first = False
+                    reply.announce(Restart(event.reason or "provider_unavailable", event.provider, event.model))
 
     def _cut_short(self, reply: Reply, outcome: _Outcome) -> None:
         reason = self._stops.get(reply.id)
