@@ -22,7 +22,12 @@ PLACES = (
     "public.entitlements",
     "private.live_replies",
     "private.idempotency_keys",
+    "private.index_jobs",
+    "private.passage_counts",
+    "private.meters",
 )
+# Where what was used is kept: without text, and with nobody's name once the user is gone.
+ACCOUNTS = {"private.reservations", "private.usage_ledger", "private.moderation_audit"}
 
 
 def kept(db: Connection, user: Caller) -> dict[str, int]:
@@ -59,7 +64,10 @@ def test_owner_deletes_a_document_with_its_passages(db: Connection, owner: Calle
 
 
 def test_deleted_user_leaves_nothing(db: Connection, owner: Caller) -> None:
-    plant(db, owner)
+    document = plant(db, owner).keys["documents"]
+    db.execute(
+        "insert into private.index_jobs (document_id, user_id, revision) values (%s, %s, 1)", [document, owner.id]
+    )
     converse(db, owner)
     assert set(kept(db, owner)) == set(PLACES)
     db.execute("delete from auth.users where id = %s", [owner.id])
@@ -77,7 +85,7 @@ def test_every_table_with_an_owner_is_here(db: Connection) -> None:
         "select table_schema || '.' || table_name from information_schema.columns "
         "where table_schema in ('public', 'private') and column_name = 'user_id'"
     ).fetchall()
-    assert {name for (name,) in tables} == set(PLACES)
+    assert {name for (name,) in tables} == {*PLACES, *ACCOUNTS}
 
 
 # ── beside a deletion that takes its time ────────────────────────────────────────────────────────────────────────
@@ -93,10 +101,14 @@ def other(connection: Connection) -> Iterator[Caller]:
 
 @pytest.fixture
 def deleting(connection: Connection, stack: LocalSupabase, user: Caller) -> Iterator[str]:
-    """A live reply of `user` whose conversation is being deleted for as long as the test runs."""
+    """A reply of `user` that lost its writer, and whose conversation is being deleted for as long as the test runs."""
     connection.execute("set lock_timeout = '200ms'")
     conversation = new_conversation(connection, user)
-    reply = send(connection, user, conversation)["message"]["id"]
+    reply = send(connection, user, conversation, p_idempotency_key="old")["message"]["id"]
+    connection.execute(
+        "update private.idempotency_keys set created_at = now() - interval '2 days' where user_id = %s", [user.id]
+    )
+    expire(connection, reply)
     with psycopg.connect(stack.database_url, autocommit=True) as slow, slow.transaction(force_rollback=True):
         with acting(slow, user):
             assert slow.execute("delete from public.conversations where id = %s", [conversation]).rowcount == 1

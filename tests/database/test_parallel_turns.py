@@ -105,3 +105,35 @@ def test_users_do_not_wait_for_each_other(
             connection.execute("set local lock_timeout = '200ms'")
             assert not send(connection, other, elsewhere)["replayed"]
     connection.execute("delete from auth.users where id = %s", [other.id])
+
+
+@pytest.mark.parametrize("what", ["send", "regenerate"])
+def test_turn_that_meets_a_deletion_finds_nothing(
+    connection: Connection, stack: LocalSupabase, user: Caller, conversation: UUID, what: str
+) -> None:
+    """It waits for the deletion, and is then told what it would be told a moment later."""
+    reply = answered(connection, user, conversation, "Hello", "Hi")["message"]["id"]
+
+    def turn() -> str | None:
+        with (
+            psycopg.connect(stack.database_url, autocommit=True, application_name="turn") as db,
+            pytest.raises(psycopg.DatabaseError) as refused,
+        ):
+            send(db, user, conversation) if what == "send" else regenerate(db, user, reply)
+        return refused.value.sqlstate
+
+    with (
+        ThreadPoolExecutor(1) as thread,
+        psycopg.connect(stack.database_url, autocommit=True) as slow,
+        slow.transaction(),
+    ):
+        slow.execute("delete from public.conversations where id = %s", [conversation])
+        answer = thread.submit(turn)
+        while not answer.done() and not one(
+            connection,
+            "select exists (select from pg_catalog.pg_stat_activity where application_name = 'turn' "
+            "and wait_event_type = 'Lock')",
+        ):
+            pass
+        assert not answer.done()
+    assert answer.result(timeout=30) == "PT404"
