@@ -18,6 +18,8 @@ create table public.messages (
   prompt_tokens integer check (prompt_tokens >= 0),
   completion_tokens integer check (completion_tokens >= 0),
   cached_tokens integer check (cached_tokens >= 0),
+  tokens_used integer generated always as (prompt_tokens + completion_tokens) stored,
+  flagged text[],
   position bigint generated always as identity unique,
   parent_position bigint,
   turn bigint generated always as (coalesce(parent_position, position)) stored,
@@ -39,6 +41,9 @@ comment on column public.messages.version is 'Counts the replies to one user mes
 comment on column public.messages.seq is 'Counts the pieces appended to content while the reply streams.';
 comment on column public.messages.error_code is 'The problem code of a failed reply.';
 comment on column public.messages.sources is 'Passages the reply was given: id, document_id, title, similarity, excerpt.';
+comment on column public.messages.tokens_used is 'What the reply took of the token limit; null until it is over.';
+comment on column public.messages.flagged is
+'The categories for which moderation flagged the message, or what it answers; null where it did not. Never used as history.';
 comment on column public.messages.position is 'Order of creation; history pages by it.';
 comment on column public.messages.turn is 'Position of the user message that opened the turn: a message and all replies to it share it.';
 

@@ -1,5 +1,5 @@
 -- One round trip before the provider is called: the user message, the reply row, the lease, the key and the history.
-create function private.turn_history(p_asked public.messages) returns jsonb
+create function private.turn_history(p_asked public.messages, p_tokens integer) returns jsonb
 language sql
 stable
 security invoker
@@ -10,28 +10,49 @@ as $$
     jsonb_agg(jsonb_build_object('role', h.role, 'content', h.content) order by h.turn, h.role = 'assistant'), '[]'
   )
   from (
-    select n.*, sum(char_length(n.content)) over (order by n.turn desc, n.role) as characters
+    select
+      n.*,
+      sum(char_length(n.content)) over (order by n.turn desc, n.role) as characters,
+      -- private.estimate_tokens, written out: it is asked a hundred times
+      sum((octet_length(n.content) + 3) / 4) over (order by n.turn desc, n.role) as tokens
     from (
       select distinct on (m.turn, m.role) m.turn, m.role, m.content
       from public.messages as m
       where
         m.conversation_id = p_asked.conversation_id
         and m.user_id = p_asked.user_id
-        and m.turn < p_asked.turn
+        -- a message that is not stored yet comes after all others
+        and (m.turn < p_asked.turn or p_asked.turn is null)
         and m.status <> 'streaming'
         and m.content <> ''
+        and m.flagged is null
       order by m.turn desc, m.role desc, m.position desc
       limit 100
     ) as n
   ) as h
-  where h.characters <= 400000
+  where h.characters <= 400000 and h.tokens <= p_tokens
 $$;
 
-comment on function private.turn_history(public.messages) is
-'What was said before this user message, oldest first: [{role, content}], at most 100 messages and 400,000 characters. '
+comment on function private.turn_history(public.messages, integer) is
+'What was said before this user message, oldest first: [{role, content}], at most 100 messages, 400,000 characters and about '
+'p_tokens tokens, and nothing that moderation flagged. '
 'The API trims it further to the model''s context.';
 
-revoke all on function private.turn_history(public.messages) from public, anon, authenticated, service_role;
+revoke all on function private.turn_history(public.messages, integer) from public, anon, authenticated, service_role;
+
+create function private.history_tokens(p_history jsonb) returns integer
+language sql
+immutable
+security invoker
+set search_path = ''
+as $$
+  select coalesce(sum((octet_length(h.content) + 3) / 4), 0)::integer
+  from jsonb_to_recordset(p_history) as h (content text)
+$$;
+
+comment on function private.history_tokens(jsonb) is 'About how many tokens a private.turn_history is.';
+
+revoke all on function private.history_tokens(jsonb) from public, anon, authenticated, service_role;
 
 create function private.begin_turn(
   p_writer uuid,
@@ -40,7 +61,8 @@ create function private.begin_turn(
   p_content text,
   p_reply_to uuid,
   p_idempotency_key text,
-  p_request_hash text
+  p_request_hash text,
+  p_max_tokens integer
 ) returns jsonb
 language plpgsql
 security definer
@@ -56,6 +78,11 @@ declare
   v_target public.messages;
   v_conversation public.conversations;
   v_claim private.idempotency_keys;
+  v_limits private.limits;
+  v_history jsonb;
+  v_quotas jsonb;
+  v_content_tokens integer;
+  v_output_tokens integer;
 begin
   if v_user_id is null then
     raise exception using errcode = 'PT401', message = 'unauthenticated', detail = 'A signed-in user is required.';
@@ -63,6 +90,9 @@ begin
 
   -- a user's turns begin one at a time: keys, versions and the number of live replies are counted without a race
   perform pg_advisory_xact_lock(hashtextextended(v_user_id::text, 0));
+
+  v_limits := private.limits_of(v_user_id);
+  v_output_tokens := private.output_reserve(p_max_tokens, v_limits.tokens_per_minute);
 
   -- the same call once more, because its answer was lost on the way: nothing is begun twice
   select m.* into v_reply
@@ -73,9 +103,18 @@ begin
     select * into strict v_asked from public.messages as m where m.id = v_reply.parent_id;
     return jsonb_build_object(
       'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
-      'history', private.turn_history(v_asked),
+      'history', private.turn_history(
+        v_asked, v_limits.tokens_per_minute - v_output_tokens - private.estimate_tokens(v_asked.content)
+      ),
       'model', (select c.model from public.conversations as c where c.id = v_asked.conversation_id)
     );
+  end if;
+
+  -- before anything is stored; what was begun before a downgrade stays theirs to read, by its key too
+  if not exists (
+    select from private.idempotency_keys as k where k.user_id = v_user_id and k.key = p_idempotency_key
+  ) then
+    perform private.require_premium(v_limits);
   end if;
 
   if p_reply_to is not null then
@@ -106,6 +145,10 @@ begin
     where m.id = coalesce(v_target.parent_id, v_target.id) and m.role = 'user';
     if not found then
       raise exception using errcode = 'PT409', message = 'conflict', detail = 'This message answers no user message.';
+    end if;
+    if v_asked.flagged is not null then
+      raise exception using errcode = 'PT422', message = 'content_flagged',
+        detail = 'Moderation flagged this message; it is not answered.';
     end if;
   end if;
 
@@ -142,6 +185,18 @@ begin
   end if;
 
   if p_reply_to is null then
+    v_asked.conversation_id := v_conversation.id;
+    v_asked.user_id := v_user_id;
+    v_asked.content := p_content;
+  end if;
+  v_content_tokens := private.estimate_tokens(v_asked.content);
+  v_history := private.turn_history(v_asked, v_limits.tokens_per_minute - v_output_tokens - v_content_tokens);
+  v_quotas := private.admit_turn(
+    v_user_id, p_reply_id, v_limits, v_content_tokens + private.history_tokens(v_history), v_output_tokens,
+    clock_timestamp() + private.lease()
+  );
+
+  if p_reply_to is null then
     insert into public.messages (conversation_id, user_id, role, content)
     values (v_conversation.id, v_user_id, 'user', p_content)
     returning * into v_asked;
@@ -161,17 +216,17 @@ begin
 
   return jsonb_build_object(
     'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
-    'history', private.turn_history(v_asked), 'model', v_conversation.model
+    'history', v_history, 'model', v_conversation.model, 'quotas', v_quotas
   );
 end;
 $$;
 
-comment on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text) is
+comment on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer) is
 'Begins a turn for auth.uid(): a new user message, or with p_reply_to another reply to an earlier one. '
 'See public.begin_turn.';
 
-revoke all on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text) from public, anon, service_role;
-grant execute on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text) to authenticated;
+revoke all on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer) from public, anon, service_role;
+grant execute on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer) to authenticated;
 
 create function public.begin_turn(
   p_writer uuid,
@@ -180,25 +235,28 @@ create function public.begin_turn(
   p_content text default null,
   p_reply_to uuid default null,
   p_idempotency_key text default null,
-  p_request_hash text default null
+  p_request_hash text default null,
+  p_max_tokens integer default null
 ) returns jsonb
 language sql
 security invoker
 set search_path = ''
 as $$
   select private.begin_turn(
-    p_writer, p_reply_id, p_conversation_id, p_content, p_reply_to, p_idempotency_key, p_request_hash
+    p_writer, p_reply_id, p_conversation_id, p_content, p_reply_to, p_idempotency_key, p_request_hash, p_max_tokens
   )
 $$;
 
-comment on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text) is
+comment on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer) is
 'Begins a turn of the caller: stores the user message (or takes up the one that p_reply_to answers), a reply row with '
-'status streaming and its lease, and returns {replayed, user_message, message, history, model: the conversation''s}. '
+'status streaming and its lease, and returns {replayed, user_message, message, history, model: the conversation''s, '
+'quotas: {requests, tokens}}. One request is charged, and tokens are held for what is sent and for p_max_tokens of reply. '
 'A repeated call with the same p_writer and p_reply_id returns the same turn; one with a known p_idempotency_key returns '
 'that turn, replayed. Only the service can write the reply''s text; a turn that no server takes up ends as interrupted '
 'when its lease runs out. '
 'Errors: PT401 unauthenticated, PT404 not_found, PT400 invalid_request, PT413 payload_too_large, PT409 conflict, '
-'PT422 idempotency_mismatch, PT429 rate_limited.';
+'PT422 idempotency_mismatch, content_flagged or invalid_request (p_max_tokens), PT403 premium_required, '
+'PT402 budget_exceeded, PT429 rate_limited.';
 
-revoke all on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text) from public, anon, service_role;
-grant execute on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text) to authenticated;
+revoke all on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer) from public, anon, service_role;
+grant execute on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer) to authenticated;

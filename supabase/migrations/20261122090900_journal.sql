@@ -59,7 +59,13 @@ begin
   ) as k;
 
   -- an interrupted reply may still be finished: its writer was only cut off from the database for a while
-  with finished as (
+  with final as (
+    select * from jsonb_to_recordset(p_replies) as r (
+      id uuid, content text, status text, finish_reason text, error_code text, provider text, model text,
+      sources jsonb, prompt_tokens integer, completion_tokens integer, cached_tokens integer,
+      flagged text[], flagged_part text
+    )
+  ), finished as (
     update public.messages as m
     set
       content = r.content,
@@ -73,15 +79,26 @@ begin
       prompt_tokens = r.prompt_tokens,
       completion_tokens = r.completion_tokens,
       cached_tokens = r.cached_tokens,
+      flagged = r.flagged,
       updated_at = now()
-    from jsonb_to_recordset(p_replies) as r (
-      id uuid, content text, status text, finish_reason text, error_code text, provider text, model text,
-      sources jsonb, prompt_tokens integer, completion_tokens integer, cached_tokens integer
-    )
+    from final as r
     where m.id = r.id and m.id = any(v_kept) and m.role = 'assistant' and m.status in ('streaming', 'interrupted')
-    returning m.id
+    returning m.id, m.user_id, m.parent_id, r.flagged, r.flagged_part
+  ), marked as (
+    update public.messages as m
+    set flagged = f.flagged
+    from finished as f
+    where m.id = f.parent_id and f.flagged_part = 'input'
+  ), audited as (
+    insert into private.moderation_audit (message_id, user_id, part, categories)
+    select case f.flagged_part when 'input' then f.parent_id else f.id end, f.user_id, f.flagged_part, f.flagged
+    from finished as f
+    where f.flagged is not null
   )
   delete from private.live_replies as l using finished as f where l.message_id = f.id;
+
+  -- those that were deleted too: their owners pay for them all the same
+  perform private.settle(p_replies);
 
   -- a repeated call finds its replies finished already and answers the same
   return to_jsonb(v_kept);
@@ -89,8 +106,10 @@ end;
 $$;
 
 comment on function public.finish_replies(jsonb) is
-'Writes the final text, status and usage of replies and releases their leases. Returns the ids that exist: '
-'one that is missing was deleted. A repeated call changes nothing. For the service.';
+'Writes the final text, status and usage of replies, settles what they used (user_id, cost_micro_usd; see private.settle) '
+'and releases their leases. flagged: the categories for which moderation refused the reply, or with flagged_part input the '
+'message it answers. Returns the ids that exist: one that is missing was deleted. A repeated call changes nothing. '
+'For the service.';
 
 create function public.recover_replies() returns jsonb
 language plpgsql
@@ -99,12 +118,14 @@ set search_path = ''
 as $$
 declare
   v_recovered jsonb;
+  v_used jsonb;
 begin
   -- both rows are locked without waiting, so nobody's journal write, deletion or recovery is held up, or holds this up
   with dead as materialized (
-    select l.message_id
+    select l.message_id, v.prompt_tokens
     from private.live_replies as l
     join public.messages as m on m.id = l.message_id
+    left join private.reservations as v on v.reply_id = l.message_id
     where l.lease_expires_at < now()
     limit 500
     for update of l skip locked
@@ -113,12 +134,30 @@ begin
     delete from private.live_replies as l using dead as d where l.message_id = d.message_id
   ), recovered as (
     update public.messages as m
-    set status = 'interrupted', updated_at = now()
+    set
+      status = 'interrupted',
+      -- what nobody got to read costs nothing; for the rest the provider's count is lost with the writer
+      prompt_tokens = case when m.content <> '' then coalesce(d.prompt_tokens, 0) end,
+      completion_tokens = case when m.content <> '' then private.estimate_tokens(m.content) end,
+      updated_at = now()
     from dead as d
     where m.id = d.message_id and m.status = 'streaming'
-    returning m.id
+    returning m.id, m.user_id, m.provider, m.model, m.prompt_tokens, m.completion_tokens
   )
-  select coalesce(jsonb_agg(r.id), '[]') into v_recovered from recovered as r;
+  select coalesce(jsonb_agg(r.id), '[]'), coalesce(jsonb_agg(to_jsonb(r)), '[]') into v_recovered, v_used
+  from recovered as r;
+  perform private.settle(v_used);
+
+  -- of replies that were deleted while they were written, and whose writer never came to settle them
+  delete from private.reservations as v
+  where v.reply_id in (
+    select o.reply_id from private.reservations as o
+    where
+      o.expires_at < now()
+      and not exists (select from private.live_replies as l where l.message_id = o.reply_id)
+    limit 1000
+    for update skip locked
+  );
 
   delete from private.idempotency_keys as k
   where (k.user_id, k.key) in (
@@ -134,7 +173,8 @@ end;
 $$;
 
 comment on function public.recover_replies() is
-'Ends replies whose lease has run out as interrupted, keeping their text, and forgets idempotency keys older than 24 hours. '
+'Ends replies whose lease has run out as interrupted, keeping their text, settles them by an estimate, releases what is held '
+'for replies that are no more, and forgets idempotency keys older than 24 hours. '
 'Returns the ids it ended. Any replica calls it, every few seconds and at its start. For the service.';
 
 revoke all on function public.journal_write(jsonb, uuid[]) from public, anon, authenticated;

@@ -44,7 +44,7 @@ def test_finish_writes_everything(db: Connection, reply: str) -> None:
     before = row(db, reply)
     assert finish(db, {"id": reply, **FINAL}) == [reply]
     after = row(db, reply)
-    assert after == {**before, **FINAL, "seq": 2, "updated_at": after["updated_at"]}
+    assert after == {**before, **FINAL, "tokens_used": 12, "seq": 2, "updated_at": after["updated_at"]}
     assert not live(db, reply)
 
 
@@ -105,7 +105,8 @@ def test_recovery_interrupts_and_keeps_the_text(db: Connection, reply: str) -> N
     expire(db, reply)
     assert reply in recover(db)
     after = row(db, reply)
-    assert after == {**before, "status": "interrupted", "updated_at": after["updated_at"]}
+    estimated = {"prompt_tokens": 2, "completion_tokens": 1, "tokens_used": 3}
+    assert after == {**before, **estimated, "status": "interrupted", "updated_at": after["updated_at"]}
     assert not live(db, reply)
     assert reply not in recover(db)
 

@@ -28,6 +28,11 @@ service_role   private.document_passages  select delete
 service_role   private.idempotency_keys  select insert update delete
 service_role   private.index_jobs        select update delete
 service_role   private.live_replies      select insert update delete
+service_role   private.moderation_audit  insert
+service_role   private.plans             select insert update
+service_role   private.reservations      select update delete
+service_role   private.settings          select update
+service_role   private.usage_ledger      select insert
 service_role   public.conversations      select insert update delete
 service_role   public.documents          select insert update delete
 service_role   public.embeddings         select insert update delete
@@ -46,9 +51,11 @@ authenticated  public.conversations  update title
 
 # (role, function, privilege); an overload would appear here too
 FUNCTIONS = """
-authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text)                                       execute
+authenticated  private.admit_request(text)                                                                  execute
+authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                               execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid)                                     execute
 authenticated  private.may_receive(text)                                                                    execute
+authenticated  private.my_usage()                                                                           execute
 authenticated  private.nearest_by_index(uuid,extensions.vector,integer,jsonb,text,bigint[])                 execute
 authenticated  private.nearest_by_rank(uuid,extensions.vector,integer,jsonb,text,bigint[])                  execute
 authenticated  private.nearest_passages(extensions.vector,integer,jsonb,text)                               execute
@@ -56,16 +63,30 @@ authenticated  private.passages_with_words(text,integer,jsonb,text)             
 authenticated  private.prefers_index(uuid,text,integer)                                                     execute
 authenticated  private.stop_reply(uuid)                                                                     execute
 authenticated  private.unfinished_revisions(uuid)                                                           execute
-authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text)                                        execute
+authenticated  public.admit_request(text)                                                                   execute
+authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                                execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid)                                      execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
+authenticated  public.my_usage()                                                                            execute
 authenticated  public.read_reply(uuid,integer)                                                              execute
 authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
 authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
 authenticated  public.stop_reply(uuid)                                                                      execute
+service_role   private.estimate_tokens(text)                                                                execute
 service_role   private.index_lease()                                                                        execute
 service_role   private.lease()                                                                              execute
+service_role   private.limits_of(uuid)                                                                      execute
+service_role   private.month_start()                                                                        execute
+service_role   private.require_plan(text)                                                                   execute
+service_role   private.settle(jsonb)                                                                        execute
+service_role   private.usage_totals(uuid,timestamp with time zone)                                          execute
+service_role   private.user_by_email(text)                                                                  execute
+service_role   public.admin_grant(text,text,timestamp with time zone)                                       execute
+service_role   public.admin_limits(text,jsonb)                                                              execute
+service_role   public.admin_revoke(text)                                                                    execute
+service_role   public.admin_show(text)                                                                      execute
 service_role   public.claim_index_jobs(uuid,integer)                                                        execute
+service_role   public.configure_limits(boolean,integer,integer)                                             execute
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
 service_role   public.journal_write(jsonb,uuid[])                                                           execute
