@@ -1,8 +1,8 @@
 """An OpenAI-compatible provider that does what the prompt's last message says: how many tokens, how fast, how it fails.
 
 The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> "
-(or what `token` makes of i, e.g. `"é{}😀 "`, or the i-th of `pieces`), each in a write of its own, as real providers do.
-What was asked and how each call ended is kept for the tests.
+(or what `token` makes of i, e.g. `"é{}😀 "`, or the i-th of `pieces`), each in a write of its own, as real providers
+do. What was asked and how each call ended is kept for the tests.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Upstream:
     url: str = ""
     script: dict[str, Any] = field(default_factory=dict)
     """Laid over what the prompt says, e.g. `{"status": 500}` for an outage."""
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -63,6 +64,12 @@ class Upstream:
     def calls_of(self, marker: str) -> list[Call]:
         """The calls whose script carries this `id`."""
         return [call for call in self.calls if call.script.get("id") == marker]
+
+    async def call(self, marker: str) -> Call:
+        """The first call whose script carries this `id`, as soon as it is there."""
+        while not (calls := self.calls_of(marker)):
+            await self._arrived.wait()
+        return calls[0]
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -97,6 +104,8 @@ class Upstream:
         loop = asyncio.get_running_loop()
         call = Call(body, script, loop.time())
         self.calls.append(call)
+        self._arrived.set()
+        self._arrived = asyncio.Event()
         if (status := script.get("status", 200)) != 200:
             call.ended_at = loop.time()
             _json(writer, status, {"error": {"message": "scripted", "type": "scripted", "code": None}})

@@ -17,13 +17,15 @@ MAX_REQUEST_ID_CHARACTERS = 64
 
 
 class JsonRequest(Request[Any, Any, Any]):
-    """A request whose body is refused when it is not UTF-8; msgspec lets that error through as it is."""
+    """A request whose body is refused when it is not UTF-8, or nested too deeply: msgspec's errors of another kind."""
 
     async def json(self) -> Any:
         try:
             return await super().json()
         except UnicodeDecodeError:
             raise InvalidRequest("The body is not valid UTF-8.") from None
+        except RecursionError:
+            raise InvalidRequest("The body is nested too deeply.") from None
 
 
 def observed(app: ASGIApp) -> ASGIApp:
