@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +21,6 @@ from scripts.local_supabase.realtime.pgoutput import Decoder, Insert, Progress, 
 from scripts.local_supabase.realtime.wire import Broadcast
 
 _PUBLICATION = "supabase_realtime_messages_publication"
-_SLOT = f"supabase_realtime_messages_replication_slot_{os.getpid()}"
 _STATUS_SECONDS = 10.0
 """Between two reports of what has been read; the server hangs up after 60 s without one."""
 _PAUSE_SECONDS = 0.5
@@ -116,10 +115,11 @@ def _open(url: str) -> PGconn:
         found = _run(connection, f"select from pg_publication where pubname = '{_PUBLICATION}'")
         if found.ntuples == 0:
             _run(connection, f"create publication {_PUBLICATION} for table realtime.messages with (publish = 'insert')")
-        _run(connection, f"CREATE_REPLICATION_SLOT {_SLOT} TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT")
+        slot = f"supabase_realtime_messages_replication_slot_{secrets.token_hex(4)}"
+        _run(connection, f"CREATE_REPLICATION_SLOT {slot} TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT")
         _run(
             connection,
-            f"START_REPLICATION SLOT {_SLOT} LOGICAL 0/0 (proto_version '1', publication_names '{_PUBLICATION}')",
+            f"START_REPLICATION SLOT {slot} LOGICAL 0/0 (proto_version '1', publication_names '{_PUBLICATION}')",
         )
         connection.nonblocking = 1
     except BaseException:

@@ -15,8 +15,8 @@ async def replay(database: Database, topic: str, since: int, limit: int) -> list
             "select id::text, event, payload::text, binary_payload from realtime.messages "
             "where topic = %s and private is true and extension = 'broadcast' "
             "and inserted_at >= (to_timestamp(%s / 1000.0) at time zone 'UTC') "
-            # the messages of one transaction have one time, and lie in the order they were sent in
-            "order by inserted_at desc, ctid desc limit %s",
+            # the messages of one transaction have one time: cmin counts its commands
+            "order by inserted_at desc, cmin::text::bigint desc limit %s",
             [topic, since, max(1, min(limit, MAX_MESSAGES))],
         )
         newest_first = await rows.fetchall()

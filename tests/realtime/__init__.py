@@ -1,0 +1,1 @@
+"""Tests of Realtime: the embedded server, the official clients on it, and what the database pushes."""
