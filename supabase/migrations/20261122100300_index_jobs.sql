@@ -178,13 +178,26 @@ comment on function public.postpone_index_job(uuid, uuid, text, boolean) is
 'Gives a claimed document back after a failure: it is due again after a pause that doubles; after 12 failures in a row, '
 'or at once if p_final, it is failed with p_error, and what it replaced stays. For the service.';
 
+create function public.release_index_jobs(p_worker uuid) returns void
+language sql
+security invoker
+set search_path = ''
+as $$
+  update private.index_jobs as j set worker = null, due_at = now() where j.worker = p_worker
+$$;
+
+comment on function public.release_index_jobs(uuid) is
+'Gives back all that p_worker has claimed, as it ends: another replica goes on at once. For the service.';
+
 revoke all on function private.index_lease() from public, anon, authenticated;
 revoke all on function public.claim_index_jobs(uuid, integer) from public, anon, authenticated;
 revoke all on function public.renew_index_jobs(uuid, uuid[]) from public, anon, authenticated;
+revoke all on function public.release_index_jobs(uuid) from public, anon, authenticated;
 revoke all on function public.index_passages(uuid, uuid, bigint, text, jsonb, integer) from public, anon, authenticated;
 revoke all on function public.postpone_index_job(uuid, uuid, text, boolean) from public, anon, authenticated;
 grant execute on function private.index_lease() to service_role;
 grant execute on function public.claim_index_jobs(uuid, integer) to service_role;
 grant execute on function public.renew_index_jobs(uuid, uuid[]) to service_role;
+grant execute on function public.release_index_jobs(uuid) to service_role;
 grant execute on function public.index_passages(uuid, uuid, bigint, text, jsonb, integer) to service_role;
 grant execute on function public.postpone_index_job(uuid, uuid, text, boolean) to service_role;

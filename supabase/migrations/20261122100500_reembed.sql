@@ -6,7 +6,7 @@ security invoker
 set search_path = ''
 as $$
   with document as (
-    select d.id, d.user_id, d.revision
+    select d.id, d.user_id, d.title, d.revision
     from public.documents as d
     where d.revision is not null and d.embedding_model <> p_model
     -- one owner after the other, so that each is between two models for as short as possible
@@ -16,6 +16,7 @@ as $$
   select jsonb_build_object(
     'document_id', d.id,
     'revision', d.revision,
+    'title', d.title,
     'passages', coalesce((
       select jsonb_agg(jsonb_build_object('id', n.id, 'content', n.content, 'heading', n.heading))
       from (
@@ -36,7 +37,7 @@ as $$
 $$;
 
 comment on function public.passages_to_reembed(text, integer) is
-'The next document whose vectors are not p_model''s: {document_id, revision, passages: those without a vector of it yet, '
+'The next document whose vectors are not p_model''s: {document_id, revision, title, passages: those without a vector of it yet, '
 'at most p_limit of [{id, content, heading}]}. Null when there is none. For the service.';
 
 create function public.store_reembedded(p_model text, p_document_id uuid, p_revision bigint, p_vectors jsonb) returns void

@@ -1,0 +1,1 @@
+"""Documents into passages and vectors, and questions into the passages that answer them."""

@@ -1,0 +1,120 @@
+"""Text into passages of a few hundred tokens, cut where its structure allows, each knowing its place. Pure."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+from markdown_it import MarkdownIt
+from semantic_text_splitter import MarkdownSplitter, TextSplitter
+
+MIN_TOKENS, MAX_TOKENS = 200, 400
+"""Large enough to hold an answer, small enough that a handful fits any prompt."""
+TOKENIZER = "text-embedding-3-small"
+"""Whose tokens are counted, for all models: they differ by little. The tables are part of the splitter's package."""
+SHORT_CHARACTERS = 120
+"""A piece below this, such as a heading alone, goes with what follows it."""
+LONG_WORD_CHARACTERS = 1000
+"""Longer runs without a blank are cut at this length beforehand: tokenizers take quadratic time over them."""
+MAX_HEADING_CHARACTERS = 300
+
+Structure = Literal["markdown", "plain"]
+
+_LONG_WORD = re.compile(rf"\S{{{LONG_WORD_CHARACTERS + 1},}}")
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """A passage and its place: `start` and `end` are offsets in the document's text, in code points."""
+
+    content: str
+    start: int
+    end: int
+    heading: str | None = None
+    """The headings above it, outermost first, joined by " > "."""
+    page: int | None = None
+    """From 1, where the document has pages."""
+
+
+def chunks(text: str, structure: Structure, page_starts: Sequence[int] = ()) -> Iterator[Chunk]:
+    """The passages of `text` in order. `page_starts` are the offsets at which its pages begin, if it has pages."""
+    headings = _headings(text) if structure == "markdown" else []
+    heading_starts = [offset for offset, _ in headings]
+    for start, end in _joined(text, _pieces(text, structure)):
+        above = bisect_right(heading_starts, start)
+        yield Chunk(
+            text[start:end],
+            start,
+            end,
+            headings[above - 1][1] if above else None,
+            bisect_right(page_starts, start) or None,
+        )
+
+
+def _pieces(text: str, structure: Structure) -> Iterator[tuple[int, int]]:
+    """Where the pieces begin and end, without the blanks around them."""
+    done = 0
+    for word in _LONG_WORD.finditer(text):
+        yield from _split(text, done, word.start(), structure)
+        for start in range(word.start(), word.end(), LONG_WORD_CHARACTERS):
+            yield start, min(start + LONG_WORD_CHARACTERS, word.end())
+        done = word.end()
+    yield from _split(text, done, len(text), structure)
+
+
+def _split(text: str, start: int, end: int, structure: Structure) -> Iterator[tuple[int, int]]:
+    for offset, piece in _splitter(structure).chunk_indices(text[start:end]):
+        yield start + offset, start + offset + len(piece)
+
+
+def _joined(text: str, pieces: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The pieces, none of them only a few words: such a piece is put before the next one."""
+    waiting: int | None = None
+    last: tuple[int, int] | None = None
+    for start, end in pieces:
+        if not text[start:end].strip():
+            continue
+        begin = start if waiting is None else waiting
+        if end - begin < SHORT_CHARACTERS:
+            waiting = begin
+            last = (begin, end)
+            continue
+        waiting = None
+        last = None
+        yield begin, end
+    if last is not None:
+        yield last
+
+
+def _headings(text: str) -> list[tuple[int, str]]:
+    """The offset of each heading and the path that begins with it."""
+    lines = [0]
+    lines.extend(match.end() for match in re.finditer("\n", text))
+    path: list[tuple[int, str]] = []
+    found: list[tuple[int, str]] = []
+    tokens = _block_parser().parse(text)
+    for token, content in pairwise(tokens):
+        if token.type == "heading_open" and token.map is not None and token.level == 0:
+            level = int(token.tag[1:])
+            while path and path[-1][0] >= level:
+                path.pop()
+            path.append((level, " ".join(content.content.split())))
+            joined = " > ".join(title for _, title in path if title)
+            found.append((lines[token.map[0]], joined[:MAX_HEADING_CHARACTERS]))
+    return found
+
+
+@cache
+def _block_parser() -> MarkdownIt:
+    # headings are blocks: what stands inside lines need not be parsed
+    return MarkdownIt("commonmark").disable("inline")
+
+
+@cache
+def _splitter(structure: Structure) -> MarkdownSplitter | TextSplitter:
+    kind = MarkdownSplitter if structure == "markdown" else TextSplitter
+    return kind.from_tiktoken_model(TOKENIZER, (MIN_TOKENS, MAX_TOKENS))

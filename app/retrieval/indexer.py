@@ -1,0 +1,136 @@
+"""Gives stored documents their vectors in the background, in batches; any replica goes on where one was killed."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from functools import partial
+
+from app import observe
+from app.errors import AppError, ContextTooLong, ProviderError, RequestRefused
+from app.retrieval.embedders import Embedders, embed_passages, passage_text
+from app.store.service import IndexJob, PassageVector, ServiceJobs
+
+BATCH = 64
+"""Passages between two writes: what a kill costs, and how often progress is told."""
+AT_ONCE = 2
+"""Documents that a process indexes at the same time."""
+POLL_SECONDS = 3.0
+"""How soon a document is taken up that another process stored, or left."""
+RENEW_SECONDS = 4.0
+"""The lease is 15 s; an embedding provider may take longer than that for a batch."""
+EMBED_SECONDS = 120.0
+
+
+class Indexer:
+    def __init__(self, jobs: ServiceJobs, embedders: Embedders, *, max_passages: int) -> None:
+        self._jobs = jobs
+        self._embedders = embedders
+        self._max_passages = max_passages
+        self._worker = str(uuid.uuid4())
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """A document has been stored: look now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Index for as long as the process runs. When cancelled, gives back what it has not finished."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            while True:
+                self._woken.clear()
+                await self._claim()
+                try:
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            renewing.cancel()
+            tasks = [renewing, *self._tasks.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            try:
+                await asyncio.shield(self._jobs.release_index_jobs(self._worker))
+            except AppError:
+                observe.event("indexing.retry", step="release")
+
+    async def _claim(self) -> None:
+        free = AT_ONCE - len(self._tasks)
+        if free <= 0:
+            return
+        try:
+            jobs = await self._jobs.claim_index_jobs(self._worker, free)
+        except AppError as error:
+            observe.event("indexing.retry", step="claim", error=error.code)
+            return
+        for job in jobs:
+            task = asyncio.create_task(self._index(job))
+            self._tasks[job.document_id] = task
+            task.add_done_callback(partial(self._done, job.document_id))
+
+    def _done(self, document_id: str, _: asyncio.Task[None]) -> None:
+        self._tasks.pop(document_id, None)
+        self.wake()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            if self._tasks:
+                try:
+                    await self._jobs.renew_index_jobs(self._worker, list(self._tasks))
+                except AppError as error:
+                    observe.event("indexing.retry", step="renew", error=error.code)
+
+    async def _index(self, job: IndexJob) -> None:
+        """Index one document to its end, or give it back."""
+        try:
+            if job.passages > self._max_passages:
+                reason = f"A document has at most {self._max_passages} passages."
+                await self._jobs.postpone_index_job(self._worker, job.document_id, reason, final=True)
+                return
+            await self._index_batches(job)
+        except ProviderError as error:
+            observe.event("indexing.postponed", provider=error.provider, error=type(error).__name__)
+            await self._postpone(job, _reason(error), final=isinstance(error, RequestRefused))
+        except TimeoutError:
+            observe.event("indexing.postponed", error="TimeoutError")
+            await self._postpone(job, "The embedding provider does not answer.", final=False)
+        except AppError as error:
+            # the database: its lease runs out, and whoever reaches it then goes on
+            observe.event("indexing.retry", step="store", error=error.code)
+        except Exception as error:
+            observe.unforeseen("indexing.failed", error)
+            await self._postpone(job, "Something went wrong while indexing.", final=False)
+
+    async def _index_batches(self, job: IndexJob) -> None:
+        embedder = self._embedders.current
+        vectors: list[PassageVector] = []
+        while True:
+            step = await self._jobs.index_passages(self._worker, job, embedder.model, vectors, BATCH)
+            if step.state != "indexing":
+                return
+            texts = [passage_text(job.title, waiting.heading, waiting.content) for waiting in step.passages]
+            async with asyncio.timeout(EMBED_SECONDS):
+                embedded = await embed_passages(embedder, texts)
+            vectors = [
+                PassageVector(waiting.passage, vector) for waiting, vector in zip(step.passages, embedded, strict=True)
+            ]
+
+    async def _postpone(self, job: IndexJob, reason: str, *, final: bool) -> None:
+        try:
+            await self._jobs.postpone_index_job(self._worker, job.document_id, reason, final=final)
+        except AppError as error:
+            observe.event("indexing.retry", step="postpone", error=error.code)
+
+
+def _reason(error: ProviderError) -> str:
+    """For the owner, without the provider's own words."""
+    if isinstance(error, ContextTooLong):
+        return "A passage is too long for the embedding model."
+    if isinstance(error, RequestRefused):
+        return "The embedding provider refuses the text."
+    return "The embedding provider is unavailable."

@@ -1,0 +1,69 @@
+"""A user's documents: files come in, are read in a worker, and are stored for the indexer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+import msgspec
+
+from app.errors import InvalidRequest, PayloadTooLarge
+from app.retrieval.clean import cleaned
+from app.retrieval.indexer import Indexer
+from app.retrieval.reader import Reader
+from app.store.documents import Created, Documents
+
+MAX_TITLE_CHARACTERS = 500
+MAX_METADATA_BYTES = 4000
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it was sent. `title` is what its owner calls it, `name` the file's."""
+
+    data: bytes
+    media_type: str
+    charset: str | None = None
+    title: str | None = None
+    name: str = ""
+    metadata: Mapping[str, object] = {}
+
+
+class Library:
+    def __init__(self, documents: Documents, reader: Reader, indexer: Indexer, *, max_bytes: int) -> None:
+        self._documents = documents
+        self._reader = reader
+        self._indexer = indexer
+        self.max_bytes = max_bytes
+
+    async def add(self, token: str, upload: Upload, *, document_id: str | None = None) -> Created:
+        """Store a document, or with `document_id` its new content; it is indexed afterwards.
+
+        Raises `InvalidRequest` for a file that cannot be read, `PayloadTooLarge`, `RateLimited`, and what the
+        database raises.
+        """
+        if len(upload.data) > self.max_bytes:
+            raise PayloadTooLarge(f"A document has at most {self.max_bytes} bytes.")
+        metadata = _checked(upload.metadata)
+        read = await self._reader.read(upload.data, upload.media_type, upload.charset)
+        title = upload.title or read.title or PurePosixPath(upload.name.replace("\\", "/")).name or "Untitled"
+        created = await self._documents.create(
+            token,
+            title=" ".join(cleaned(title).split())[:MAX_TITLE_CHARACTERS] or "Untitled",
+            passages=read.passages,
+            content_hash=hashlib.sha256(upload.media_type.encode() + b"\n" + upload.data).hexdigest(),
+            metadata=metadata,
+            media_type=upload.media_type,
+            document_id=document_id,
+        )
+        self._indexer.wake()
+        return created
+
+
+def _checked(metadata: Mapping[str, object]) -> Mapping[str, object]:
+    encoded = msgspec.json.encode(metadata)
+    if len(encoded) > MAX_METADATA_BYTES:
+        raise InvalidRequest(f"metadata has at most {MAX_METADATA_BYTES} bytes.", status=422)
+    if b"\\u0000" in encoded:
+        raise InvalidRequest("metadata holds a NUL character, which text cannot.", status=422)
+    return metadata

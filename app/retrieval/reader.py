@@ -1,0 +1,104 @@
+"""Reads untrusted files, each in a process of its own: slow, huge or malicious ones hurt nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import PurePosixPath
+
+import msgspec
+
+from app.errors import InvalidRequest, PayloadTooLarge, RateLimited
+from app.retrieval.worker import Read, Task
+
+SECONDS = 90.0
+"""By the clock; the process has its own limit of CPU time."""
+AT_ONCE = 2
+WAITING = 32
+"""Files that wait for their turn; more are refused."""
+CHARACTERS_PER_PASSAGE = 4000
+"""No passage is longer, by far: text beyond this times the limit of passages need not even be cut."""
+
+EXTENSIONS = {
+    ".txt": "text/plain",
+    ".text": "text/plain",
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".html": "text/html",
+    ".htm": "text/html",
+    ".xhtml": "text/html",
+    ".pdf": "application/pdf",
+}
+"""The files that can be read."""
+MEDIA_TYPES = {
+    "text/plain": "text/plain",
+    "text/markdown": "text/markdown",
+    "text/x-markdown": "text/markdown",
+    "text/html": "text/html",
+    "application/xhtml+xml": "text/html",
+    "application/pdf": "application/pdf",
+}
+
+
+def media_type_of(name: str, declared: str, data: bytes) -> str:
+    """What the file is: by its first bytes, its name, or what the sender says. Raises `InvalidRequest`."""
+    if data.startswith(b"%PDF-"):
+        return "application/pdf"
+    kind = EXTENSIONS.get(PurePosixPath(name.lower()).suffix) or MEDIA_TYPES.get(declared.lower())
+    if kind is None:
+        raise InvalidRequest("Plain text, Markdown, HTML and PDF files are accepted.", status=422)
+    return kind
+
+
+class Reader:
+    """Files into passages."""
+
+    def __init__(self, *, max_passages: int) -> None:
+        self._max_passages = max_passages
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+
+    async def read(self, data: bytes, media_type: str, charset: str | None = None) -> Read:
+        """The passages of a file. Raises `InvalidRequest`, `PayloadTooLarge`, or `RateLimited` when too many wait."""
+        if self._waiting >= WAITING:
+            raise RateLimited("Too many documents are being read; send this one again.", retry_after=5)
+        self._waiting += 1
+        try:
+            async with self._turn:
+                answer = await self._in_worker(data, media_type, charset)
+        finally:
+            self._waiting -= 1
+        if answer.error is not None:
+            if answer.too_large:
+                raise PayloadTooLarge(answer.error)
+            raise InvalidRequest(answer.error, status=422)
+        return answer
+
+    async def _in_worker(self, data: bytes, media_type: str, charset: str | None) -> Read:
+        task = Task(media_type, charset, self._max_passages, self._max_passages * CHARACTERS_PER_PASSAGE)
+        # nothing of our environment: it holds keys
+        environment = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app.retrieval.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environment,
+        )
+        try:
+            async with asyncio.timeout(SECONDS):
+                output, _ = await process.communicate(msgspec.json.encode(task) + b"\n" + data)
+        except TimeoutError:
+            return Read(error="The document takes too long to be read.")
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        try:
+            return msgspec.json.decode(output, type=Read)
+        except msgspec.DecodeError:
+            # killed by its limits, or by the file
+            return Read(error="The document is damaged or too complex to be read.")

@@ -1,0 +1,139 @@
+"""The table `documents` and the search functions, always with the user's own token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from app.errors import NotFound
+from app.store.client import Supabase, translated
+from app.store.rows import columns
+
+DocumentStatus = Literal["pending", "indexing", "ready", "failed"]
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `documents`."""
+
+    id: str
+    title: str
+    metadata: dict[str, object]
+    media_type: str
+    content_hash: str | None
+    status: DocumentStatus
+    passages: int
+    indexed: int
+    error: str | None
+    embedding_model: str | None
+    position: int
+    created_at: str
+    updated_at: str
+
+
+class Created(msgspec.Struct, frozen=True):
+    """What `create_document` answers. Not `created`: the user had sent this content before."""
+
+    created: bool
+    document: Document
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage that was found. `score` is a hybrid search's: the higher, the better."""
+
+    id: str
+    document_id: str
+    title: str
+    content: str
+    metadata: dict[str, object]
+    similarity: float
+    score: float | None = None
+
+
+class Matches(msgspec.Struct, frozen=True):
+    """What `search_documents` answers; of another `model` than asked for, when most passages of the user have that."""
+
+    model: str
+    passages: tuple[Match, ...]
+
+
+_COLUMNS = columns(Document)
+
+
+class Documents:
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+
+    async def create(
+        self,
+        token: str,
+        *,
+        title: str,
+        passages: Sequence[Mapping[str, object]],
+        content_hash: str,
+        metadata: Mapping[str, object],
+        media_type: str,
+        document_id: str | None = None,
+    ) -> Created:
+        """Store a document and queue it for indexing; with `document_id`, in the place of that one's content.
+        Raises what the database function raises, see its comment."""
+        arguments = {
+            "p_title": title,
+            "p_passages": passages,
+            "p_content_hash": content_hash,
+            "p_metadata": metadata,
+            "p_media_type": media_type,
+            "p_document_id": document_id,
+        }
+        return await self._supabase.user_rpc(token, "create_document", arguments, Created)
+
+    async def page(self, token: str, *, before: int | None, limit: int) -> list[Document]:
+        """Newest first, those created before position `before`."""
+        async with translated():
+            query = self._supabase.for_user(token).from_("documents").select(_COLUMNS)
+            if before is not None:
+                query = query.lt("position", before)
+            answer = await query.order("position", desc=True).limit(limit).execute()
+        return msgspec.convert(answer.data, list[Document])
+
+    async def get(self, token: str, document_id: str) -> Document:
+        async with translated():
+            table = self._supabase.for_user(token).from_("documents")
+            answer = await table.select(_COLUMNS).eq("id", document_id).limit(1).execute()
+        found = msgspec.convert(answer.data, list[Document])
+        if not found:
+            raise NotFound("No such document.")
+        return found[0]
+
+    async def delete(self, token: str, document_id: str) -> None:
+        """Delete a document with its passages and vectors, also while it is being indexed."""
+        async with translated():
+            table = self._supabase.for_user(token).from_("documents")
+            answer = await table.delete().eq("id", document_id).select("id").execute()
+        if not answer.data:
+            raise NotFound("No such document.")
+
+    async def search(
+        self,
+        token: str,
+        *,
+        text: str,
+        embedding: str,
+        threshold: float,
+        count: int,
+        filter: Mapping[str, object],
+        model: str,
+        hybrid: bool,
+    ) -> Matches:
+        """The user's passages that match, best first. `embedding` is pgvector's text form, made by `model`."""
+        arguments = {
+            "p_text": text,
+            "p_embedding": embedding,
+            "p_threshold": threshold,
+            "p_count": count,
+            "p_filter": filter,
+            "p_model": model,
+            "p_hybrid": hybrid,
+        }
+        return await self._supabase.user_rpc(token, "search_documents", arguments, Matches)
