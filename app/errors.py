@@ -6,6 +6,7 @@ AppError                        what a client is told: a status, a stable code, 
 │   ├── ContentFlagged          422 content_flagged
 │   └── PayloadTooLarge         413 payload_too_large
 ├── Unauthenticated             401 unauthenticated
+├── BudgetExceeded              402 budget_exceeded
 ├── PremiumRequired             403 premium_required
 ├── NotFound                    404 not_found
 ├── Conflict                    409 conflict
@@ -34,9 +35,10 @@ ProviderError                   what went wrong with a provider; never shown to 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from app.messages import Usage
+from app.messages import Quota, Usage
 
 BreakerEffect = Literal["failure", "neutral", "cooldown"]
 
@@ -64,6 +66,8 @@ class AppError(Exception):
         """Seconds after which the same request may succeed; becomes the `Retry-After` header."""
         self.extra = extra or {}
         """Further members of the problem body, e.g. `categories`."""
+        self.quotas: Mapping[str, Quota] = {}
+        """The limits that refused the request, by name; become the `RateLimit` headers."""
 
     def problem(self) -> dict[str, object]:
         """The RFC 9457 body: type, title, status, code, and detail where there is one."""
@@ -106,6 +110,12 @@ class Unauthenticated(AppError):
     status = 401
     code = "unauthenticated"
     title = "A valid access token is required"
+
+
+class BudgetExceeded(AppError):
+    status = 402
+    code = "budget_exceeded"
+    title = "This month's budget is used up"
 
 
 class PremiumRequired(AppError):
@@ -170,6 +180,7 @@ ERRORS: dict[str, type[AppError]] = {
         ContentFlagged,
         PayloadTooLarge,
         Unauthenticated,
+        BudgetExceeded,
         PremiumRequired,
         NotFound,
         Conflict,

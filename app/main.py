@@ -18,26 +18,40 @@ from app import observe
 from app.api import problem
 from app.api.auth import TokenVerifier, User
 from app.api.conversations import conversation_routes
+from app.api.documents import document_routes
 from app.api.health import health_routes
 from app.api.messages import message_routes
 from app.api.models import model_routes
 from app.api.openapi import openapi_config
+from app.api.quotas import EXPOSED
 from app.api.requests import JsonRequest, observed
+from app.api.search import search_routes
+from app.api.usage import usage_routes
 from app.chat.journal import Journal
 from app.chat.live import LiveReplies
 from app.chat.readers import Readers
 from app.chat.recovery import recover
 from app.chat.turn import Turns
 from app.errors import AppError, SupabaseUnavailable
+from app.guard.admission import share_limits
 from app.providers.factory import make_providers
+from app.retrieval.embedders import Embedders
+from app.retrieval.indexer import Indexer
+from app.retrieval.library import Library
+from app.retrieval.reader import Reader
+from app.retrieval.search import Search
 from app.routing.wiring import Routing
 from app.settings import Settings, load_settings
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
+from app.store.documents import Documents
 from app.store.messages import Messages
 from app.store.service import ServiceJobs
+from app.store.usage import Usages
 
 MAX_BODY_BYTES = 1_048_576
+START_SECONDS = 2.0
+"""How long the start waits for the database to take the limits."""
 DRAIN_SECONDS = 6.0
 """How long replies may go on after the order to stop; the process ends within 10 s."""
 
@@ -53,11 +67,29 @@ class Service:
         self.jobs = ServiceJobs(self.supabase)
         self.conversations = Conversations(self.supabase)
         self.messages = Messages(self.supabase)
+        self.usages = Usages(self.supabase)
+        self.documents = Documents(self.supabase)
         self.providers = make_providers(settings)
+        self.embedders = Embedders(settings)
+        self.search = Search(self.documents, self.embedders)
+        self.indexer = Indexer(self.jobs, self.embedders, max_passages=settings.document_max_passages)
+        self.library = Library(
+            self.documents,
+            Reader(max_passages=settings.document_max_passages),
+            self.indexer,
+            max_bytes=settings.document_max_bytes,
+        )
         self.routing = Routing(settings, self.providers)
         self.live = LiveReplies()
         self.journal = Journal(self.jobs, interval=settings.journal_interval_ms / 1000)
-        self.turns = Turns(self.messages, self.routing.offers, self.routing.failover, self.live, self.journal)
+        self.turns = Turns(
+            self.messages,
+            self.routing.offers,
+            self.routing.failover,
+            self.live,
+            self.journal,
+            self.routing.catalog,
+        )
         self.readers = Readers(self.messages, self.live)
         self.verifier = TokenVerifier(settings.supabase_url, self._fetch_keys, jwt_secret=settings.supabase_jwt_secret)
 
@@ -76,9 +108,14 @@ class Service:
             asyncio.create_task(self.journal.run()),
             asyncio.create_task(self.live.watch()),
             asyncio.create_task(recover(self.jobs)),
+            asyncio.create_task(self.indexer.run()),
             # what is on offer is asked now, so that no turn waits for a provider that is slow to say
             asyncio.create_task(self.routing.offers.models()),
         ]
+        # the first turn should meet these limits; without a database there is no turn, and the start does not wait
+        limits = asyncio.create_task(share_limits(self.jobs, self.settings))
+        tasks.append(limits)
+        await asyncio.wait({limits}, timeout=START_SECONDS)
         # what has been built stays: the collector need not look at it again
         gc.collect()
         gc.freeze()
@@ -92,6 +129,7 @@ class Service:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.readers.aclose()
             await self.routing.aclose()
+            await self.embedders.aclose()
             for provider in self.providers.values():
                 await provider.aclose()
             await self.supabase.aclose()
@@ -122,6 +160,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             health_routes(service.supabase, service.live),
             model_routes(service.routing.offers),
             conversation_routes(service.conversations),
+            usage_routes(service.usages),
+            document_routes(service.documents, service.library),
+            search_routes(service.search),
             message_routes(service.conversations, service.messages, service.turns, service.readers, service.live),
         ],
         dependencies={"user": Provide(service.user)},
@@ -147,9 +188,9 @@ def _cors(settings: Settings) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=list(settings.cors_allow_origins),
-        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-ID"],
-        expose_headers=["Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID"],
+        expose_headers=["Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID", *EXPOSED],
     )
 
 

@@ -39,6 +39,14 @@ class Usage(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
 
 
+class Quota(msgspec.Struct, frozen=True):
+    """A limit a minute: how much there is, how much of it is left, and in how many whole seconds there is more."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
 class Delta(msgspec.Struct, frozen=True):
     """New text of a reply: all tokens that arrived in one read, never empty."""
 

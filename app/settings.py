@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from app.messages import ProviderName
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 # far below the lease of a reply, which each write renews
 JournalMilliseconds = Annotated[int, msgspec.Meta(ge=50, le=5000)]
@@ -43,12 +44,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     default_ai_provider: ProviderName | None = None
     embedding_model: str = "text-embedding-3-small"
 
+    enable_rag: bool = True
+    search_threshold: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.7
+    document_max_bytes: Annotated[int, msgspec.Meta(ge=1, le=104_857_600)] = 10_485_760
+    document_max_passages: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 2000
+
     redis_url: str | None = None
 
     connect_timeout_seconds: Positive = 5
     first_token_timeout_seconds: Positive = 20
     token_gap_timeout_seconds: Positive = 15
     reply_timeout_seconds: Positive = 300
+
+    require_premium: bool = True
+    rate_limit_requests_per_minute: Count = 60
+    rate_limit_tokens_per_minute: Count = 100_000
+    moderation: Literal["openai", "off"] = "off"
+    moderation_fail: Literal["open", "closed"] = "open"
+    moderation_output: bool = False
 
     journal_interval_ms: JournalMilliseconds = 500
 
@@ -86,6 +99,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         except msgspec.ValidationError:
             # the value itself is not repeated: it may be a key
             raise SettingsError(f"{name} is malformed: expected {_expected(field)}") from None
+    if values.get("MODERATION") == "openai" and "OPENAI_API_KEY" not in values:
+        raise SettingsError("OPENAI_API_KEY is not set, and MODERATION=openai needs it")
     return msgspec.convert(values, Settings)
 
 
@@ -97,10 +112,12 @@ def _is_http_url(text: str) -> bool:
 def _expected(field: msgspec.structs.FieldInfo) -> str:
     if field.name == "default_ai_provider":
         return "one of " + ", ".join(get_args(ProviderName))
-    if field.name == "log_level":
-        return "one of debug, info, warning, error"
+    if get_origin(field.type) is Literal:
+        return "one of " + ", ".join(get_args(field.type))
+    if field.type is bool:
+        return "true or false"
     if field.name == "parley_port":
         return "a port number from 1 to 65535"
     if field.name == "journal_interval_ms":
         return "a whole number from 50 to 5000"
-    return "a positive number"
+    return "a positive whole number" if field.type is Count else "a positive number"

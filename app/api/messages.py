@@ -14,6 +14,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 from app.api.auth import Caller, User
 from app.api.openapi import USER_TOKEN, EventStreamOperation, problems
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
+from app.api.quotas import quota_headers
 from app.api.sse import EventStream
 from app.api.views import MAX_CONTENT_CHARACTERS, AnswerOptions, MessagePage, MessageView, NewMessage, TurnView
 from app.chat.live import LiveReplies
@@ -65,7 +66,7 @@ def message_routes(
         operation_id="sendMessage",
         operation_class=EventStreamOperation,
         status_code=202,
-        responses={200: FINISHED, **problems(404, 413, 422, 429)},
+        responses={200: FINISHED, **problems(402, 403, 404, 413, 422, 429)},
     )
     async def send(
         user: Caller,
@@ -97,7 +98,7 @@ def message_routes(
         operation_id="regenerateReply",
         operation_class=EventStreamOperation,
         status_code=202,
-        responses={200: FINISHED, **problems(404, 409, 413, 422, 429)},
+        responses={200: FINISHED, **problems(402, 403, 404, 409, 413, 422, 429)},
     )
     async def regenerate(
         user: Caller,
@@ -120,7 +121,7 @@ def message_routes(
 
     async def respond(user: User, turn: Turn, accept: str | None, prefer: str | None) -> Response[Any]:
         replayed = turn.reply is None
-        headers = {"Idempotency-Replayed": "true"} if replayed else {}
+        headers = {"Idempotency-Replayed": "true"} if replayed else quota_headers(turn.quotas)
         headers["Location"] = f"/v1/messages/{turn.message.id}"
         if _wants_stream(accept):
             reply = turn.reply or await readers.open(user, turn.message.id)

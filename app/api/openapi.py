@@ -38,6 +38,8 @@ class Problem(msgspec.Struct, kw_only=True):
 _REASONS = {
     400: "The request is malformed.",
     401: "The access token is missing, has expired or is not one of this project's users.",
+    402: "This month's budget is used up.",
+    403: "This needs a premium plan.",
     404: "Nothing of the caller's has this id.",
     409: "The request conflicts with the current state.",
     413: "The request is too large.",

@@ -10,13 +10,14 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from app import observe
+from app.api.quotas import quota_headers
 from app.errors import AppError, InvalidRequest, NotFound, PayloadTooLarge
 
 PROBLEM_JSON = "application/problem+json"
 
 
 def problem_response(request: Request[Any, Any, Any], error: AppError) -> Response[bytes]:
-    headers = {}
+    headers = quota_headers(error.quotas)
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if error.status == 401:

@@ -57,7 +57,8 @@ class ConversationPage(Page[ConversationView], frozen=True):
 
 
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
-    """A message. `parent_id` and `version` are a reply's: what it answers, and which answer to that it is."""
+    """A message. `parent_id` and `version` are a reply's: what it answers, and which answer to that it is. `flagged`:
+    the categories for which moderation refused it."""
 
     id: str
     conversation_id: str
@@ -73,6 +74,8 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str | None
     sources: list[dict[str, object]] | None
     usage: Usage | None
+    tokens_used: int | None
+    flagged: tuple[str, ...] | None
     created_at: str
     updated_at: str
 
@@ -93,6 +96,8 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             error_code=row.error_code,
             sources=row.sources,
             usage=row.usage,
+            tokens_used=row.tokens_used,
+            flagged=row.flagged,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )

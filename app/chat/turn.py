@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 
@@ -31,12 +31,15 @@ from app.messages import (
     Failed,
     Finish,
     Message,
+    ProviderName,
+    Quota,
     ReplyStatus,
     Restart,
     Started,
     Stopped,
     Usage,
 )
+from app.routing.catalog import Catalog
 from app.routing.failover import Answering, Failover
 from app.routing.offers import Offers
 from app.routing.router import Candidate, Wish
@@ -64,6 +67,8 @@ class Turn(msgspec.Struct, frozen=True):
     user_message: StoredMessage
     message: StoredMessage
     reply: Reply | None
+    quotas: Mapping[str, Quota] = {}
+    """What is left of the asker's limits."""
 
 
 class _Outcome(msgspec.Struct):
@@ -79,13 +84,20 @@ class Turns:
     """Begins turns and owns the tasks that write their replies."""
 
     def __init__(
-        self, messages: Messages, offers: Offers, failover: Failover, live: LiveReplies, journal: Journal
+        self,
+        messages: Messages,
+        offers: Offers,
+        failover: Failover,
+        live: LiveReplies,
+        journal: Journal,
+        catalog: Catalog,
     ) -> None:
         self._messages = messages
         self._offers = offers
         self._failover = failover
         self._live = live
         self._journal = journal
+        self._catalog = catalog
         self._writer = str(uuid.uuid4())
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._running: set[str] = set()
@@ -136,7 +148,9 @@ class Turns:
         try:
             candidates = await self._offers.candidates(wish)
             reply_id = str(uuid.uuid4())
-            begun = await self._messages.begin_turn(asker.token, writer=self._writer, reply_id=reply_id, **what)
+            begun = await self._messages.begin_turn(
+                asker.token, writer=self._writer, reply_id=reply_id, max_tokens=wish.max_tokens, **what
+            )
             if begun.replayed:
                 return Turn(begun.user_message, begun.message, None)
             if begun.model is not None and wish.provider is None and wish.model is None:
@@ -152,7 +166,7 @@ class Turns:
             self._stops[reply_id] = "shutdown"
         self._journal.open(reply, lambda reason: self._cancel(reply_id, reason))
         self._tasks[reply_id] = asyncio.create_task(self._write(reply, begun, wish, candidates))
-        return Turn(begun.user_message, begun.message, reply)
+        return Turn(begun.user_message, begun.message, reply, begun.quotas)
 
     # ── stream ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -239,6 +253,8 @@ class Turns:
                     prompt_tokens=usage.prompt_tokens if usage else None,
                     completion_tokens=usage.completion_tokens if usage else None,
                     cached_tokens=usage.cached_tokens if usage else None,
+                    user_id=reply.user_id,
+                    cost_micro_usd=self._cost(reply, usage),
                 )
             )
             ending = _ending(reply, outcome) if stored else DELETED
@@ -252,6 +268,12 @@ class Turns:
                 reply.detach()
             else:
                 reply.end(ending)
+
+    def _cost(self, reply: Reply, usage: Usage | None) -> int | None:
+        """In micro-dollars; None when the price, or what was used, is not known."""
+        if usage is None or reply.provider is None or reply.model is None:
+            return None
+        return self._catalog.spec(cast("ProviderName", reply.provider), reply.model).cost(usage)
 
     # ── stop ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

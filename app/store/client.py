@@ -24,6 +24,7 @@ from app.errors import (
     SupabaseUnavailable,
     Unauthenticated,
 )
+from app.messages import Quota
 
 T = TypeVar("T")
 
@@ -41,6 +42,14 @@ class _ErrorBody(msgspec.Struct):
     message: str | None = None
     details: str | None = None
     hint: str | None = None
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    """The hint of an error of ours: when to come back, in seconds, and which limit a minute was reached."""
+
+    retry_after: float
+    policy: str | None = None
+    limit: int = 0
 
 
 class Supabase:
@@ -160,8 +169,12 @@ def _translate(status: int, content: bytes) -> AppError:
 def _translate_code(status: int, code: str, message: str, details: str | None, hint: str | None) -> AppError:
     """Only text that our own functions raised (PTxxx) is passed on; a database's own words may hold data."""
     if code.startswith("PT") and message in ERRORS:
-        # raised by our functions: the SQLSTATE ends in the status, the hint is the Retry-After
-        return ERRORS[message](details, status=int(code[2:]), retry_after=float(hint) if hint else None)
+        # raised by our functions: the SQLSTATE ends in the status, the hint says when to come back
+        refusal = _refusal(hint)
+        error = ERRORS[message](details, status=int(code[2:]), retry_after=refusal.retry_after if refusal else None)
+        if refusal is not None and refusal.policy is not None:
+            error.quotas = {refusal.policy: Quota(refusal.limit, 0, int(refusal.retry_after))}
+        return error
     if code in ("PGRST301", "PGRST302", "PGRST303"):  # the token was refused
         return Unauthenticated()
     if code == "PGRST116":  # not exactly one row
@@ -173,3 +186,10 @@ def _translate_code(status: int, code: str, message: str, details: str | None, h
     if status == 401:
         return Unauthenticated()
     return SupabaseUnavailable(retry_after=2)
+
+
+def _refusal(hint: str | None) -> _Refusal | None:
+    if not hint:
+        return None
+    given = msgspec.json.decode(hint, type=float | _Refusal)
+    return given if isinstance(given, _Refusal) else _Refusal(given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from app.errors import NotFound
-from app.messages import Message
+from app.messages import Message, Quota
 from app.store.client import Supabase, translated
 from app.store.rows import StoredMessage, columns
 
@@ -21,6 +21,8 @@ class Begun(msgspec.Struct, frozen=True):
     history: tuple[Message, ...] = ()
     model: str | None = None
     """The model preferred in the conversation."""
+    quotas: dict[str, Quota] = msgspec.field(default_factory=dict)
+    """What is left of the caller's limits, `requests` and `tokens`, once this turn was admitted."""
 
 
 class ReplyPart(msgspec.Struct, frozen=True):
@@ -64,9 +66,11 @@ class Messages:
         reply_to: str | None = None,
         idempotency_key: str | None = None,
         request_hash: str | None = None,
+        max_tokens: int | None = None,
     ) -> Begun:
-        """Store the user message and a streaming reply, in one round trip; with `reply_to`, another reply to the
-        message that this one answers. Raises what the database function raises, see its comment."""
+        """Admit the turn, store the user message and a streaming reply, in one round trip; with `reply_to`, another
+        reply to the message that this one answers. `max_tokens`: what the reply may have at most. Raises what the
+        database function raises, see its comment."""
         arguments = {
             "p_writer": writer,
             "p_reply_id": reply_id,
@@ -75,6 +79,7 @@ class Messages:
             "p_reply_to": reply_to,
             "p_idempotency_key": idempotency_key,
             "p_request_hash": request_hash,
+            "p_max_tokens": max_tokens,
         }
         return await self._supabase.user_rpc(token, "begin_turn", arguments, Begun)
 

@@ -35,6 +35,8 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    tokens_used: int | None = None
+    flagged: tuple[str, ...] | None = None
     position: int
     created_at: str
     updated_at: str

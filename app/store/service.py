@@ -1,8 +1,12 @@
-"""The named jobs that run with the service key, and the only module that uses it: the journal, finishing, recovery."""
+"""The named jobs that run with the service key, and the only module that uses it.
+
+The journal, finishing, recovery, the limits of the service, and the operator's plans.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -41,6 +45,76 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    user_id: str | None = None
+    """Who pays, also when the reply was deleted while it was written."""
+    cost_micro_usd: int | None = None
+    flagged: tuple[str, ...] | None = None
+    """The categories for which moderation refused the message (`flagged_part` input) or the reply (output)."""
+    flagged_part: Literal["input", "output"] | None = None
+
+
+class IndexJob(msgspec.Struct, frozen=True):
+    """A document that this process has claimed for indexing. `revision` names this content of it."""
+
+    document_id: str
+    revision: int
+    title: str
+    passages: int
+
+
+class WaitingPassage(msgspec.Struct, frozen=True):
+    """A passage that has no vector yet."""
+
+    passage: int
+    content: str
+    heading: str | None
+
+
+class PassageVector(msgspec.Struct, frozen=True):
+    """A passage's vector, in pgvector's text form."""
+
+    passage: int
+    embedding: str
+
+
+class IndexStep(msgspec.Struct, frozen=True):
+    """How far a document is: `lost` when it is no longer this process's to index."""
+
+    state: Literal["indexing", "ready", "lost"]
+    passages: tuple[WaitingPassage, ...]
+
+
+class OldPassage(msgspec.Struct, frozen=True):
+    """A passage whose vector is another model's."""
+
+    id: str
+    content: str
+    heading: str | None
+
+
+class OldDocument(msgspec.Struct, frozen=True):
+    """A document whose vectors are another model's, and some of its passages without one of the new model."""
+
+    document_id: str
+    revision: int
+    title: str
+    passages: tuple[OldPassage, ...]
+
+
+class NewVector(msgspec.Struct, frozen=True):
+    """The new model's vector of the passage that has this id under the old one."""
+
+    id: str
+    embedding: str
+
+
+class ReembedProgress(msgspec.Struct, frozen=True):
+    """How much is indexed, and how much of it not under the new model."""
+
+    documents: int
+    passages: int
+    documents_left: int
+    passages_left: int
 
 
 class ServiceJobs:
@@ -59,3 +133,64 @@ class ServiceJobs:
     async def recover_replies(self) -> list[str]:
         """End the replies whose writer is gone. Returns their ids."""
         return await self._supabase.service_rpc("recover_replies", {}, list[str])
+
+    async def configure_limits(
+        self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int
+    ) -> object:
+        """Set the limits of every plan that names none of its own, for all replicas."""
+        arguments = {
+            "p_require_premium": require_premium,
+            "p_requests_per_minute": requests_per_minute,
+            "p_tokens_per_minute": tokens_per_minute,
+        }
+        return await self._supabase.service_rpc("configure_limits", arguments, object)
+
+    async def claim_index_jobs(self, worker: str, limit: int) -> list[IndexJob]:
+        """Documents that wait for indexing; they are `worker`'s for the time of a lease."""
+        arguments = {"p_worker": worker, "p_limit": limit}
+        return await self._supabase.service_rpc("claim_index_jobs", arguments, list[IndexJob])
+
+    async def renew_index_jobs(self, worker: str, document_ids: Sequence[str]) -> None:
+        arguments = {"p_worker": worker, "p_document_ids": document_ids}
+        await self._supabase.service_rpc("renew_index_jobs", arguments, object)
+
+    async def release_index_jobs(self, worker: str) -> None:
+        """Give back what `worker` has claimed, for others to go on with at once."""
+        await self._supabase.service_rpc("release_index_jobs", {"p_worker": worker}, object)
+
+    async def index_passages(
+        self, worker: str, job: IndexJob, model: str, vectors: Sequence[PassageVector], limit: int
+    ) -> IndexStep:
+        """Store the vectors and take the next `limit` passages, in one round trip."""
+        arguments = {
+            "p_worker": worker,
+            "p_document_id": job.document_id,
+            "p_revision": job.revision,
+            "p_embedding_model": model,
+            "p_vectors": vectors,
+            "p_limit": limit,
+        }
+        return await self._supabase.service_rpc("index_passages", arguments, IndexStep)
+
+    async def postpone_index_job(self, worker: str, document_id: str, error: str, *, final: bool) -> None:
+        """Give a document back after a failure: for another try later, or as failed for good."""
+        arguments = {"p_worker": worker, "p_document_id": document_id, "p_error": error, "p_final": final}
+        await self._supabase.service_rpc("postpone_index_job", arguments, object)
+
+    async def reembed_progress(self, model: str) -> ReembedProgress:
+        return await self._supabase.service_rpc("reembed_progress", {"p_model": model}, ReembedProgress)
+
+    async def passages_to_reembed(self, model: str, limit: int) -> OldDocument | None:
+        """The next document that has another model's vectors, or None."""
+        arguments = {"p_model": model, "p_limit": limit}
+        return await self._supabase.service_rpc("passages_to_reembed", arguments, OldDocument | None)  # type: ignore[arg-type]
+
+    async def store_reembedded(self, model: str, document: OldDocument, vectors: Sequence[NewVector]) -> None:
+        """Store new vectors; with the last of an owner, the old ones go."""
+        arguments = {
+            "p_model": model,
+            "p_document_id": document.document_id,
+            "p_revision": document.revision,
+            "p_vectors": vectors,
+        }
+        await self._supabase.service_rpc("store_reembedded", arguments, object)

@@ -3,22 +3,23 @@ create function public.configure_limits(
   p_require_premium boolean,
   p_requests_per_minute integer,
   p_tokens_per_minute integer
-) returns void
+) returns jsonb
 language sql
 security invoker
 set search_path = ''
 as $$
-  update private.settings
+  update private.settings as s
   set
     require_premium = p_require_premium,
     requests_per_minute = p_requests_per_minute,
     tokens_per_minute = p_tokens_per_minute
-  where singleton
+  where s.singleton
+  returning to_jsonb(s) - 'singleton'
 $$;
 
 comment on function public.configure_limits(boolean, integer, integer) is
-'Sets the limits of every plan that names none of its own. Called by the API at its start with its environment. '
-'For the service.';
+'Sets the limits of every plan that names none of its own. Called by the API at its start with its environment; the '
+'last one to start is obeyed. For the service.';
 
 create function private.user_by_email(p_email text) returns uuid
 language plpgsql

@@ -1,0 +1,62 @@
+"""In charge of asking the database whether a request is allowed: premium, and how many there were in the last minute.
+
+A turn asks inside `begin_turn`; everything else that costs something asks here first. The numbers stand in the
+database, so that every replica and every client of the Data API meets the same ones: see docs/decisions/0008-limits.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from app import observe
+from app.errors import AppError
+from app.messages import Quota
+from app.settings import Settings
+from app.store.usage import RequestKind, Usages
+
+RETRY_SECONDS = 1.0
+
+
+class Asker(Protocol):
+    """Who asks: a verified user's token."""
+
+    @property
+    def token(self) -> str: ...
+
+
+class LimitsStore(Protocol):
+    async def configure_limits(
+        self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int
+    ) -> object: ...
+
+
+class Admission:
+    def __init__(self, usages: Usages) -> None:
+        self._usages = usages
+
+    async def check(self, asker: Asker, kind: RequestKind) -> Mapping[str, Quota]:
+        """Charge one request of `kind` and return what is left, for the `RateLimit` headers.
+
+        Raises `PremiumRequired` (search and documents), `RateLimited`, or `SupabaseUnavailable`: what cannot be
+        counted is refused.
+        """
+        return await self._usages.admit_request(asker.token, kind)
+
+
+async def share_limits(store: LimitsStore, settings: Settings) -> None:
+    """Write this process's limits where the database reads them. Tries until it has succeeded; until then those of
+    the process that started before hold."""
+    while True:
+        try:
+            await store.configure_limits(
+                require_premium=settings.require_premium,
+                requests_per_minute=settings.rate_limit_requests_per_minute,
+                tokens_per_minute=settings.rate_limit_tokens_per_minute,
+            )
+        except AppError as error:
+            observe.event("limits.unshared", code=error.code)
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return

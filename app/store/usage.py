@@ -1,0 +1,62 @@
+"""What a user has used and may still use: the usage functions, always with the user's own token."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from app.messages import Quota
+from app.store.client import Supabase
+
+RequestKind = Literal["search", "document", "moderation"]
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over replies. `cost_micro_usd` leaves out the `unpriced_replies`, whose price is not known."""
+
+    replies: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    tokens: int
+    cost_micro_usd: int
+    unpriced_replies: int
+
+
+class ModelTotals(Totals, frozen=True, kw_only=True):
+    provider: str | None
+    model: str | None
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """What replies may cost in this month, in millionths of a dollar."""
+
+    limit_micro_usd: int
+    remaining_micro_usd: int
+
+
+class MyUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """Days and months are UTC. `models` are those of this month, `held_tokens` those of replies being written;
+    `budget` is null where the plan has none."""
+
+    plan: str
+    today: Totals
+    month: Totals
+    models: tuple[ModelTotals, ...]
+    held_tokens: int
+    requests: Quota
+    tokens: Quota
+    budget: Budget | None
+
+
+class Usages:
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+
+    async def admit_request(self, token: str, kind: RequestKind) -> dict[str, Quota]:
+        """Charge one request. Raises what the database function raises, see its comment."""
+        return await self._supabase.user_rpc(token, "admit_request", {"p_kind": kind}, dict[str, Quota])
+
+    async def mine(self, token: str) -> MyUsage:
+        return await self._supabase.user_rpc(token, "my_usage", {}, MyUsage)
