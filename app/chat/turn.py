@@ -306,6 +306,9 @@ class Turns:
         for reply_id in tuple(self._tasks):
             self._cancel(reply_id, "shutdown")
         await self._idle(STORE_SECONDS)
+        for reply_id in self._tasks:
+            if (reply := self._live.get(reply_id)) is not None:
+                reply.detach()  # whoever waits for its end here waits in vain
 
     async def _idle(self, patience: float) -> None:
         """Wait until nothing is being begun or written, for at most `patience` seconds."""

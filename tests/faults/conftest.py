@@ -1,0 +1,60 @@
+"""In charge of what the fault tests share: replicas, people, and the database's own view."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from scripts.local_supabase import LocalSupabase
+from tests.faults.client import Client
+from tests.faults.cluster import Cluster, cluster
+from tests.faults.rows import Rows
+from tests.service import Api
+from tests.upstream import Upstream
+
+
+@pytest.fixture(scope="session")
+async def shared(stack: LocalSupabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Cluster]:
+    """The provider and the replicas of the tests that break neither."""
+    async with cluster(stack, tmp_path_factory.mktemp("shared")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def replicas(shared: Cluster) -> tuple[Api, Api]:
+    """Two API processes, for tests that leave them as they are."""
+    return await shared.replica(), await shared.replica()
+
+
+@pytest.fixture(scope="session")
+def upstream(shared: Cluster) -> Upstream:
+    return shared.upstream
+
+
+@pytest.fixture
+async def client(shared: Cluster) -> Client:
+    """A new user."""
+    return await shared.client()
+
+
+@pytest.fixture
+async def stranger(shared: Cluster) -> Client:
+    """Another new user."""
+    return await shared.client()
+
+
+@pytest.fixture
+async def own(stack: LocalSupabase, tmp_path: Path) -> AsyncGenerator[Cluster]:
+    """A provider and replicas of the test's own, to be broken."""
+    async with cluster(stack, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def rows(stack: LocalSupabase) -> Iterator[Rows]:
+    with psycopg.connect(stack.database_url, autocommit=True, row_factory=dict_row) as connection:
+        yield Rows(connection)

@@ -1,0 +1,77 @@
+"""Limits on reading and writing replies, and the headers that keep proxies from holding tokens back."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from app.chat.live import MAX_FOLLOWERS_PER_REPLY
+from tests.faults.client import Client, eventually, read
+from tests.faults.rows import Rows
+from tests.service import Api
+
+LIVE_REPLIES_OF_A_USER = 100
+
+
+async def test_a_reply_has_a_bounded_number_of_readers(replicas: tuple[Api, Api], client: Client, rows: Rows) -> None:
+    conversation = await client.new_conversation(replicas[0])
+    begun = await client.post(replicas[0], conversation, {"tokens": 2, "gap": 30})
+    message_id = begun["message"]["id"]
+    for api in replicas:
+        async with AsyncExitStack() as readers:
+            for _ in range(MAX_FOLLOWERS_PER_REPLY):
+                response = await readers.enter_async_context(client.following(api, message_id))
+                assert response.status == 200
+            status, problem, headers = await client.call(api, "GET", f"/v1/messages/{message_id}/stream")
+            assert (status, problem["code"]) == (429, "rate_limited")
+            assert int(headers["retry-after"]) > 0
+            assert str(MAX_FOLLOWERS_PER_REPLY) in problem["detail"]
+
+        async def admitted(api: Api = api) -> bool:
+            async with client.following(api, message_id) as response:
+                return response.status == 200
+
+        await eventually(admitted)  # once the others have gone
+    await client.stop(replicas[0], message_id)
+
+
+async def test_a_user_has_a_bounded_number_of_live_replies(
+    replicas: tuple[Api, Api], client: Client, stranger: Client, rows: Rows
+) -> None:
+    conversation = await client.new_conversation(replicas[0])
+    path, body = f"/v1/conversations/{conversation}/messages", {"content": '{"first": 60}'}
+    answers = await asyncio.gather(
+        *(client.call(replicas[i % 2], "POST", path, body) for i in range(LIVE_REPLIES_OF_A_USER + 10))
+    )
+    assert sorted(status for status, _, _ in answers) == [202] * LIVE_REPLIES_OF_A_USER + [429] * 10
+    refused = next((problem, headers) for status, problem, headers in answers if status == 429)
+    assert refused[0]["code"] == "rate_limited"
+    assert int(refused[1]["retry-after"]) > 0
+    # what was refused left nothing behind
+    assert len(rows.of(client.person.id, "user")) == LIVE_REPLIES_OF_A_USER
+    # it is this user's limit
+    theirs = await stranger.new_conversation(replicas[0])
+    assert (await stranger.send(replicas[0], theirs, {"tokens": 1})).text == "tok0 "
+
+    async with client.session.delete(
+        f"{replicas[0].url}/v1/conversations/{conversation}", headers=client.person.headers
+    ) as deleted:
+        assert deleted.status == 204
+
+
+async def test_event_streams_are_neither_compressed_nor_collected_by_proxies(
+    replicas: tuple[Api, Api], client: Client
+) -> None:
+    conversation = await client.new_conversation(replicas[0])
+    asked = {"tokens": 200, "token": "the same words again and again "}
+    async with client.sending(replicas[0], conversation, asked, Accept_Encoding="gzip, br, zstd") as response:
+        headers = response.headers
+        whole = await read(response)
+    assert headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert headers["Cache-Control"] == "no-cache, no-transform"
+    assert headers["X-Accel-Buffering"] == "no"
+    assert "Content-Encoding" not in headers
+    assert "Content-Length" not in headers
+    async with client.following(replicas[1], str(whole.message_id)) as response:
+        assert response.headers["X-Accel-Buffering"] == "no"
+        assert response.headers["Cache-Control"] == "no-cache, no-transform"
