@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from tests.database.callers import Caller, Connection, new_conversation
-from tests.database.turns import answered, final, finish, regenerate, send
+from tests.database.turns import answered, final, finish, journal, piece, regenerate, send
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def test_newest_version_with_text(db: Connection, owner: Caller, conversation: U
 
 def test_reply_that_streams_is_left_out(db: Connection, owner: Caller, conversation: UUID) -> None:
     begun = answered(db, owner, conversation, "one", "first")
-    regenerate(db, owner, begun["message"]["id"])
-    send(db, owner, conversation, "two")
+    for streaming in (regenerate(db, owner, begun["message"]["id"]), send(db, owner, conversation, "two")):
+        journal(db, piece(streaming["message"]["id"], 1, "half a"))
     assert said(db, owner, conversation) == [("user", "one"), ("assistant", "first"), ("user", "two")]
 
 
