@@ -9,7 +9,7 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests import upstream as scripted
-from tests.client import person_client
+from tests.client import new_conversation, person_client, turn
 from tests.service import Api, Person, running_api, sign_up
 from tests.upstream import Upstream
 
@@ -41,6 +41,9 @@ async def api(
         "LOG_LEVEL": "debug",
     }
     async with running_api(stack, log, **settings) as running:
+        async with person_client(running, await sign_up(stack)) as client:
+            # the first turn imports the provider's SDK: how long that takes is no test's business
+            await turn(client, await new_conversation(client))
         yield running
 
 

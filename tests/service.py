@@ -1,4 +1,4 @@
-"""A real API process for tests: `python -m app` on a free port against the throw-away Supabase, and users to call it."""
+"""A real API process for tests: `python -m app` on a free port against the throw-away Supabase; users to call it."""
 
 from __future__ import annotations
 
@@ -77,11 +77,13 @@ def environment(stack: LocalSupabase, **settings: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running_api(stack: LocalSupabase, log: Path, **settings: str) -> AsyncGenerator[Api]:
-    """Start the API with `settings` in its environment, wait until it is ready, and end it."""
+async def running_api(
+    stack: LocalSupabase, log: Path, *, until: str = "/health/ready", **settings: str
+) -> AsyncGenerator[Api]:
+    """Start the API with `settings` in its environment, wait until `until` answers 200, and end it."""
     port = free_port()
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
             [sys.executable, "-m", "app"],
             cwd=ROOT,
             env=environment(stack, PARLEY_PORT=str(port), **settings),
@@ -90,7 +92,7 @@ async def running_api(stack: LocalSupabase, log: Path, **settings: str) -> Async
         )
         api = Api(f"http://127.0.0.1:{port}", process, output)
         try:
-            await _ready(api)
+            await _answers(api, until)
             yield api
         finally:
             if process.poll() is None:
@@ -101,13 +103,13 @@ async def running_api(stack: LocalSupabase, log: Path, **settings: str) -> Async
                     api.kill()
 
 
-async def _ready(api: Api) -> None:
+async def _answers(api: Api, path: str) -> None:
     async with httpx.AsyncClient() as client, asyncio.timeout(START_SECONDS):
         while True:
             if api.process.poll() is not None:
                 raise RuntimeError(f"the API ended at its start: {api.log_text}")
             try:
-                if (await client.get(f"{api.url}/health/ready")).status_code == 200:
+                if (await client.get(f"{api.url}{path}")).status_code == 200:
                     return
             except httpx.TransportError:
                 pass

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
 import msgspec
 from litestar import Router, get
@@ -23,18 +25,18 @@ class Health(msgspec.Struct, frozen=True):
 class Readiness:
     """Asks Supabase at most once a `PING_SECONDS`, however many ask."""
 
-    def __init__(self, supabase: Supabase) -> None:
+    def __init__(self, supabase: Supabase, clock: Callable[[], float] = time.monotonic) -> None:
         self._supabase = supabase
+        self._clock = clock
         self._lock = asyncio.Lock()
         self._asked_at = float("-inf")
         self._reachable = False
 
     async def reachable(self) -> bool:
         async with self._lock:
-            now = asyncio.get_running_loop().time()
-            if now - self._asked_at > PING_SECONDS:
+            if self._clock() - self._asked_at > PING_SECONDS:
                 self._reachable = await self._supabase.ping()
-                self._asked_at = asyncio.get_running_loop().time()
+                self._asked_at = self._clock()
         return self._reachable
 
 
