@@ -59,6 +59,10 @@ lock: install ## Resolve the dependencies anew and write the lock files
 db-reset: install ## Empty the embedded database and apply the migrations again
 	$(BIN)/python -m scripts.local_supabase reset
 
+.PHONY: bench-providers
+bench-providers: install ## Measure the token path: CPU of a reply read by each SDK and by ours (about a minute)
+	$(BIN)/python -m scripts.bench.providers
+
 .PHONY: bench
 bench: install ## Measure whole turns: CPU, throughput, latency, journal calls (about two minutes)
 	$(BIN)/python -m scripts.bench.turns

@@ -75,7 +75,7 @@ class ClaudeProvider:
         opened = await self._client.post(
             "/v1/messages",
             cast_to=httpx2.Response,
-            body=self._body(request),
+            content=msgspec.json.encode(self._body(request)),
             stream=True,
             stream_cls=AsyncStream[object],
         )

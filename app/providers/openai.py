@@ -72,7 +72,7 @@ class OpenAIProvider:
         opened = await self._client.post(
             "/chat/completions",
             cast_to=httpx2.Response,
-            body=self._body(request),
+            content=msgspec.json.encode(self._body(request)),
             stream=True,
             stream_cls=AsyncStream[object],
         )

@@ -1,0 +1,193 @@
+"""`make bench-providers`: CPU of one 50-token reply, iterated by each provider's SDK and read by ours (about a minute).
+
+All run in this process, against a server in another one, on 127.0.0.1. The SDK is measured as it comes, and once more
+on the transport that we give it, which tells what the transport saves from what our decoder saves. Rounds alternate,
+and a figure is the median of its rounds; figures of one run compare with each other only. Fails when OpenAI or Claude
+needs more than a quarter of what its SDK needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import ollama
+import uvloop
+from anthropic import AsyncAnthropic
+from google import genai
+from openai import AsyncOpenAI
+
+from app.messages import ChatRequest, Delta, Message, ProviderName
+from app.providers import claude, gemini, openai
+from app.providers import ollama as our_ollama
+from app.providers.base import Provider
+from app.providers.factory import make_providers
+from app.settings import Settings
+from scripts.bench.provider_upstream import TOKENS, WORDS
+from scripts.bench.turns import process, wait_for
+from scripts.local_supabase.processes import free_port
+
+ROUNDS = 5
+CONCURRENT = 32
+EACH = 3
+LARGEST_SHARE = 0.25
+REQUIRED: tuple[ProviderName, ...] = ("openai", "claude")
+
+SYSTEM = "You are a helpful assistant."
+PROMPT = "What is the capital of France, and why? " * 5
+TEXT = "".join(WORDS)
+
+Reply = Callable[[], Awaitable[str]]
+
+
+def by_openai(client: AsyncOpenAI) -> Reply:
+    """OpenAI's SDK, iterated as its manual shows."""
+
+    async def reply() -> str:
+        stream = await client.chat.completions.create(
+            model="m",
+            messages=[{"role": "system", "content": SYSTEM}, {"role": "user", "content": PROMPT}],
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        return "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
+
+    return reply
+
+
+def by_claude(client: AsyncAnthropic) -> Reply:
+    """Anthropic's SDK, iterated as its manual shows."""
+
+    async def reply() -> str:
+        stream = await client.messages.create(
+            model="m", max_tokens=100, system=SYSTEM, messages=[{"role": "user", "content": PROMPT}], stream=True
+        )
+        return "".join(
+            [
+                event.delta.text
+                async for event in stream
+                if event.type == "content_block_delta" and event.delta.type == "text_delta"
+            ]
+        )
+
+    return reply
+
+
+def by_gemini(client: genai.Client) -> Reply:
+    """Google's SDK, iterated as its manual shows."""
+
+    async def reply() -> str:
+        stream = await client.aio.models.generate_content_stream(
+            model="m", contents=PROMPT, config={"system_instruction": SYSTEM}
+        )
+        return "".join([chunk.text or "" async for chunk in stream])
+
+    return reply
+
+
+def by_ollama(client: ollama.AsyncClient) -> Reply:
+    """Ollama's client, iterated as its manual shows."""
+
+    async def reply() -> str:
+        messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": PROMPT}]
+        parts = await client.chat("m", messages, stream=True)
+        return "".join([part.message.content or "" async for part in parts])
+
+    return reply
+
+
+def by_us(provider: Provider) -> Reply:
+    """Our provider, as the router uses it."""
+    request = ChatRequest("m", (Message("system", SYSTEM), Message("user", PROMPT)))
+
+    async def reply() -> str:
+        return "".join([event.text async for event in provider.stream(request) if isinstance(event, Delta)])
+
+    return reply
+
+
+async def cost(reply: Reply) -> float:
+    """CPU milliseconds of this process for one reply."""
+
+    async def several() -> None:
+        for _ in range(EACH):
+            if await reply() != TEXT:
+                raise SystemExit("a reply was not what the server sent")
+
+    started = time.process_time()
+    await asyncio.gather(*(several() for _ in range(CONCURRENT)))
+    return (time.process_time() - started) / (CONCURRENT * EACH) * 1000
+
+
+async def compare(name: ProviderName, *replies: Reply) -> float:
+    """Print what the SDK, the SDK on our transport and ours cost, and return our share of the first."""
+    for reply in replies:
+        await cost(reply)
+    rounds = [[await cost(reply) for reply in replies] for _ in range(ROUNDS)]
+    sdk, moved, ours = (statistics.median(costs) for costs in zip(*rounds, strict=True))
+    print(f"{name:<8}{sdk:>8.2f} ms {moved:>14.2f} ms {ours:>8.2f} ms {ours / sdk:>8.0%}", flush=True)
+    return ours / sdk
+
+
+async def measure(url: str) -> dict[ProviderName, float]:
+    keys: dict[str, Any] = {"openai_api_key": "-", "google_ai_api_key": "-", "anthropic_api_key": "-"}
+    urls: dict[str, Any] = {
+        "openai_base_url": f"{url}/v1",
+        "google_ai_base_url": url,
+        "anthropic_base_url": url,
+        "ollama_base_url": url,
+    }
+    supabase: dict[str, Any] = {"supabase_url": url, "supabase_publishable_key": "-", "supabase_secret_key": "-"}
+    settings = Settings(**supabase, **keys, **urls)
+    connect = settings.connect_timeout_seconds
+    async with AsyncExitStack() as stack:
+        openai_sdks = (
+            AsyncOpenAI(api_key="-", base_url=f"{url}/v1", max_retries=0),
+            openai.make_client("-", f"{url}/v1", connect),
+        )
+        claude_sdks = (
+            AsyncAnthropic(api_key="-", base_url=url, max_retries=0),
+            claude.make_client("-", url, connect),
+        )
+        moved_gemini, gemini_http = gemini.make_client("-", url, connect)
+        gemini_sdks = (
+            genai.Client(vertexai=False, api_key="-", http_options={"base_url": url}),
+            moved_gemini,
+        )
+        ollama_sdks = (ollama.AsyncClient(url), our_ollama.make_client(url, connect))
+        providers = make_providers(settings)
+        for closing in (*openai_sdks, *claude_sdks, *ollama_sdks):
+            stack.push_async_callback(closing.close)
+        stack.push_async_callback(gemini_sdks[0].aio.aclose)
+        stack.push_async_callback(gemini_http.aclose)
+        for provider in providers.values():
+            stack.push_async_callback(provider.aclose)
+        sdks: dict[ProviderName, list[Reply]] = {
+            "openai": [by_openai(client) for client in openai_sdks],
+            "claude": [by_claude(client) for client in claude_sdks],
+            "gemini": [by_gemini(client) for client in gemini_sdks],
+            "ollama": [by_ollama(client) for client in ollama_sdks],
+        }
+        print(f"CPU of a reply of {TOKENS} tokens, {CONCURRENT} at once, median of {ROUNDS} rounds\n")
+        print(f"{'':<8}{'SDK':>11} {'on our transport':>17} {'ours':>11} {'share':>8}")
+        return {name: await compare(name, *replies, by_us(providers[name])) for name, replies in sdks.items()}
+
+
+def main() -> int:
+    port = free_port()
+    with process("scripts.bench.provider_upstream", str(port)):
+        wait_for(f"http://127.0.0.1:{port}/")
+        shares = uvloop.run(measure(f"http://127.0.0.1:{port}"))
+    dear = [name for name in REQUIRED if shares[name] > LARGEST_SHARE]
+    if dear:
+        print(f"\n{' and '.join(dear)}: more than {LARGEST_SHARE:.0%} of the SDK's CPU", file=sys.stderr)
+    return 1 if dear else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
