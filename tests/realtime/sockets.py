@@ -62,7 +62,7 @@ class Socket:
         topic: str,
         *,
         token: str | None = None,
-        private: bool = False,
+        private: object = False,
         broadcast: dict[str, Any] | None = None,
         presence: dict[str, Any] | None = None,
         **config: Any,

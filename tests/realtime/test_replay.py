@@ -76,7 +76,7 @@ async def test_nothing_twice_nothing_lost(connect: Connect, db: Connection, owne
                 await socket.push(owner.topic, "phx_join", payload)
             await sent(db, owner.topic, str(number))
         assert [(await witness.next()).payload["event"] for _ in range(60)] == [str(number) for number in range(60)]
-        events = []
+        events: list[int] = []
         while not events or events[-1] != 59:
             events.append(int((await socket.next("broadcast")).payload["event"]))
         assert events == list(range(events[0], 60))
