@@ -58,6 +58,7 @@ declare
   v_known public.documents;
   v_revision bigint;
   v_count integer;
+  v_quotas jsonb;
 begin
   if v_user_id is null then
     raise exception using errcode = 'PT401', message = 'unauthenticated', detail = 'A signed-in user is required.';
@@ -73,6 +74,9 @@ begin
   if p_content_hash is null then
     raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'The content has no hash.';
   end if;
+
+  -- here and not in the API alone: what a token creates through the Data API costs embeddings too
+  v_quotas := private.admit_request('document');
 
   if p_document_id is null then
     -- waits here for a concurrent call with the same content
@@ -109,7 +113,7 @@ begin
       update public.documents as d set title = p_title where d.id = v_known.id returning * into v_known;
     end if;
     if v_known.status <> 'failed' then
-      return jsonb_build_object('created', false, 'document', to_jsonb(v_known));
+      return jsonb_build_object('created', false, 'document', to_jsonb(v_known), 'quotas', v_quotas);
     end if;
     v_document := v_known;
   end if;
@@ -143,7 +147,7 @@ begin
   on conflict (document_id) do update
   set revision = excluded.revision, worker = null, due_at = now(), attempts = 0, created_at = now();
 
-  return jsonb_build_object('created', v_known.id is null, 'document', to_jsonb(v_document));
+  return jsonb_build_object('created', v_known.id is null, 'document', to_jsonb(v_document), 'quotas', v_quotas);
 end;
 $$;
 
@@ -167,9 +171,11 @@ $$;
 
 comment on function public.create_document(text, jsonb, text, jsonb, text, uuid) is
 'Stores a document of the caller with its passages [{content, metadata}] and queues it for indexing; with p_document_id, '
-'replaces that one''s, whose old passages are searched until the new are whole. Returns {created, document}: content whose '
-'hash the caller has already sent is the same document, and only one that had failed is indexed again. '
-'Errors: PT401 unauthenticated, PT404 not_found, PT409 conflict, PT413 payload_too_large, PT422 invalid_request.';
+'replaces that one''s, whose old passages are searched until the new are whole. Returns {created, document, quotas: '
+'{requests}}: content whose hash the caller has already sent is the same document, and only one that had failed is indexed '
+'again. One request of kind document is charged. '
+'Errors: PT401 unauthenticated, PT403 premium_required, PT404 not_found, PT409 conflict, PT413 payload_too_large, '
+'PT422 invalid_request, PT429 rate_limited.';
 
 revoke all on function private.create_document(text, jsonb, text, jsonb, text, uuid) from public, anon, service_role;
 revoke all on function public.create_document(text, jsonb, text, jsonb, text, uuid) from public, anon, service_role;
