@@ -67,6 +67,10 @@ bench-providers: install ## Measure the token path: CPU of a reply read by each 
 bench: install ## Measure whole turns: CPU, throughput, latency, journal calls (about two minutes)
 	$(BIN)/python -m scripts.bench.turns
 
+.PHONY: bench-search
+bench-search: install ## Measure search: recall and latency by the owner's size (a few minutes; ARGS=--full for more)
+	nice $(BIN)/python -m scripts.bench.search $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
 	rm -rf .venv node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

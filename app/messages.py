@@ -115,5 +115,22 @@ class Failed(msgspec.Struct, frozen=True):
     length: int
 
 
-Preamble = Started | Restart
+class Source(msgspec.Struct, frozen=True):
+    """A passage that the reply was given, as its readers see it. It is cited by its place in the list, from 1."""
+
+    id: str
+    document_id: str
+    title: str
+    similarity: float
+    excerpt: str
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """What was found in the user's documents. `error` is a problem code: the search failed, the reply goes without."""
+
+    items: tuple[Source, ...]
+    error: str | None = None
+
+
+Preamble = Started | Sources | Restart
 Ending = Done | Stopped | Failed

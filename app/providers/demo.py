@@ -14,6 +14,7 @@ PACE_SECONDS = 0.025
 
 _QUOTE_LIMIT = 200
 _PASSAGES = re.compile(r"<passages>\n(.*?)\n?</passages>", re.DOTALL)
+_PASSAGE = re.compile(r"^(\[\d+\] .*)\n((?:>.*\n?)*)", re.MULTILINE)
 _NOTICE = (
     "This is Parley's offline demo: no AI provider is configured, so nobody thought about your message. "
     "Set OPENAI_API_KEY, GOOGLE_AI_API_KEY, ANTHROPIC_API_KEY or OLLAMA_BASE_URL in .env and start again "
@@ -63,7 +64,8 @@ def _reply(request: ChatRequest) -> str:
 def _passages(messages: list[Message]) -> list[str]:
     """The passages that the prompt holds, one a line as `[n] title: text`, each shortened."""
     blocks = [block for message in messages for block in _PASSAGES.findall(message.content)]
-    return [_shortened(line) for block in blocks for line in block.splitlines() if line.startswith("[")]
+    found = [passage for block in blocks for passage in _PASSAGE.findall(block)]
+    return [_shortened(f"{head}: {re.sub('^> ?', '', lines, flags=re.MULTILINE)}") for head, lines in found]
 
 
 def _shortened(text: str) -> str:

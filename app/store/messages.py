@@ -21,6 +21,8 @@ class Begun(msgspec.Struct, frozen=True):
     history: tuple[Message, ...] = ()
     model: str | None = None
     """The model preferred in the conversation."""
+    searchable: bool = False
+    """The caller has passages that a search may find."""
     quotas: dict[str, Quota] = msgspec.field(default_factory=dict)
     """What is left of the caller's limits, `requests` and `tokens`, once this turn was admitted."""
 

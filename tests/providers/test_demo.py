@@ -6,8 +6,11 @@ from app.messages import ChatRequest, Delta, Finish, Message, Usage
 from app.providers.demo import DemoProvider
 
 PASSAGES = """<passages>
-[1] Handbook: Holidays are granted in June.
-[2] Letter: No entry.
+[1] Handbook
+> Holidays are
+> granted in June.
+[2] Letter
+> No entry.
 </passages>
 
 When are holidays?"""
