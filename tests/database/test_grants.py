@@ -94,6 +94,7 @@ service_role   public.passages_to_reembed(text,integer)                         
 service_role   public.postpone_index_job(uuid,uuid,text,boolean)                                            execute
 service_role   public.recover_replies()                                                                     execute
 service_role   public.reembed_progress(text)                                                                execute
+service_role   public.release_index_jobs(uuid)                                                               execute
 service_role   public.renew_index_jobs(uuid,uuid[])                                                         execute
 service_role   public.store_reembedded(text,uuid,bigint,jsonb)                                              execute
 """
