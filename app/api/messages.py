@@ -21,6 +21,7 @@ from app.chat.live import LiveReplies
 from app.chat.readers import Readers
 from app.chat.turn import Turn, Turns
 from app.errors import InvalidRequest, PayloadTooLarge
+from app.guard.moderation import flagged
 from app.routing.router import Wish
 from app.store.conversations import Conversations
 from app.store.messages import Messages
@@ -88,6 +89,7 @@ def message_routes(
             str(conversation_id),
             data.content,
             _wish(data),
+            use_rag=data.use_rag,
             idempotency_key=idempotency_key,
             request_hash=_request_hash("send", conversation_id, data) if idempotency_key else None,
         )
@@ -114,6 +116,7 @@ def message_routes(
             user,
             str(message_id),
             _wish(asked),
+            use_rag=asked.use_rag,
             idempotency_key=idempotency_key,
             request_hash=_request_hash("regenerate", message_id, asked) if idempotency_key else None,
         )
@@ -131,6 +134,8 @@ def message_routes(
             await reply.ended()
             if reply.ending is not None:
                 finished = await messages.get(user.token, turn.message.id)
+                if finished.flagged is not None:
+                    raise flagged(finished.flagged)
                 headers["Preference-Applied"] = "wait"
                 return Response(MessageView.of(finished), status_code=200, headers=headers)
             # detached: this process cannot wait for the end, and the turn is begun all the same

@@ -16,7 +16,7 @@ from litestar.types import Receive, Scope, Send
 
 from app.chat.live import Follower, LiveReplies, Reply
 from app.errors import InvalidRequest
-from app.messages import Done, Ending, Failed, Preamble, Restart, Started, Stopped
+from app.messages import Done, Ending, Failed, Preamble, Restart, Sources, Started, Stopped
 
 TEXT_ID = 10
 MAX_PREAMBLE = 9
@@ -34,6 +34,7 @@ HEADERS = [
 
 _NAMES: dict[type[msgspec.Struct], bytes] = {
     Started: b"message.started",
+    Sources: b"sources",
     Restart: b"restart",
     Done: b"done",
     Stopped: b"stopped",
@@ -125,7 +126,9 @@ async def _write_all(follower: Follower, send: Send) -> bool:
         frame = _pending(follower)
         if not frame:
             if reply.ending is not None:
-                frame = _event_frame(TEXT_ID + 1 + reply.length, reply.ending)
+                # of a reply that was withdrawn the reader holds more than there is, and ids only go up
+                held = max(reply.length, follower.offset)
+                frame = _event_frame(TEXT_ID + 1 + held, reply.ending)
                 last = True
             elif follower.reconnect:
                 frame = RECONNECT

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from app.chat.live import LiveReplies, Reply
 from app.chat.turn import DELETED, Asker
 from app.errors import ERRORS, AppError, Interrupted, NotFound, SupabaseUnavailable
-from app.messages import Done, Ending, Failed, Started, Stopped
+from app.guard.moderation import flagged
+from app.messages import Done, Ending, Failed, Source, Sources, Started, Stopped
 from app.store.messages import Messages, ReplyPart
 from app.store.rows import StoredMessage
 
@@ -43,6 +46,8 @@ class Readers:
         reply = Reply(row.id, conversation_id=row.conversation_id, user_id=asker.id)
         reply.provider, reply.model = row.provider, row.model
         reply.announce(Started(row.conversation_id, row.parent_id or "", row.id, row.provider, row.model))
+        if row.sources is not None:
+            reply.announce(Sources(msgspec.convert(row.sources, tuple[Source, ...])))
         if part.text:
             reply.append(part.text)
         if row.status == "streaming":
@@ -90,6 +95,8 @@ class Readers:
             reply.append(part.text)
         if part.message.status == "streaming":
             return False
+        if part.message.flagged is not None:
+            reply.withdraw()
         reply.end(ending(part.message, reply.length))
         return True
 
@@ -101,4 +108,6 @@ def ending(row: StoredMessage, length: int) -> Ending:
     if row.status in ("failed", "interrupted"):
         error = Interrupted if row.status == "interrupted" else ERRORS.get(row.error_code or "", AppError)
         return Failed(error().problem(), row.status, length)
+    if row.flagged is not None:
+        return Failed(flagged(row.flagged).problem(), row.status, length)
     return Done(row.status, row.finish_reason, row.usage, row.provider, row.model, length)
