@@ -1,0 +1,107 @@
+"""`python -m app.retrieval.reembed`: moves all passages to the model of `EMBEDDING_MODEL`.
+
+New vectors are written beside the old ones, owner by owner, and an owner's old ones go when all the new are there: so
+everybody's passages are searched throughout, under the one model or the other. What has been written stays when the
+command is stopped or killed; started again, it goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+import msgspec
+from dotenv import load_dotenv
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.errors import AppError, ProviderError
+from app.providers.base import Embedder
+from app.providers.embeddings.local import MODEL as LOCAL
+from app.retrieval.embedders import Embedders, embed_passages, passage_text
+from app.settings import SettingsError, load_settings
+from app.store.client import open_supabase
+from app.store.service import NewVector, ServiceJobs
+
+BATCH = 64
+TRIES = 6
+"""Of a batch, with pauses that double: about a minute of a provider's bad day."""
+
+
+async def reembed(jobs: ServiceJobs, embedder: Embedder, progress: Progress) -> int:
+    """Move everything; how many vectors were made. Raises `AppError` or `ProviderError`."""
+    made = 0
+    start = await jobs.reembed_progress(embedder.model)
+    bar = progress.add_task(
+        f"To {embedder.model}", total=start.passages, completed=start.passages - start.passages_left
+    )
+    while (document := await jobs.passages_to_reembed(embedder.model, BATCH)) is not None:
+        texts = [passage_text(document.title, old.heading, old.content) for old in document.passages]
+        vectors = await _embedded(embedder, texts)
+        new = [NewVector(old.id, vector) for old, vector in zip(document.passages, vectors, strict=True)]
+        await jobs.store_reembedded(embedder.model, document, new)
+        made += len(new)
+        progress.advance(bar, len(new))
+    return made
+
+
+async def _embedded(embedder: Embedder, texts: Sequence[str]) -> list[str]:
+    for attempt in range(TRIES):
+        try:
+            return await embed_passages(embedder, texts) if texts else []
+        except ProviderError as error:
+            if not error.retryable or attempt == TRIES - 1:
+                raise
+            await asyncio.sleep(error.retry_after or 2**attempt)
+    raise AssertionError("the last try returns or raises")
+
+
+def _parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog="python -m app.retrieval.reembed",
+        description="Move all passages to the model of EMBEDDING_MODEL. Passages are searched throughout, whichever "
+        "model the API runs with; started again after a stop, it goes on where it was.",
+        epilog="Reads the API's settings from the environment and .env.",
+    )
+
+
+async def run(console: Console) -> int:
+    settings = load_settings(os.environ)
+    embedders = Embedders(settings)
+    embedder = embedders.current
+    if embedder.model != settings.embedding_model:
+        console.print(f"{settings.embedding_model} has no configured provider; set its key, or {LOCAL}", style="red")
+        return 2
+    supabase = open_supabase(settings.supabase_url, settings.supabase_publishable_key, settings.supabase_secret_key)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=console) as progress:
+            made = await reembed(ServiceJobs(supabase), embedder, progress)
+        console.print(f"{made} vectors made; every passage has {embedder.model}", markup=False, highlight=False)
+        return 0
+    finally:
+        await embedders.aclose()
+        await supabase.aclose()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    _parser().parse_args(arguments)
+    load_dotenv()
+    load_dotenv(".parley/env")  # beside a running `make run`
+    console = Console(stderr=True)
+    try:
+        return asyncio.run(run(console))
+    except KeyboardInterrupt:
+        console.print("stopped; start it again to go on")
+        return 130
+    except (SettingsError, AppError, ProviderError, msgspec.DecodeError) as error:
+        reason = str(error) if isinstance(error, (SettingsError, AppError)) else type(error).__name__
+        console.print(f"{reason}; start it again to go on", style="red", markup=False)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
