@@ -38,6 +38,7 @@ async def api(
         "OPENAI_API_KEY": "test-key-of-the-api",
         "OPENAI_BASE_URL": upstream.url,
         "OPENAI_MODEL": scripted.MODEL,
+        "EMBEDDING_MODEL": "local",
         "LOG_LEVEL": "debug",
     }
     async with running_api(stack, log, **settings) as running:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from litestar import Router, get
 
-from app.api.auth import User
+from app.api.auth import Caller
 from app.api.openapi import USER_TOKEN, problems
 from app.store.usage import MyUsage, Usages
 
 
 def usage_routes(usages: Usages) -> Router:
     @get("/usage", operation_id="readUsage", responses=problems())
-    async def usage(user: User) -> MyUsage:
+    async def usage(user: Caller) -> MyUsage:
         """My tokens and their cost, today and this month, and what is left of my limits."""
         return await usages.mine(user.token)
 

@@ -35,6 +35,7 @@ class Case:
 
 
 CONVERSATION, MESSAGE = "/v1/conversations/{conversation_id}", "/v1/messages/{message_id}"
+DOCUMENT = "/v1/documents/{document_id}"
 CASES = (
     Case("GET", "/v1/models", 200, owned=False),
     Case("POST", "/v1/conversations", 201, {"title": "Plans"}, owned=False),
@@ -48,6 +49,13 @@ CASES = (
     Case("GET", f"{MESSAGE}/stream", 200),
     Case("POST", f"{MESSAGE}/stop", 200),
     Case("POST", f"{MESSAGE}/regenerate", 202, {}),
+    Case("POST", "/v1/documents", 201, {"title": "Notes", "content": "A first text"}, owned=False),
+    Case("GET", "/v1/documents", 200, owned=False),
+    Case("GET", DOCUMENT, 200),
+    Case("PUT", DOCUMENT, 200, {"title": "Notes", "content": "A second text"}),
+    Case("DELETE", DOCUMENT, 204),
+    Case("POST", "/v1/search", 200, {"query": "A text"}, owned=False),
+    Case("GET", "/v1/usage", 200, owned=False),
 )
 OWNED = [case for case in CASES if case.owned]
 
@@ -56,12 +64,28 @@ def name(case: Case) -> str:
     return f"{case.method} {case.template}"
 
 
-@pytest.fixture
-async def ids(as_owner: httpx.AsyncClient) -> dict[str, str]:
-    """A conversation of the owner's with one finished reply, by the names of the routes' parameters."""
+async def make(as_owner: httpx.AsyncClient) -> dict[str, str]:
+    """Things of the owner's, by the names of the routes' parameters: a conversation, its finished reply, a document."""
     conversation = await new_conversation(as_owner, title="Mine")
     reply = await turn(as_owner, conversation, "A secret of the owner's")
-    return {"conversation_id": conversation, "message_id": reply["id"]}
+    document = await as_owner.post("/v1/documents", json={"title": "Mine", "content": f"Secret {uuid.uuid4()}"})
+    assert document.status_code == 201, document.text
+    return {"conversation_id": conversation, "message_id": reply["id"], "document_id": document.json()["id"]}
+
+
+@pytest.fixture(scope="module")
+async def ids(as_owner: httpx.AsyncClient) -> dict[str, str]:
+    """The owner's things, for tests that do not change them."""
+    return await make(as_owner)
+
+
+async def everything(client: httpx.AsyncClient, ids: dict[str, str]) -> list[object]:
+    """Whatever could have been changed of these things."""
+    conversation, document = CONVERSATION.format(**ids), DOCUMENT.format(**ids)
+    document_row = (await client.get(document)).json()
+    # indexing goes on by itself
+    shown = {name: document_row[name] for name in ("id", "title", "metadata", "media_type", "created_at")}
+    return [(await client.get(conversation)).json(), await history(client, ids["conversation_id"]), shown]
 
 
 async def test_every_route_has_a_case() -> None:
@@ -89,37 +113,38 @@ async def test_anonymous(case: Case, anonymous: httpx.AsyncClient, ids: dict[str
 async def test_stranger(
     case: Case, as_stranger: httpx.AsyncClient, as_owner: httpx.AsyncClient, ids: dict[str, str]
 ) -> None:
-    conversation = CONVERSATION.format(**ids)
-    before = [(await as_owner.get(conversation)).json(), await history(as_owner, ids["conversation_id"])]
+    before = await everything(as_owner, ids)
     refused = await case.call(as_stranger, ids)
     assert_problem(refused, 404, "not_found")
     # word for word what an id gets that nobody has: the answer does not tell whether it exists
     unknown = await case.call(as_stranger, dict.fromkeys(ids, str(uuid.uuid4())))
     assert refused.json() | {"request_id": ""} == unknown.json() | {"request_id": ""}
-    after = [(await as_owner.get(conversation)).json(), await history(as_owner, ids["conversation_id"])]
-    assert before == after
+    assert await everything(as_owner, ids) == before
 
 
 @pytest.mark.parametrize("case", CASES, ids=name)
-async def test_owner(case: Case, as_owner: httpx.AsyncClient, ids: dict[str, str]) -> None:
-    response = await case.call(as_owner, ids)
+async def test_owner(case: Case, as_owner: httpx.AsyncClient) -> None:
+    response = await case.call(as_owner, await make(as_owner) if case.owned else {})
     assert response.status_code == case.status, response.text
 
 
 @pytest.mark.parametrize("case", OWNED, ids=name)
 @pytest.mark.parametrize("unknown", ["1", "not-a-uuid", "null", "%00", "..%2f..%2fhealth%2flive"])
 async def test_id_that_is_none(case: Case, unknown: str, as_owner: httpx.AsyncClient) -> None:
-    response = await case.call(as_owner, {"conversation_id": unknown, "message_id": unknown})
+    response = await case.call(as_owner, dict.fromkeys(("conversation_id", "message_id", "document_id"), unknown))
     assert_problem(response, 404, "not_found")
 
 
+@pytest.mark.parametrize("kind", ["conversation", "document"])
 async def test_list_holds_nothing_of_a_strangers(
-    as_owner: httpx.AsyncClient, as_stranger: httpx.AsyncClient, ids: dict[str, str]
+    kind: str, as_owner: httpx.AsyncClient, as_stranger: httpx.AsyncClient, ids: dict[str, str]
 ) -> None:
     await new_conversation(as_stranger, title="Theirs")
-    theirs = (await as_stranger.get("/v1/conversations", params={"limit": 100})).json()["items"]
-    mine = (await as_owner.get("/v1/conversations", params={"limit": 100})).json()["items"]
-    assert ids["conversation_id"] in {item["id"] for item in mine}
+    await as_stranger.post("/v1/documents", json={"title": "Theirs", "content": "A text of the stranger's"})
+    theirs = (await as_stranger.get(f"/v1/{kind}s", params={"limit": 100})).json()["items"]
+    mine = (await as_owner.get(f"/v1/{kind}s", params={"limit": 100})).json()["items"]
+    assert theirs
+    assert ids[f"{kind}_id"] in {item["id"] for item in mine}
     assert not {item["id"] for item in mine} & {item["id"] for item in theirs}
 
 
@@ -142,9 +167,11 @@ async def test_stranger_and_a_reply_that_is_being_written(
     assert len(transcript.text.split()) == 15
 
 
-async def test_user_message_is_no_reply(as_owner: httpx.AsyncClient, ids: dict[str, str]) -> None:
+async def test_user_message_is_no_reply(as_owner: httpx.AsyncClient) -> None:
     """It can be read, and answered again; there is nothing to follow or to stop."""
-    asked = (await history(as_owner, ids["conversation_id"]))[0]
+    conversation = await new_conversation(as_owner)
+    await turn(as_owner, conversation)
+    asked = (await history(as_owner, conversation))[0]
     assert (await as_owner.get(f"/v1/messages/{asked['id']}")).json() == asked
     assert_problem(await as_owner.get(f"/v1/messages/{asked['id']}/stream"), 404, "not_found")
     assert_problem(await as_owner.post(f"/v1/messages/{asked['id']}/stop"), 404, "not_found")

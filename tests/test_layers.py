@@ -1,0 +1,127 @@
+"""The house rules that a machine can check: who imports whom, who uses the service's key, what a file looks like."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+APP = ROOT / "app"
+FILES = sorted(APP.rglob("*.py"))
+
+LEAVES = frozenset({"messages", "errors", "settings", "observe"})
+"""What anyone may import."""
+ARROWS: dict[str, frozenset[str]] = {
+    "api": frozenset({"chat", "guard", "retrieval", "routing", "store"}),
+    "chat": frozenset({"guard", "retrieval", "routing", "store"}),
+    "guard": frozenset({"providers", "store"}),
+    "retrieval": frozenset({"providers", "store"}),
+    "routing": frozenset({"providers"}),
+    "providers": frozenset(),
+    "store": frozenset(),
+    "main": frozenset({"api", "chat", "guard", "retrieval", "routing", "providers", "store"}),
+    "serve": frozenset({"main"}),
+    "__main__": frozenset({"serve"}),
+    "__init__": frozenset(),
+}
+"""The stages, and what each may import beside the leaves. One that is not here fails the test."""
+LEAF_ARROWS = {
+    "errors": frozenset({"messages"}),
+    "settings": frozenset({"messages"}),
+    "messages": frozenset(),
+    "observe": frozenset(),
+}
+STAGE_OF_LIBRARY = {
+    "litestar": {"api", "main", "serve"},
+    "uvicorn": {"serve"},
+    "jwt": {"api"},
+    "postgrest": {"store"},
+    "supabase": {"store"},
+    "openai": {"providers"},
+    "anthropic": {"providers"},
+    "google": {"providers"},
+    "ollama": {"providers"},
+    "tenacity": {"routing"},
+    "pybreaker": {"routing"},
+}
+"""Where a library may be seen; behind that, it can be replaced."""
+LONGEST_FILE = 400
+
+
+def stage_of(path: Path) -> str:
+    first = path.relative_to(APP).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(source: str) -> Iterator[str]:
+    """The dotted names that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            # `from app import store` names the stage in its second half
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def stages(source: str) -> set[str]:
+    """The stages and leaves of `app` that a file imports."""
+    return {name.split(".")[1] for name in imports(source) if name.startswith("app.")}
+
+
+def allowed(stage: str) -> frozenset[str]:
+    return LEAF_ARROWS[stage] if stage in LEAF_ARROWS else ARROWS[stage] | LEAVES | {stage}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_point_down(path: Path) -> None:
+    forbidden = stages(path.read_text()) - allowed(stage_of(path))
+    assert not forbidden, f"{stage_of(path)} may not import {sorted(forbidden)}"
+
+
+def test_arrows_make_no_circle() -> None:
+    order: list[str] = []
+    waiting = dict(ARROWS)
+    while waiting:
+        free = [stage for stage, below in waiting.items() if below <= set(order)]
+        assert free, f"a circle among {sorted(waiting)}"
+        order += free
+        for stage in free:
+            del waiting[stage]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import app.store.client",
+        "from app.store import client",
+        "from app import store",
+        "def late():\n    from app.store.client import Supabase",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import app.store.rows as rows",
+    ],
+)
+def test_no_way_of_importing_is_overlooked(source: str) -> None:
+    assert stages(source) == {"store"}
+
+
+@pytest.mark.parametrize("library", STAGE_OF_LIBRARY)
+def test_library_is_seen_in_its_stage_only(library: str) -> None:
+    seen = {stage_of(path) for path in FILES if library in {name.split(".")[0] for name in imports(path.read_text())}}
+    assert seen <= STAGE_OF_LIBRARY[library]
+
+
+def test_service_key_is_used_by_the_named_jobs_only() -> None:
+    users = [path.relative_to(APP).as_posix() for path in FILES if "service_rpc(" in path.read_text()]
+    assert users == ["store/client.py", "store/service.py"]  # where it is made, and where it is called
+    holders = [path.relative_to(APP).as_posix() for path in FILES if "secret_key" in path.read_text()]
+    assert set(holders) == {"main.py", "settings.py", "store/client.py"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_file_says_what_it_is_for_and_is_short(path: Path) -> None:
+    source = path.read_text()
+    assert ast.get_docstring(ast.parse(source))
+    assert len(source.splitlines()) <= LONGEST_FILE

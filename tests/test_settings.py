@@ -1,0 +1,217 @@
+"""The environment: what is read, what stops a start, and that `.env.example` tells all of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from app.messages import ProviderName
+from app.settings import LEGACY_NAMES, URL_SETTINGS, Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).parent.parent
+FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
+REQUIRED = {
+    "SUPABASE_URL": "https://project.supabase.co",
+    "SUPABASE_PUBLISHABLE_KEY": "sb_publishable_x",
+    "SUPABASE_SECRET_KEY": "sb_secret_x",
+}
+PROMISED = {
+    "SUPABASE_URL",
+    "SUPABASE_PUBLISHABLE_KEY",
+    "SUPABASE_SECRET_KEY",
+    "SUPABASE_JWT_SECRET",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_MODEL",
+    "GOOGLE_AI_API_KEY",
+    "GOOGLE_AI_BASE_URL",
+    "GEMINI_MODEL",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "CLAUDE_MODEL",
+    "OLLAMA_BASE_URL",
+    "OLLAMA_MODEL",
+    "DEFAULT_AI_PROVIDER",
+    "ENABLE_RAG",
+    "EMBEDDING_MODEL",
+    "MODERATION",
+    "MODERATION_FAIL",
+    "REQUIRE_PREMIUM",
+    "RATE_LIMIT_REQUESTS_PER_MINUTE",
+    "RATE_LIMIT_TOKENS_PER_MINUTE",
+    "CORS_ALLOW_ORIGINS",
+    "PARLEY_PORT",
+}
+"""Names that other people's deployments set: they are not renamed."""
+SECRET = "sk-do-not-print-me"
+
+
+def described() -> dict[str, str | None]:
+    """Every setting of `.env.example` with its value, None where there is none."""
+    lines = re.findall(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert len(lines) == len({name for name, _ in lines}), "a setting is listed twice"
+    return {name: value or None for name, value in lines}
+
+
+# ── .env.example ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_setting_is_described() -> None:
+    assert not set(FIELDS) - set(described())
+
+
+def test_everything_described_is_a_setting() -> None:
+    assert not set(described()) - set(FIELDS)
+
+
+def test_promised_names_are_there() -> None:
+    assert not PROMISED - set(FIELDS)
+
+
+def test_required_settings_are_the_ones_to_fill_in() -> None:
+    """The others are commented out."""
+    filled_in = set(re.findall(r"^([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert filled_in == {name for name, field in FIELDS.items() if field.required} == set(REQUIRED)
+
+
+@pytest.mark.parametrize("name", sorted(set(FIELDS) - set(REQUIRED)))
+def test_described_default_is_the_default(name: str) -> None:
+    """Read as it would be from the environment; a name without a value is one that is not set."""
+    value = described()[name]
+    if value is None:
+        assert FIELDS[name].default in (None, ())
+    elif name != "OPENAI_MODEL":  # an example: the catalog knows the default
+        read = load_settings({**REQUIRED, name: value})
+        assert getattr(read, FIELDS[name].name) == FIELDS[name].default
+
+
+def test_each_setting_has_a_comment() -> None:
+    blocks = (ROOT / ".env.example").read_text().split("\n\n")
+    for block in blocks[1:]:
+        assert block.lstrip().startswith("# "), f"nothing is said of {block.splitlines()[0]}"
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_required_ones_are_enough() -> None:
+    settings = load_settings(REQUIRED)
+    assert settings.supabase_url == REQUIRED["SUPABASE_URL"]
+    assert settings.supabase_secret_key == REQUIRED["SUPABASE_SECRET_KEY"]
+    assert settings.openai_api_key is None
+    assert settings.parley_port == 8000
+
+
+def test_other_variables_are_nobodys_business() -> None:
+    assert load_settings({**REQUIRED, "PATH": "/bin", "openai_api_key": "lower"}) == load_settings(REQUIRED)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_missing_one_is_named(name: str, value: str | None) -> None:
+    environment = {**REQUIRED, name: value} if value is not None else {k: v for k, v in REQUIRED.items() if k != name}
+    with pytest.raises(SettingsError, match=rf"^{name} is not set") as refused:
+        load_settings(environment)  # type: ignore[arg-type]
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("legacy", "name"), LEGACY_NAMES.items())
+def test_legacy_name(legacy: str, name: str) -> None:
+    environment = {key: value for key, value in REQUIRED.items() if key != name}
+    field = FIELDS[name].name
+    assert getattr(load_settings({**environment, legacy: "eyJ"}), field) == "eyJ"
+    assert getattr(load_settings({**environment, legacy: "eyJ", name: ""}), field) == "eyJ"
+    assert getattr(load_settings({**environment, legacy: "eyJ", name: "sb_new"}), field) == "sb_new"
+
+
+@pytest.mark.parametrize("name", sorted(set(FIELDS) - set(REQUIRED)))
+def test_empty_value_is_none(name: str) -> None:
+    assert load_settings({**REQUIRED, name: " "}) == load_settings(REQUIRED)
+
+
+def test_values_are_trimmed() -> None:
+    assert load_settings({**REQUIRED, "OPENAI_API_KEY": " sk-x\n"}).openai_api_key == "sk-x"
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("https://a.example", ("https://a.example",)),
+        ("https://a.example, http://b.example ,", ("https://a.example", "http://b.example")),
+        (" , ", ()),
+    ],
+)
+def test_list_of_origins(text: str, origins: tuple[str, ...]) -> None:
+    assert load_settings({**REQUIRED, "CORS_ALLOW_ORIGINS": text}).cors_allow_origins == origins
+
+
+@pytest.mark.parametrize("provider", get_args(ProviderName))
+def test_default_provider(provider: str) -> None:
+    assert load_settings({**REQUIRED, "DEFAULT_AI_PROVIDER": provider}).default_ai_provider == provider
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (name, value)
+            for name in URL_SETTINGS
+            for value in (SECRET, "ftp://x", "http:///x", "//x", "localhost:54321")
+        ),
+        ("DEFAULT_AI_PROVIDER", SECRET),
+        ("DEFAULT_AI_PROVIDER", "OpenAI"),
+        ("LOG_LEVEL", SECRET),
+        ("LOG_LEVEL", "trace"),
+        ("PARLEY_PORT", SECRET),
+        *(("PARLEY_PORT", value) for value in ("0", "65536", "-1", "80.5", "8000;")),
+        *(
+            (name, value)
+            for name in FIELDS
+            if name.endswith("_TIMEOUT_SECONDS")
+            for value in ("0", "-1", SECRET, "nan")
+        ),
+    ],
+)
+def test_malformed_one_is_named_and_its_value_is_not(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{name} ") as refused:
+        load_settings({**REQUIRED, name: value})
+    assert value not in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, field in FIELDS.items() if field.type not in (str, str | None, tuple[str, ...])]
+)
+def test_every_setting_that_can_be_malformed_says_what_it_takes(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{name} is malformed: expected \w") as refused:
+        load_settings({**REQUIRED, name: SECRET})
+    assert SECRET not in str(refused.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        load_settings(REQUIRED).parley_port = 1  # type: ignore[misc]
+
+
+# ── the start ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"SUPABASE_SECRET_KEY": ""}, "parley: SUPABASE_SECRET_KEY is not set; see .env.example\n"),
+        ({"SUPABASE_URL": SECRET}, "parley: SUPABASE_URL must be an http:// or https:// address\n"),
+    ],
+)
+def test_start_is_stopped_with_one_line(changes: dict[str, str], said: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "app"], cwd=ROOT, env={**REQUIRED, **changes}, capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", said)
