@@ -46,11 +46,6 @@ class Embedders:
             await embedder.aclose()
 
 
-def passage_text(title: str, heading: str | None, content: str) -> str:
-    """What of a passage is embedded: also where it stands, since "it costs 5" alone answers no question."""
-    return "\n".join(part for part in (title, heading, content) if part)
-
-
 async def embed_passages(embedder: Embedder, texts: Sequence[str]) -> list[str]:
     """The vectors of passages as the database takes them. Raises `ProviderError`."""
     return [as_text(vector) for vector in await embedder.embed(texts, "passage")]

@@ -8,7 +8,7 @@ from functools import partial
 
 from app import observe
 from app.errors import AppError, ContextTooLong, ProviderError, RequestRefused
-from app.retrieval.embedders import Embedders, embed_passages, passage_text
+from app.retrieval.embedders import Embedders, embed_passages
 from app.store.service import IndexJob, PassageVector, ServiceJobs
 
 BATCH = 64
@@ -113,9 +113,8 @@ class Indexer:
             step = await self._jobs.index_passages(self._worker, job, embedder.model, vectors, BATCH)
             if step.state != "indexing":
                 return
-            texts = [passage_text(job.title, waiting.heading, waiting.content) for waiting in step.passages]
             async with asyncio.timeout(EMBED_SECONDS):
-                embedded = await embed_passages(embedder, texts)
+                embedded = await embed_passages(embedder, [waiting.content for waiting in step.passages])
             vectors = [
                 PassageVector(waiting.passage, vector) for waiting, vector in zip(step.passages, embedded, strict=True)
             ]

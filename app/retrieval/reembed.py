@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.errors import AppError, ProviderError
 from app.providers.base import Embedder
 from app.providers.embeddings.local import MODEL as LOCAL
-from app.retrieval.embedders import Embedders, embed_passages, passage_text
+from app.retrieval.embedders import Embedders, embed_passages
 from app.settings import SettingsError, load_settings
 from app.store.client import open_supabase
 from app.store.service import NewVector, ServiceJobs
@@ -39,8 +39,7 @@ async def reembed(jobs: ServiceJobs, embedder: Embedder, progress: Progress) -> 
         f"To {embedder.model}", total=start.passages, completed=start.passages - start.passages_left
     )
     while (document := await jobs.passages_to_reembed(embedder.model, BATCH)) is not None:
-        texts = [passage_text(document.title, old.heading, old.content) for old in document.passages]
-        vectors = await _embedded(embedder, texts)
+        vectors = await _embedded(embedder, [old.content for old in document.passages])
         new = [NewVector(old.id, vector) for old, vector in zip(document.passages, vectors, strict=True)]
         await jobs.store_reembedded(embedder.model, document, new)
         made += len(new)

@@ -36,7 +36,7 @@ as $$
     returning j.document_id, j.revision
   )
   select coalesce(jsonb_agg(jsonb_build_object(
-    'document_id', c.document_id, 'revision', c.revision, 'title', d.title, 'passages', d.passages
+    'document_id', c.document_id, 'revision', c.revision, 'passages', d.passages
   )), '[]')
   from claimed as c
   join public.documents as d on d.id = c.document_id
@@ -44,7 +44,7 @@ $$;
 
 comment on function public.claim_index_jobs(uuid, integer) is
 'Gives at most p_limit documents that wait for indexing to p_worker, for the time of a lease: '
-'[{document_id, revision, title, passages}]. For the service.';
+'[{document_id, revision, passages}]. For the service.';
 
 create function public.renew_index_jobs(p_worker uuid, p_document_ids uuid[]) returns void
 language sql
@@ -102,10 +102,10 @@ begin
   where e.document_id = p_document_id and e.user_id = v_document.user_id
   and e.revision = p_revision and e.embedding_model = p_embedding_model;
 
-  select coalesce(jsonb_agg(jsonb_build_object('passage', n.passage, 'content', n.content, 'heading', n.heading)), '[]')
+  select coalesce(jsonb_agg(jsonb_build_object('passage', n.passage, 'content', n.content)), '[]')
   into v_next
   from (
-    select p.passage, p.content, p.metadata ->> 'heading' as heading
+    select p.passage, p.content
     from private.document_passages as p
     where p.document_id = p_document_id and p.revision = p_revision and not exists (
       select from public.embeddings as e
@@ -142,7 +142,7 @@ $$;
 
 comment on function public.index_passages(uuid, uuid, bigint, text, jsonb, integer) is
 'Stores vectors [{passage, embedding}] of the document that p_worker has claimed, renews the lease, and returns {state, '
-'passages: the next [{passage, content, heading}], at most p_limit}. State: indexing; ready, when that was all and the '
+'passages: the next [{passage, content}], at most p_limit}. State: indexing; ready, when that was all and the '
 'passages are now the ones that are searched; or lost, when the document is not p_worker''s to index. For the service.';
 
 create function public.postpone_index_job(p_worker uuid, p_document_id uuid, p_error text, p_final boolean) returns void

@@ -6,7 +6,7 @@ security invoker
 set search_path = ''
 as $$
   with document as (
-    select d.id, d.user_id, d.title, d.revision
+    select d.id, d.user_id, d.revision
     from public.documents as d
     where d.revision is not null and d.embedding_model <> p_model
     -- one owner after the other, so that each is between two models for as short as possible
@@ -16,11 +16,10 @@ as $$
   select jsonb_build_object(
     'document_id', d.id,
     'revision', d.revision,
-    'title', d.title,
     'passages', coalesce((
-      select jsonb_agg(jsonb_build_object('id', n.id, 'content', n.content, 'heading', n.heading))
+      select jsonb_agg(jsonb_build_object('id', n.id, 'content', n.content))
       from (
-        select e.id, e.content, e.metadata ->> 'heading' as heading
+        select e.id, e.content
         from public.embeddings as e
         where e.document_id = d.id and e.user_id = d.user_id and e.revision = d.revision
         and e.embedding_model <> p_model and not exists (
@@ -37,8 +36,8 @@ as $$
 $$;
 
 comment on function public.passages_to_reembed(text, integer) is
-'The next document whose vectors are not p_model''s: {document_id, revision, title, passages: those without a vector of it yet, '
-'at most p_limit of [{id, content, heading}]}. Null when there is none. For the service.';
+'The next document whose vectors are not p_model''s: {document_id, revision, passages: those without a vector of it yet, '
+'at most p_limit of [{id, content}]}. Null when there is none. For the service.';
 
 create function public.store_reembedded(p_model text, p_document_id uuid, p_revision bigint, p_vectors jsonb) returns void
 language plpgsql
