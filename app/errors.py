@@ -36,7 +36,7 @@ ProviderError                   what went wrong with a provider; never shown to 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from app.messages import Quota, Usage
 
@@ -97,7 +97,12 @@ class IdempotencyMismatch(InvalidRequest):
 class ContentFlagged(InvalidRequest):
     status = 422
     code = "content_flagged"
-    title = "The message was flagged by moderation"
+    title = "Moderation does not let this pass"
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """What for."""
+        return tuple(cast("list[str]", self.extra.get("categories", ())))
 
 
 class PayloadTooLarge(InvalidRequest):

@@ -22,6 +22,7 @@ from app.api.documents import document_routes
 from app.api.health import health_routes
 from app.api.messages import message_routes
 from app.api.models import model_routes
+from app.api.moderations import moderation_routes
 from app.api.openapi import openapi_config
 from app.api.quotas import EXPOSED
 from app.api.requests import JsonRequest, observed
@@ -31,10 +32,12 @@ from app.chat.journal import Journal
 from app.chat.live import LiveReplies
 from app.chat.readers import Readers
 from app.chat.recovery import recover
+from app.chat.sources import Retriever
 from app.chat.turn import Turns
 from app.errors import AppError, SupabaseUnavailable
-from app.guard.admission import share_limits
-from app.providers.factory import make_providers
+from app.guard.admission import Admission, share_limits
+from app.guard.moderation import Moderation
+from app.providers.factory import make_moderator, make_providers
 from app.retrieval.embedders import Embedders
 from app.retrieval.indexer import Indexer
 from app.retrieval.library import Library
@@ -68,6 +71,12 @@ class Service:
         self.conversations = Conversations(self.supabase)
         self.messages = Messages(self.supabase)
         self.usages = Usages(self.supabase)
+        self.admission = Admission(self.usages)
+        self.moderation = Moderation(
+            make_moderator(settings) if settings.moderation == "openai" else None,
+            fail=settings.moderation_fail,
+            output=settings.moderation_output,
+        )
         self.documents = Documents(self.supabase)
         self.providers = make_providers(settings)
         self.embedders = Embedders(settings)
@@ -89,6 +98,8 @@ class Service:
             self.live,
             self.journal,
             self.routing.catalog,
+            Retriever(self.search, enabled=settings.enable_rag),
+            self.moderation,
         )
         self.readers = Readers(self.messages, self.live)
         self.verifier = TokenVerifier(settings.supabase_url, self._fetch_keys, jwt_secret=settings.supabase_jwt_secret)
@@ -129,6 +140,7 @@ class Service:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.readers.aclose()
             await self.routing.aclose()
+            await self.moderation.aclose()
             await self.embedders.aclose()
             for provider in self.providers.values():
                 await provider.aclose()
@@ -161,6 +173,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             model_routes(service.routing.offers),
             conversation_routes(service.conversations),
             usage_routes(service.usages),
+            moderation_routes(service.admission, service.moderation),
             document_routes(service.documents, service.library),
             search_routes(service.search),
             message_routes(service.conversations, service.messages, service.turns, service.readers, service.live),

@@ -37,6 +37,8 @@ class Upstream:
     """The server; use it as an async context manager."""
 
     calls: list[Call] = field(default_factory=list)
+    moderated: list[str] = field(default_factory=list)
+    """The texts that a verdict was asked for."""
     url: str = ""
     script: dict[str, Any] = field(default_factory=dict)
     """Laid over what the prompt says, e.g. `{"status": 500}` for an outage."""
@@ -91,6 +93,8 @@ class Upstream:
                 if b"/models" in head.split(b"\r\n", 1)[0]:
                     model = {"id": MODEL, "object": "model", "created": 1, "owned_by": "tests"}
                     _json(writer, 200, {"object": "list", "data": [model]})
+                elif b"/moderations" in head.split(b"\r\n", 1)[0]:
+                    await self._moderate(json.loads(body)["input"], writer)
                 else:
                     await self._answer(json.loads(body), reader, writer)
                 await writer.drain()
@@ -98,6 +102,18 @@ class Upstream:
             pass
         finally:
             writer.close()
+
+    async def _moderate(self, text: str, writer: asyncio.StreamWriter) -> None:
+        """What the message says: `{"flag": ["violence"], "verdict": 0.2, "moderator": 503}`."""
+        script = _script(text)
+        self.moderated.append(text)
+        await asyncio.sleep(script.get("verdict", 0))
+        if (status := script.get("moderator", 200)) != 200:
+            _json(writer, status, {"error": {"message": "scripted", "type": "scripted", "code": None}})
+            return
+        flags: list[str] = script.get("flag", [])
+        categories = dict.fromkeys(("harassment", "violence"), False) | dict.fromkeys(flags, True)
+        _json(writer, 200, {"id": "m", "results": [{"flagged": bool(flags), "categories": categories}]})
 
     async def _answer(self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         script = _script(body["messages"][-1]["content"]) | self.script

@@ -31,6 +31,8 @@ class Reply:
     __slots__ = (
         "_awaiting",
         "_ended",
+        "_held",
+        "_held_length",
         "_last",
         "_last_start",
         "_tail",
@@ -67,12 +69,18 @@ class Reply:
         self._last = ""
         self._last_start = 0
         self._ended: asyncio.Future[None] | None = None
+        self._held: list[str] | None = None
+        self._held_length = 0
 
     def announce(self, event: Preamble) -> None:
         self.preamble.append(event)
         self._wake()
 
     def append(self, text: str) -> None:
+        if self._held is not None:
+            self._held.append(text)
+            self._held_length += len(text)
+            return
         self._last = text
         self._last_start = self.length
         self._tail.append(text)
@@ -87,6 +95,37 @@ class Reply:
             self._whole += "".join(self._tail)
             self._tail.clear()
         return self._whole[start:] if start else self._whole
+
+    @property
+    def written(self) -> int:
+        """How long the text is with what is held back."""
+        return self.length + self._held_length
+
+    @property
+    def held(self) -> bool:
+        return self._held is not None
+
+    def hold(self) -> None:
+        """From now on text is held back: neither readers nor the journal see that there is any."""
+        self._held = []
+
+    def release(self) -> None:
+        """Show what was held back, and what follows."""
+        if text := self.discard():
+            self.append(text)
+
+    def discard(self) -> str:
+        """Hold nothing back any longer, and return what was; nobody will see it."""
+        text = "".join(self._held or ())
+        self._held, self._held_length = None, 0
+        return text
+
+    def withdraw(self) -> None:
+        """Take the whole text back. Its readers learn by the ending that they hold too much."""
+        self._tail.clear()
+        self._whole = self._last = ""
+        self._last_start = self.length = 0
+        self.frame = None
 
     def end(self, ending: Ending) -> None:
         """Nothing follows. Must come after the final state is stored."""

@@ -14,6 +14,8 @@ from app import observe
 from app.chat.journal import Journal
 from app.chat.live import MAX_REPLY_CHARACTERS, LiveReplies, Reply
 from app.chat.prompt import build_prompt, estimate_usage
+from app.chat.screening import Screening
+from app.chat.sources import Found, Retriever
 from app.errors import (
     AppError,
     ContentFiltered,
@@ -23,6 +25,7 @@ from app.errors import (
     ProviderUnavailable,
     SupabaseUnavailable,
 )
+from app.guard.moderation import Moderation
 from app.messages import (
     ChatRequest,
     Delta,
@@ -74,10 +77,14 @@ class Turn(msgspec.Struct, frozen=True):
 class _Outcome(msgspec.Struct):
     """How writing a reply ended."""
 
+    screening: Screening
     status: ReplyStatus = "interrupted"
     finish_reason: str | None = None
     usage: Usage | None = None
     error: AppError | None = None
+    asked: bool = False
+    """A provider was asked: what it was sent is used up, whatever came of it."""
+    found: Found | None = None
 
 
 class Turns:
@@ -91,6 +98,8 @@ class Turns:
         live: LiveReplies,
         journal: Journal,
         catalog: Catalog,
+        retriever: Retriever,
+        moderation: Moderation,
     ) -> None:
         self._messages = messages
         self._offers = offers
@@ -98,6 +107,8 @@ class Turns:
         self._live = live
         self._journal = journal
         self._catalog = catalog
+        self._retriever = retriever
+        self._moderation = moderation
         self._writer = str(uuid.uuid4())
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._running: set[str] = set()
@@ -115,6 +126,7 @@ class Turns:
         content: str,
         wish: Wish,
         *,
+        use_rag: bool | None = None,
         idempotency_key: str | None = None,
         request_hash: str | None = None,
     ) -> Turn:
@@ -122,6 +134,7 @@ class Turns:
         return await self._begin(
             asker,
             wish,
+            use_rag,
             conversation_id=conversation_id,
             content=content,
             idempotency_key=idempotency_key,
@@ -134,17 +147,20 @@ class Turns:
         message_id: str,
         wish: Wish,
         *,
+        use_rag: bool | None = None,
         idempotency_key: str | None = None,
         request_hash: str | None = None,
     ) -> Turn:
         """Begin another reply to the user message that `message_id` is, or answers."""
         return await self._begin(
-            asker, wish, reply_to=message_id, idempotency_key=idempotency_key, request_hash=request_hash
+            asker, wish, use_rag, reply_to=message_id, idempotency_key=idempotency_key, request_hash=request_hash
         )
 
-    async def _begin(self, asker: Asker, wish: Wish, **what: str | None) -> Turn:
+    async def _begin(self, asker: Asker, wish: Wish, use_rag: bool | None, **what: str | None) -> Turn:
         self._live.check_capacity(self._beginning)
         self._beginning += 1
+        foreseen = self._retriever.foresee(asker, what.get("content"), use_rag)
+        finding = None
         try:
             candidates = await self._offers.candidates(wish)
             reply_id = str(uuid.uuid4())
@@ -156,8 +172,13 @@ class Turns:
             if begun.model is not None and wish.provider is None and wish.model is None:
                 with suppress(AppError):  # a model that has gone since is no reason not to answer
                     candidates = await self._offers.candidates(msgspec.structs.replace(wish, model=begun.model))
+            finding = self._retriever.settle(
+                asker, begun.user_message.content, use_rag, foreseen, searchable=begun.searchable
+            )
         finally:
             self._beginning -= 1
+            if finding is None and foreseen is not None:
+                foreseen.cancel()
         reply = Reply(reply_id, conversation_id=begun.message.conversation_id, user_id=asker.id)
         reply.provider, reply.model = candidates[0].provider, candidates[0].model
         reply.announce(Started(reply.conversation_id, begun.user_message.id, reply_id, reply.provider, reply.model))
@@ -165,32 +186,44 @@ class Turns:
         if self._closed:  # begun too late for an answer
             self._stops[reply_id] = "shutdown"
         self._journal.open(reply, lambda reason: self._cancel(reply_id, reason))
-        self._tasks[reply_id] = asyncio.create_task(self._write(reply, begun, wish, candidates))
+        self._tasks[reply_id] = asyncio.create_task(self._write(reply, begun, wish, candidates, finding))
         return Turn(begun.user_message, begun.message, reply, begun.quotas)
 
     # ── stream ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _write(self, reply: Reply, begun: Begun, wish: Wish, candidates: Sequence[Candidate]) -> None:
+    async def _write(
+        self,
+        reply: Reply,
+        begun: Begun,
+        wish: Wish,
+        candidates: Sequence[Candidate],
+        finding: asyncio.Task[Found] | None,
+    ) -> None:
         def request_for(candidate: Candidate) -> ChatRequest:
             prompt = build_prompt(
                 begun.history,
                 begun.user_message.content,
                 context_tokens=candidate.context_tokens,
                 max_tokens=wish.max_tokens,
+                passages=outcome.found.passages if outcome.found else (),
             )
             return ChatRequest(candidate.model, prompt, wish.max_tokens)
 
-        outcome = _Outcome()
+        outcome = _Outcome(Screening(self._moderation, reply, lambda: self._cancel(reply.id, "refused")))
         try:
             if reply.id in self._stops:  # stopped before this task got to run
                 raise asyncio.CancelledError
             self._running.add(reply.id)
-            await self._stream(reply, self._failover.answer(candidates, request_for), outcome)
+            if finding is not None:
+                outcome.found = await finding
+                reply.announce(outcome.found.sources)
+            events = self._failover.answer(candidates, request_for)
+            await outcome.screening.run(begun.user_message.content, self._stream(reply, events, outcome))
         except asyncio.CancelledError:
             # taken as the order to end this reply early: the task itself goes on to store what there is
             self._cut_short(reply, outcome)
-        except ContentFiltered:
-            outcome.status, outcome.finish_reason = "filtered", "content_filter"
+        except ContentFiltered as error:
+            outcome.status, outcome.finish_reason, outcome.usage = "filtered", "content_filter", error.usage
         except ProviderError:
             # after a visible token: no second provider's text is glued to it
             outcome.status, outcome.error = "failed", ProviderUnavailable("The provider failed inside the reply.")
@@ -201,9 +234,13 @@ class Turns:
             outcome.status, outcome.error = "failed", AppError()
         finally:
             self._running.discard(reply.id)  # from here on nothing may cut the final write
-        if outcome.usage is None and reply.length:
+        withheld = reply.discard()
+        # of a reply that failed before its first token nobody sends a bill
+        if outcome.usage is None and (reply.length or (outcome.asked and outcome.status in ("stopped", "filtered"))):
             asked = Message("user", begun.user_message.content)
-            outcome.usage = estimate_usage((*begun.history, asked), reply.text())
+            outcome.usage = estimate_usage((*begun.history, asked), reply.text() + withheld)
+        if not await outcome.screening.check_reply():
+            self._refuse(outcome)
         await self._finish(reply, outcome)
 
     @staticmethod
@@ -212,25 +249,36 @@ class Turns:
             async for event in events:
                 if type(event) is Delta:
                     reply.append(storable(event.text))
-                    if reply.length > MAX_REPLY_CHARACTERS:
+                    if reply.written > MAX_REPLY_CHARACTERS:
                         outcome.status, outcome.finish_reason = "complete", "length"
                         return
                 elif type(event) is Finish:
                     outcome.status, outcome.finish_reason, outcome.usage = "complete", event.reason, event.usage
-                elif type(event) is Answering and (event.provider, event.model) != (reply.provider, reply.model):
-                    reply.provider, reply.model = event.provider, event.model
-                    reply.announce(Restart(event.reason or "provider_unavailable", event.provider, event.model))
+                elif type(event) is Answering:
+                    outcome.asked = True
+                    if (event.provider, event.model) != (reply.provider, reply.model):
+                        reply.provider, reply.model = event.provider, event.model
+                        reply.announce(Restart(event.reason or "provider_unavailable", event.provider, event.model))
 
     def _cut_short(self, reply: Reply, outcome: _Outcome) -> None:
         reason = self._stops.get(reply.id)
-        if outcome.finish_reason is not None:  # the order came after the last token: nothing is missing
+        if reason == "refused":
+            self._refuse(outcome)
             return
+        if outcome.finish_reason is not None and not reply.held:
+            return  # the order came after the last token: nothing is missing
+        outcome.finish_reason = None
         if reason == "stopped":
             outcome.status = "stopped"
         elif reason == "outage":
             outcome.status, outcome.error = "failed", SupabaseUnavailable()
         else:  # this process ends, or the reply was deleted and there is nothing left to say
             outcome.status, outcome.error = "interrupted", Interrupted()
+
+    @staticmethod
+    def _refuse(outcome: _Outcome) -> None:
+        outcome.status = "failed" if outcome.screening.flagged is None else "filtered"
+        outcome.error, outcome.finish_reason = outcome.screening.refusal, None
 
     # ── finish ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -249,12 +297,15 @@ class Turns:
                     error_code=outcome.error.code if outcome.error else None,
                     provider=reply.provider,
                     model=reply.model,
-                    sources=None,
+                    sources=outcome.found.sources.items if outcome.found else None,
                     prompt_tokens=usage.prompt_tokens if usage else None,
                     completion_tokens=usage.completion_tokens if usage else None,
                     cached_tokens=usage.cached_tokens if usage else None,
                     user_id=reply.user_id,
                     cost_micro_usd=self._cost(reply, usage),
+                    screened=outcome.screening.passed,
+                    flagged=outcome.screening.flagged,
+                    flagged_part=outcome.screening.part,
                 )
             )
             ending = _ending(reply, outcome) if stored else DELETED

@@ -28,7 +28,7 @@ class Asker(Protocol):
 
 class LimitsStore(Protocol):
     async def configure_limits(
-        self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int
+        self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int, screen_input: bool
     ) -> object: ...
 
 
@@ -54,6 +54,7 @@ async def share_limits(store: LimitsStore, settings: Settings) -> None:
                 require_premium=settings.require_premium,
                 requests_per_minute=settings.rate_limit_requests_per_minute,
                 tokens_per_minute=settings.rate_limit_tokens_per_minute,
+                screen_input=settings.moderation != "off",
             )
         except AppError as error:
             observe.event("limits.unshared", code=error.code)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from app.messages import ReplyStatus
+from app.messages import ReplyStatus, Source
 from app.store.client import Supabase
 
 
@@ -41,7 +41,7 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str | None
     provider: str | None
     model: str | None
-    sources: list[dict[str, object]] | None
+    sources: Sequence[Source] | None
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
@@ -51,6 +51,8 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
     flagged: tuple[str, ...] | None = None
     """The categories for which moderation refused the message (`flagged_part` input) or the reply (output)."""
     flagged_part: Literal["input", "output"] | None = None
+    screened: bool = False
+    """Moderation let the message pass that this answers."""
 
 
 class IndexJob(msgspec.Struct, frozen=True):
@@ -58,7 +60,6 @@ class IndexJob(msgspec.Struct, frozen=True):
 
     document_id: str
     revision: int
-    title: str
     passages: int
 
 
@@ -67,7 +68,6 @@ class WaitingPassage(msgspec.Struct, frozen=True):
 
     passage: int
     content: str
-    heading: str | None
 
 
 class PassageVector(msgspec.Struct, frozen=True):
@@ -89,7 +89,6 @@ class OldPassage(msgspec.Struct, frozen=True):
 
     id: str
     content: str
-    heading: str | None
 
 
 class OldDocument(msgspec.Struct, frozen=True):
@@ -97,7 +96,6 @@ class OldDocument(msgspec.Struct, frozen=True):
 
     document_id: str
     revision: int
-    title: str
     passages: tuple[OldPassage, ...]
 
 
@@ -135,13 +133,15 @@ class ServiceJobs:
         return await self._supabase.service_rpc("recover_replies", {}, list[str])
 
     async def configure_limits(
-        self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int
+        self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int, screen_input: bool
     ) -> object:
-        """Set the limits of every plan that names none of its own, for all replicas."""
+        """Set the limits of every plan that names none of its own, and whether messages are checked, for all
+        replicas."""
         arguments = {
             "p_require_premium": require_premium,
             "p_requests_per_minute": requests_per_minute,
             "p_tokens_per_minute": tokens_per_minute,
+            "p_screen_input": screen_input,
         }
         return await self._supabase.service_rpc("configure_limits", arguments, object)
 

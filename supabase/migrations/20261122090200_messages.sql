@@ -20,6 +20,7 @@ create table public.messages (
   cached_tokens integer check (cached_tokens >= 0),
   tokens_used integer generated always as (prompt_tokens + completion_tokens) stored,
   flagged text[],
+  screened boolean not null default true,
   position bigint generated always as identity unique,
   parent_position bigint,
   turn bigint generated always as (coalesce(parent_position, position)) stored,
@@ -44,6 +45,8 @@ comment on column public.messages.sources is 'Passages the reply was given: id, 
 comment on column public.messages.tokens_used is 'What the reply took of the token limit; null until it is over.';
 comment on column public.messages.flagged is
 'The categories for which moderation flagged the message, or what it answers; null where it did not. Never used as history.';
+comment on column public.messages.screened is
+'False for a user message that moderation has yet to let pass: until then it is no history.';
 comment on column public.messages.position is 'Order of creation; history pages by it.';
 comment on column public.messages.turn is 'Position of the user message that opened the turn: a message and all replies to it share it.';
 

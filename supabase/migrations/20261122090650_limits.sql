@@ -3,12 +3,15 @@ create table private.settings (
   singleton boolean primary key default true check (singleton),
   require_premium boolean not null default true,
   requests_per_minute integer not null default 60 check (requests_per_minute > 0),
-  tokens_per_minute integer not null default 100000 check (tokens_per_minute > 0)
+  tokens_per_minute integer not null default 100000 check (tokens_per_minute > 0),
+  screen_input boolean not null default false
 );
 
 comment on table private.settings is
 'One row: the limits of every plan that names none of its own. The API writes its environment here at its start, so that '
 'all replicas and the Data API obey the same numbers.';
+comment on column private.settings.screen_input is
+'Whether messages count as history only once moderation has let them pass.';
 comment on column private.settings.require_premium is 'Whether chat, documents and search need a premium plan.';
 
 insert into private.settings default values;

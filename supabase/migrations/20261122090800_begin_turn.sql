@@ -16,7 +16,7 @@ as $$
       -- private.estimate_tokens, written out: it is asked a hundred times
       sum((octet_length(n.content) + 3) / 4) over (order by n.turn desc, n.role) as tokens
     from (
-      select distinct on (m.turn, m.role) m.turn, m.role, m.content
+      select distinct on (m.turn, m.role) m.turn, m.role, m.content, m.parent_id
       from public.messages as m
       where
         m.conversation_id = p_asked.conversation_id
@@ -26,16 +26,21 @@ as $$
         and m.status <> 'streaming'
         and m.content <> ''
         and m.flagged is null
+        and m.screened
       order by m.turn desc, m.role desc, m.position desc
       limit 100
     ) as n
+    -- no answer without its question
+    where n.parent_id is null or exists (
+      select from public.messages as p where p.id = n.parent_id and p.flagged is null and p.screened
+    )
   ) as h
   where h.characters <= 400000 and h.tokens <= p_tokens
 $$;
 
 comment on function private.turn_history(public.messages, integer) is
 'What was said before this user message, oldest first: [{role, content}], at most 100 messages, 400,000 characters and about '
-'p_tokens tokens, and nothing that moderation flagged. '
+'p_tokens tokens, and nothing that moderation did not let pass. '
 'The API trims it further to the model''s context.';
 
 revoke all on function private.turn_history(public.messages, integer) from public, anon, authenticated, service_role;
@@ -197,8 +202,10 @@ begin
   );
 
   if p_reply_to is null then
-    insert into public.messages (conversation_id, user_id, role, content)
-    values (v_conversation.id, v_user_id, 'user', p_content)
+    insert into public.messages (conversation_id, user_id, role, content, screened)
+    values (
+      v_conversation.id, v_user_id, 'user', p_content, not (select s.screen_input from private.settings as s)
+    )
     returning * into v_asked;
   end if;
 
@@ -216,7 +223,10 @@ begin
 
   return jsonb_build_object(
     'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
-    'history', v_history, 'model', v_conversation.model, 'quotas', v_quotas
+    'history', v_history, 'model', v_conversation.model, 'quotas', v_quotas,
+    'searchable', exists (
+      select from private.passage_counts as c where c.user_id = v_user_id and c.passages > 0
+    )
   );
 end;
 $$;

@@ -63,7 +63,7 @@ begin
     select * from jsonb_to_recordset(p_replies) as r (
       id uuid, content text, status text, finish_reason text, error_code text, provider text, model text,
       sources jsonb, prompt_tokens integer, completion_tokens integer, cached_tokens integer,
-      flagged text[], flagged_part text
+      flagged text[], flagged_part text, screened boolean
     )
   ), finished as (
     update public.messages as m
@@ -83,12 +83,19 @@ begin
       updated_at = now()
     from final as r
     where m.id = r.id and m.id = any(v_kept) and m.role = 'assistant' and m.status in ('streaming', 'interrupted')
-    returning m.id, m.user_id, m.parent_id, r.flagged, r.flagged_part
+    returning m.id, m.user_id, m.parent_id, r.flagged, r.flagged_part, r.screened
+  ), judged as (
+    -- what is being deleted is skipped here too
+    select p.id, f.screened, case f.flagged_part when 'input' then f.flagged end as flagged
+    from finished as f
+    join public.messages as p on p.id = f.parent_id
+    where f.flagged_part = 'input' or (f.screened and not p.screened)
+    for no key update of p skip locked
   ), marked as (
     update public.messages as m
-    set flagged = f.flagged
-    from finished as f
-    where m.id = f.parent_id and f.flagged_part = 'input'
+    set flagged = j.flagged, screened = coalesce(j.screened, false)
+    from judged as j
+    where m.id = j.id
   ), audited as (
     insert into private.moderation_audit (message_id, user_id, part, categories)
     select case f.flagged_part when 'input' then f.parent_id else f.id end, f.user_id, f.flagged_part, f.flagged
@@ -108,8 +115,8 @@ $$;
 comment on function public.finish_replies(jsonb) is
 'Writes the final text, status and usage of replies, settles what they used (user_id, cost_micro_usd; see private.settle) '
 'and releases their leases. flagged: the categories for which moderation refused the reply, or with flagged_part input the '
-'message it answers. Returns the ids that exist: one that is missing was deleted. A repeated call changes nothing. '
-'For the service.';
+'message it answers; screened: moderation let that message pass. Returns the ids that exist: one that is missing was '
+'deleted. A repeated call changes nothing. For the service.';
 
 create function public.recover_replies() returns jsonb
 language plpgsql

@@ -2,7 +2,8 @@
 create function public.configure_limits(
   p_require_premium boolean,
   p_requests_per_minute integer,
-  p_tokens_per_minute integer
+  p_tokens_per_minute integer,
+  p_screen_input boolean
 ) returns jsonb
 language sql
 security invoker
@@ -12,12 +13,13 @@ as $$
   set
     require_premium = p_require_premium,
     requests_per_minute = p_requests_per_minute,
-    tokens_per_minute = p_tokens_per_minute
+    tokens_per_minute = p_tokens_per_minute,
+    screen_input = p_screen_input
   where s.singleton
   returning to_jsonb(s) - 'singleton'
 $$;
 
-comment on function public.configure_limits(boolean, integer, integer) is
+comment on function public.configure_limits(boolean, integer, integer, boolean) is
 'Sets the limits of every plan that names none of its own. Called by the API at its start with its environment; the '
 'last one to start is obeyed. For the service.';
 
@@ -152,14 +154,14 @@ grant execute on function private.limits_of(uuid) to service_role;
 grant execute on function private.usage_totals(uuid, timestamptz) to service_role;
 grant execute on function private.month_start() to service_role;
 
-revoke all on function public.configure_limits(boolean, integer, integer) from public, anon, authenticated;
+revoke all on function public.configure_limits(boolean, integer, integer, boolean) from public, anon, authenticated;
 revoke all on function private.user_by_email(text) from public, anon, authenticated;
 revoke all on function private.require_plan(text) from public, anon, authenticated;
 revoke all on function public.admin_show(text) from public, anon, authenticated;
 revoke all on function public.admin_grant(text, text, timestamptz) from public, anon, authenticated;
 revoke all on function public.admin_revoke(text) from public, anon, authenticated;
 revoke all on function public.admin_limits(text, jsonb) from public, anon, authenticated;
-grant execute on function public.configure_limits(boolean, integer, integer) to service_role;
+grant execute on function public.configure_limits(boolean, integer, integer, boolean) to service_role;
 grant execute on function private.user_by_email(text) to service_role;
 grant execute on function private.require_plan(text) to service_role;
 grant execute on function public.admin_show(text) to service_role;

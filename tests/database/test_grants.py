@@ -86,7 +86,7 @@ service_role   public.admin_limits(text,jsonb)                                  
 service_role   public.admin_revoke(text)                                                                    execute
 service_role   public.admin_show(text)                                                                      execute
 service_role   public.claim_index_jobs(uuid,integer)                                                        execute
-service_role   public.configure_limits(boolean,integer,integer)                                             execute
+service_role   public.configure_limits(boolean,integer,integer,boolean)                                     execute
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
 service_role   public.journal_write(jsonb,uuid[])                                                           execute

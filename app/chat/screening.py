@@ -1,0 +1,75 @@
+"""In charge of one turn's moderation: the message is checked beside its answer, the reply when it is whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from app.chat.live import Reply
+from app.errors import AppError, ContentFlagged
+from app.guard.moderation import Moderation
+
+
+class Screening:
+    """`cancel` is called when the message is refused: it must end what `run` awaits."""
+
+    def __init__(self, moderation: Moderation, reply: Reply, cancel: Callable[[], None]) -> None:
+        self._moderation = moderation
+        self._reply = reply
+        self._cancel = cancel
+        self.passed = False
+        """The message was let pass."""
+        self.refusal: AppError | None = None
+        """Why the message, or the reply, was not."""
+        self.part: Literal["input", "output"] | None = None
+        """What was flagged."""
+
+    @property
+    def flagged(self) -> tuple[str, ...] | None:
+        """The categories, when something was flagged."""
+        return self.refusal.categories if isinstance(self.refusal, ContentFlagged) else None
+
+    async def run(self, content: str, streaming: Awaitable[None]) -> None:
+        """Await `streaming`, which writes the reply, while the message `content` is checked. Nothing is shown or
+        stored before the verdict, and a refusal ends the provider's work at once."""
+        if not self._moderation.checks_input:
+            await streaming
+            return
+        self._reply.hold()
+        verdict = asyncio.create_task(self._moderation.screen(content))
+        verdict.add_done_callback(self._judged)
+        try:
+            await streaming
+            # the callback comes first: by now it has released the text, or cancelled this task
+            await asyncio.wait((verdict,))
+        finally:
+            verdict.cancel()
+
+    def _judged(self, verdict: asyncio.Task[None]) -> None:
+        if verdict.cancelled():
+            return
+        error = verdict.exception()
+        if error is None:
+            self.passed = True
+            self._reply.release()
+            return
+        self._refuse(error, "input")
+        self._cancel()
+
+    async def check_reply(self) -> bool:
+        """Check the whole text, where that is asked for; False when it is refused and withdrawn from its readers."""
+        if not self._moderation.checks_output or not self._reply.length:
+            return True
+        try:
+            await self._moderation.screen(self._reply.text())
+        except AppError as error:
+            self._refuse(error, "output")
+            self._reply.withdraw()
+            return False
+        return True
+
+    def _refuse(self, error: BaseException, part: Literal["input", "output"]) -> None:
+        self.refusal = error if isinstance(error, AppError) else AppError()
+        if self.flagged is not None:
+            self.part = part

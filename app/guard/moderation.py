@@ -1,0 +1,56 @@
+"""In charge of what may be said: asks the moderator, and decides what happens when it does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+from app import observe
+from app.errors import ContentFlagged, NoProviderConfigured, ProviderError, ProviderUnavailable
+from app.providers.base import Moderator, Verdict
+
+CHECK_SECONDS = 5.0
+"""How long a verdict may take. No text of a reply is shown before the verdict on what it answers."""
+
+
+class Moderation:
+    """`fail`: when there is no verdict, `open` lets the text pass and `closed` refuses it."""
+
+    def __init__(self, moderator: Moderator | None, *, fail: Literal["open", "closed"], output: bool) -> None:
+        self._moderator = moderator
+        self._fail = fail
+        self.checks_input = moderator is not None
+        self.checks_output = moderator is not None and output
+
+    async def judge(self, text: str) -> Verdict:
+        """The verdict on `text`. Raises `NoProviderConfigured` when moderation is off, and `ProviderUnavailable`."""
+        if self._moderator is None:
+            raise NoProviderConfigured("Moderation is off.", retry_after=60)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await self._moderator.check(text)
+        except (ProviderError, TimeoutError) as error:
+            observe.event("moderation.unavailable", error=type(error).__name__)
+            raise ProviderUnavailable("The text could not be checked.", retry_after=5) from error
+
+    async def screen(self, text: str) -> None:
+        """Raises `ContentFlagged` for a text that is flagged, and, when there is no verdict and the policy is
+        `closed`, `ProviderUnavailable`."""
+        try:
+            verdict = await self.judge(text)
+        except ProviderUnavailable:
+            if self._fail == "closed":
+                raise
+            return
+        if verdict.flagged:
+            raise flagged(verdict.categories)
+
+    async def aclose(self) -> None:
+        if self._moderator is not None:
+            await self._moderator.aclose()
+
+
+def flagged(categories: Sequence[str]) -> ContentFlagged:
+    """The problem that says for what a text was flagged."""
+    return ContentFlagged(extra={"categories": list(categories)})
