@@ -57,6 +57,8 @@ START_SECONDS = 2.0
 """How long the start waits for the database to take the limits."""
 DRAIN_SECONDS = 6.0
 """How long replies may go on after the order to stop; the process ends within 10 s."""
+CLOSE_SECONDS = 0.5
+"""How long the background tasks may take to put down what they were doing; the database may be gone."""
 
 
 class Service:
@@ -137,7 +139,7 @@ class Service:
             await self.drain()
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
             await self.readers.aclose()
             await self.routing.aclose()
             await self.moderation.aclose()

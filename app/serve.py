@@ -1,9 +1,10 @@
-"""Runs the service under uvicorn, with two things it lacks: a drain before the listener closes, and a way to cut a
-connection whose reader takes nothing."""
+"""Runs the service under uvicorn, with what it lacks: a drain before the listener closes, a bound on what a reader that
+takes nothing can hold, and a way to cut its connection."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from types import FrameType
 
@@ -16,6 +17,9 @@ from app.settings import Settings, SettingsError, load_settings
 
 SHUTDOWN_SECONDS = 1
 """For connections that are still open after the drain."""
+SEND_BUFFER_BYTES = 65_536
+"""Of each connection, in the kernel. Left alone, Linux lets it grow to megabytes while a reader takes nothing, and
+nobody notices that it does not."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -33,6 +37,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
         self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for listener in server.sockets:  # what it accepts inherits this
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._draining is not None:

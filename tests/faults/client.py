@@ -152,21 +152,22 @@ class Client:
         finally:
             response.close()  # the connection, not only the response
 
-    async def stalling(self, api: Api, message_id: str) -> socket.socket:
-        """Follow a reply and read nothing of it. The caller closes the connection."""
+    @asynccontextmanager
+    async def stalling(self, api: Api, message_id: str) -> AsyncGenerator[socket.socket]:
+        """Follow a reply and read nothing of it."""
         address = urlsplit(api.url)
-        connection = socket.socket()
-        # the smallest buffer there is: the server notices soon
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        connection.setblocking(False)
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(connection, (address.hostname, address.port))
         request = (
             f"GET /v1/messages/{message_id}/stream HTTP/1.1\r\nhost: {address.netloc}\r\n"
             f"authorization: Bearer {self.person.token}\r\n\r\n"
         )
-        await loop.sock_sendall(connection, request.encode())
-        return connection
+        loop = asyncio.get_running_loop()
+        with socket.socket() as connection:
+            # the smallest buffer there is: the server notices soon
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            connection.setblocking(False)
+            await loop.sock_connect(connection, (address.hostname, address.port))
+            await loop.sock_sendall(connection, request.encode())
+            yield connection
 
     async def send(self, api: Api, conversation_id: str, script: object, **headers: str) -> Transcript:
         """Send and read to the end."""

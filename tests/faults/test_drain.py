@@ -121,22 +121,21 @@ async def test_neither_stalled_readers_nor_a_lost_database_keep_a_process_from_e
     database = await own.database()
     api, client = await own.replica(database), await own.client()
     conversation = await client.new_conversation(api)
-    begun = await client.post(api, conversation, {"tokens": 100_000, "gap": 0.001, "token": "x" * 200})
-    stalled = await client.stalling(api, begun["message"]["id"])
-    waiting = asyncio.create_task(
-        client.call(
-            api, "POST", f"/v1/conversations/{conversation}/messages", {"content": '{"first": 60}'}, Prefer="wait"
-        )
-    )
-    await eventually(lambda: len(own.upstream.calls) == 2)
-    database.black_hole()
-    api.terminate()
-    assert await api.ended(EXIT_SECONDS) == 0
+    asked = {"id": "stalling", "tokens": 100_000, "gap": 0.001, "token": "x" * 100}
+    begun = await client.post(api, conversation, asked)
+    path, body = f"/v1/conversations/{conversation}/messages", {"content": '{"first": 60}'}
+    async with client.stalling(api, begun["message"]["id"]):
+        call = await own.upstream.call("stalling")
+        await eventually(lambda: call.sent > 2000, within=20)  # more than the stalled connection holds
+        waiting = asyncio.create_task(client.call(api, "POST", path, body, Prefer="wait"))
+        await eventually(lambda: len(own.upstream.calls) == 2)
+        database.black_hole()
+        api.terminate()
+        assert await api.ended(EXIT_SECONDS) == 0
     # who waits for the finished reply is told that it is begun, and may look for it elsewhere
     status, _, headers = await waiting
     assert status == 202
     assert headers["location"].startswith("/v1/messages/")
-    stalled.close()
 
 
 async def test_a_turn_that_is_being_begun_when_the_order_comes_is_not_lost(own: Cluster, rows: Rows) -> None:

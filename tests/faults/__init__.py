@@ -1,0 +1,1 @@
+"""Replies against faults: two API processes, one database, and networks that fail."""
