@@ -28,7 +28,7 @@ def db(owned: Connection) -> Iterator[Connection]:
     with owned.transaction(force_rollback=True):
         owned.execute(
             "update private.settings set require_premium = default, requests_per_minute = default, "
-            "tokens_per_minute = default"
+            "tokens_per_minute = default, screen_input = default"
         )
         yield owned
 
@@ -46,15 +46,17 @@ def conversation(db: Connection, user: Caller) -> object:
     return new_conversation(db, user)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kept_settings(owned: Connection) -> Iterator[None]:
-    """Puts the limits back that the other tests' services have set."""
+    """Puts the limits back that the services of the other tests have set, once the module's own are over."""
     before = owned.execute(
-        "select require_premium, requests_per_minute, tokens_per_minute from private.settings"
+        "select require_premium, requests_per_minute, tokens_per_minute, screen_input from private.settings"
     ).fetchone()
     yield
     owned.execute(
-        "update private.settings set require_premium = %s, requests_per_minute = %s, tokens_per_minute = %s", before
+        "update private.settings set (require_premium, requests_per_minute, tokens_per_minute, screen_input) "
+        "= (%s, %s, %s, %s)",
+        before,
     )
 
 
