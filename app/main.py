@@ -27,6 +27,7 @@ from app.api.openapi import openapi_config
 from app.api.quotas import EXPOSED
 from app.api.requests import JsonRequest, observed
 from app.api.search import search_routes
+from app.api.strangers import Strangers, identified
 from app.api.usage import usage_routes
 from app.chat.journal import Journal
 from app.chat.live import LiveReplies
@@ -160,8 +161,9 @@ class Service:
             await self.readers.aclose()
         await self.turns.drain(patience)
 
-    async def user(self, request: Request[Any, Any, Any]) -> User:
-        return await self.verifier.verify(request.headers.get("authorization"))
+    @staticmethod
+    async def user(request: Request[User, Any, Any]) -> User:
+        return request.user
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -186,6 +188,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             HTTPException: problem.handle_http_exception,
             Exception: problem.handle_unforeseen,
         },
+        middleware=[identified(service.verifier, Strangers())],
         request_class=JsonRequest,
         lifespan=[service.running],
         request_max_body_size=MAX_BODY_BYTES,

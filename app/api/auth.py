@@ -72,13 +72,17 @@ class TokenVerifier:
         self._fetching = asyncio.Lock()
         self._verified: OrderedDict[bytes, User] = OrderedDict()
 
+    def knows(self, authorization: str | None) -> bool:
+        """Whether the token was verified before: then verifying it again costs nothing."""
+        token = _bearer(authorization)
+        return token is not None and _digest(token) in self._verified
+
     async def verify(self, authorization: str | None) -> User:
         """The user of an `Authorization` header. Raises `Unauthenticated`, or `SupabaseUnavailable` without keys."""
-        scheme, _, token = (authorization or "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN_CHARACTERS:
+        token = _bearer(authorization)
+        if token is None:
             raise Unauthenticated("Send the user's Supabase access token as a Bearer token.")
-        digest = hashlib.sha256(token.encode()).digest()
+        digest = _digest(token)
         user = self._verified.get(digest)
         if user is None:
             user = await self._check(token)
@@ -153,6 +157,17 @@ class TokenVerifier:
                 return  # the keys we have stay good: they are replaced, not revoked, in an ordinary rotation
             self._tried_at = self._fetched_at = self._clock()
             self._keys = found
+
+
+def _bearer(authorization: str | None) -> str | None:
+    """The token of the header, when it can be one."""
+    scheme, _, token = (authorization or "").partition(" ")
+    token = token.strip()
+    return token if scheme.lower() == "bearer" and token and len(token) <= MAX_TOKEN_CHARACTERS else None
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def _parse_keys(body: bytes) -> dict[str, jwt.PyJWK]:

@@ -1,0 +1,117 @@
+"""Requests without a valid token: counted by address, before any work, and nobody else's trouble."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import httpx
+import pytest
+from litestar.types import HTTPScope
+
+from app.api.strangers import MAX_ADDRESSES, REFUSALS_PER_MINUTE, Strangers, _address
+from scripts.local_supabase import LocalSupabase
+from tests.service import Api, sign_up
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def spend(strangers: Strangers, address: str) -> int:
+    """Refusals until the address is told to wait."""
+    for count in range(10 * REFUSALS_PER_MINUTE):
+        if strangers.refusal(address) is not None:
+            return count
+        strangers.count(address)
+    pytest.fail("it never is")
+
+
+def test_one_minutes_worth_and_what_has_come_back() -> None:
+    clock = Clock()
+    strangers = Strangers(clock)
+    assert spend(strangers, "a") == REFUSALS_PER_MINUTE
+    refusal = strangers.refusal("a")
+    assert refusal is not None
+    assert refusal.retry_after is not None
+    assert strangers.refusal("b") is None
+    clock.now += refusal.retry_after
+    assert spend(strangers, "a") == refusal.retry_after * REFUSALS_PER_MINUTE / 60
+    clock.now += 3600
+    assert spend(strangers, "a") == REFUSALS_PER_MINUTE
+
+
+def test_memory_is_bounded_and_keeps_the_busiest() -> None:
+    strangers = Strangers(Clock())
+    spend(strangers, "old")
+    for number in range(MAX_ADDRESSES - 1):
+        strangers.count(f"address {number}")
+    strangers.count("old")
+    strangers.count("one more")
+    assert strangers.refusal("old") is not None
+    strangers.count("and another")
+    assert len(strangers._full_at) == MAX_ADDRESSES
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        (("203.0.113.7", 1), "203.0.113.7"),
+        (("2001:db8:1:2:3:4:5:6", 1), "2001:db8:1:2::/64"),
+        (("2001:db8:1:2:ffff::1", 1), "2001:db8:1:2::/64"),
+        (("::ffff:203.0.113.7", 1), "::ffff:203.0.113.7"),
+        (("testclient", 1), "testclient"),
+        (None, ""),
+    ],
+)
+def test_address(client: tuple[str, int] | None, address: str) -> None:
+    assert _address(cast("HTTPScope", {"client": client})) == address
+
+
+@pytest.fixture
+async def client(replicas: tuple[Api, Api]) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=replicas[1].url, timeout=30)
+
+
+async def test_guesses_are_limited_before_anything_is_read(stack: LocalSupabase, client: httpx.AsyncClient) -> None:
+    """The service believes the proxy on its own machine: so each test has an address of its own."""
+    known, unknown = await sign_up(stack), await sign_up(stack)
+    guess = {"Authorization": "Bearer guess", "X-Forwarded-For": "203.0.113.1"}
+    async with client:
+        assert (await client.get("/v1/models", headers=known.headers)).status_code == 200
+        statuses = []
+        while not statuses or (statuses[-1] == 401 and len(statuses) < 2 * REFUSALS_PER_MINUTE):
+            # were the body looked at, it would be 400
+            refused = await client.post("/v1/conversations", headers=guess, content=b"{")
+            statuses.append(refused.status_code)
+        assert statuses[-1] == 429
+        assert len(statuses) > REFUSALS_PER_MINUTE
+        assert refused.json()["code"] == "rate_limited"
+        seconds = refused.headers["retry-after"]
+        assert refused.headers["ratelimit"] == f'"unauthenticated";r=0;t={seconds}'
+
+        # the same address: who was known goes on, a token not seen before waits like the guesses
+        here = {"X-Forwarded-For": "203.0.113.1"}
+        assert (await client.get("/v1/models", headers=known.headers | here)).status_code == 200
+        # the limit regains two a second
+        answers = [(await client.get("/v1/models", headers=here)).status_code for _ in range(20)]
+        assert 429 in answers
+        # another address: nothing happened
+        there = {"X-Forwarded-For": "203.0.113.2"}
+        assert (await client.get("/v1/models", headers=unknown.headers | there)).status_code == 200
+        assert (await client.get("/v1/models", headers=there)).status_code == 401
+        # what needs no token is not limited
+        assert (await client.get("/health/live", headers=here)).status_code == 200
+
+
+async def test_preflights_are_nobodys_guess(client: httpx.AsyncClient) -> None:
+    headers = {
+        "X-Forwarded-For": "203.0.113.3",
+        "Origin": "https://app.example",
+        "Access-Control-Request-Method": "GET",
+    }
+    async with client:
+        statuses = {(await client.options("/v1/models", headers=headers)).status_code for _ in range(5)}
+    assert not statuses & {401, 429}
