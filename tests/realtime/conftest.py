@@ -9,8 +9,11 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
+from tests.faults.client import Client
+from tests.faults.cluster import Cluster, cluster
 from tests.realtime.people import Connection, Someone, Tokens, new_conversation, new_someone
 from tests.realtime.sockets import V2, Socket, connected
+from tests.service import Api
 
 Connect = Callable[..., AbstractAsyncContextManager[Socket]]
 
@@ -69,3 +72,27 @@ async def open_topics(stack: LocalSupabase) -> AsyncGenerator[None]:
         yield
         for action in rules:
             await connection.execute(f'drop policy "tests {action}" on realtime.messages')
+
+
+@pytest.fixture(scope="session")
+async def service(stack: LocalSupabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Cluster]:
+    """Real API processes and the scripted provider they ask."""
+    async with cluster(stack, tmp_path_factory.mktemp("realtime")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def replicas(service: Cluster) -> tuple[Api, Api]:
+    """Two of them; the second stores, and so pushes, more often than by default."""
+    return await service.replica(), await service.replica(JOURNAL_INTERVAL_MS="100")
+
+
+@pytest.fixture(scope="session")
+def api(replicas: tuple[Api, Api]) -> Api:
+    return replicas[0]
+
+
+@pytest.fixture
+async def client(service: Cluster) -> Client:
+    """A new user's requests to the API."""
+    return await service.client()

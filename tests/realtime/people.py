@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
 import psycopg
+from psycopg.types.json import Jsonb
 
 from scripts.local_supabase import LocalSupabase
 
@@ -51,6 +54,11 @@ class Tokens:
         return jwt.encode(kept, self._key.key, algorithm="ES256", headers={"kid": kid or self._kid})
 
 
+def soon(seconds: int = 1) -> int:
+    """A whole second from `seconds` to `seconds` + 1 away: when a token is to expire, in Unix time."""
+    return int(time.time()) + seconds + 1
+
+
 async def new_someone(db: Connection, tokens: Tokens) -> Someone:
     user_id = str(uuid.uuid4())
     await db.execute("insert into auth.users (id, email) values (%s, %s)", [user_id, f"{user_id}@parley.example"])
@@ -63,6 +71,30 @@ async def value(db: Connection, query: str, *parameters: Any) -> Any:
     row = await cursor.fetchone()
     assert row is not None
     return row[0]
+
+
+@asynccontextmanager
+async def as_service(db: Connection) -> AsyncGenerator[None]:
+    """Inside the block, which is one transaction, the connection has the rights of the secret key and no more."""
+    async with db.transaction():
+        await db.execute("set local role service_role")
+        yield
+
+
+async def journal(db: Connection, *pieces: tuple[str, int, str]) -> None:
+    """One write of the journal: (reply, seq, text) each."""
+    listed = [{"id": reply, "seq": seq, "text": text, "provider": "demo", "model": "m"} for reply, seq, text in pieces]
+    async with as_service(db):
+        await db.execute(
+            "select public.journal_write(%s, %s::uuid[])", [Jsonb(listed), [reply for reply, _, _ in pieces]]
+        )
+
+
+async def finish(db: Connection, reply: str, content: str, status: str = "complete", **final: Any) -> None:
+    """The journal's other write: a reply's final state."""
+    async with as_service(db):
+        replies = [{"id": reply, "content": content, "status": status, **final}]
+        await db.execute("select public.finish_replies(%s)", [Jsonb(replies)])
 
 
 async def new_conversation(db: Connection, owner: Someone, title: str | None = None) -> str:

@@ -135,7 +135,8 @@ class Socket:
                     if wanted(message):
                         self.inbox.remove(message)
                         return message
-                assert not self._reading.done(), f"the connection was closed: {self.close_code}"
+                if self._reading.done():
+                    raise ConnectionError(f"the connection was closed: {self.close_code}")
                 await self._arrived.wait()
 
     async def _read(self) -> None:

@@ -15,7 +15,7 @@ import pytest
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import NODE, REPOSITORY
 from tests.faults.proxy import Proxy
-from tests.realtime.people import Connection, Someone, Tokens, new_message
+from tests.realtime.people import Connection, Someone, Tokens, new_message, soon
 
 SCENARIOS = Path(__file__).parent / "javascript" / "scenarios.mjs"
 PATIENCE_SECONDS = 20.0
@@ -175,7 +175,7 @@ async def test_forged_events_reach_nobody(
 async def test_an_expired_token_is_cut_off_and_a_renewed_one_is_not(
     settings: dict[str, Any], db: Connection, owner: Someone, tokens: Tokens
 ) -> None:
-    short = tokens.of(owner.id, exp=int(time.time()) + 3)
+    short = tokens.of(owner.id, exp=soon(2))
     async with scenario("expiry", settings, **about(owner, short=short)) as running:
         await running.ready()
         await say(db, owner.topic, "still here")

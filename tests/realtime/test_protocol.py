@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 
 import httpx
@@ -119,12 +120,12 @@ async def test_who_may_connect(stack: LocalSupabase, tokens: Tokens, owner: Some
     refusals = {
         "": "API key is missing",
         "nonsense": "The token provided is not a valid JWT",
-        tokens.of(owner.id, seconds=-7): "Token has expired 7 seconds ago",
+        tokens.of(owner.id, seconds=-7000): "Token has expired 70.. seconds ago",
         tokens.of(owner.id, role=None): "Fields `role` and `exp` are required in JWT",
         tokens.of(owner.id, exp=None): "Fields `role` and `exp` are required in JWT",
         owner.token[:-6] + "AAAAAA": "Failed to validate JWT signature",
         tokens.of(owner.id, kid="other"): (
-            'Failed to generate JWT signer for key ID (kid) "other", check your JWT secret or JWKS configuration'
+            r'Failed to generate JWT signer for key ID \(kid\) "other", check your JWT secret or JWKS configuration'
         ),
     }
     address = f"{stack.url.replace('http', 'ws', 1)}/realtime/v1/websocket"
@@ -132,7 +133,8 @@ async def test_who_may_connect(stack: LocalSupabase, tokens: Tokens, owner: Some
         with pytest.raises(InvalidStatus) as refused:
             await open_socket(f"{address}?apikey={key}&vsn=1.0.0")
         assert refused.value.response.status_code == 401
-        assert json.loads(refused.value.response.body) == {"error": reason}
+        [error] = json.loads(refused.value.response.body).values()
+        assert re.fullmatch(reason, error)
     for key in (stack.publishable_key, stack.secret_key, owner.token):
         async with open_socket(f"{address}?apikey={key}"):
             pass

@@ -19,7 +19,7 @@ from realtime.exceptions import RealtimeHTTPError
 
 from scripts.local_supabase import LocalSupabase
 from tests.faults.proxy import Proxy
-from tests.realtime.people import Connection, Someone, Tokens, new_message
+from tests.realtime.people import Connection, Someone, Tokens, new_message, soon
 
 PATIENCE_SECONDS = 10.0
 
@@ -216,7 +216,7 @@ async def test_forged_events_reach_nobody(
 async def test_an_expired_token_is_cut_off_and_a_renewed_one_is_not(
     new_client: NewClient, db: Connection, owner: Someone, tokens: Tokens
 ) -> None:
-    short = tokens.of(owner.id, exp=int(time.time()) + 2)
+    short = tokens.of(owner.id, exp=soon())
     expiring, renewed = await new_client(short), await new_client(short)
     statuses, first, _ = await subscribe(expiring.channel(owner.topic, config(private=True)))
     heard = Inbox()

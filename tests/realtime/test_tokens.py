@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 
 from tests.realtime.conftest import Connect
-from tests.realtime.people import Connection, Someone, Tokens, new_message
+from tests.realtime.people import Connection, Someone, Tokens, new_message, soon
 from tests.realtime.sockets import V1, V2, Socket
 
 
@@ -28,7 +29,7 @@ async def test_an_expired_token_is_cut_off(
     topic = f"conversation:{conversation}"
     async with connect(version) as socket, connect() as other:
         await other.join(topic, private=True, token=owner.token)
-        expires = int(time.time()) + 2
+        expires = soon()
         await socket.join(topic, private=True, token=tokens.of(owner.id, exp=expires))
         await new_message(db, owner, conversation)
         assert (await socket.next()).event == "broadcast"
@@ -45,12 +46,12 @@ async def test_an_expired_token_is_cut_off(
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [
-        ({"seconds": -7}, "InvalidJWTToken: Token has expired 7 seconds ago"),
+        ({"seconds": -7000}, "InvalidJWTToken: Token has expired 70.. seconds ago"),
         ({"role": None}, "InvalidJWTToken: Fields `role` and `exp` are required in JWT"),
         ({"exp": "soon"}, "InvalidJWTToken: Fields `role` and `exp` are required in JWT"),
         (
             {"kid": "other"},
-            'JwtSignerError: Failed to generate JWT signer for key ID (kid) "other", '
+            r'JwtSignerError: Failed to generate JWT signer for key ID \(kid\) "other", '
             "check your JWT secret or JWKS configuration",
         ),
     ],
@@ -60,7 +61,8 @@ async def test_joining_with_a_bad_token(
 ) -> None:
     async with connect() as socket:
         answer = await socket.join("room", token=tokens.of(owner.id, **claims))  # type: ignore[arg-type]
-        assert answer == {"status": "error", "response": {"reason": reason}}
+        assert answer["status"] == "error"
+        assert re.fullmatch(reason, answer["response"]["reason"])
 
 
 async def test_joining_with_a_forged_token(connect: Connect, owner: Someone) -> None:
@@ -76,7 +78,7 @@ async def test_a_new_token_prolongs_the_channel(
 ) -> None:
     topic = f"conversation:{conversation}"
     async with connect() as socket, connect() as witness:
-        expires = int(time.time()) + 2
+        expires = soon()
         short = tokens.of(owner.id, exp=expires)
         await socket.join(topic, private=True, token=short)
         await witness.join(topic, private=True, token=short)
@@ -106,14 +108,14 @@ async def test_a_new_token_that_may_not_read_ends_the_channel(
     topic = f"conversation:{conversation}"
     reasons = {
         stranger.token: f"You do not have permissions to read from this Channel topic: {topic}",
-        tokens.of(owner.id, seconds=-3): "Token has expired 3 seconds ago",
+        tokens.of(owner.id, seconds=-7000): "Token has expired 70.. seconds ago",
         "nonsense": "The token provided is not a valid JWT",
     }
     async with connect() as socket:
         for token, reason in reasons.items():
             await socket.join(topic, private=True, token=owner.token)
             await socket.push(topic, "access_token", {"access_token": token})
-            assert await cut_off(socket, topic) == reason
+            assert re.fullmatch(reason, await cut_off(socket, topic))
 
 
 async def test_a_new_token_that_may_read_less_ends_the_channel(

@@ -1,0 +1,134 @@
+"""In charge of a device that has Realtime and REST and no event stream, and follows the recipe of docs/realtime.md."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.exceptions import WebSocketException
+
+from scripts.local_supabase import LocalSupabase
+from tests.faults.client import Client
+from tests.realtime.sockets import PATIENCE_SECONDS, Socket, connected
+from tests.service import Api
+
+_ENDINGS = {"message.completed", "message.stopped", "message.failed", "message.interrupted"}
+
+
+@dataclass
+class Held:
+    """What the device shows of a message."""
+
+    role: str
+    content: str
+    status: str
+    seq: int
+
+
+class Device:
+    """Holds the messages of one conversation. `run` keeps them true for as long as it runs."""
+
+    def __init__(self, stack: LocalSupabase, client: Client, api: Api, conversation: str) -> None:
+        self.messages: dict[str, Held] = {}
+        self.connections = 0
+        self._stack = stack
+        self._client = client
+        self._api = api
+        self._conversation = conversation
+        self._socket: Socket | None = None
+        self._changed = asyncio.Condition()
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._connection()
+            except (OSError, WebSocketException):
+                # dropped, or Realtime is away: it comes back after a moment
+                await asyncio.sleep(0.02)
+
+    def drop(self) -> None:
+        """Lose the connection, as in a tunnel."""
+        assert self._socket is not None
+        self._socket.connection.transport.abort()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(3 * PATIENCE_SECONDS), self._changed:
+            await self._changed.wait_for(true)
+
+    async def joined(self, times: int = 1) -> None:
+        await self.until(lambda: self.connections >= times)
+
+    async def ended(self, message: str) -> Held:
+        await self.until(lambda: message in self.messages and self.messages[message].status != "streaming")
+        return self.messages[message]
+
+    async def _connection(self) -> None:
+        async with connected(self._stack.url, self._stack.publishable_key) as socket:
+            topic = f"conversation:{self._conversation}"
+            answer = await socket.join(topic, private=True, token=self._client.person.token)
+            if answer["status"] != "ok":
+                raise ConnectionError(answer)
+            self._socket = socket
+            # what is said from here on waits in the socket until the snapshot is there
+            rows = await self._client.history(self._api, self._conversation)
+            for gone in self.messages.keys() - {row["id"] for row in rows}:
+                del self.messages[gone]
+            for row in rows:
+                self._take(row)
+            self.connections += 1
+            while True:
+                await self._notify()
+                payload = (await socket.next("broadcast")).payload
+                await self._apply(payload["event"], payload["payload"])
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _take(self, row: dict[str, Any]) -> None:
+        held = self.messages.get(row["id"])
+        if held is None or row["seq"] >= held.seq:
+            self.messages[row["id"]] = Held(row["role"], row["content"], row["status"], row["seq"])
+
+    async def _read(self, message: str) -> None:
+        status, row, _ = await self._client.call(self._api, "GET", f"/v1/messages/{message}")
+        if status == 200:
+            self._take(row)
+
+    async def _apply(self, event: str, payload: dict[str, Any]) -> None:
+        message = payload["message_id"]
+        held = self.messages.get(message)
+        if event == "message.deleted":
+            self.messages.pop(message, None)
+        elif event in ("message.created", "message.started"):
+            if held is None and payload["content"] is not None:
+                self.messages[message] = Held(payload["role"], payload["content"], payload["status"], payload["seq"])
+            elif held is None:
+                await self._read(message)
+        elif held is None:
+            await self._read(message)
+        elif event == "message.delta":
+            if payload["seq"] == held.seq + 1 and payload["text"] is not None:
+                held.content += payload["text"]
+                held.seq = payload["seq"]
+            elif payload["seq"] > held.seq:
+                await self._read(message)
+        elif event in _ENDINGS:
+            if payload["seq"] == held.seq:
+                held.status = payload["status"]
+            elif payload["seq"] > held.seq:
+                await self._read(message)
+
+
+@asynccontextmanager
+async def running(device: Device) -> AsyncGenerator[Device]:
+    """The device, on until the block ends."""
+    task = asyncio.create_task(device.run())
+    try:
+        yield device
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

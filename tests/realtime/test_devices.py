@@ -1,0 +1,96 @@
+"""Two devices of one user, one on the event stream and one on Realtime alone, end up showing the same."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from scripts.local_supabase import LocalSupabase
+from tests.faults.client import Client, Transcript, read, tokens
+from tests.faults.cluster import Cluster
+from tests.realtime.device import Device, running
+from tests.realtime.people import Connection
+from tests.service import Api
+
+JOINS = ("before", "during", "after")
+DROPS = ("nothing", "stream", "realtime", "both")
+STATUS = {"nobody": "complete", "same replica": "stopped", "other replica": "stopped"}
+
+
+async def play(
+    stack: LocalSupabase, client: Client, replicas: tuple[Api, Api], join: str, drop: str, stop: str
+) -> None:
+    """One reply: the device on Realtime joins, connections drop in the middle, somebody stops it."""
+    api, other = replicas
+    conversation = await client.new_conversation(api)
+    device = Device(stack, client, api, conversation)
+    transcript = Transcript()
+    async with AsyncExitStack() as on:
+        if join == "before":
+            await on.enter_async_context(running(device))
+            await device.joined()
+        asked = {"tokens": 40 if stop == "nobody" else 1000, "gap": 0.02}
+        async with client.sending(api, conversation, asked) as response:
+            await read(response, transcript, until=tokens(15))
+            assert transcript.message_id is not None
+            if join == "during":
+                await on.enter_async_context(running(device))
+                await device.joined()
+            if drop in ("realtime", "both") and join != "after":
+                device.drop()
+            if stop != "nobody":
+                await client.stop(api if stop == "same replica" else other, transcript.message_id)
+            if drop not in ("stream", "both"):
+                await read(response, transcript)
+        if transcript.ending is None:
+            await client.follow(api, transcript.message_id, transcript)
+        if join == "after":
+            await on.enter_async_context(running(device))
+        held = await device.ended(transcript.message_id)
+        stored = {row["id"]: row for row in await client.history(api, conversation)}
+        assert held.content == transcript.text == stored[transcript.message_id]["content"]
+        assert held.status == stored[transcript.message_id]["status"] == STATUS[stop]
+        shown = {id_: (one.role, one.content, one.status, one.seq) for id_, one in device.messages.items()}
+        assert shown == {id_: tuple(row[name] for name in FIELDS) for id_, row in stored.items()}
+
+
+FIELDS = ("role", "content", "status", "seq")
+
+
+@pytest.mark.parametrize("stop", STATUS)
+async def test_the_same_final_state(
+    stack: LocalSupabase, service: Cluster, replicas: tuple[Api, Api], stop: str
+) -> None:
+    """In every order of joining and dropping: all of them at once, each a user of its own."""
+    orders = list(itertools.product(JOINS, DROPS))
+    clients = [await service.client() for _ in orders]
+    played = await asyncio.gather(
+        *(play(stack, client, replicas, *order, stop) for client, order in zip(clients, orders, strict=True)),
+        return_exceptions=True,
+    )
+    assert {order: error for order, error in zip(orders, played, strict=True) if error is not None} == {}
+
+
+async def test_changes_that_the_stream_does_not_tell(
+    stack: LocalSupabase, client: Client, api: Api, db: Connection
+) -> None:
+    """Another turn, another answer to it, a deletion by SQL: a device that only listens shows what is stored."""
+    conversation = await client.new_conversation(api)
+    async with running(Device(stack, client, api, conversation)) as device:
+        await device.joined()
+        first = await client.send(api, conversation, {"tokens": 3})
+        assert first.message_id is not None
+        async with client.regenerating(api, first.message_id) as response:
+            again = await read(response)
+        assert again.message_id is not None
+        await device.ended(again.message_id)
+        await db.execute("delete from public.messages where id = %s", [first.message_id])
+        await device.until(lambda: first.message_id not in device.messages)
+        stored: list[dict[str, Any]] = await client.history(api, conversation)
+        assert {row["id"]: row["content"] for row in stored} == {
+            id_: held.content for id_, held in device.messages.items()
+        }
