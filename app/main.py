@@ -188,7 +188,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             HTTPException: problem.handle_http_exception,
             Exception: problem.handle_unforeseen,
         },
-        middleware=[identified(service.verifier, Strangers())],
+        middleware=[identified(service.verifier, Strangers(settings.rate_limit_unauthenticated_per_minute))],
         request_class=JsonRequest,
         lifespan=[service.running],
         request_max_body_size=MAX_BODY_BYTES,

@@ -59,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     require_premium: bool = True
     rate_limit_requests_per_minute: Count = 60
     rate_limit_tokens_per_minute: Count = 100_000
+    rate_limit_unauthenticated_per_minute: Count = 300
     moderation: Literal["openai", "off"] = "off"
     moderation_fail: Literal["open", "closed"] = "open"
     moderation_output: bool = False

@@ -72,6 +72,7 @@ def environment(stack: LocalSupabase, **settings: str) -> dict[str, str]:
         # out of the way of tests that are not about them; every API on this database shares them
         "RATE_LIMIT_REQUESTS_PER_MINUTE": "1000000",
         "RATE_LIMIT_TOKENS_PER_MINUTE": "1000000000",
+        "RATE_LIMIT_UNAUTHENTICATED_PER_MINUTE": "1000000",
         **settings,
     }
 

@@ -20,32 +20,32 @@ from app.api.auth import TokenVerifier
 from app.errors import RateLimited, Unauthenticated
 from app.messages import Quota
 
-REFUSALS_PER_MINUTE = 120
-"""Requests without a valid token that an address may send in a minute; then those with tokens not seen before wait."""
 MAX_ADDRESSES = 10_000
 """Addresses that are remembered; beyond them the one whose last refusal is longest ago is forgotten."""
 
 
 class Strangers:
-    """Counts refusals by address. The same algorithm as in the database: GCRA."""
+    """Counts refusals by address, `per_minute` for each; from then on those with tokens not seen before wait. The same
+    algorithm as in the database: GCRA."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
         self._clock = clock
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def refusal(self, address: str) -> RateLimited | None:
         """What the address is told when it has nothing left, else None."""
-        wait = self._full_at.get(address, 0.0) + 60 / REFUSALS_PER_MINUTE - 60 - self._clock()
+        wait = self._full_at.get(address, 0.0) + 60 / self._per_minute - 60 - self._clock()
         if wait <= 0:
             return None
         seconds = math.ceil(wait)
         error = RateLimited("Too many requests without a valid access token.", retry_after=seconds)
-        error.quotas = {"unauthenticated": Quota(REFUSALS_PER_MINUTE, 0, seconds)}
+        error.quotas = {"unauthenticated": Quota(self._per_minute, 0, seconds)}
         return error
 
     def count(self, address: str) -> None:
         """One more refusal."""
-        full_at = max(self._full_at.pop(address, 0.0), self._clock()) + 60 / REFUSALS_PER_MINUTE
+        full_at = max(self._full_at.pop(address, 0.0), self._clock()) + 60 / self._per_minute
         self._full_at[address] = full_at
         if len(self._full_at) > MAX_ADDRESSES:
             self._full_at.popitem(last=False)
