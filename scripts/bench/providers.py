@@ -129,7 +129,8 @@ async def compare(name: ProviderName, *replies: Reply) -> float:
     for reply in replies:
         await cost(reply)
     rounds = [[await cost(reply) for reply in replies] for _ in range(ROUNDS)]
-    sdk, moved, ours = (statistics.median(costs) for costs in zip(*rounds, strict=True))
+    medians: list[float] = [statistics.median(costs) for costs in zip(*rounds, strict=True)]
+    sdk, moved, ours = medians
     print(f"{name:<8}{sdk:>8.2f} ms {moved:>14.2f} ms {ours:>8.2f} ms {ours / sdk:>8.0%}", flush=True)
     return ours / sdk
 

@@ -82,6 +82,28 @@ async def test_connection_is_used_again(adapter: ProviderName, wire: Wire) -> No
         assert len(upstream.connections) == 1
 
 
+# Gemini's stream has no last event, only an end
+@pytest.mark.parametrize("adapter", ["openai", "claude", "ollama"], indirect=True)
+async def test_connection_is_used_again_though_its_stream_ends_late(adapter: ProviderName, wire: Wire) -> None:
+    finished = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        exchange.send(wire.opening + wire.token + wire.ending)
+        await asyncio.wait_for(finished.wait(), SOON)
+
+    async with served(adapter, answer) as (provider, upstream):
+        for _ in range(2):
+            finished.clear()
+            async with aclosing(provider.stream(ask())) as events:
+                async for event in events:
+                    if isinstance(event, Finish):
+                        finished.set()
+                        break
+
+        assert len(upstream.connections) == 1
+
+
 async def test_closing_hangs_up(adapter: ProviderName, wire: Wire) -> None:
     async def answer(exchange: Exchange) -> None:
         exchange.start()

@@ -23,6 +23,8 @@ def events(*reads: bytes) -> list[bytes]:
         (b"data: 1\nevent: delta\n\n", [b"1"]),
         (b"id: 7\nretry: 10\nevent: delta\ndata: 1\n\n", [b"1"]),
         (b"data: {\ndata: }\n\n", [b"{\n}"]),
+        (b"data: {\r\ndata: }\r\n\r\n", [b"{\n}"]),
+        (b"event: delta\ndata: {\ndata: }\n\n", [b"{\n}"]),
         (b"event: data: x\ndata: 1\n\n", [b"1"]),
         (b": keep-alive\n\ndata: 1\n\n", [b"1"]),
         (b": data: 0\ndata: 1\n\n", [b"1"]),

@@ -1,0 +1,132 @@
+"""A stream from its opening to its end, whichever way it ends: nothing stays open, and nothing said is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, nullcontext
+
+import httpx2
+import pytest
+
+from app.errors import BrokenStream
+from app.messages import Delta, Finish
+from app.providers.answers import document, relay
+from app.providers.wire.openai import OpenAIDecoder
+
+TOKEN = b'data: {"choices": [{"delta": {"content": "token"}}]}\n\n'
+REASON = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
+
+
+class FakeResponse:
+    """Gives out `reads`, then raises or waits for ever. Closing it waits for `may_close`."""
+
+    def __init__(self, *reads: bytes, failure: Exception | None = None) -> None:
+        self.may_close = asyncio.Event()
+        self.may_close.set()
+        self.closing = asyncio.Event()
+        self.closed = False
+        self.left = False
+        self._reads = reads
+        self._failure = failure
+
+    async def aiter_bytes(self) -> AsyncGenerator[bytes]:
+        try:
+            for read in self._reads:
+                yield read
+            if self._failure is not None:
+                raise self._failure
+            await asyncio.Event().wait()
+        finally:
+            self.left = True
+
+    async def aclose(self) -> None:
+        self.closing.set()
+        await self.may_close.wait()
+        self.closed = True
+
+
+def stream_of(response: FakeResponse) -> AsyncGenerator[Delta | Finish]:
+    async def opened() -> FakeResponse:
+        return response
+
+    open_: Callable[[], Awaitable[FakeResponse]] = opened
+    return relay(open_, OpenAIDecoder("m"), nullcontext())
+
+
+async def test_closing_waits_until_everything_is_closed() -> None:
+    response = FakeResponse(TOKEN)
+    events = stream_of(response)
+    assert await anext(events) == Delta("token")
+    response.may_close.clear()
+
+    closing = asyncio.create_task(events.aclose())
+    await response.closing.wait()
+    assert response.left
+    assert not closing.done()
+    response.may_close.set()
+    await closing
+
+    assert response.closed
+
+
+async def test_second_cancellation_does_not_stop_the_closing() -> None:
+    response = FakeResponse(TOKEN)
+    response.may_close.clear()
+
+    async def consume() -> None:
+        async for _ in stream_of(response):
+            pass
+
+    consuming = asyncio.create_task(consume())
+    await asyncio.sleep(0)
+    consuming.cancel()
+    await response.closing.wait()
+    consuming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await consuming
+    assert not response.closed
+
+    response.may_close.set()
+    await asyncio.sleep(0)
+    assert response.closed
+
+
+async def test_connection_lost_inside_the_reply() -> None:
+    response = FakeResponse(TOKEN, failure=httpx2.ReadError("gone"))
+    async with aclosing(stream_of(response)) as events:
+        assert await anext(events) == Delta("token")
+        with pytest.raises(BrokenStream) as raised:
+            await anext(events)
+
+    assert isinstance(raised.value.__cause__, httpx2.ReadError)
+    assert response.closed
+
+
+async def test_connection_lost_after_the_reason_to_finish() -> None:
+    response = FakeResponse(TOKEN + REASON, failure=httpx2.ReadError("gone"))
+    assert [event async for event in stream_of(response)] == [Delta("token"), Finish("stop", None)]
+    assert response.closed
+
+
+async def test_stream_that_does_not_end_after_its_finish_is_ended() -> None:
+    response = FakeResponse(TOKEN + REASON + b"data: [DONE]\n\n")
+    assert [event async for event in stream_of(response)] == [Delta("token"), Finish("stop", None)]
+    assert response.closed
+
+
+async def test_nothing_is_opened_before_the_first_event_is_wanted() -> None:
+    response = FakeResponse(TOKEN)
+    await stream_of(response).aclose()
+    assert not response.closing.is_set()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"a": "\xff"}', b"[" * 5000])
+def test_document_of_another_shape(body: bytes) -> None:
+    with pytest.raises(BrokenStream):
+        document(body, dict[str, str], provider="openai", model="m")
+
+
+def test_document() -> None:
+    assert document(json.dumps({"a": "b"}), dict[str, str], provider="openai", model=None) == {"a": "b"}

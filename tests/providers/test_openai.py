@@ -1,0 +1,39 @@
+"""What OpenAI itself is asked otherwise than the servers that copy it."""
+
+from __future__ import annotations
+
+import json
+
+import httpx2
+import pytest
+from openai import AsyncOpenAI
+from pytest_httpx2 import HTTPXMock as HTTPX2Mock
+
+from app.messages import ChatRequest, Message
+from app.providers.openai import OpenAIProvider
+
+REPLY = b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("base_url", "field"),
+    [
+        ("https://api.openai.com/v1", "max_completion_tokens"),
+        ("https://eu.api.openai.com/v1", "max_completion_tokens"),
+        ("https://mine.openai.azure.com/openai/v1", "max_completion_tokens"),
+        ("http://127.0.0.1:8080/v1", "max_tokens"),
+        ("https://openrouter.ai/api/v1", "max_tokens"),
+    ],
+)
+async def test_name_of_the_limit(httpx2_mock: HTTPX2Mock, base_url: str, field: str) -> None:
+    httpx2_mock.add_response(content=REPLY)
+    client = AsyncOpenAI(api_key="k", base_url=base_url, max_retries=0, http_client=httpx2.AsyncClient())
+    provider = OpenAIProvider(client)
+
+    async for _ in provider.stream(ChatRequest("m", (Message("user", "Hello"),), max_tokens=7)):
+        pass
+    await provider.aclose()
+
+    (request,) = httpx2_mock.get_requests()
+    body = json.loads(request.content)
+    assert {name: value for name, value in body.items() if name.startswith("max_")} == {field: 7}
