@@ -38,7 +38,7 @@ create index embeddings_user_id_embedding_model_idx on public.embeddings (user_i
 
 -- everybody's passages, for large owners: at half precision, since what it finds is ranked again by the vectors proper
 create index embeddings_embedding_idx on public.embeddings
-using hnsw ((embedding::extensions.halfvec(1536)) extensions.halfvec_cosine_ops);
+using hnsw ((embedding::extensions.halfvec(1536)) extensions.halfvec_cosine_ops) with (ef_construction = 128);
 
 -- an owner's passages with a word
 create extension if not exists btree_gin with schema extensions;

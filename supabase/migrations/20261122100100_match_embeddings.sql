@@ -64,14 +64,14 @@ begin
       and (p_filter = '{}' or e.metadata @> p_filter)
     order by e.embedding::extensions.halfvec(1536) operator(extensions.<=>) p_query::extensions.halfvec(1536)
     -- more than asked for, since half precision may swap neighbours
-    limit 2 * p_count
+    limit p_count + p_count / 2 + 5
   ) as n;
   return v_ids;
 end;
 $$;
 
 comment on function private.nearest_by_index(uuid, extensions.vector, integer, jsonb, text, bigint[]) is
-'About twice p_count of the owner''s nearest passages, by the HNSW index. Fewer when its scan reached its limit.';
+'About half as many again as p_count of the owner''s nearest passages, by the HNSW index. Fewer when its scan reached its limit.';
 
 -- As text, since the SQL formatter does not know settings of extensions, which can be named only once their library
 -- is loaded in the session.
@@ -83,7 +83,8 @@ begin
   foreach v_setting in array array[
     -- go on until there are enough of the caller's, nearest first, but not for ever
     'hnsw.iterative_scan = ''strict_order''',
-    'hnsw.ef_search = 100',
+    -- with half of that, recall among 10,000 passages about the same few topics was 0.97 instead of 0.996
+    'hnsw.ef_search = 200',
     'hnsw.max_scan_tuples = 20000',
     'hnsw.scan_mem_multiplier = 4',
     -- leaves the index as the only plan

@@ -1,0 +1,71 @@
+"""Passages: all of the text, in order, of a size that models take, each knowing its place."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.retrieval.chunk import LONG_WORD_CHARACTERS, Chunk, Structure, chunks
+from app.retrieval.clean import cleaned
+
+PARAGRAPH = "The committee meets every second Tuesday of the month, and its minutes are open to all members. " * 12
+
+
+def joined(found: list[Chunk]) -> str:
+    return "".join("".join(chunk.content.split()) for chunk in found)
+
+
+@given(st.text(max_size=4000), st.sampled_from(["plain", "markdown"]))
+@settings(max_examples=60, deadline=None)
+def test_every_word_is_in_exactly_one_passage(text: str, structure: Structure) -> None:
+    text = cleaned(text)
+    found = list(chunks(text, structure))
+    assert joined(found) == "".join(text.split())
+    assert all(text[chunk.start : chunk.end] == chunk.content for chunk in found)
+    assert [chunk.start for chunk in found] == sorted(chunk.start for chunk in found)
+
+
+def test_headings_lead_to_the_passage() -> None:
+    text = f"# Rules\n\n{PARAGRAPH}\n\n## Meetings\n\n{PARAGRAPH}\n\n## Votes\n\n{PARAGRAPH}\n\n# Costs\n\n{PARAGRAPH}"
+    assert [(chunk.heading, chunk.content[:9]) for chunk in chunks(text, "markdown")] == [
+        ("Rules", "# Rules\n\n"),
+        ("Rules > Meetings", "## Meetin"),
+        ("Rules > Votes", "## Votes\n"),
+        ("Costs", "# Costs\n\n"),
+    ]
+
+
+def test_code_has_no_headings() -> None:
+    text = f"# Setup\n\n```sh\n# not a heading\nmake run\n```\n\n{PARAGRAPH}"
+    assert {chunk.heading for chunk in chunks(text, "markdown")} == {"Setup"}
+
+
+def test_plain_text_has_no_headings() -> None:
+    assert [chunk.heading for chunk in chunks(f"# 1\n\n{PARAGRAPH}", "plain")] == [None]
+
+
+def test_pages_are_those_on_which_passages_begin() -> None:
+    text = f"{PARAGRAPH}\n\n{PARAGRAPH}\n\n{PARAGRAPH}"
+    starts = (0, text.index(PARAGRAPH, 1), text.rindex(PARAGRAPH))
+    pages = [(chunk.page, chunk.start) for chunk in chunks(text, "plain", starts)]
+    assert {page for page, _ in pages} == {1, 2, 3}
+    assert all(page is not None and starts[page - 1] <= start for page, start in pages)
+
+
+@pytest.mark.parametrize("structure", ["plain", "markdown"])
+def test_a_passage_is_no_longer_than_models_take(structure: Structure) -> None:
+    found = list(chunks(PARAGRAPH * 40, structure))
+    assert len(found) > 10
+    assert all(400 < len(chunk.content) < 2400 for chunk in found[:-1])
+
+
+def test_a_word_without_end_is_cut() -> None:
+    found = list(chunks(f"before {'x' * 500_000} after", "plain"))
+    assert max(len(chunk.content) for chunk in found) <= LONG_WORD_CHARACTERS + 200
+    assert joined(found) == f"before{'x' * 500_000}after"
+
+
+def test_a_lonely_heading_goes_with_its_text() -> None:
+    long = "A sentence that stands in one long paragraph. " * 100
+    assert all(len(chunk.content) > 50 for chunk in chunks(f"# A heading\n\n{long}", "markdown"))
