@@ -39,6 +39,8 @@ async def api(
         "OPENAI_BASE_URL": upstream.url,
         "OPENAI_MODEL": scripted.MODEL,
         "EMBEDDING_MODEL": "local",
+        # one test's documents are not another one's sources
+        "ENABLE_RAG": "false",
         "LOG_LEVEL": "debug",
     }
     async with running_api(stack, log, **settings) as running:

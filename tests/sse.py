@@ -4,8 +4,8 @@
     transcript.feed(chunk)               # as often as bytes arrive; AssertionError on any breach
     transcript.text, transcript.ending   # what the reader holds
 
-Ids grow; a delta's id is 10 plus the length of the text so far; nothing follows the one terminal event, whose `length`
-and id are those of the text.
+Ids grow; a delta's id is 10 plus the length of the text so far; nothing follows the one terminal event, whose id is
+one more, and whose `length` is that of the text.
 """
 
 from __future__ import annotations

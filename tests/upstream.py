@@ -124,7 +124,9 @@ class Upstream:
         self._arrived = asyncio.Event()
         if (status := script.get("status", 200)) != 200:
             call.ended_at = loop.time()
-            _json(writer, status, {"error": {"message": "scripted", "type": "scripted", "code": None}})
+            # providers quote what they refuse
+            message = f"scripted: {body['messages'][-1]['content']}"
+            _json(writer, status, {"error": {"message": message, "type": "scripted", "code": None}})
             return
         # anything that arrives before the answer is over can only be the end of the connection
         gone = asyncio.ensure_future(reader.read(1))

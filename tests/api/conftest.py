@@ -1,0 +1,7 @@
+"""In charge of what the API's tests share beside the session's fixtures: the mock of the real providers' wire."""
+
+from __future__ import annotations
+
+from tests.aimock import aimock, aimock_server
+
+__all__ = ["aimock", "aimock_server"]

@@ -1,0 +1,288 @@
+"""Event streams by themselves: places, frames, heartbeats, and readers that leave, stall or come back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.api.sse import MAX_FRAME_CHARACTERS, EventStream, place
+from app.chat.live import LiveReplies, Reply
+from app.errors import InvalidRequest
+from app.messages import Done, Failed, Restart, Started, Stopped, Usage
+from tests.sse import Transcript
+
+STARTED = Started("c", "u", "m", "openai", "model")
+
+
+def reply_of(*pieces: str) -> Reply:
+    reply = Reply("m", conversation_id="c", user_id="u")
+    reply.announce(STARTED)
+    for piece in pieces:
+        reply.append(piece)
+    return reply
+
+
+def done(reply: Reply) -> Done:
+    return Done("complete", "stop", Usage(1, 2), "openai", "model", reply.length)
+
+
+class Connection:
+    """The server's side of one reader's connection, as an ASGI server has it."""
+
+    def __init__(self, live: LiveReplies, reply: Reply, after: int | None = None) -> None:
+        self.transcript = Transcript(after or 0)
+        self.sent: list[dict[str, Any]] = []
+        self.taking = asyncio.Event()
+        """While it is not set, the connection takes nothing."""
+        self.taking.set()
+        self.aborted = False
+        self._changed = asyncio.Event()
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        stream = EventStream(live, reply, last_event_id=None if after is None else str(after))
+        respond = stream.to_asgi_response(None)  # type: ignore[arg-type]
+        self.responding = asyncio.create_task(respond({"parley.abort": self._abort}, self._receive, self._send))
+
+    def leave(self) -> None:
+        self._gone.set_result(None)
+
+    async def until(self, *, events: int = 0, comments: int = 0) -> None:
+        """Wait for so many in all."""
+        while len(self.transcript.events) < events or self.transcript.comments < comments:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def closed(self) -> Transcript:
+        await self.responding
+        return self.transcript
+
+    def _abort(self) -> None:
+        self.aborted = True
+        self.taking.set()
+
+    async def _receive(self) -> dict[str, str]:
+        await self._gone
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self.taking.wait()
+        self.sent.append(message)
+        self.transcript.feed(message.get("body", b""))
+        self._changed.set()
+
+
+# ── places ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("last_event_id", "held"),
+    [(None, (0, 0)), ("", (0, 0)), ("0", (0, 0)), ("1", (1, 0)), ("9", (9, 0)), ("10", (9, 0)), ("11", (9, 1))],
+)
+def test_place(last_event_id: str | None, held: tuple[int, int]) -> None:
+    assert place(last_event_id) == held
+
+
+@pytest.mark.parametrize("last_event_id", ["-1", "x", "1.0", " ", "1 ", "+1", "1_0", "\u0663", "\u00b2"])
+def test_place_that_is_none(last_event_id: str) -> None:
+    with pytest.raises(InvalidRequest):
+        place(last_event_id)
+
+
+# ── what a reader is sent ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_response_of_a_stream() -> None:
+    reply = reply_of("text")
+    reply.end(done(reply))
+    connection = Connection(LiveReplies(), reply)
+    await connection.closed()
+    start, *bodies = connection.sent
+    assert (start["type"], start["status"]) == ("http.response.start", 200)
+    assert dict(start["headers"])[b"content-type"] == b"text/event-stream; charset=utf-8"
+    assert [body["more_body"] for body in bodies] == [True] * (len(bodies) - 1) + [False]
+
+
+@pytest.mark.parametrize(
+    ("ending", "name"),
+    [
+        (Done("complete", "stop", None, "openai", "model", 4), "done"),
+        (Done("filtered", "content_filter", Usage(1, 2, 3), None, None, 4), "done"),
+        (Stopped(Usage(1, 2), 4), "stopped"),
+        (Failed({"code": "interrupted"}, "interrupted", 4), "error"),
+    ],
+)
+async def test_ending(ending: Done | Stopped | Failed, name: str) -> None:
+    reply = reply_of("text")
+    reply.end(ending)
+    transcript = await Connection(LiveReplies(), reply).closed()
+    assert [event.name for event in transcript.events] == ["message.started", "delta", name]
+    assert transcript.text == "text"
+
+
+async def test_reader_sees_what_comes_as_it_comes() -> None:
+    reply = reply_of()
+    connection = Connection(LiveReplies(), reply)
+    await connection.until(events=1)
+    for index, piece in enumerate(("a😀", "b", "c\r\n")):
+        reply.append(piece)
+        await connection.until(events=index + 2)
+        assert connection.transcript.events[-1].data == {"text": piece}
+    reply.end(done(reply))
+    assert (await connection.closed()).text == "a😀bc\r\n"
+
+
+async def test_restart_comes_before_the_text() -> None:
+    reply = reply_of()
+    connection = Connection(LiveReplies(), reply)
+    reply.announce(Restart("unreachable", "claude", "other"))
+    reply.append("text")
+    reply.end(done(reply))
+    transcript = await connection.closed()
+    assert [(event.id, event.name) for event in transcript.events[:2]] == [(1, "message.started"), (2, "restart")]
+
+
+async def test_who_falls_behind_gets_what_was_missed_in_one_piece() -> None:
+    reply = reply_of()
+    connection = Connection(LiveReplies(), reply)
+    await connection.until(events=1)
+    connection.taking.clear()
+    for index in range(100):
+        reply.append(f"{index} ")
+        await asyncio.sleep(0)
+    connection.taking.set()
+    reply.end(done(reply))
+    transcript = await connection.closed()
+    assert transcript.text == "".join(f"{index} " for index in range(100))
+    assert len(transcript.named("delta")) <= 2
+
+
+async def test_long_text_is_caught_up_with_in_pieces() -> None:
+    reply = reply_of("😀" * (2 * MAX_FRAME_CHARACTERS + 5))
+    reply.end(done(reply))
+    transcript = await Connection(LiveReplies(), reply).closed()
+    assert [len(event.data["text"]) for event in transcript.named("delta")] == [MAX_FRAME_CHARACTERS] * 2 + [5]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(min_size=1)), st.data())
+def test_any_reader_at_any_time_reads_the_same(pieces: list[str], data: st.DataObject) -> None:
+    """Coming before, between and after the pieces, and going on from anywhere."""
+    whole = "".join(pieces)
+    cuts = data.draw(st.lists(st.integers(0, len(pieces)), max_size=4))
+    afters = [data.draw(st.none() | st.integers(0, 10 + len("".join(pieces[:cut])))) for cut in cuts]
+
+    async def read() -> list[Transcript]:
+        live, reply = LiveReplies(), reply_of()
+        connections: list[Connection] = []
+        for number in range(len(pieces) + 1):
+            connections += [
+                Connection(live, reply, after) for cut, after in zip(cuts, afters, strict=True) if cut == number
+            ]
+            await asyncio.sleep(0)
+            if number < len(pieces):
+                reply.append(pieces[number])
+        reply.end(done(reply))
+        transcripts = [await connection.closed() for connection in connections]
+        assert not reply.followers
+        return transcripts
+
+    for transcript in asyncio.run(read()):
+        assert transcript.text == whole[max(0, transcript.after - 10) :]
+        assert transcript.ending is not None
+
+
+async def test_frame_is_encoded_once_for_all_who_are_up_to_date() -> None:
+    live, reply = LiveReplies(), reply_of()
+    connections = [Connection(live, reply) for _ in range(3)]
+    for connection in connections:
+        await connection.until(events=1)
+    reply.append("text")
+    for connection in connections:
+        await connection.until(events=2)
+    first, *others = (connection.sent[-1]["body"] for connection in connections)
+    assert all(other is first for other in others)
+    for connection in connections:
+        connection.leave()
+        await connection.closed()
+
+
+# ── silence, leaving, stalling, draining ─────────────────────────────────────────────────────────────────────────
+
+
+async def test_heartbeat_is_a_comment_and_no_event() -> None:
+    reply = reply_of("text")
+    connection = Connection(LiveReplies(), reply)
+    await connection.until(events=2)
+    [follower] = reply.followers
+    for number in (1, 2):
+        follower.beat = True
+        follower.wake()
+        await connection.until(comments=number)
+    assert connection.sent[-1]["body"] == b": keep-alive\n\n"
+    assert len(connection.transcript.events) == 2
+    connection.leave()
+    await connection.closed()
+
+
+async def test_reader_that_leaves_is_followed_no_longer() -> None:
+    live, reply = LiveReplies(), reply_of("text")
+    staying, leaving = Connection(live, reply), Connection(live, reply)
+    await leaving.until(events=2)
+    leaving.leave()
+    await leaving.closed()
+    assert len(reply.followers) == 1
+    assert reply.ending is None
+    reply.append(" and more")
+    reply.end(done(reply))
+    assert (await staying.closed()).text == "text and more"
+    assert leaving.transcript.text == "text"
+
+
+async def test_reader_that_takes_nothing_is_cut() -> None:
+    """Its connection is closed at once: what waits for it in the server's buffer would never go."""
+    live, reply = LiveReplies(), reply_of()
+    connection = Connection(live, reply)
+    await connection.until(events=1)
+    connection.taking.clear()
+    reply.append("text")
+    await asyncio.sleep(0)
+    [follower] = reply.followers
+    assert follower.writing
+    follower.drop()
+    await connection.closed()
+    assert connection.aborted
+    assert not reply.followers
+
+
+async def test_idle_reader_that_is_dropped_is_not_aborted() -> None:
+    reply = reply_of("text")
+    connection = Connection(LiveReplies(), reply)
+    await connection.until(events=2)
+    [follower] = reply.followers
+    follower.drop()
+    await connection.closed()
+    assert not connection.aborted
+
+
+async def test_draining_sends_readers_elsewhere_with_all_there_is() -> None:
+    live, reply = LiveReplies(), reply_of()
+    early = Connection(live, reply)
+    await early.until(events=1)
+    reply.append("text")
+    live.drain()
+    late = Connection(live, reply)
+    for connection in (early, late):
+        transcript = await connection.closed()
+        assert [event.name for event in transcript.events] == ["message.started", "delta", "reconnect"]
+        assert connection.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+    assert transcript.last_id == 14
+
+
+async def test_end_is_told_even_while_draining() -> None:
+    live, reply = LiveReplies(), reply_of("text")
+    reply.end(done(reply))
+    live.drain()
+    assert [event.name for event in (await Connection(live, reply).closed()).events][-1] == "done"

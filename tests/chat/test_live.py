@@ -1,0 +1,190 @@
+"""Replies that are being read: the text at any offset, followers, waiting for the end, and every limit."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.chat import live as live_module
+from app.chat.live import LiveReplies, Reply
+from app.errors import Draining, RateLimited
+from app.messages import Done
+
+
+def new_reply(name: str = "m") -> Reply:
+    return Reply(name, conversation_id="c", user_id="u")
+
+
+DONE = Done("complete", "stop", None, None, None, 0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.text(), st.lists(st.integers(0, 50), max_size=3))))
+def test_text_from_any_offset_is_the_text(steps: list[tuple[str, list[int]]]) -> None:
+    """Whatever was asked for before: looking changes nothing."""
+    reply, whole = new_reply(), ""
+    for piece, offsets in steps:
+        reply.append(piece)
+        whole += piece
+        assert reply.length == len(whole)
+        for offset in offsets:
+            if offset <= len(whole):
+                assert reply.text(offset) == whole[offset:]
+    assert reply.text() == whole
+
+
+# ── waiting for the end ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_end_wakes_all_who_wait() -> None:
+    reply = new_reply()
+    waiting = [asyncio.create_task(reply.ended()) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert reply.awaited
+    reply.end(DONE)
+    await asyncio.gather(*waiting)
+    assert not reply.awaited
+
+
+async def test_end_that_has_been_is_not_waited_for() -> None:
+    reply = new_reply()
+    reply.end(DONE)
+    await asyncio.wait_for(reply.ended(), 1)
+
+
+async def test_who_stops_waiting_takes_nothing_from_the_others() -> None:
+    reply = new_reply()
+    one, two = (asyncio.create_task(reply.ended()) for _ in range(2))
+    await asyncio.sleep(0)
+    one.cancel()
+    await asyncio.gather(one, return_exceptions=True)
+    assert reply.awaited
+    assert not two.done()
+    reply.end(DONE)
+    await two
+
+
+async def test_detached_reply_is_not_waited_for() -> None:
+    reply = new_reply()
+    waiting = asyncio.create_task(reply.ended())
+    await asyncio.sleep(0)
+    reply.detach()
+    await waiting
+    assert reply.ending is None
+
+
+# ── followers ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_follower_wakes_with_every_change() -> None:
+    live, reply = LiveReplies(), new_reply()
+    follower = live.follow(reply)
+    for change in (lambda: reply.append("x"), lambda: reply.end(DONE), reply.detach, live.drain, follower.drop):
+        waiting = asyncio.create_task(follower.changed())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        change()
+        await asyncio.wait_for(waiting, 1)
+
+
+async def test_follower_of_a_detached_reply_is_to_connect_again() -> None:
+    live, reply = LiveReplies(), new_reply()
+    before = live.follow(reply)
+    reply.detach()
+    assert before.reconnect
+    assert live.follow(reply).reconnect
+
+
+async def test_followers_of_a_reply_are_bounded() -> None:
+    live, reply = LiveReplies(), new_reply()
+    followers = [live.follow(reply) for _ in range(live_module.MAX_FOLLOWERS_PER_REPLY)]
+    with pytest.raises(RateLimited) as refused:
+        live.follow(reply)
+    assert refused.value.retry_after is not None
+    live.follow(new_reply("other"))
+    live.unfollow(followers[0])
+    live.follow(reply)
+
+
+async def test_followers_of_a_process_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "MAX_FOLLOWERS", 2)
+    live = LiveReplies()
+    first = live.follow(new_reply("1"))
+    live.follow(new_reply("2"))
+    with pytest.raises(Draining):
+        live.follow(new_reply("3"))
+    live.unfollow(first)
+    live.follow(new_reply("3"))
+
+
+# ── replies ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_replies_of_a_process_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "MAX_REPLIES", 2)
+    live = LiveReplies()
+    replies = [new_reply(str(number)) for number in range(2)]
+    for reply in replies:
+        live.check_capacity()
+        live.add(reply)
+    with pytest.raises(Draining) as refused:
+        live.check_capacity()
+    assert refused.value.retry_after is not None
+    live.remove(replies[0])
+    live.check_capacity()
+    assert (live.get("0"), live.get("1"), len(live)) == (None, replies[1], 1)
+
+
+async def test_draining_takes_no_turn_and_sends_readers_elsewhere() -> None:
+    live, reply = LiveReplies(), new_reply()
+    before = live.follow(reply)
+    live.drain()
+    with pytest.raises(Draining):
+        live.check_capacity()
+    assert before.reconnect
+    assert live.follow(reply).reconnect
+
+
+# ── the watch ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_silence_is_never_longer_than_promised() -> None:
+    assert live_module.HEARTBEAT_SECONDS + live_module.WATCH_SECONDS <= 15
+
+
+async def watched(live: LiveReplies, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the watch look once."""
+    monkeypatch.setattr(live_module, "WATCH_SECONDS", 0)
+    watch = asyncio.create_task(live.watch())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    watch.cancel()
+    await asyncio.gather(watch, return_exceptions=True)
+
+
+async def test_silent_follower_is_to_be_sent_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = LiveReplies()
+    fresh, silent = live.follow(new_reply("1")), live.follow(new_reply("2"))
+    silent.sent_at -= live_module.HEARTBEAT_SECONDS + 1
+    waiting = asyncio.create_task(silent.changed())
+    await asyncio.sleep(0)
+    await watched(live, monkeypatch)
+    await waiting
+    assert (fresh.beat, silent.beat) == (False, True)
+
+
+async def test_follower_that_takes_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    live, aborted = LiveReplies(), []
+    slow, stuck = live.follow(new_reply("1")), live.follow(new_reply("2"))
+    for follower in (slow, stuck):
+        follower.writing = True
+        follower.abort = lambda: aborted.append(True)
+    slow.sent_at -= live_module.STALL_SECONDS - 1
+    stuck.sent_at -= live_module.STALL_SECONDS + 1
+    await watched(live, monkeypatch)
+    assert (slow.cut, stuck.cut) == (False, True)
+    assert aborted
+    assert not slow.beat
