@@ -20,8 +20,10 @@ async def test_same_text_same_vector(aimock: AIMock, model: str) -> None:
     embedder = make_embedder(settings_for(aimock.url, embedding_model=model))
     assert embedder is not None
 
-    vectors = [(await embedder.embed([text], "passage"))[0] for text in ("one", "two", "one")]
-    await embedder.aclose()
+    try:
+        vectors = [(await embedder.embed([text], "passage"))[0] for text in ("one", "two", "one")]
+    finally:
+        await embedder.aclose()
 
     assert {len(vector) for vector in vectors} == {EMBEDDING_WIDTH}
     assert vectors[0] == vectors[2] != vectors[1]

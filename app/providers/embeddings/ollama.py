@@ -28,7 +28,8 @@ class OllamaEmbedder:
         for batch in batches(texts, BATCH):
             body = {"model": self.model, "input": list(batch)}
             answer = await call(self._client, "POST", "/api/embed", body, _Answer, model=self.model)
-            vectors += checked(answer.embeddings, len(batch), provider="ollama", model=self.model)
+            rows = [answer.embedding] if answer.embedding else answer.embeddings
+            vectors += checked(rows, len(batch), provider="ollama", model=self.model)
         return vectors
 
     async def aclose(self) -> None:
@@ -37,4 +38,6 @@ class OllamaEmbedder:
 
 
 class _Answer(msgspec.Struct):
-    embeddings: list[list[float]]
+    embeddings: list[list[float]] = msgspec.field(default_factory=list)
+    # one text's vector, in the shape of the endpoint before this one, which stand-ins for Ollama still use
+    embedding: list[float] | None = None
