@@ -10,7 +10,7 @@ import msgspec
 from app.messages import ChatRequest, Delta, Finish, ProviderName
 
 EMBEDDING_WIDTH = 1536
-"""Every vector has this many dimensions: the column is `vector(1536)`. Shorter ones are zero-padded, which keeps the cosine."""
+"""Dimensions of every vector: the column is `vector(1536)`. Shorter ones are zero-padded, which keeps the cosine."""
 
 EmbeddingKind = Literal["query", "passage"]
 
