@@ -179,7 +179,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             usage_routes(service.usages),
             moderation_routes(service.admission, service.moderation),
             document_routes(service.documents, service.library),
-            search_routes(service.search),
+            search_routes(service.admission, service.search),
             message_routes(service.conversations, service.messages, service.turns, service.readers, service.live),
         ],
         dependencies={"user": Provide(service.user)},

@@ -113,7 +113,7 @@ def document_routes(documents: Documents, library: Library) -> Router:
         operation_id="createDocument",
         operation_class=UploadOperation,
         request_max_body_size=max_body,
-        responses=problems(409, 413, 422, 429),
+        responses=problems(403, 409, 413, 422, 429),
     )
     async def create(user: Caller, request: Request[Any, Any, Any]) -> Response[DocumentView]:
         """Store a document: 201, and it is indexed afterwards. Content that I have already sent is 200 and the
@@ -125,7 +125,7 @@ def document_routes(documents: Documents, library: Library) -> Router:
         operation_id="replaceDocument",
         operation_class=UploadOperation,
         request_max_body_size=max_body,
-        responses=problems(404, 409, 413, 422, 429),
+        responses=problems(403, 404, 409, 413, 422, 429),
     )
     async def replace(
         user: Caller, document_id: FromPath[UUID], request: Request[Any, Any, Any]

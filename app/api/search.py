@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Router, post
+from litestar import Response, Router, post
 from litestar.params import JSONBody
 
 from app.api.auth import Caller
 from app.api.openapi import USER_TOKEN, problems
+from app.api.quotas import quota_headers
+from app.guard.admission import Admission
 from app.retrieval.search import MAX_QUERY_CHARACTERS, Search
 from app.store.documents import Match
 
@@ -56,10 +58,11 @@ class SearchResults(msgspec.Struct, frozen=True):
     items: list[PassageView]
 
 
-def search_routes(search: Search) -> Router:
-    @post("/", operation_id="searchPassages", status_code=200, responses=problems(413, 422))
-    async def find(user: Caller, data: JSONBody[SearchQuery]) -> SearchResults:
+def search_routes(admission: Admission, search: Search) -> Router:
+    @post("/", operation_id="searchPassages", status_code=200, responses=problems(403, 413, 422, 429))
+    async def find(user: Caller, data: JSONBody[SearchQuery]) -> Response[SearchResults]:
         """Similar passages of mine, best first; with mode `hybrid` also those that have the query's words."""
+        quotas = await admission.check(user, "search")
         found = await search.find(
             user.token,
             data.query,
@@ -68,6 +71,7 @@ def search_routes(search: Search) -> Router:
             hybrid=data.mode == "hybrid",
             filter=data.filter,
         )
-        return SearchResults([PassageView.of(match) for match in found])
+        results = SearchResults([PassageView.of(match) for match in found])
+        return Response(results, headers=quota_headers(quotas))
 
     return Router("/v1/search", route_handlers=[find], tags=["search"], security=USER_TOKEN)

@@ -67,7 +67,12 @@ language sql
 immutable
 security invoker
 set search_path = ''
-as $$ select coalesce(greatest(p_max_tokens, 1), least(4096, greatest(1, p_tokens_per_minute / 10))) $$;
+as $$
+  select case
+    when p_max_tokens is null then least(4096, greatest(1, p_tokens_per_minute / 10))
+    else greatest(1, p_max_tokens)
+  end
+$$;
 
 comment on function private.output_reserve(integer, integer) is
 'Tokens to hold for a reply''s text: all it may have, or when nobody says 4,096 and at most a tenth of the limit.';

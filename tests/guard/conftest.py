@@ -70,6 +70,7 @@ async def replicas(
         "OPENAI_API_KEY": "test",
         "OPENAI_BASE_URL": upstream.url,
         "OPENAI_MODEL": scripted.MODEL,
+        "EMBEDDING_MODEL": "local",
         "RATE_LIMIT_UNAUTHENTICATED_PER_MINUTE": "120",
     }
     async with (
