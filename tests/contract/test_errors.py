@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
+from contextlib import ExitStack
 
 import pytest
 
@@ -110,9 +110,13 @@ async def test_nobody_listens(adapter: ProviderName) -> None:
 
 
 async def test_connecting_takes_too_long(adapter: ProviderName) -> None:
-    # a listener that accepts nothing, with its one place in the queue taken: the next connection gets no answer
-    with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as listener, socket.socket() as first:
-        first.connect(listener.getsockname())
+    # a listener that accepts nothing, with its queue full: the next connection gets no answer
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
         host, port = listener.getsockname()
         settings = settings_for(f"http://{host}:{port}", connect_timeout_seconds=0.2)
         provider = make_providers(settings)[adapter]
