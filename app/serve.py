@@ -56,8 +56,8 @@ class Server(uvicorn.Server):
         self._draining.add_done_callback(lambda _: setattr(self, "should_exit", True))
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until a signal ends it."""
+def make_server(settings: Settings) -> Server:
+    """The server with its service, not serving yet. Must be called on the running event loop."""
     app: Litestar = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -70,7 +70,12 @@ async def serve(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    await Server(config, app.state.service).serve()
+    return Server(config, app.state.service)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal ends it."""
+    await make_server(settings).serve()
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -163,11 +164,11 @@ class Upstream:
 
 
 def token(script: dict[str, Any], index: int) -> str:
-    """The token at `index` of a scripted reply."""
+    """The token at `index` of a scripted reply; `{now}` in its form becomes the time by `time.monotonic`."""
     if "pieces" in script:
         return str(script["pieces"][index])
     form: str = script.get("token", "tok{} ")
-    return form.format(index)
+    return form.format(index, now=time.monotonic())
 
 
 def _script(content: str) -> dict[str, Any]:

@@ -8,14 +8,21 @@ import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from tests.service import Api, Person
+from tests.service import Person
 
 TERMINAL = ("done", "stopped", "error")
+
+
+class Origin(Protocol):
+    """Where an API can be reached: an `Api`, or a proxy in front of one."""
+
+    @property
+    def url(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class Client:
         self.session = session
 
     async def call(
-        self, api: Api, method: str, path: str, body: object = None, **headers: str
+        self, api: Origin, method: str, path: str, body: object = None, **headers: str
     ) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Status, JSON body and headers (in lower case) of one request. `_` in a header's name stands for `-`."""
         async with self.session.request(
@@ -87,28 +94,28 @@ class Client:
             received = {name.lower(): value for name, value in response.headers.items()}
             return response.status, await response.json(content_type=None), received
 
-    async def new_conversation(self, api: Api) -> str:
+    async def new_conversation(self, api: Origin) -> str:
         status, body, _ = await self.call(api, "POST", "/v1/conversations", {})
         assert status == 201, body
         conversation_id: str = body["id"]
         return conversation_id
 
-    async def message(self, api: Api, message_id: str) -> dict[str, Any]:
+    async def message(self, api: Origin, message_id: str) -> dict[str, Any]:
         status, body, _ = await self.call(api, "GET", f"/v1/messages/{message_id}")
         assert status == 200, body
         return body
 
-    async def history(self, api: Api, conversation_id: str) -> list[dict[str, Any]]:
+    async def history(self, api: Origin, conversation_id: str) -> list[dict[str, Any]]:
         status, body, _ = await self.call(api, "GET", f"/v1/conversations/{conversation_id}/messages?limit=100")
         assert status == 200, body
         items: list[dict[str, Any]] = body["items"]
         return items
 
-    async def stop(self, api: Api, message_id: str) -> tuple[int, dict[str, Any]]:
+    async def stop(self, api: Origin, message_id: str) -> tuple[int, dict[str, Any]]:
         status, body, _ = await self.call(api, "POST", f"/v1/messages/{message_id}/stop")
         return status, body
 
-    async def post(self, api: Api, conversation_id: str, script: object, **headers: str) -> dict[str, Any]:
+    async def post(self, api: Origin, conversation_id: str, script: object, **headers: str) -> dict[str, Any]:
         """Send without reading; the 202's body."""
         path = f"/v1/conversations/{conversation_id}/messages"
         status, body, _ = await self.call(api, "POST", path, {"content": content(script)}, **headers)
@@ -117,7 +124,7 @@ class Client:
 
     @asynccontextmanager
     async def sending(
-        self, api: Api, conversation_id: str, script: object, **headers: str
+        self, api: Origin, conversation_id: str, script: object, **headers: str
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Send and stream. Leaving closes the connection."""
         path = f"/v1/conversations/{conversation_id}/messages"
@@ -125,13 +132,15 @@ class Client:
             yield response
 
     @asynccontextmanager
-    async def regenerating(self, api: Api, message_id: str, **headers: str) -> AsyncGenerator[aiohttp.ClientResponse]:
+    async def regenerating(
+        self, api: Origin, message_id: str, **headers: str
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
         async with self._streaming(api, "POST", f"/v1/messages/{message_id}/regenerate", {}, headers) as response:
             yield response
 
     @asynccontextmanager
     async def following(
-        self, api: Api, message_id: str, last_id: int | None = None
+        self, api: Origin, message_id: str, last_id: int | None = None
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         headers = {} if last_id is None else {"Last_Event_ID": str(last_id)}
         async with self._streaming(api, "GET", f"/v1/messages/{message_id}/stream", None, headers) as response:
@@ -139,7 +148,7 @@ class Client:
 
     @asynccontextmanager
     async def _streaming(
-        self, api: Api, method: str, path: str, body: object, headers: dict[str, str]
+        self, api: Origin, method: str, path: str, body: object, headers: dict[str, str]
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         response = await self.session.request(
             method,
@@ -153,7 +162,7 @@ class Client:
             response.close()  # the connection, not only the response
 
     @asynccontextmanager
-    async def stalling(self, api: Api, message_id: str) -> AsyncGenerator[socket.socket]:
+    async def stalling(self, api: Origin, message_id: str) -> AsyncGenerator[socket.socket]:
         """Follow a reply and read nothing of it."""
         address = urlsplit(api.url)
         request = (
@@ -169,12 +178,12 @@ class Client:
             await loop.sock_sendall(connection, request.encode())
             yield connection
 
-    async def send(self, api: Api, conversation_id: str, script: object, **headers: str) -> Transcript:
+    async def send(self, api: Origin, conversation_id: str, script: object, **headers: str) -> Transcript:
         """Send and read to the end."""
         async with self.sending(api, conversation_id, script, **headers) as response:
             return await read(response)
 
-    async def follow(self, api: Api, message_id: str, transcript: Transcript | None = None) -> Transcript:
+    async def follow(self, api: Origin, message_id: str, transcript: Transcript | None = None) -> Transcript:
         """Read on from where `transcript` is, to the end of this connection."""
         transcript = transcript or Transcript()
         async with self.following(api, message_id, transcript.last_id) as response:

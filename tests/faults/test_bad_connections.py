@@ -22,10 +22,9 @@ async def test_a_dripping_line_slows_only_its_own_reader(
 ) -> None:
     line = await shared.in_front_of(replicas[0])
     line.rate, line.latency = 3000, 0.05
-    dripping = Api(line.url, replicas[0].process, replicas[0].log)
     conversation = await client.new_conversation(replicas[0])
     begun = await client.post(replicas[0], conversation, {"tokens": TOKENS, "gap": GAP, "token": "é" * 80 + "{} "})
-    slow = asyncio.create_task(client.follow(dripping, begun["message"]["id"]))
+    slow = asyncio.create_task(client.follow(line, begun["message"]["id"]))
     quick = await client.follow(replicas[0], begun["message"]["id"])
     assert not slow.done()
     stored = rows.message(quick.message_id)["content"]
@@ -42,7 +41,6 @@ async def test_a_line_that_is_reset_at_random_moments(
     lines = [await shared.in_front_of(replica) for replica in replicas]
     for line in lines:
         line.latency = 0.002
-    apis = [Api(line.url, api.process, api.log) for line, api in zip(lines, replicas, strict=True)]
     conversation = await client.new_conversation(replicas[0])
     begun = await client.post(replicas[0], conversation, {"tokens": TOKENS, "gap": GAP, "token": "ü{}😀 "})
     message_id = begun["message"]["id"]
@@ -57,7 +55,7 @@ async def test_a_line_that_is_reset_at_random_moments(
     while transcript.ending is None:
         connections += 1
         try:
-            await client.follow(chance.choice(apis), message_id, transcript)
+            await client.follow(chance.choice(lines), message_id, transcript)
         except aiohttp.ClientError:
             continue
     cutting.cancel()
@@ -69,14 +67,13 @@ async def test_a_reader_whose_line_has_gone_dark_holds_up_nobody(
     shared: Cluster, replicas: tuple[Api, Api], client: Client, rows: Rows
 ) -> None:
     line = await shared.in_front_of(replicas[0])
-    dark = Api(line.url, replicas[0].process, replicas[0].log)
     conversation = await client.new_conversation(replicas[0])
     begun = await client.post(replicas[0], conversation, {"tokens": TOKENS, "gap": GAP})
     message_id = begun["message"]["id"]
-    async with client.following(dark, message_id) as response:
+    async with client.following(line, message_id) as response:
         seen = await read(response, until=tokens(5))
     held = Transcript()
-    reading = asyncio.create_task(client.follow(dark, message_id, held))
+    reading = asyncio.create_task(client.follow(line, message_id, held))
     await eventually(lambda: held.text)
     line.black_hole()
     whole = await client.follow(replicas[0], message_id)
