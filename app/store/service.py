@@ -152,11 +152,11 @@ class ServiceJobs:
 
     async def renew_index_jobs(self, worker: str, document_ids: Sequence[str]) -> None:
         arguments = {"p_worker": worker, "p_document_ids": document_ids}
-        await self._supabase.service_rpc("renew_index_jobs", arguments, object)
+        await self._supabase.service_rpc("renew_index_jobs", arguments, bool)
 
     async def release_index_jobs(self, worker: str) -> None:
         """Give back what `worker` has claimed, for others to go on with at once."""
-        await self._supabase.service_rpc("release_index_jobs", {"p_worker": worker}, object)
+        await self._supabase.service_rpc("release_index_jobs", {"p_worker": worker}, bool)
 
     async def index_passages(
         self, worker: str, job: IndexJob, model: str, vectors: Sequence[PassageVector], limit: int
@@ -175,7 +175,7 @@ class ServiceJobs:
     async def postpone_index_job(self, worker: str, document_id: str, error: str, *, final: bool) -> None:
         """Give a document back after a failure: for another try later, or as failed for good."""
         arguments = {"p_worker": worker, "p_document_id": document_id, "p_error": error, "p_final": final}
-        await self._supabase.service_rpc("postpone_index_job", arguments, object)
+        await self._supabase.service_rpc("postpone_index_job", arguments, bool)
 
     async def reembed_progress(self, model: str) -> ReembedProgress:
         return await self._supabase.service_rpc("reembed_progress", {"p_model": model}, ReembedProgress)
@@ -193,4 +193,4 @@ class ServiceJobs:
             "p_revision": document.revision,
             "p_vectors": vectors,
         }
-        await self._supabase.service_rpc("store_reembedded", arguments, object)
+        await self._supabase.service_rpc("store_reembedded", arguments, bool)

@@ -46,18 +46,19 @@ comment on function public.claim_index_jobs(uuid, integer) is
 'Gives at most p_limit documents that wait for indexing to p_worker, for the time of a lease: '
 '[{document_id, revision, passages}]. For the service.';
 
-create function public.renew_index_jobs(p_worker uuid, p_document_ids uuid[]) returns void
+create function public.renew_index_jobs(p_worker uuid, p_document_ids uuid[]) returns boolean
 language sql
 security invoker
 set search_path = ''
 as $$
   update private.index_jobs as j
   set due_at = now() + private.index_lease()
-  where j.document_id = any(p_document_ids) and j.worker = p_worker
+  where j.document_id = any(p_document_ids) and j.worker = p_worker;
+  select true
 $$;
 
 comment on function public.renew_index_jobs(uuid, uuid[]) is
-'Renews p_worker''s leases, while it waits for vectors. For the service.';
+'Renews p_worker''s leases, while it waits for vectors. Returns true. For the service.';
 
 create function public.index_passages(
   p_worker uuid,
@@ -145,7 +146,8 @@ comment on function public.index_passages(uuid, uuid, bigint, text, jsonb, integ
 'passages: the next [{passage, content}], at most p_limit}. State: indexing; ready, when that was all and the '
 'passages are now the ones that are searched; or lost, when the document is not p_worker''s to index. For the service.';
 
-create function public.postpone_index_job(p_worker uuid, p_document_id uuid, p_error text, p_final boolean) returns void
+create function public.postpone_index_job(p_worker uuid, p_document_id uuid, p_error text, p_final boolean)
+returns boolean
 language plpgsql
 security invoker
 set search_path = ''
@@ -170,24 +172,27 @@ begin
     update public.documents as d
     set status = 'failed', error = left(p_error, 500), next_revision = null
     where d.id = p_document_id;
+    return true;
   end if;
+  return false;
 end;
 $$;
 
 comment on function public.postpone_index_job(uuid, uuid, text, boolean) is
 'Gives a claimed document back after a failure: it is due again after a pause that doubles; after 12 failures in a row, '
-'or at once if p_final, it is failed with p_error, and what it replaced stays. For the service.';
+'or at once if p_final, it is failed with p_error, and what it replaced stays. Returns whether it is. For the service.';
 
-create function public.release_index_jobs(p_worker uuid) returns void
+create function public.release_index_jobs(p_worker uuid) returns boolean
 language sql
 security invoker
 set search_path = ''
 as $$
-  update private.index_jobs as j set worker = null, due_at = now() where j.worker = p_worker
+  update private.index_jobs as j set worker = null, due_at = now() where j.worker = p_worker;
+  select true
 $$;
 
 comment on function public.release_index_jobs(uuid) is
-'Gives back all that p_worker has claimed, as it ends: another replica goes on at once. For the service.';
+'Gives back all that p_worker has claimed, as it ends: another replica goes on at once. Returns true. For the service.';
 
 revoke all on function private.index_lease() from public, anon, authenticated;
 revoke all on function public.claim_index_jobs(uuid, integer) from public, anon, authenticated;

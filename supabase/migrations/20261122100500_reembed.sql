@@ -39,7 +39,8 @@ comment on function public.passages_to_reembed(text, integer) is
 'The next document whose vectors are not p_model''s: {document_id, revision, passages: those without a vector of it yet, '
 'at most p_limit of [{id, content}]}. Null when there is none. For the service.';
 
-create function public.store_reembedded(p_model text, p_document_id uuid, p_revision bigint, p_vectors jsonb) returns void
+create function public.store_reembedded(p_model text, p_document_id uuid, p_revision bigint, p_vectors jsonb)
+returns boolean
 language plpgsql
 security invoker
 set search_path = ''
@@ -52,7 +53,7 @@ begin
   where d.id = p_document_id and d.revision = p_revision
   for update;
   if not found then
-    return;
+    return false;
   end if;
   insert into public.embeddings (
     document_id, user_id, revision, passage, content, metadata, embedding, embedding_model
@@ -84,12 +85,13 @@ begin
       and e.embedding_model <> d.embedding_model;
     end if;
   end if;
+  return true;
 end;
 $$;
 
 comment on function public.store_reembedded(text, uuid, bigint, jsonb) is
 'Stores vectors [{id: of the passage under its old model, embedding}] of p_model. With the last of an owner''s documents '
-'the old vectors are deleted. A document that has been replaced or deleted meanwhile is left alone. For the service.';
+'the old vectors are deleted. A document that has been replaced or deleted meanwhile is left alone: false. For the service.';
 
 create function public.reembed_progress(p_model text) returns jsonb
 language sql
