@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import Client
+from tests.faults.client import Client, signed_in
 from tests.faults.cluster import Cluster, cluster
 from tests.realtime.people import Connection, Someone, Tokens, new_conversation, new_someone
 from tests.realtime.sockets import V2, Socket, connected
-from tests.service import Api
+from tests.service import Api, Person
 
 Connect = Callable[..., AbstractAsyncContextManager[Socket]]
+NewClient = Callable[[], Awaitable[Client]]
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +94,20 @@ def api(replicas: tuple[Api, Api]) -> Api:
 
 
 @pytest.fixture
-async def client(service: Cluster) -> Client:
+async def new_client(db: Connection, tokens: Tokens) -> AsyncGenerator[NewClient]:
+    """Makes new users who may use the API, and their requests to it."""
+    async with AsyncExitStack() as opened:
+
+        async def make() -> Client:
+            someone = await new_someone(db, tokens)
+            await db.execute("insert into public.entitlements (user_id, plan) values (%s, 'premium')", [someone.id])
+            person = Person(someone.id, f"{someone.id}@parley.example", someone.token)
+            return await opened.enter_async_context(signed_in(person))
+
+        yield make
+
+
+@pytest.fixture
+async def client(new_client: NewClient) -> Client:
     """A new user's requests to the API."""
-    return await service.client()
+    return await new_client()

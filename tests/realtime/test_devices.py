@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.faults.client import Client, Transcript, read, tokens
-from tests.faults.cluster import Cluster
+from tests.faults.proxy import Proxy
+from tests.realtime.conftest import NewClient
 from tests.realtime.device import Device, running
 from tests.realtime.people import Connection
+from tests.realtime.test_javascript_client import script
 from tests.service import Api
 
 JOINS = ("before", "during", "after")
@@ -63,11 +66,11 @@ FIELDS = ("role", "content", "status", "seq")
 
 @pytest.mark.parametrize("stop", STATUS)
 async def test_the_same_final_state(
-    stack: LocalSupabase, service: Cluster, replicas: tuple[Api, Api], stop: str
+    stack: LocalSupabase, new_client: NewClient, replicas: tuple[Api, Api], stop: str
 ) -> None:
     """In every order of joining and dropping: all of them at once, each a user of its own."""
     orders = list(itertools.product(JOINS, DROPS))
-    clients = [await service.client() for _ in orders]
+    clients = [await new_client() for _ in orders]
     played = await asyncio.gather(
         *(play(stack, client, replicas, *order, stop) for client, order in zip(clients, orders, strict=True)),
         return_exceptions=True,
@@ -94,3 +97,24 @@ async def test_changes_that_the_stream_does_not_tell(
         assert {row["id"]: row["content"] for row in stored} == {
             id_: held.content for id_, held in device.messages.items()
         }
+
+
+async def test_the_documented_hook(stack: LocalSupabase, client: Client, api: Api) -> None:
+    """The code of docs/realtime.md, whose connection is cut in the middle of a reply."""
+    conversation = await client.new_conversation(api)
+    async with Proxy(stack.url) as proxy:
+        settings = {
+            "url": proxy.url,
+            "key": stack.publishable_key,
+            "api": api.url,
+            "owner": client.person.token,
+            "conversation": conversation,
+        }
+        async with script("hook.mjs", json.dumps(settings)) as hook:
+            await hook.ready()
+            await client.post(api, conversation, {"tokens": 80, "gap": 0.02})
+            await hook.ready()
+            proxy.cut()
+            shown = await hook.seen()
+    stored = await client.history(api, conversation)
+    assert shown == [{name: row[name] for name in ("id", *FIELDS)} for row in stored]

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from scripts.local_supabase.node import NODE, REPOSITORY
 from tests.faults.proxy import Proxy
 from tests.realtime.people import Connection, Someone, Tokens, new_message, soon
 
-SCENARIOS = Path(__file__).parent / "javascript" / "scenarios.mjs"
+SCRIPTS = Path(__file__).parent / "javascript"
 PATIENCE_SECONDS = 20.0
 both_versions = pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
 
 
 class Scenario:
-    """A running scenario of `scenarios.mjs`."""
+    """A running script, such as a scenario of `scenarios.mjs`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -47,13 +47,17 @@ def settings(stack: LocalSupabase) -> dict[str, Any]:
     return {"url": stack.url, "key": stack.publishable_key, "vsn": "2.0.0"}
 
 
+def scenario(name: str, settings: dict[str, Any], **more: Any) -> AbstractAsyncContextManager[Scenario]:
+    return script("scenarios.mjs", name, json.dumps({**settings, **more}))
+
+
 @asynccontextmanager
-async def scenario(name: str, settings: dict[str, Any], **more: Any) -> AsyncGenerator[Scenario]:
+async def script(file: str, *arguments: str) -> AsyncGenerator[Scenario]:
+    """One of the scripts, running."""
     process = await asyncio.create_subprocess_exec(
         NODE,
-        SCENARIOS,
-        name,
-        json.dumps({**settings, **more}),
+        SCRIPTS / file,
+        *arguments,
         cwd=REPOSITORY,
         limit=1_000_000,
         stdout=asyncio.subprocess.PIPE,

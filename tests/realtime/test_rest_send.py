@@ -16,7 +16,7 @@ from tests.realtime.sockets import V1
 BATCH = "/realtime/v1/api/broadcast"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def http(stack: LocalSupabase) -> AsyncGenerator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=stack.url, headers={"apikey": stack.publishable_key}) as client:
         yield client

@@ -64,7 +64,7 @@ class Channel:
         self._held: list[tuple[AnyBroadcast, Frame]] | None = []
         self._replayed: set[str] = set()
         self._expiry: asyncio.TimerHandle | None = None
-        self._over = False
+        self.over = False
 
     # ── joining and leaving ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,14 +105,14 @@ class Channel:
 
     def leave(self) -> None:
         """No longer a member of the topic; nothing more is sent."""
-        self._over = True
+        self.over = True
         if self._expiry is not None:
             self._expiry.cancel()
         self._hub.leave(self.name, self.config.private, self, self.config.presence_key)
 
     def shut_down(self, reason: str) -> None:
         """End the channel from this side, telling the client why."""
-        if self._over:
+        if self.over:
             return
         self.leave()
         self._system("error", reason)
@@ -134,7 +134,7 @@ class Channel:
             self._held.append((message, frame))
 
     def push_presence(self, event: str, payload: object) -> None:
-        if "presence" in self._reads and not self._over:
+        if "presence" in self._reads and not self.over:
             self._outlet.push(None, event, payload)
 
     def _push_state(self) -> None:
@@ -181,7 +181,7 @@ class Channel:
             return
         sender = None if self.config.receives_own else self
         self._hub.broadcast(self.name, self.config.private, content, sender=sender)
-        if self.config.ack and not self._over:
+        if self.config.ack and not self.over:
             self._reply(message, "ok", {})
 
     async def _change_presence(self, message: Inbound) -> None:

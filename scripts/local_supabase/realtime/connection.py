@@ -21,6 +21,8 @@ from scripts.local_supabase.realtime.tokens import Claims, TokenRefused, Tokens,
 from scripts.local_supabase.realtime.wire import Broadcast, Frame, Inbound, Serializer, WireError
 
 _PREFIX = "realtime:"
+_CLOSE_SECONDS = 1.0
+"""How long a client may take to read that the connection ends."""
 
 
 class _JoinRefused(Exception):
@@ -52,6 +54,7 @@ class Connection:
         self,
         project: Project,
         socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
         serializer: Serializer,
         claims: Claims,
         headers: Mapping[str, str],
@@ -59,6 +62,7 @@ class Connection:
         self._project = project
         self._limits = project.hub.limits
         self._socket = socket
+        self._transport = transport
         self._serializer = serializer
         self._claims = claims
         self._headers = headers
@@ -76,9 +80,7 @@ class Connection:
         self._waiting_bytes += len(frame.data)
         self._something.set()
         if len(self._waiting) > self._limits.waiting_frames or self._waiting_bytes > self._limits.waiting_bytes:
-            self._waiting.clear()
-            self._waiting_bytes = 0
-            self.end(WSCloseCode.TRY_AGAIN_LATER)
+            self._transport.abort()
 
     def end(self, code: WSCloseCode) -> None:
         """Close the socket once what waits has been sent."""
@@ -94,8 +96,15 @@ class Connection:
                 self._waiting_bytes -= len(data)
                 await self._socket.send_frame(data, WSMsgType.BINARY if binary else WSMsgType.TEXT)
             if self._ending is not None:
-                await self._socket.close(code=self._ending)
+                await self._close(self._ending)
                 return
+
+    async def _close(self, code: WSCloseCode) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._socket.close(code=code)
+        except TimeoutError:
+            self._transport.abort()
 
     def _push(self, join_ref: str | None, ref: str | None, topic: str, event: str, payload: object) -> None:
         self.send(self._serializer.encode(join_ref, ref, topic, event, payload))
@@ -125,14 +134,14 @@ class Connection:
                 message = await self._socket.receive(timeout=self._limits.idle_seconds)
             except TimeoutError:
                 # a client that is alive sends heartbeats
-                await self._socket.close(code=WSCloseCode.GOING_AWAY)
+                await self._close(WSCloseCode.GOING_AWAY)
                 return
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
             try:
                 await self._handle(self._serializer.decode(message.data))
             except WireError:
-                await self._socket.close(code=WSCloseCode.INVALID_TEXT)
+                await self._close(WSCloseCode.INVALID_TEXT)
                 return
 
     async def _handle(self, message: Inbound) -> None:
@@ -172,6 +181,8 @@ class Connection:
             return
         except DatabaseUnavailable:
             self._reply(message, "error", {"reason": f"UnableToConnectToProject: {NO_DATABASE}"})
+            return
+        if channel.over:  # the project went over its limit while this one joined
             return
         self._channels[message.topic] = _Joined(channel, message.join_ref or message.ref)
         self._reply(message, "ok", {"postgres_changes": []})

@@ -97,9 +97,12 @@ class Sockets:
             return _refuse(429, "Too many connected users")
         if hub.joins.exceeded:
             return _refuse(429, "Too many joins per second")
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
         socket = web.WebSocketResponse(max_msg_size=hub.limits.frame_bytes, compress=False, timeout=1)
         await socket.prepare(request)
-        await Connection(self._project, socket, version, claims, x_headers(request)).run()
+        await Connection(self._project, socket, transport, version, claims, x_headers(request)).run()
         return socket
 
     def _claims(self, request: web.Request) -> Claims:
