@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 APP = ROOT / "app"
-FILES = sorted(APP.rglob("*.py"))
+SOURCES = {path: path.read_text() for path in sorted(APP.rglob("*.py"))}
 
 LEAVES = frozenset({"messages", "errors", "settings", "observe"})
 """What anyone may import."""
@@ -24,6 +24,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "store": frozenset(),
     "main": frozenset({"api", "chat", "guard", "retrieval", "routing", "providers", "store"}),
     "serve": frozenset({"main"}),
+    "admin": frozenset({"store"}),
     "__main__": frozenset({"serve"}),
     "__init__": frozenset(),
 }
@@ -51,20 +52,27 @@ STAGE_OF_LIBRARY = {
 LONGEST_FILE = 400
 
 
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
 def stage_of(path: Path) -> str:
     first = path.relative_to(APP).parts[0]
     return first.removesuffix(".py")
 
 
-def imports(source: str) -> Iterator[str]:
+@cache
+def imports(source: str) -> frozenset[str]:
     """The dotted names that a file imports, wherever in it."""
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             # `from app import store` names the stage in its second half
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(names)
 
 
 def stages(source: str) -> set[str]:
@@ -76,9 +84,9 @@ def allowed(stage: str) -> frozenset[str]:
     return LEAF_ARROWS[stage] if stage in LEAF_ARROWS else ARROWS[stage] | LEAVES | {stage}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SOURCES, ids=shown)
 def test_arrows_point_down(path: Path) -> None:
-    forbidden = stages(path.read_text()) - allowed(stage_of(path))
+    forbidden = stages(SOURCES[path]) - allowed(stage_of(path))
     assert not forbidden, f"{stage_of(path)} may not import {sorted(forbidden)}"
 
 
@@ -109,20 +117,24 @@ def test_no_way_of_importing_is_overlooked(source: str) -> None:
 
 @pytest.mark.parametrize("library", STAGE_OF_LIBRARY)
 def test_library_is_seen_in_its_stage_only(library: str) -> None:
-    seen = {stage_of(path) for path in FILES if library in {name.split(".")[0] for name in imports(path.read_text())}}
+    seen = {
+        stage_of(path)
+        for path, source in SOURCES.items()
+        if library in {name.split(".")[0] for name in imports(source)}
+    }
     assert seen <= STAGE_OF_LIBRARY[library]
 
 
 def test_service_key_is_used_by_the_named_jobs_only() -> None:
-    users = [path.relative_to(APP).as_posix() for path in FILES if "service_rpc(" in path.read_text()]
-    assert users == ["store/client.py", "store/service.py"]  # where it is made, and where it is called
-    holders = {path.relative_to(APP).as_posix() for path in FILES if "secret_key" in path.read_text()}
+    users = [shown(path) for path, source in SOURCES.items() if "service_rpc(" in source]
+    assert users == ["app/store/client.py", "app/store/service.py"]  # where it is made, and where it is called
+    holders = {shown(path) for path, source in SOURCES.items() if "secret_key" in source}
     # the service and the command each open their own connection with it
-    assert holders == {"settings.py", "store/client.py", "main.py", "retrieval/reembed.py"}
+    assert holders == {"app/settings.py", "app/store/client.py", "app/main.py", "app/retrieval/reembed.py"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SOURCES, ids=shown)
 def test_file_says_what_it_is_for_and_is_short(path: Path) -> None:
-    source = path.read_text()
+    source = SOURCES[path]
     assert ast.get_docstring(ast.parse(source))
     assert len(source.splitlines()) <= LONGEST_FILE

@@ -181,7 +181,7 @@ def _translate_code(status: int, code: str, message: str, details: str | None, h
         return NotFound()
     if code in ("23505", "23503"):  # unique or foreign key violation
         return Conflict()
-    if code in ("22P02", "22P05", "23514", "22001", "22021"):  # malformed value, check violation, too long, bad text
+    if code in ("22P02", "22P05", "23514", "22001", "22003", "22021"):  # malformed value, check violation, too long, bad text
         return InvalidRequest("A value is malformed or out of range.", status=422)
     if status == 401:
         return Unauthenticated()

@@ -5,13 +5,15 @@ The journal, finishing, recovery, the limits of the service, and the operator's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 from app.messages import ReplyStatus, Source
 from app.store.client import Supabase
+from app.store.usage import Totals
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -115,6 +117,50 @@ class ReembedProgress(msgspec.Struct, frozen=True):
     passages_left: int
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user may do now. `allowed`: premium, or premium is not required."""
+
+    plan: str
+    allowed: bool
+    requests_per_minute: int
+    tokens_per_minute: int
+    monthly_budget_micro_usd: int | None
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True):
+    """A user as the operator sees them: their entitlement, what follows from it, and what they used this month."""
+
+    user_id: str
+    email: str
+    plan: str | None
+    valid_until: str | None
+    limits: Limits
+    month: Totals
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit that is None is the settings'; a budget that is None is none."""
+
+    plan: str
+    premium: bool
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    monthly_budget_micro_usd: int | None
+
+
+class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the API wrote of its environment."""
+
+    require_premium: bool
+    requests_per_minute: int
+    tokens_per_minute: int
+
+
+class LimitsView(msgspec.Struct, frozen=True):
+    settings: LimitSettings
+    plans: tuple[Plan, ...]
+
+
 class ServiceJobs:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
@@ -131,6 +177,23 @@ class ServiceJobs:
     async def recover_replies(self) -> list[str]:
         """End the replies whose writer is gone. Returns their ids."""
         return await self._supabase.service_rpc("recover_replies", {}, list[str])
+
+    async def grant_plan(self, email: str, plan: str, until: datetime | None) -> UserView:
+        """Give a user a plan. Raises `NotFound` and `InvalidRequest`."""
+        arguments = {"p_email": email, "p_plan": plan, "p_until": until}
+        return await self._supabase.service_rpc("admin_grant", arguments, UserView)
+
+    async def revoke_plan(self, email: str) -> UserView:
+        """Take a user's plan away. Raises `NotFound`."""
+        return await self._supabase.service_rpc("admin_revoke", {"p_email": email}, UserView)
+
+    async def show_user(self, email: str) -> UserView:
+        """Raises `NotFound`."""
+        return await self._supabase.service_rpc("admin_show", {"p_email": email}, UserView)
+
+    async def limits(self, plan: str | None, changes: Mapping[str, int | bool | None]) -> LimitsView:
+        """All limits; before that, make or change `plan` when one is named."""
+        return await self._supabase.service_rpc("admin_limits", {"p_plan": plan, "p_changes": changes}, LimitsView)
 
     async def configure_limits(
         self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int, screen_input: bool
