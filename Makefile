@@ -64,8 +64,9 @@ bench-providers: install ## Measure the token path: CPU of a reply read by each 
 	$(BIN)/python -m scripts.bench.providers
 
 .PHONY: bench
-bench: install ## Measure whole turns: CPU, throughput, latency, journal calls (about two minutes)
+bench: install ## Measure whole turns and the limiter: CPU, throughput, latency, calls (about two minutes)
 	$(BIN)/python -m scripts.bench.turns
+	$(BIN)/python -m scripts.bench.limits
 
 .PHONY: bench-search
 bench-search: install ## Measure search: recall and latency by the owner's size (a few minutes; ARGS=--full for more)

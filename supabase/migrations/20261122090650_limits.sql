@@ -94,8 +94,8 @@ language sql
 immutable
 security invoker
 set search_path = ''
--- rounded down, or the last of p_limit requests at once would not fit the minute
-as $$ select make_interval(secs => floor(60000000.0 / p_limit) / 1000000) $$;
+-- rounded down, or the last of p_limit requests at once would not fit the minute; a clock has no less than a microsecond
+as $$ select make_interval(secs => greatest(1, floor(60000000.0 / p_limit)) / 1000000) $$;
 
 comment on function private.request_step(integer) is 'The time in which one request of p_limit a minute is regained.';
 
