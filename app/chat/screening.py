@@ -63,7 +63,7 @@ class Screening:
             return True
         try:
             await self._moderation.screen(self._reply.text())
-        except AppError as error:
+        except Exception as error:
             self._refuse(error, "output")
             self._reply.withdraw()
             return False

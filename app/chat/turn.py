@@ -234,6 +234,8 @@ class Turns:
             outcome.status, outcome.error = "failed", AppError()
         finally:
             self._running.discard(reply.id)  # from here on nothing may cut the final write
+            if finding is not None:
+                finding.cancel()  # nobody waits for it any more
         withheld = reply.discard()
         # of a reply that failed before its first token nobody sends a bill
         if outcome.usage is None and (reply.length or (outcome.asked and outcome.status in ("stopped", "filtered"))):

@@ -111,7 +111,10 @@ begin
       'history', private.turn_history(
         v_asked, v_limits.tokens_per_minute - v_output_tokens - private.estimate_tokens(v_asked.content)
       ),
-      'model', (select c.model from public.conversations as c where c.id = v_asked.conversation_id)
+      'model', (select c.model from public.conversations as c where c.id = v_asked.conversation_id),
+      'searchable', exists (
+        select from private.passage_counts as c where c.user_id = v_user_id and c.passages > 0
+      )
     );
   end if;
 

@@ -14,6 +14,13 @@ begin
   select coalesce(array_agg(k.id), '{}') into v_kept
   from (select m.id from public.messages as m where m.id = any(p_alive) for key share skip locked) as k;
 
+  -- both tables in one order, here and in finish_replies: calls that come to wait for each other's rows lose a second
+  perform from public.messages as m
+  where m.id in (select p.id from jsonb_to_recordset(p_pieces) as p (id uuid)) and m.id = any(v_kept)
+  order by m.id
+  for no key update;
+  perform from private.live_replies as l where l.message_id = any(v_kept) order by l.message_id for update;
+
   -- seq makes a repeated call harmless: a piece that has been appended is not appended again
   update public.messages as m
   set content = m.content || p.text, seq = p.seq, provider = p.provider, model = p.model, updated_at = now()
@@ -57,6 +64,9 @@ begin
     where m.id in (select r.id from jsonb_to_recordset(p_replies) as r (id uuid))
     for key share skip locked
   ) as k;
+
+  perform from public.messages as m where m.id = any(v_kept) order by m.id for no key update;
+  perform from private.live_replies as l where l.message_id = any(v_kept) order by l.message_id for update;
 
   -- an interrupted reply may still be finished: its writer was only cut off from the database for a while
   with final as (

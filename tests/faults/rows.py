@@ -13,8 +13,10 @@ class Rows:
     def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
         self._connection = connection
 
-    def all(self, statement: str, *arguments: object) -> list[dict[str, Any]]:
-        return self._connection.execute(statement.encode(), arguments).fetchall()
+    def all(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
+        """What a statement returns; its arguments in order, or one mapping."""
+        named = arguments[0] if arguments and isinstance(arguments[0], dict) else arguments
+        return self._connection.execute(statement.encode(), named).fetchall()
 
     def message(self, message_id: str | None) -> dict[str, Any]:
         """A message's row."""
