@@ -203,15 +203,14 @@ def test_settings_cannot_be_changed() -> None:
 # ── the start ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"SUPABASE_SECRET_KEY": ""}, "parley: SUPABASE_SECRET_KEY is not set; see .env.example\n"),
-        ({"SUPABASE_URL": SECRET}, "parley: SUPABASE_URL must be an http:// or https:// address\n"),
-    ],
-)
-def test_start_is_stopped_with_one_line(changes: dict[str, str], said: str) -> None:
+def test_start_is_stopped_with_one_line() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "app"], cwd=ROOT, env={**REQUIRED, **changes}, capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "app"],
+        cwd=ROOT,
+        env={**REQUIRED, "SUPABASE_URL": SECRET},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
+    said = "parley: SUPABASE_URL must be an http:// or https:// address\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", said)

@@ -106,6 +106,7 @@ async def test_pages_hold_each_once_newest_first(api: Api, stack: LocalSupabase,
             ids, cursor = await page(client, limit=limit, **({"cursor": cursor} if cursor else {}))
             assert len(ids) == limit or cursor is None
             seen += ids
+            assert len(seen) <= len(made)
             if cursor is None:
                 break
         assert seen == made[::-1]
@@ -120,6 +121,7 @@ async def test_nothing_is_lost_or_repeated_while_more_are_made_and_renamed(api: 
             await client.patch(f"{PATH}/{made[0]}", json={"title": "Changed"})
             ids, cursor = await page(client, limit=2, cursor=cursor)
             seen += ids
+            assert len(seen) <= len(made)
         assert seen == made[::-1]
 
 

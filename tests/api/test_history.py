@@ -58,6 +58,7 @@ async def test_pages_hold_each_once_oldest_first(as_owner: httpx.AsyncClient, li
     while True:
         page = (await as_owner.get(messages_path(conversation), params=params)).json()
         seen += [message["id"] for message in page["items"]]
+        assert len(seen) <= len(whole)
         if page["next_cursor"] is None:
             break
         params["cursor"] = page["next_cursor"]
