@@ -80,8 +80,8 @@ class Transcript:
             assert number == TEXT_ID + self.length
         elif name in TERMINAL:
             assert number == TEXT_ID + 1 + self.length
-            # moderation may take the whole text back at the end
-            withdrawn = name == "error" and data["problem"]["code"] == "content_flagged"
+            # at the end moderation may take the whole text back, and a deletion does
+            withdrawn = name == "error" and data["problem"]["code"] in ("content_flagged", "not_found")
             assert data["length"] == (0 if withdrawn else self.length)
         elif number is not None:
             assert number < TEXT_ID, "what comes before the text has the ids before it"

@@ -2,7 +2,7 @@
 
 The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> "
 (or what `token` makes of i, e.g. `"é{}😀 "`, or the i-th of `pieces`), each in a write of its own, as real providers
-do. What was asked and how each call ended is kept for the tests.
+do; with `stepped`, when the test says so. What was asked and how each call ended is kept for the tests.
 """
 
 from __future__ import annotations
@@ -26,6 +26,15 @@ class Call:
     sent: int = 0
     ended_at: float | None = None
     cancelled: bool = False
+    _steps: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+
+    def step(self, tokens: int = 1) -> None:
+        """Let so many more tokens of a `stepped` reply go; its end goes with the last."""
+        for _ in range(tokens):
+            self._steps.release()
+
+    async def next_step(self) -> None:
+        await self._steps.acquire()
 
     @property
     def text(self) -> str:
@@ -135,6 +144,7 @@ class Upstream:
         await asyncio.wait((gone, writing), return_when=asyncio.FIRST_COMPLETED)
         call.ended_at = loop.time()
         if not writing.done():
+            gone.exception()  # how it went does not matter
             call.cancelled = True
             writing.cancel()
             raise ConnectionResetError
@@ -153,6 +163,8 @@ class Upstream:
                 raise ConnectionResetError
             if index and script.get("gap"):
                 await asyncio.sleep(script["gap"])
+            if script.get("stepped"):
+                await call.next_step()
             _event(writer, call, {"content": token(script, index)})
             call.sent = index + 1
             await writer.drain()
