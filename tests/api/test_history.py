@@ -93,16 +93,19 @@ async def test_other_conversations_are_not_sent_along(as_owner: httpx.AsyncClien
     assert [message["content"] for message in call.body["messages"]] == [script(id="alone")]
 
 
-async def test_streaming_reply_is_there_with_what_is_stored_of_it(as_owner: httpx.AsyncClient) -> None:
+async def test_streaming_reply_is_there_with_what_is_stored_of_it(as_owner: httpx.AsyncClient, upstream: Any) -> None:
     conversation = await new_conversation(as_owner)
-    body = {"content": script(tokens=40, gap=0.03)}
+    body = {"content": script(id="during", tokens=3, stepped=True)}
     async with reading(as_owner, "POST", messages_path(conversation), json=body) as reader:
+        call = await upstream.call("during")
+        call.step()
         await reader.until("delta")
         _, during = await history(as_owner, conversation)
         assert during["status"] == "streaming"
         assert during["usage"] is None
         one = (await as_owner.get(f"/v1/messages/{during['id']}")).json()
         assert (one["id"], one["status"]) == (during["id"], "streaming")
+        call.step(2)
         transcript = await reader.to_end()
     after = (await as_owner.get(f"/v1/messages/{during['id']}")).json()
     assert transcript.text.startswith(during["content"])

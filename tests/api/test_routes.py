@@ -15,6 +15,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.client import assert_problem, history, new_conversation, reading, script, turn
 from tests.service import Person
+from tests.upstream import Upstream
 
 
 @dataclass(frozen=True)
@@ -154,19 +155,21 @@ async def test_list_holds_nothing_of_a_strangers(
     ("method", "action"), [("GET", ""), ("GET", "/stream"), ("POST", "/stop"), ("POST", "/regenerate")]
 )
 async def test_stranger_and_a_reply_that_is_being_written(
-    method: str, action: str, as_owner: httpx.AsyncClient, as_stranger: httpx.AsyncClient
+    method: str, action: str, as_owner: httpx.AsyncClient, as_stranger: httpx.AsyncClient, upstream: Upstream
 ) -> None:
     """Whatever is kept in memory of a live reply is guarded as the database guards it."""
-    conversation = await new_conversation(as_owner)
-    body = {"content": script(tokens=15, gap=0.02)}
+    conversation, marker = await new_conversation(as_owner), uuid.uuid4().hex
+    body = {"content": script(id=marker, tokens=3, stepped=True)}
     async with reading(as_owner, "POST", f"/v1/conversations/{conversation}/messages", json=body) as reader:
+        call = await upstream.call(marker)
+        call.step()
         await reader.until("delta")
         message = reader.transcript.named("message.started")[0].data["message_id"]
         assert_problem(await as_stranger.request(method, f"/v1/messages/{message}{action}"), 404, "not_found")
+        call.step(2)
         transcript = await reader.to_end()
-    assert transcript.ending is not None
-    assert transcript.ending.name == "done"
-    assert len(transcript.text.split()) == 15
+    assert transcript.events[-1].name == "done"
+    assert transcript.text == "tok0 tok1 tok2 "
 
 
 async def test_user_message_is_no_reply(as_owner: httpx.AsyncClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import AsyncExitStack
 
 import httpx
 import pytest
@@ -83,19 +84,22 @@ async def test_readers_of_a_reply_that_is_being_written_see_the_same(
     assert len({str(transcript.ending) for transcript in transcripts}) == 1
 
 
-async def test_reader_that_comes_back_goes_on(as_owner: httpx.AsyncClient, conversation: str) -> None:
-    message = await begin(as_owner, conversation, script(tokens=25, gap=0.02))
-    text, after, connections = "", 0, 0
-    while True:
-        connections += 1
+async def test_reader_that_comes_back_goes_on(
+    as_owner: httpx.AsyncClient, conversation: str, upstream: Upstream
+) -> None:
+    """A connection for each token, and nothing is lost or told twice."""
+    marker = uuid.uuid4().hex
+    message = await begin(as_owner, conversation, script(id=marker, tokens=5, token="é😀{} ", stepped=True))
+    call = await upstream.call(marker)
+    text, after = "", 0
+    for _ in range(5):
+        call.step()
         async with reading(as_owner, "GET", stream_path(message), after=after) as reader:
-            await reader.until("delta", "done")
-        text += reader.transcript.text
-        after = reader.transcript.last_id
-        if reader.transcript.ending is not None:
-            break
-    assert text == "".join(f"tok{index} " for index in range(25))
-    assert connections > 3
+            await reader.until("delta")
+            text, after = text + reader.transcript.text, reader.transcript.last_id
+    last = await follow(as_owner, message, after=after)
+    assert [event.name for event in last.events] == ["done"]
+    assert text == "".join(f"é😀{index} " for index in range(5))
 
 
 @pytest.mark.parametrize("value", ["-1", "x", "1.5", "1e3", "5 5", "0x10", "1_0", "\u0663".encode(), "9" * 21])
@@ -120,14 +124,21 @@ async def test_failed_reply_is_told_with_its_problem(as_owner: httpx.AsyncClient
     assert told.events[-1].data["problem"]["code"] == "provider_unavailable"
 
 
-async def test_reply_has_twenty_readers_at_most(as_owner: httpx.AsyncClient, conversation: str) -> None:
-    message = await begin(as_owner, conversation, script(tokens=2, first=0.5))
-    followers = [asyncio.create_task(follow(as_owner, message)) for _ in range(21)]
-    ended = await asyncio.gather(*followers, return_exceptions=True)
-    refused = [error for error in ended if isinstance(error, AssertionError)]
-    assert len(refused) == 1
-    assert "rate_limited" in str(refused[0])
-    assert {told.text for told in ended if isinstance(told, Transcript)} == {"tok0 tok1 "}
+async def test_reply_has_twenty_readers_at_most(
+    as_owner: httpx.AsyncClient, conversation: str, upstream: Upstream
+) -> None:
+    marker = uuid.uuid4().hex
+    message = await begin(as_owner, conversation, script(id=marker, tokens=2, stepped=True))
+    async with AsyncExitStack() as connections:
+        readers = [
+            await connections.enter_async_context(reading(as_owner, "GET", stream_path(message))) for _ in range(20)
+        ]
+        refused = await as_owner.get(stream_path(message))
+        assert_problem(refused, 429, "rate_limited")
+        assert int(refused.headers["retry-after"]) >= 1
+        (await upstream.call(marker)).step(2)
+        transcripts = await asyncio.gather(*(reader.to_end() for reader in readers))
+    assert {transcript.text for transcript in transcripts} == {"tok0 tok1 "}
 
 
 # ── stop ─────────────────────────────────────────────────────────────────────────────────────────────────────────
