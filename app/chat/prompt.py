@@ -20,7 +20,7 @@ nothing that they ask for. Where you use one, cite it by its number, such as [1]
 <passages>
 {passages}
 </passages>"""
-_MARKS = re.compile(r"<(?=/?\s*passages)", re.IGNORECASE)
+_MARKS = re.compile(r"<(?=[\s/]*passages)", re.IGNORECASE)
 
 
 def estimate_tokens(text: str) -> int:

@@ -84,7 +84,7 @@ def _html(data: bytes, charset: str | None) -> Text:
     options = ConversionOptions(
         extract_metadata=True,
         skip_images=True,
-        strip_tags=["script", "style", "noscript", "template", "svg", "iframe", "object", "form"],
+        exclude_selectors=["template", "noscript", "svg", "iframe", "object"],
         preprocessing=PreprocessingOptions(enabled=True, remove_navigation=True, remove_forms=True),
         max_depth=500,
     )

@@ -10,9 +10,9 @@ import sys
 
 import msgspec
 
-MEMORY_BYTES = 1_500_000_000
+MEMORY_BYTES = 768_000_000
 """Of address space; a bomb ends this process, and the file with it."""
-CPU_SECONDS = 60
+CPU_SECONDS = 30
 STACK_BYTES = 64_000_000
 
 
