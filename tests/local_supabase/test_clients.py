@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 from postgrest.exceptions import APIError
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import NODE, REPOSITORY
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 PASSWORD = "correct horse"
 
