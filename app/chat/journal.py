@@ -103,7 +103,7 @@ class Journal:
 
     async def _append_lane(self) -> None:
         loop = asyncio.get_running_loop()
-        took = 0.0
+        took = self._interval  # the first write is given its head start
         while True:
             await self._opened.wait()
             # text that arrives while one write starts is collected by the next: that one ends within the interval

@@ -1,0 +1,371 @@
+"""The journal in virtual time, on a scripted database: its pace, its repetitions, and what it gives up on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from app.chat.journal import INTERVAL_SECONDS, MAX_FINISH_BATCH, OUTAGE_SECONDS, Journal
+from app.chat.live import Reply
+from app.errors import AppError, InvalidRequest, SupabaseUnavailable
+from tests.chat.scripted import Call, Database, final, in_virtual_time, new_reply, refuses, times, unavailable
+from tests.routing.scripted import clock
+
+
+@asynccontextmanager
+async def journal_on(database: Database) -> AsyncGenerator[Journal]:
+    journal = Journal(database)
+    running = asyncio.create_task(journal.run())
+    try:
+        yield journal
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+class Stops:
+    """What replies were told."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, list[str]] = {}
+
+    def of(self, reply: Reply) -> Callable[[str], None]:
+        return self.told.setdefault(reply.id, []).append
+
+
+async def write(reply: Reply, tokens: int, gap: float) -> None:
+    for index in range(tokens):
+        reply.append(f"{index} ")
+        await asyncio.sleep(gap)
+
+
+# ── the pace ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("latency", [0.001, 0.01, 0.025])
+@in_virtual_time
+async def test_text_is_stored_within_the_interval(latency: float) -> None:
+    database = Database(latency=latency)
+    reply = new_reply(database, "r")
+    came: list[float] = []
+    late: list[float] = []
+
+    def stored(call: Call) -> None:
+        nonlocal came
+        for piece in call.pieces:
+            number = piece.text.count(" ")
+            late.extend(clock() - at for at in came[:number])
+            came = came[number:]
+
+    database.after = stored
+    async with journal_on(database) as journal:
+        journal.open(reply, Stops().of(reply))
+        for index in range(400):
+            came.append(clock())
+            reply.append(f"{index} ")
+            await asyncio.sleep(0.037)
+    assert len(late) > 380
+    assert max(late) <= INTERVAL_SECONDS + 1e-6
+
+
+@pytest.mark.parametrize("replies", [1, 10, 500])
+@in_virtual_time
+async def test_the_number_of_calls_does_not_grow_with_the_number_of_replies(replies: int) -> None:
+    database = Database()
+    async with journal_on(database) as journal:
+        written = []
+        for number in range(replies):
+            reply = new_reply(database, str(number))
+            journal.open(reply, Stops().of(reply))
+            written.append(asyncio.create_task(write(reply, 300, 0.05)))
+            await asyncio.sleep(0.001)
+        began, calls = clock(), len(database.calls)
+        await asyncio.sleep(10)
+        assert clock() - began == pytest.approx(10)
+        assert 19 <= len(database.calls) - calls <= 21
+        await asyncio.gather(*written)
+
+
+@in_virtual_time
+async def test_replies_that_come_and_go_do_not_change_the_pace() -> None:
+    database = Database()
+    async with journal_on(database) as journal:
+        began = clock()
+        for number in range(200):
+            reply = new_reply(database, str(number))
+            journal.open(reply, Stops().of(reply))
+            reply.append("x")
+            await asyncio.sleep(0.05)
+            assert await journal.finish(final(reply.id, "x"))
+        assert len(database.of("journal_write")) <= (clock() - began) * 2.2
+
+
+@in_virtual_time
+async def test_nothing_is_called_while_nothing_is_written() -> None:
+    database = Database()
+    reply = new_reply(database, "r")
+    async with journal_on(database) as journal:
+        journal.open(reply, Stops().of(reply))
+        await write(reply, 5, 0.1)
+        await journal.finish(final("r", reply.text()))
+        await asyncio.sleep(2)
+        calls = len(database.calls)
+        await asyncio.sleep(600)
+        assert len(database.calls) == calls
+
+
+@in_virtual_time
+async def test_leases_are_renewed_without_new_text() -> None:
+    database = Database()
+    reply = new_reply(database, "r")
+    async with journal_on(database) as journal:
+        journal.open(reply, Stops().of(reply))
+        await asyncio.sleep(5)
+    assert len(database.calls) >= 9
+    assert all(call.ids == ("r",) and call.pieces == () for call in database.calls)
+
+
+@in_virtual_time
+async def test_while_one_write_is_in_flight_the_next_collects() -> None:
+    database = Database(latency=3)
+    replies = [new_reply(database, str(number)) for number in range(5)]
+    async with journal_on(database) as journal:
+        for reply in replies:
+            journal.open(reply, Stops().of(reply))
+        await asyncio.gather(*(write(reply, 100, 0.05) for reply in replies))
+        await asyncio.sleep(8)
+    assert database.most_in_flight == {"journal_write": 1}
+    assert len(database.of("journal_write")) <= 5
+    for reply in replies:
+        assert database.rows[reply.id].content == reply.text()
+
+
+# ── repetition ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["it never arrived", "its answer was lost"])
+@in_virtual_time
+async def test_a_failed_write_is_repeated_as_it_was(answered: bool) -> None:
+    database = Database()
+    fault = times(3, unavailable, "journal_write")
+    if answered:
+        database.after = fault
+    else:
+        database.before = fault
+    reply = new_reply(database, "r")
+    async with journal_on(database) as journal:
+        journal.open(reply, Stops().of(reply))
+        await write(reply, 60, 0.05)
+        await asyncio.sleep(2)
+    first, *repeated = database.calls[:4]
+    assert first.pieces
+    assert [call.pieces for call in repeated] == [first.pieces] * 3
+    row = database.rows["r"]
+    assert row.content == reply.text()
+    assert row.seq == len({piece.seq for call in database.calls for piece in call.pieces})
+
+
+@in_virtual_time
+async def test_a_final_state_that_is_committed_twice_is_committed_once() -> None:
+    database = Database()
+    database.after = times(2, unavailable, "finish_replies")
+    reply = new_reply(database, "r")
+    async with journal_on(database) as journal:
+        journal.open(reply, Stops().of(reply))
+        reply.append("whole")
+        assert await journal.finish(final("r", "whole"))
+    assert len(database.of("finish_replies")) == 3
+    assert (database.rows["r"].content, database.rows["r"].status) == ("whole", "complete")
+
+
+@in_virtual_time
+async def test_a_write_under_way_adds_nothing_to_a_final_text() -> None:
+    database = Database(latency=1)
+    reply = new_reply(database, "r")
+    async with journal_on(database) as journal:
+        journal.open(reply, Stops().of(reply))
+        reply.append("all of it")
+        await asyncio.sleep(0.6)
+        assert database.in_flight == {"journal_write": 1}
+        database.latency = 0.01
+        await journal.finish(final("r", "all of it"))
+        await asyncio.sleep(3)
+    assert database.rows["r"].content == "all of it"
+
+
+# ── final states ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@in_virtual_time
+async def test_final_states_are_committed_at_once_and_together() -> None:
+    database = Database(latency=0.05)
+    names = [str(number) for number in range(250)]
+    for name in names:
+        new_reply(database, name)
+    async with journal_on(database) as journal:
+        began = clock()
+        assert all(await asyncio.gather(*(journal.finish(final(name, "x")) for name in names)))
+        assert clock() - began == pytest.approx(3 * 0.05)
+    assert [len(call.ids) for call in database.calls] == [MAX_FINISH_BATCH, MAX_FINISH_BATCH, 50]
+    assert database.most_in_flight == {"finish_replies": 1}
+
+
+@in_virtual_time
+async def test_a_final_state_does_not_wait_for_the_text_of_others() -> None:
+    database = Database(latency=5)
+    other = new_reply(database, "other")
+    new_reply(database, "r")
+    async with journal_on(database) as journal:
+        journal.open(other, Stops().of(other))
+        await asyncio.sleep(0.6)
+        assert database.in_flight == {"journal_write": 1}
+        database.latency = 0.01
+        began = clock()
+        await journal.finish(final("r", "x"))
+        assert clock() - began < 0.1
+
+
+@in_virtual_time
+async def test_the_final_state_of_a_deleted_reply() -> None:
+    async with journal_on(Database()) as journal:
+        assert not await journal.finish(final("nobody", "x"))
+
+
+# ── what the database says ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@in_virtual_time
+async def test_stops_and_deletions_reach_their_reply() -> None:
+    database, stops = Database(), Stops()
+    stopped, deleted, other = (new_reply(database, name) for name in ("stopped", "deleted", "other"))
+    async with journal_on(database) as journal:
+        for reply in (stopped, deleted, other):
+            journal.open(reply, stops.of(reply))
+        database.rows["stopped"].stop_requested = True
+        del database.rows["deleted"]
+        await asyncio.sleep(INTERVAL_SECONDS + 0.1)
+    assert set(stops.told["stopped"]) == {"stopped"}
+    assert set(stops.told["deleted"]) == {"gone"}
+    assert stops.told["other"] == []
+
+
+# ── what is given up ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@in_virtual_time
+async def test_an_outage_shorter_than_the_patience_loses_nothing() -> None:
+    database, stops = Database(), Stops()
+    replies = [new_reply(database, str(number)) for number in range(3)]
+    async with journal_on(database) as journal:
+        for reply in replies:
+            journal.open(reply, stops.of(reply))
+        writing = [asyncio.create_task(write(reply, 1000, 0.05)) for reply in replies]
+        await asyncio.sleep(2)
+        database.before = unavailable
+        finishing = asyncio.create_task(journal.finish(final("2", "ended in between")))
+        await asyncio.sleep(OUTAGE_SECONDS - 5)
+        assert not finishing.done()
+        database.before = lambda _: None
+        assert await finishing
+        await asyncio.gather(*writing)
+        await asyncio.sleep(1)
+    assert stops.told == {"0": [], "1": [], "2": []}
+    assert database.rows["2"].content == "ended in between"
+    for reply in replies[:2]:
+        assert database.rows[reply.id].content == reply.text()
+
+
+@in_virtual_time
+async def test_after_a_long_outage_replies_are_given_up_and_the_next_ones_are_not() -> None:
+    database, stops = Database(), Stops()
+    replies = [new_reply(database, str(number)) for number in range(300)]
+    async with journal_on(database) as journal:
+        database.before = unavailable
+        for reply in replies:
+            journal.open(reply, stops.of(reply))
+            reply.append("lost")
+        await asyncio.sleep(OUTAGE_SECONDS - 5)
+        assert not any(stops.told.values())
+        await asyncio.sleep(8)
+        assert set(map(tuple, stops.told.values())) == {("outage",)}
+
+        # now they end, and those that queue wait for the same outage, not for one each
+        began = clock()
+        ends = await asyncio.gather(
+            *(journal.finish(final(reply.id, "lost", "failed")) for reply in replies), return_exceptions=True
+        )
+        assert {type(end) for end in ends} == {SupabaseUnavailable}
+        assert clock() - began <= OUTAGE_SECONDS + 5
+
+        database.before = lambda _: None
+        after = new_reply(database, "after")
+        journal.open(after, stops.of(after))
+        after.append("kept")
+        await asyncio.sleep(3)
+        assert database.rows["after"].content == "kept"
+        assert await journal.finish(final("after", "kept"))
+
+
+@in_virtual_time
+async def test_a_refused_text_ends_its_own_reply_only() -> None:
+    database, stops = Database(), Stops()
+    replies = [new_reply(database, str(number)) for number in range(40)]
+    database.before = refuses("poison")
+    async with journal_on(database) as journal:
+        for reply in replies:
+            journal.open(reply, stops.of(reply))
+            reply.append("poison" if reply.id == "17" else "text")
+        await asyncio.sleep(0.6)
+        assert stops.told.pop("17") == ["outage"]
+        assert not any(stops.told.values())
+        for reply in replies:
+            reply.append(" and more")
+        await asyncio.sleep(1)
+    assert all(row.content == "text and more" for name, row in database.rows.items() if name != "17")
+    assert database.rows["17"].content == ""
+
+
+@in_virtual_time
+async def test_a_refused_final_state_takes_no_other_with_it() -> None:
+    database = Database()
+    names = [str(number) for number in range(30)]
+    for name in names:
+        new_reply(database, name)
+
+    def refuse(call: Call) -> None:
+        if "17" in call.ids:
+            raise InvalidRequest
+
+    database.before = refuse
+    async with journal_on(database) as journal:
+        ends = await asyncio.gather(*(journal.finish(final(name, "x")) for name in names), return_exceptions=True)
+    assert isinstance(ends.pop(17), InvalidRequest)
+    assert ends == [True] * 29
+    assert len(database.calls) <= 1 + 30
+
+
+@pytest.mark.parametrize("function", ["journal_write", "finish_replies"])
+@in_virtual_time
+async def test_an_error_nobody_expected_does_not_end_the_journal(function: str) -> None:
+    database, stops = Database(), Stops()
+    first, second = new_reply(database, "first"), new_reply(database, "second")
+
+    def surprise(_: Call) -> None:
+        raise RuntimeError
+
+    database.before = times(1, surprise, function)
+    async with journal_on(database) as journal:
+        journal.open(first, stops.of(first))
+        first.append("x")
+        await asyncio.sleep(1)
+        with suppress(AppError):
+            await journal.finish(final("first", "x"))
+        journal.open(second, stops.of(second))
+        second.append("y")
+        await asyncio.sleep(1)
+        assert database.rows["second"].content == "y"
+        assert await journal.finish(final("second", "y"))

@@ -1,0 +1,196 @@
+"""Readers in virtual time, on a scripted database: replies that another replica writes, and finished ones."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.chat.live import LiveReplies, Reply
+from app.chat.readers import LOOK_SECONDS, PATIENCE_SECONDS, Readers
+from app.errors import NotFound, Unauthenticated
+from app.messages import Done, Failed, Started, Stopped
+from tests.chat.scripted import Call, Database, Row, in_virtual_time, times, unavailable
+from tests.routing.scripted import clock
+
+
+class Person:
+    def __init__(self, id: str = "owner") -> None:
+        self.id = self.token = id
+
+
+def scene(*rows: Row) -> tuple[Readers, LiveReplies, Database]:
+    """Readers on a database with these replies, named 0, 1, …"""
+    database = Database(rows={str(number): row for number, row in enumerate(rows)})
+    live = LiveReplies()
+    return Readers(database, live), live, database  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("row", "ending"),
+    [
+        (Row(content="text", status="complete", finish_reason="stop"), Done),
+        (Row(content="text", status="filtered", finish_reason="content_filter"), Done),
+        (Row(content="text", status="stopped"), Stopped),
+        (Row(content="text", status="failed", error_code="provider_unavailable"), Failed),
+        (Row(content="text", status="failed", error_code="of a later version"), Failed),
+        (Row(content="text", status="interrupted"), Failed),
+    ],
+)
+@in_virtual_time
+async def test_a_finished_reply_is_read_from_its_row(row: Row, ending: type) -> None:
+    readers, _, database = scene(row)
+    reply = await readers.open(Person(), "0")
+    assert reply.text() == "text"
+    assert isinstance(reply.preamble[0], Started)
+    assert isinstance(reply.ending, ending)
+    assert reply.ending is not None
+    assert reply.ending.length == 4
+    await asyncio.sleep(10)
+    assert len(database.calls) == 1
+    if isinstance(reply.ending, Failed):
+        known = {"failed": ("provider_unavailable", "internal_error"), "interrupted": ("interrupted",)}
+        assert reply.ending.problem["code"] in known[row.status]
+
+
+@in_virtual_time
+async def test_a_reply_that_grows_elsewhere_is_followed_to_its_end() -> None:
+    row = Row(content="one ")
+    readers, live, database = scene(row)
+    reply = await readers.open(Person(), "0")
+    live.follow(reply)
+    for number in range(5):
+        row.content += f"{number} ünï😀 "
+        await asyncio.sleep(0.5)
+        assert reply.text() == row.content
+    row.content, row.status, row.finish_reason = row.content + "the end", "complete", "stop"
+    await reply.ended()
+    assert reply.text() == row.content
+    assert isinstance(reply.ending, Done)
+    calls = len(database.calls)
+    await asyncio.sleep(10)
+    assert len(database.calls) == calls
+
+
+@in_virtual_time
+async def test_many_readers_are_one_look() -> None:
+    readers, live, database = scene(Row())
+    replies = await asyncio.gather(*(readers.open(Person(), "0") for _ in range(20)))
+    assert len({id(reply) for reply in replies}) == 1
+    for reply in replies:
+        live.follow(reply)
+    calls = len(database.calls)
+    await asyncio.sleep(10)
+    assert len(database.calls) - calls <= 10 / LOOK_SECONDS
+
+
+@in_virtual_time
+async def test_nobody_looks_for_readers_who_have_gone() -> None:
+    readers, live, database = scene(Row())
+    reply = await readers.open(Person(), "0")
+    follower = live.follow(reply)
+    await asyncio.sleep(2)
+    live.unfollow(follower)
+    await asyncio.sleep(2 * LOOK_SECONDS)
+    calls = len(database.calls)
+    await asyncio.sleep(10)
+    assert len(database.calls) == calls
+    # and who comes back is looked for again
+    again = await readers.open(Person(), "0")
+    assert again is not reply
+
+
+@in_virtual_time
+async def test_who_only_waits_is_looked_for_too() -> None:
+    row = Row()
+    readers, _, _ = scene(row)
+    reply = await readers.open(Person(), "0")
+    waiting = asyncio.create_task(reply.ended())
+    await asyncio.sleep(5)
+    row.status = "stopped"
+    await waiting
+    assert isinstance(reply.ending, Stopped)
+
+
+@in_virtual_time
+async def test_a_reply_written_here_is_read_here() -> None:
+    readers, live, database = scene(Row())
+    written = Reply("0", conversation_id="conversation", user_id="owner")
+    live.add(written)
+    assert await readers.open(Person(), "0") is written
+    assert database.calls == []
+
+
+@in_virtual_time
+async def test_a_stranger_finds_nothing() -> None:
+    readers, live, _ = scene(Row(), Row(), Row(content="text", status="complete"))
+    live.add(Reply("0", conversation_id="conversation", user_id="owner"))
+    live.follow(await readers.open(Person(), "1"))
+    for name in ("0", "1", "2", "none"):
+        with pytest.raises(NotFound):
+            await readers.open(Person("stranger"), name)
+
+
+@in_virtual_time
+async def test_readers_are_kept_through_an_outage() -> None:
+    row = Row(content="before ")
+    readers, live, database = scene(row)
+    reply = await readers.open(Person(), "0")
+    live.follow(reply)
+    database.before = unavailable
+    await asyncio.sleep(PATIENCE_SECONDS - 5)
+    row.content += "after"
+    database.before = lambda _: None
+    await asyncio.sleep(1)
+    assert reply.text() == "before after"
+    assert not reply.detached
+
+
+@in_virtual_time
+async def test_readers_are_sent_elsewhere_when_the_outage_goes_on() -> None:
+    readers, live, database = scene(Row())
+    reply = await readers.open(Person(), "0")
+    follower = live.follow(reply)
+    database.before = unavailable
+    began = clock()
+    await reply.ended()
+    assert clock() - began <= PATIENCE_SECONDS + 1
+    assert follower.reconnect
+    assert reply.ending is None
+
+
+@in_virtual_time
+async def test_readers_come_back_when_the_first_ones_token_has_run_out() -> None:
+    def expired(_: Call) -> None:
+        raise Unauthenticated
+
+    readers, live, database = scene(Row())
+    reply = await readers.open(Person(), "0")
+    follower = live.follow(reply)
+    database.before = times(1, expired)
+    await asyncio.sleep(1)
+    assert (follower.reconnect, reply.ending) == (True, None)
+    assert await readers.open(Person(), "0") is not reply
+
+
+@in_virtual_time
+async def test_readers_of_a_deleted_reply_learn_it() -> None:
+    readers, live, database = scene(Row(content="text"))
+    reply = await readers.open(Person(), "0")
+    live.follow(reply)
+    del database.rows["0"]
+    await reply.ended()
+    assert isinstance(reply.ending, Failed)
+    assert (reply.ending.problem["code"], reply.ending.length) == ("not_found", 0)
+
+
+@in_virtual_time
+async def test_closing_lets_everyone_go() -> None:
+    readers, live, _ = scene(Row(), Row())
+    replies = [await readers.open(Person(), name) for name in ("0", "1")]
+    follower = live.follow(replies[0])
+    waiting = asyncio.create_task(replies[1].ended())
+    await asyncio.sleep(1)
+    await readers.aclose()
+    await waiting
+    assert follower.reconnect

@@ -1,0 +1,352 @@
+"""Turns in virtual time, on a scripted database and scripted providers: how a reply ends, and who is told when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import pytest
+
+from app.chat.journal import OUTAGE_SECONDS, Journal
+from app.chat.live import MAX_REPLY_CHARACTERS, LiveReplies, Reply
+from app.chat.turn import STORE_SECONDS, Turn, Turns
+from app.errors import BrokenStream, ContentFiltered, Draining, NotFound
+from app.guard.moderation import Moderation
+from app.messages import Done, Failed, Finish, Stopped, Usage
+from app.routing.catalog import Catalog
+from app.routing.router import Candidate, Wish
+from app.settings import Settings
+from tests.chat.scripted import Call, Database, in_virtual_time, unavailable
+from tests.routing.scripted import Play, Scripted, Stage, clock, failure
+
+LONG: Play = (*("word ", 0.1) * 300, Finish("stop", Usage(3, 300)))
+"""Thirty seconds of text."""
+
+
+@dataclass
+class Person:
+    id: str = "owner"
+    token: str = "owner"
+
+
+class NoDocuments:
+    """A retriever that finds nothing, for turns that search for nothing."""
+
+    def foresee(self, *_: object) -> None: ...
+    def settle(self, *_: object, **__: object) -> None: ...
+
+
+class OneOffer:
+    """Offers one model."""
+
+    async def candidates(self, _: Wish) -> tuple[Candidate, ...]:
+        return (Candidate("openai", "openai-model"),)
+
+
+@dataclass
+class Scene:
+    turns: Turns
+    live: LiveReplies
+    database: Database
+    provider: Scripted
+
+    async def send(self) -> tuple[Turn, Reply]:
+        turn = await self.turns.send(Person(), "conversation", "hello", Wish())
+        assert turn.reply is not None
+        return turn, turn.reply
+
+    async def whole(self) -> Reply:
+        """Send, and wait for the end."""
+        _, reply = await self.send()
+        await reply.ended()
+        return reply
+
+
+@asynccontextmanager
+async def scene(*plays: Play, database: Database | None = None) -> AsyncGenerator[Scene]:
+    database = database or Database()
+    provider = Scripted("openai", *plays)
+    live, journal = LiveReplies(), Journal(database)
+    turns = Turns(
+        database,  # type: ignore[arg-type]
+        OneOffer(),  # type: ignore[arg-type]
+        Stage(provider).failover,
+        live,
+        journal,
+        Catalog(Settings(supabase_url="", supabase_publishable_key="", supabase_secret_key="")),
+        NoDocuments(),  # type: ignore[arg-type]
+        Moderation(None, fail="open", output=False),
+    )
+    running = asyncio.create_task(journal.run())
+    try:
+        yield Scene(turns, live, database, provider)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+# ── how a reply ends ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("play", "status", "text", "finish_reason", "code"),
+    [
+        (("all of ", "it", Finish("stop", None)), "complete", "all of it", "stop", None),
+        (("as much as fits", Finish("length", None)), "complete", "as much as fits", "length", None),
+        (("half", failure(BrokenStream)), "failed", "half", None, "provider_unavailable"),
+        (("half",), "failed", "half", None, "provider_unavailable"),  # no finish reason
+        ((failure(BrokenStream),) * 1, "complete", "Hello", "stop", None),  # another try, nobody saw the first
+        (("half", failure(ContentFiltered)), "filtered", "half", "content_filter", None),
+        (("half", RuntimeError("a bug")), "failed", "half", None, "internal_error"),
+    ],
+)
+@in_virtual_time
+async def test_ends(play: Play, status: str, text: str, finish_reason: str | None, code: str | None) -> None:
+    async with scene(play) as on:
+        reply = await on.whole()
+        row = on.database.rows[reply.id]
+        assert (row.status, row.content, row.finish_reason, row.error_code) == (status, text, finish_reason, code)
+        if code is None:
+            assert isinstance(reply.ending, Done)
+        else:
+            assert isinstance(reply.ending, Failed)
+            assert reply.ending.problem["code"] == code
+        assert reply.ending.status == status
+        assert reply.ending.length == len(text)
+        assert (len(on.live), on.provider.streaming) == (0, 0)
+
+
+@in_virtual_time
+async def test_a_reply_without_end_is_ended_at_its_limit() -> None:
+    async with scene(("x" * 100_000,) * 8) as on:
+        reply = await on.whole()
+        row = on.database.rows[reply.id]
+        assert (row.status, row.finish_reason) == ("complete", "length")
+        assert MAX_REPLY_CHARACTERS < len(row.content) <= MAX_REPLY_CHARACTERS + 100_000
+        assert on.provider.streaming == 0
+
+
+@in_virtual_time
+async def test_no_end_is_told_before_it_is_stored() -> None:
+    database = Database(latency=1)
+    async with scene(("text", Finish("stop", None)), database=database) as on:
+        _, reply = await on.send()
+
+        def stored(call: Call) -> None:
+            if call.function == "finish_replies":
+                assert reply.ending is None
+                assert on.database.rows[reply.id].status == "complete"
+
+        database.after = stored
+        await reply.ended()
+        assert database.of("finish_replies")
+        assert reply.ending is not None
+
+
+@in_virtual_time
+async def test_an_end_that_cannot_be_stored_is_not_told() -> None:
+    """Its readers are sent to look for themselves."""
+    async with scene(("text", Finish("stop", None))) as on:
+        _, reply = await on.send()
+        follower = on.live.follow(reply)
+        on.database.before = unavailable
+        await reply.ended()
+        assert reply.ending is None
+        assert reply.detached
+        assert follower.reconnect
+        assert len(on.live) == 0
+        assert on.database.rows[reply.id].status == "streaming"
+
+
+@in_virtual_time
+async def test_a_long_outage_ends_the_reply_and_says_so_once_it_is_over() -> None:
+    async with scene(("word ", 1.0) * 100) as on:
+        _, reply = await on.send()
+        on.database.before = unavailable
+        await asyncio.sleep(OUTAGE_SECONDS - 5)
+        assert on.provider.streaming == 1
+        await asyncio.sleep(10)
+        assert on.provider.streaming == 0
+        assert reply.ending is None
+        on.database.before = lambda _: None
+        await reply.ended()
+        row = on.database.rows[reply.id]
+        assert (row.status, row.error_code) == ("failed", "supabase_unavailable")
+        assert row.content == reply.text()
+        assert len(row.content) > len("word ") * (OUTAGE_SECONDS - 5)
+
+
+@in_virtual_time
+async def test_the_end_of_a_deleted_reply_is_that_it_is_gone() -> None:
+    async with scene(("text", 1.0, Finish("stop", None))) as on:
+        _, reply = await on.send()
+        del on.database.rows[reply.id]
+        await reply.ended()
+        assert isinstance(reply.ending, Failed)
+        assert (reply.ending.problem["code"], reply.ending.length) == ("not_found", 0)
+
+
+# ── stop ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@in_virtual_time
+async def test_stop_keeps_the_text_and_closes_the_provider() -> None:
+    async with scene(LONG) as on:
+        _, reply = await on.send()
+        await asyncio.sleep(5.05)
+        stopped = await on.turns.stop(Person(), reply.id)
+        assert on.provider.streaming == 0
+        assert (stopped.status, stopped.content) == ("stopped", reply.text())
+        assert reply.length == pytest.approx(5 * 50, abs=10)
+        assert stopped.completion_tokens
+        assert isinstance(reply.ending, Stopped)
+        assert reply.ending.usage is not None
+
+
+@in_virtual_time
+async def test_stop_by_the_database_ends_the_reply_with_the_next_write() -> None:
+    async with scene(LONG) as on:
+        _, reply = await on.send()
+        await asyncio.sleep(3)
+        began = clock()
+        on.database.rows[reply.id].stop_requested = True
+        await reply.ended()
+        assert clock() - began < 0.6
+        assert on.database.rows[reply.id].status == "stopped"
+
+
+@in_virtual_time
+async def test_stop_before_the_first_step_asks_no_provider() -> None:
+    async with scene(LONG) as on:
+        _, reply = await on.send()
+        stopped = await on.turns.stop(Person(), reply.id)
+        assert (stopped.status, stopped.content) == ("stopped", "")
+        assert on.provider.calls == []
+
+
+@in_virtual_time
+async def test_stop_while_the_end_is_being_stored_leaves_it() -> None:
+    async with scene(("whole", Finish("stop", None)), database=Database(latency=1)) as on:
+        _, reply = await on.send()
+        await asyncio.sleep(0.5)
+        assert on.database.in_flight["finish_replies"] == 1
+        stopped = await on.turns.stop(Person(), reply.id)
+        assert (stopped.status, stopped.content) == ("complete", "whole")
+
+
+@in_virtual_time
+async def test_stops_of_many_are_one() -> None:
+    async with scene(LONG) as on:
+        _, reply = await on.send()
+        await asyncio.sleep(2)
+        answers = await asyncio.gather(*(on.turns.stop(Person(), reply.id) for _ in range(10)))
+        assert {answer.status for answer in answers} == {"stopped"}
+        assert len(on.database.of("finish_replies")) == 1
+
+
+@in_virtual_time
+async def test_a_stranger_stops_nothing() -> None:
+    async with scene(LONG) as on:
+        _, reply = await on.send()
+        with pytest.raises(NotFound):
+            await on.turns.stop(Person("stranger", "stranger"), reply.id)
+        await asyncio.sleep(1)
+        assert on.provider.streaming == 1
+        await on.turns.stop(Person(), reply.id)
+
+
+# ── capacity and drain ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@in_virtual_time
+async def test_turns_being_begun_count_as_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.chat.live.MAX_REPLIES", 3)
+    async with scene(database=Database(latency=1)) as on:
+        begun = await asyncio.gather(*(on.send() for _ in range(5)), return_exceptions=True)
+        assert [isinstance(one, Draining) for one in begun] == [False] * 3 + [True] * 2
+        assert len(on.database.of("begin_turn")) == 3
+
+
+@in_virtual_time
+async def test_a_turn_that_was_not_begun_leaves_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.chat.live.MAX_REPLIES", 1)
+    async with scene() as on:
+        on.database.before = unavailable
+        for _ in range(3):
+            with pytest.raises(Exception, match="cannot be reached"):
+                await on.send()
+        on.database.before = lambda _: None
+        assert (await on.whole()).text() == "Hello"
+
+
+@in_virtual_time
+async def test_drain_lets_short_replies_finish_and_ends_long_ones() -> None:
+    async with scene(("short", 2.0, Finish("stop", None)), LONG) as on:
+        _, short = await on.send()
+        await asyncio.sleep(0.01)
+        _, long = await on.send()
+        await asyncio.sleep(1)
+        began = clock()
+        on.live.drain()
+        with pytest.raises(Draining):
+            await on.send()
+        await on.turns.drain(6)
+        assert clock() - began == pytest.approx(6, abs=0.1)
+        assert on.provider.streaming == 0
+        rows = on.database.rows
+        assert (rows[short.id].status, rows[short.id].content) == ("complete", "short")
+        assert (rows[long.id].status, rows[long.id].content) == ("interrupted", long.text())
+        assert long.length == pytest.approx(7 * 50, abs=20)
+
+
+@in_virtual_time
+async def test_drain_without_replies_is_over_at_once() -> None:
+    async with scene() as on:
+        began = clock()
+        on.live.drain()
+        await on.turns.drain(6)
+        assert clock() - began < 0.1
+
+
+@in_virtual_time
+async def test_drain_waits_for_turns_being_begun() -> None:
+    async with scene(("short", Finish("stop", None)), database=Database(latency=1)) as on:
+        sending = asyncio.create_task(on.send())
+        await asyncio.sleep(0.5)
+        on.live.drain()
+        await on.turns.drain(6)
+        _, reply = await sending
+        assert on.database.rows[reply.id].status == "complete"
+
+
+@in_virtual_time
+async def test_a_turn_begun_after_the_patience_is_interrupted_without_asking_a_provider() -> None:
+    async with scene(LONG, database=Database(latency=8)) as on:
+        sending = asyncio.create_task(on.send())
+        await asyncio.sleep(0.5)
+        on.live.drain()
+        on.database.latency = 0.01
+        await on.turns.drain(6)
+        _, reply = await sending
+        await reply.ended()
+        assert on.database.rows[reply.id].status == "interrupted"
+        assert on.provider.calls == []
+
+
+@in_virtual_time
+async def test_drain_ends_in_time_when_nothing_can_be_stored() -> None:
+    async with scene(LONG) as on:
+        _, reply = await on.send()
+        await asyncio.sleep(1)
+        on.database.before = unavailable
+        waiting = asyncio.create_task(reply.ended())
+        began = clock()
+        on.live.drain()
+        await on.turns.drain(6)
+        assert clock() - began <= 6 + STORE_SECONDS + 0.1
+        await waiting  # whoever waits is let go, without an end that nobody knows
+        assert reply.ending is None
+        assert reply.detached
