@@ -162,7 +162,13 @@ class Turns:
         foreseen = self._retriever.foresee(asker, what.get("content"), use_rag)
         finding = None
         try:
-            candidates = await self._offers.candidates(wish)
+            try:
+                candidates = await self._offers.candidates(wish)
+            except AppError:
+                # nobody can answer, but what was begun before can still be read
+                if (replayed := await self._replayed(asker, **what)) is None:
+                    raise
+                return replayed
             reply_id = str(uuid.uuid4())
             begun = await self._messages.begin_turn(
                 asker.token, writer=self._writer, reply_id=reply_id, max_tokens=wish.max_tokens, **what
@@ -188,6 +194,17 @@ class Turns:
         self._journal.open(reply, lambda reason: self._cancel(reply_id, reason))
         self._tasks[reply_id] = asyncio.create_task(self._write(reply, begun, wish, candidates, finding))
         return Turn(begun.user_message, begun.message, reply, begun.quotas)
+
+    async def _replayed(
+        self, asker: Asker, *, idempotency_key: str | None, request_hash: str | None, **_: str | None
+    ) -> Turn | None:
+        """The turn that an earlier request with this key began."""
+        if idempotency_key is None:
+            return None
+        begun = await self._messages.replay_turn(
+            asker.token, idempotency_key=idempotency_key, request_hash=request_hash
+        )
+        return Turn(begun.user_message, begun.message, None) if begun is not None else None
 
     # ── stream ───────────────────────────────────────────────────────────────────────────────────────────────────
 

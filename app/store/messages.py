@@ -85,6 +85,11 @@ class Messages:
         }
         return await self._supabase.user_rpc(token, "begin_turn", arguments, Begun)
 
+    async def replay_turn(self, token: str, *, idempotency_key: str, request_hash: str | None) -> Begun | None:
+        """The turn that was begun under this key, or None. Raises `IdempotencyMismatch`."""
+        arguments = {"p_idempotency_key": idempotency_key, "p_request_hash": request_hash}
+        return await self._supabase.user_rpc(token, "replay_turn", arguments, Begun | None)  # type: ignore[arg-type]
+
     async def read_reply(self, token: str, message_id: str, after: int) -> ReplyPart:
         """The text of a reply after `after` code points, and its row."""
         arguments = {"p_message_id": message_id, "p_after": after}

@@ -59,6 +59,37 @@ comment on function private.history_tokens(jsonb) is 'About how many tokens a pr
 
 revoke all on function private.history_tokens(jsonb) from public, anon, authenticated, service_role;
 
+create function private.replay_turn(p_idempotency_key text, p_request_hash text) returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+  v_claim private.idempotency_keys;
+  v_asked public.messages;
+  v_reply public.messages;
+begin
+  select * into v_claim from private.idempotency_keys as k
+  where k.user_id = auth.uid() and k.key = p_idempotency_key;
+  if not found then
+    return null;
+  end if;
+  if v_claim.request_hash <> coalesce(p_request_hash, '') then
+    raise exception using errcode = 'PT422', message = 'idempotency_mismatch',
+      detail = 'This Idempotency-Key was used with another request.';
+  end if;
+  select * into strict v_reply from public.messages as m where m.id = v_claim.message_id;
+  select * into strict v_asked from public.messages as m where m.id = v_reply.parent_id;
+  return jsonb_build_object('replayed', true, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply));
+end;
+$$;
+
+comment on function private.replay_turn(text, text) is 'See public.replay_turn.';
+
+revoke all on function private.replay_turn(text, text) from public, anon, service_role;
+grant execute on function private.replay_turn(text, text) to authenticated;
+
 create function private.begin_turn(
   p_writer uuid,
   p_reply_id uuid,
@@ -82,7 +113,6 @@ declare
   v_reply public.messages;
   v_target public.messages;
   v_conversation public.conversations;
-  v_claim private.idempotency_keys;
   v_limits private.limits;
   v_history jsonb;
   v_quotas jsonb;
@@ -166,15 +196,7 @@ begin
     values (v_user_id, p_idempotency_key, coalesce(p_request_hash, ''), p_reply_id)
     on conflict (user_id, key) do nothing;
     if not found then
-      select * into strict v_claim from private.idempotency_keys as k
-      where k.user_id = v_user_id and k.key = p_idempotency_key;
-      if v_claim.request_hash <> coalesce(p_request_hash, '') then
-        raise exception using errcode = 'PT422', message = 'idempotency_mismatch',
-          detail = 'This Idempotency-Key was used with another request.';
-      end if;
-      select * into strict v_reply from public.messages as m where m.id = v_claim.message_id;
-      select * into strict v_asked from public.messages as m where m.id = v_reply.parent_id;
-      return jsonb_build_object('replayed', true, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply));
+      return private.replay_turn(p_idempotency_key, p_request_hash);
     end if;
   end if;
 
@@ -273,3 +295,17 @@ comment on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text, 
 
 revoke all on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer) from public, anon, service_role;
 grant execute on function public.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer) to authenticated;
+
+create function public.replay_turn(p_idempotency_key text, p_request_hash text) returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$ select private.replay_turn(p_idempotency_key, p_request_hash) $$;
+
+comment on function public.replay_turn(text, text) is
+'{replayed, user_message, message} of the turn that the caller began under this Idempotency-Key, or null. Begins nothing. '
+'Error: PT422 idempotency_mismatch.';
+
+revoke all on function public.replay_turn(text, text) from public, anon, service_role;
+grant execute on function public.replay_turn(text, text) to authenticated;

@@ -53,7 +53,7 @@ authenticated  public.conversations  update title
 FUNCTIONS = """
 authenticated  private.admit_request(text)                                                                  execute
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                               execute
-authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid)                                     execute
+authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text)                                execute
 authenticated  private.may_receive(text)                                                                    execute
 authenticated  private.my_usage()                                                                           execute
 authenticated  private.nearest_by_index(uuid,extensions.vector,integer,jsonb,text,bigint[])                 execute
@@ -61,14 +61,16 @@ authenticated  private.nearest_by_rank(uuid,extensions.vector,integer,jsonb,text
 authenticated  private.nearest_passages(extensions.vector,integer,jsonb,text)                               execute
 authenticated  private.passages_with_words(text,integer,jsonb,text)                                         execute
 authenticated  private.prefers_index(uuid,text,integer)                                                     execute
+authenticated  private.replay_turn(text,text)                                                               execute
 authenticated  private.stop_reply(uuid)                                                                     execute
 authenticated  private.unfinished_revisions(uuid)                                                           execute
 authenticated  public.admit_request(text)                                                                   execute
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                                execute
-authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid)                                      execute
+authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text)                                 execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  public.my_usage()                                                                            execute
 authenticated  public.read_reply(uuid,integer)                                                              execute
+authenticated  public.replay_turn(text,text)                                                                execute
 authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
 authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
 authenticated  public.stop_reply(uuid)                                                                      execute
@@ -85,7 +87,7 @@ service_role   public.admin_grant(text,text,timestamp with time zone)           
 service_role   public.admin_limits(text,jsonb)                                                              execute
 service_role   public.admin_revoke(text)                                                                    execute
 service_role   public.admin_show(text)                                                                      execute
-service_role   public.claim_index_jobs(uuid,integer)                                                        execute
+service_role   public.claim_index_jobs(uuid,text,integer)                                                   execute
 service_role   public.configure_limits(boolean,integer,integer,boolean)                                     execute
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from pathlib import Path
 
 import pytest
 
+from scripts.local_supabase import LocalSupabase
 from tests.faults.client import Client, content, eventually, read, tokens
 from tests.faults.rows import Rows
-from tests.service import Api
+from tests.service import Api, running_api
 from tests.upstream import Upstream
 
 
@@ -145,3 +147,23 @@ async def test_a_key_of_an_unanswerable_message_may_be_used_again(replicas: tupl
     assert status == 404
     conversation = await client.new_conversation(replicas[0])
     assert (await client.send(replicas[0], conversation, "hello", Idempotency_Key=key)).text.startswith("tok0 ")
+
+
+async def test_a_known_key_is_answered_while_no_provider_can_answer(
+    replicas: tuple[Api, Api], client: Client, rows: Rows, stack: LocalSupabase, tmp_path: Path
+) -> None:
+    conversation = await client.new_conversation(replicas[0])
+    key, asked = uuid.uuid4().hex, script()
+    first = await client.post(replicas[0], conversation, asked, Idempotency_Key=key)
+    await eventually(lambda: rows.streaming(client.person.id) == 0)
+    path = f"/v1/conversations/{conversation}/messages"
+    async with running_api(stack, tmp_path / "api.log", OLLAMA_BASE_URL="http://127.0.0.1:9") as nobody_answers:
+        again = await client.post(nobody_answers, conversation, asked, Idempotency_Key=key)
+        status, problem, _ = await client.call(
+            nobody_answers, "POST", path, {"content": "another"}, Idempotency_Key=uuid.uuid4().hex
+        )
+
+    assert again["message"]["id"] == first["message"]["id"]
+    assert again["message"]["status"] == "complete"
+    assert (status, problem["code"]) == (503, "provider_unavailable")
+    assert len(rows.of(client.person.id)) == 2
