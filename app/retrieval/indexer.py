@@ -31,6 +31,11 @@ class Indexer:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
 
+    @property
+    def model(self) -> str:
+        """Whose vectors it makes."""
+        return self._embedders.current.model
+
     def wake(self) -> None:
         """A document has been stored: look now."""
         self._woken.set()
@@ -63,7 +68,7 @@ class Indexer:
         if free <= 0:
             return
         try:
-            jobs = await self._jobs.claim_index_jobs(self._worker, free)
+            jobs = await self._jobs.claim_index_jobs(self._worker, self.model, free)
         except AppError as error:
             observe.event("indexing.retry", step="claim", error=error.code)
             return

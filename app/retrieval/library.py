@@ -55,6 +55,7 @@ class Library:
             metadata=metadata,
             media_type=upload.media_type,
             document_id=document_id,
+            model=self._indexer.model,
         )
         self._indexer.wake()
         return created

@@ -75,8 +75,10 @@ class Documents:
         metadata: Mapping[str, object],
         media_type: str,
         document_id: str | None = None,
+        model: str | None = None,
     ) -> Created:
         """Store a document and queue it for indexing; with `document_id`, in the place of that one's content.
+        `model` is the one to index it by, unless its replicas are gone.
         Raises what the database function raises, see its comment."""
         arguments = {
             "p_title": title,
@@ -85,6 +87,7 @@ class Documents:
             "p_metadata": metadata,
             "p_media_type": media_type,
             "p_document_id": document_id,
+            "p_embedding_model": model,
         }
         return await self._supabase.user_rpc(token, "create_document", arguments, Created)
 

@@ -208,9 +208,10 @@ class ServiceJobs:
         }
         return await self._supabase.service_rpc("configure_limits", arguments, object)
 
-    async def claim_index_jobs(self, worker: str, limit: int) -> list[IndexJob]:
-        """Documents that wait for indexing; they are `worker`'s for the time of a lease."""
-        arguments = {"p_worker": worker, "p_limit": limit}
+    async def claim_index_jobs(self, worker: str, model: str, limit: int) -> list[IndexJob]:
+        """Documents that wait for indexing, by `model` if they were taken for one; they are `worker`'s for the time of
+        a lease."""
+        arguments = {"p_worker": worker, "p_embedding_model": model, "p_limit": limit}
         return await self._supabase.service_rpc("claim_index_jobs", arguments, list[IndexJob])
 
     async def renew_index_jobs(self, worker: str, document_ids: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ create table private.index_jobs (
   document_id uuid primary key references public.documents (id) on delete cascade,
   user_id uuid not null,
   revision bigint not null,
+  embedding_model text,
   worker uuid,
   due_at timestamptz not null default now(),
   attempts integer not null default 0,
@@ -28,6 +29,8 @@ with (fillfactor = 50);
 
 comment on table private.index_jobs is
 'One row for each document that is to be indexed. Whoever claims it owns it until due_at, and renews that while it works.';
+comment on column private.index_jobs.embedding_model is
+'What the process that took the document embeds with: while replicas differ, its own kind indexes it. Null: any.';
 comment on column private.index_jobs.due_at is 'From when on anyone may claim it: the end of a lease, or of a pause after a failure.';
 comment on column private.index_jobs.attempts is 'Failures since the last progress.';
 
@@ -44,7 +47,8 @@ create function private.create_document(
   p_content_hash text,
   p_metadata jsonb,
   p_media_type text,
-  p_document_id uuid
+  p_document_id uuid,
+  p_embedding_model text
 ) returns jsonb
 language plpgsql
 security definer
@@ -142,16 +146,18 @@ begin
   select v_document.id, v_revision, p.place - 1, p.passage ->> 'content', coalesce(p.passage -> 'metadata', '{}')
   from jsonb_array_elements(p_passages) with ordinality as p (passage, place);
 
-  insert into private.index_jobs as j (document_id, user_id, revision)
-  values (v_document.id, v_user_id, v_revision)
+  insert into private.index_jobs as j (document_id, user_id, revision, embedding_model)
+  values (v_document.id, v_user_id, v_revision, p_embedding_model)
   on conflict (document_id) do update
-  set revision = excluded.revision, worker = null, due_at = now(), attempts = 0, created_at = now();
+  set
+    revision = excluded.revision, embedding_model = excluded.embedding_model,
+    worker = null, due_at = now(), attempts = 0, created_at = now();
 
   return jsonb_build_object('created', v_known.id is null, 'document', to_jsonb(v_document), 'quotas', v_quotas);
 end;
 $$;
 
-comment on function private.create_document(text, jsonb, text, jsonb, text, uuid) is
+comment on function private.create_document(text, jsonb, text, jsonb, text, uuid, text) is
 'Stores a document of auth.uid() and queues it for indexing. See public.create_document.';
 
 create function public.create_document(
@@ -160,16 +166,19 @@ create function public.create_document(
   p_content_hash text,
   p_metadata jsonb default '{}',
   p_media_type text default 'text/plain',
-  p_document_id uuid default null
+  p_document_id uuid default null,
+  p_embedding_model text default null
 ) returns jsonb
 language sql
 security invoker
 set search_path = ''
 as $$
-  select private.create_document(p_title, p_passages, p_content_hash, p_metadata, p_media_type, p_document_id)
+  select private.create_document(
+    p_title, p_passages, p_content_hash, p_metadata, p_media_type, p_document_id, p_embedding_model
+  )
 $$;
 
-comment on function public.create_document(text, jsonb, text, jsonb, text, uuid) is
+comment on function public.create_document(text, jsonb, text, jsonb, text, uuid, text) is
 'Stores a document of the caller with its passages [{content, metadata}] and queues it for indexing; with p_document_id, '
 'replaces that one''s, whose old passages are searched until the new are whole. Returns {created, document, quotas: '
 '{requests}}: content whose hash the caller has already sent is the same document, and only one that had failed is indexed '
@@ -177,10 +186,10 @@ comment on function public.create_document(text, jsonb, text, jsonb, text, uuid)
 'Errors: PT401 unauthenticated, PT403 premium_required, PT404 not_found, PT409 conflict, PT413 payload_too_large, '
 'PT422 invalid_request, PT429 rate_limited.';
 
-revoke all on function private.create_document(text, jsonb, text, jsonb, text, uuid) from public, anon, service_role;
-revoke all on function public.create_document(text, jsonb, text, jsonb, text, uuid) from public, anon, service_role;
-grant execute on function private.create_document(text, jsonb, text, jsonb, text, uuid) to authenticated;
-grant execute on function public.create_document(text, jsonb, text, jsonb, text, uuid) to authenticated;
+revoke all on function private.create_document(text, jsonb, text, jsonb, text, uuid, text) from public, anon, service_role;
+revoke all on function public.create_document(text, jsonb, text, jsonb, text, uuid, text) from public, anon, service_role;
+grant execute on function private.create_document(text, jsonb, text, jsonb, text, uuid, text) to authenticated;
+grant execute on function public.create_document(text, jsonb, text, jsonb, text, uuid, text) to authenticated;
 
 -- Owners watch their documents on their own topic; payloads carry the state, never text.
 create function private.announce_document() returns trigger

@@ -8,7 +8,7 @@ as $$ select interval '15 seconds' $$;
 comment on function private.index_lease() is
 'How long a document may go without a word of its indexer before another replica takes it over.';
 
-create function public.claim_index_jobs(p_worker uuid, p_limit integer) returns jsonb
+create function public.claim_index_jobs(p_worker uuid, p_embedding_model text, p_limit integer) returns jsonb
 language sql
 security invoker
 set search_path = ''
@@ -20,6 +20,10 @@ as $$
       row_number() over (partition by w.user_id order by w.created_at) as turn
     from private.index_jobs as w
     where w.due_at <= now()
+    -- whom another model would suit better is left a minute to be taken by a replica that has it
+    and (
+      w.embedding_model is null or w.embedding_model = p_embedding_model or w.due_at <= now() - interval '1 minute'
+    )
   ), chosen as (
     select j.document_id
     from private.index_jobs as j
@@ -42,7 +46,7 @@ as $$
   join public.documents as d on d.id = c.document_id
 $$;
 
-comment on function public.claim_index_jobs(uuid, integer) is
+comment on function public.claim_index_jobs(uuid, text, integer) is
 'Gives at most p_limit documents that wait for indexing to p_worker, for the time of a lease: '
 '[{document_id, revision, passages}]. For the service.';
 
@@ -77,6 +81,8 @@ declare
   v_next jsonb;
   v_indexed integer;
 begin
+  -- the document first, as everywhere: a replacement at the same time waits, or is waited for
+  select * into v_document from public.documents as d where d.id = p_document_id for no key update;
   -- whoever lost the job, to another worker, to a newer content or to a deletion, writes nothing
   perform from private.index_jobs as j
   where j.document_id = p_document_id and j.revision = p_revision and j.worker = p_worker
@@ -84,7 +90,6 @@ begin
   if not found then
     return jsonb_build_object('state', 'lost', 'passages', '[]'::jsonb);
   end if;
-  select * into strict v_document from public.documents as d where d.id = p_document_id;
 
   insert into public.embeddings (
     document_id, user_id, revision, passage, content, metadata, embedding, embedding_model
@@ -158,6 +163,7 @@ declare
 
   v_job private.index_jobs;
 begin
+  perform from public.documents as d where d.id = p_document_id for no key update;
   update private.index_jobs as j
   set
     worker = null,
@@ -195,13 +201,13 @@ comment on function public.release_index_jobs(uuid) is
 'Gives back all that p_worker has claimed, as it ends: another replica goes on at once. Returns true. For the service.';
 
 revoke all on function private.index_lease() from public, anon, authenticated;
-revoke all on function public.claim_index_jobs(uuid, integer) from public, anon, authenticated;
+revoke all on function public.claim_index_jobs(uuid, text, integer) from public, anon, authenticated;
 revoke all on function public.renew_index_jobs(uuid, uuid[]) from public, anon, authenticated;
 revoke all on function public.release_index_jobs(uuid) from public, anon, authenticated;
 revoke all on function public.index_passages(uuid, uuid, bigint, text, jsonb, integer) from public, anon, authenticated;
 revoke all on function public.postpone_index_job(uuid, uuid, text, boolean) from public, anon, authenticated;
 grant execute on function private.index_lease() to service_role;
-grant execute on function public.claim_index_jobs(uuid, integer) to service_role;
+grant execute on function public.claim_index_jobs(uuid, text, integer) to service_role;
 grant execute on function public.renew_index_jobs(uuid, uuid[]) to service_role;
 grant execute on function public.release_index_jobs(uuid) to service_role;
 grant execute on function public.index_passages(uuid, uuid, bigint, text, jsonb, integer) to service_role;

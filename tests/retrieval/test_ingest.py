@@ -1,0 +1,112 @@
+"""The bulk command: sends a folder, resumes, replaces what has changed, and says what became of each file."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scripts.local_supabase import LocalSupabase
+from tests.client import person_client
+from tests.retrieval.documents import found
+from tests.service import ROOT, Api, Person, sign_up
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+async def person(stack: LocalSupabase) -> Person:
+    return await sign_up(stack)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "tea.md").write_text("# Tea\n\nGreen tea brews at eighty degrees.")
+    (tmp_path / "deep" / "coffee.txt").write_text("Espresso is pressed by nine bars.")
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
+    (tmp_path / ".hidden.md").write_text("secret")
+    return tmp_path
+
+
+async def ingest(api: Api, stack: LocalSupabase, person: Person, *arguments: str | Path) -> tuple[int, str]:
+    """Run the command; its exit code and what it said."""
+    environment = {
+        "API_URL": api.url,
+        "SUPABASE_URL": stack.url,
+        "SUPABASE_PUBLISHABLE_KEY": stack.publishable_key,
+        "PARLEY_EMAIL": person.email,
+        "PARLEY_PASSWORD": PASSWORD,
+        "COLUMNS": "200",
+    }
+    command = [sys.executable, "-m", "app.retrieval.ingest", *arguments]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+async def test_a_folder(offline: Api, stack: LocalSupabase, person: Person, folder: Path) -> None:
+    code, said = await ingest(offline, stack, person, folder)
+    assert code == 1
+    assert "broken.pdf: The file is not a readable PDF." in said
+    assert "2 added, 1 failed" in said
+    async with person_client(offline, person) as client:
+        assert [p["metadata"]["source"] for p in await found(client, "espresso pressure")] == ["deep/coffee.txt"]
+        assert await found(client, "secret", mode="hybrid", threshold=1) == []
+
+        (folder / "broken.pdf").unlink()
+        code, said = await ingest(offline, stack, person, folder)
+        assert code == 0
+        assert "2 unchanged" in said
+
+
+async def test_a_changed_file_replaces_its_document(
+    offline: Api, stack: LocalSupabase, person: Person, folder: Path
+) -> None:
+    (folder / "broken.pdf").unlink()
+    await ingest(offline, stack, person, folder)
+    (folder / "tea.md").write_text("# Tea\n\nBlack tea brews at ninety-five degrees.")
+    code, said = await ingest(offline, stack, person, folder)
+    assert code == 0
+    assert "1 replaced, 1 unchanged" in said
+    async with person_client(offline, person) as client:
+        assert len((await client.get("/v1/documents")).json()["items"]) == 2
+        (passage,) = await found(client, "how hot is tea brewed", limit=1)
+        assert "Black tea" in passage["content"]
+
+
+async def test_a_wrong_password_is_said_in_one_line(
+    offline: Api, stack: LocalSupabase, person: Person, folder: Path
+) -> None:
+    stranger = Person(person.id, "nobody@example.com", "")
+    code, said = await ingest(offline, stack, stranger, folder)
+    assert code == 2
+    assert said.strip().splitlines()[-1] == "nobody@example.com cannot sign in (status 400)"
+
+
+@pytest.mark.parametrize("command", ["app.retrieval.ingest", "app.retrieval.reembed"])
+def test_help(command: str) -> None:
+    arguments = [sys.executable, "-m", command, "--help"]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "usage: python -m app.retrieval" in done.stdout
+
+
+async def test_no_such_folder(offline: Api, stack: LocalSupabase, person: Person) -> None:
+    code, said = await ingest(offline, stack, person, "/nowhere/at/all")
+    assert (code, said.strip()) == (2, "/nowhere/at/all is no folder")
+
+
+async def test_files_of_the_same_content_are_one_document(
+    offline: Api, stack: LocalSupabase, person: Person, tmp_path: Path
+) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("The very same words.")
+    code, said = await ingest(offline, stack, person, tmp_path)
+    assert code == 0
+    assert "1 added, 1 the same content as another" in said
+    async with httpx.AsyncClient(base_url=offline.url, headers=person.headers) as client:
+        assert len((await client.get("/v1/documents")).json()["items"]) == 1
