@@ -39,17 +39,17 @@ def build_prompt(
     """The messages for a model with this context: the new one, the passages for it, and as much of the newest history
     as fits."""
     asked = (*quoted(passages, context_tokens), Message("user", content))
-    if context_tokens is None:
-        return (*history, *asked)
-    room = context_tokens - (max_tokens or DEFAULT_OUTPUT_TOKENS)
-    room -= sum(estimate_tokens(message.content) for message in asked)
-    kept: list[Message] = []
-    for message in reversed(history):
-        room -= estimate_tokens(message.content)
-        if room < 0:
-            break
-        kept.append(message)
-    kept.reverse()
+    kept = list(history)
+    if context_tokens is not None:
+        room = context_tokens - (max_tokens or DEFAULT_OUTPUT_TOKENS)
+        room -= sum(estimate_tokens(message.content) for message in asked)
+        kept.clear()
+        for message in reversed(history):
+            room -= estimate_tokens(message.content)
+            if room < 0:
+                break
+            kept.append(message)
+        kept.reverse()
     while kept and kept[0].role == "assistant":  # a reply whose question did not fit
         kept.pop(0)
     return (*kept, *asked)

@@ -31,6 +31,12 @@ def test_everything_goes_where_the_context_is_unknown() -> None:
     assert prompt == (*history, Message("user", "e"))
 
 
+def test_reply_whose_question_the_database_cut_off_does_not_go() -> None:
+    history = said("a", "b", "c")[1:]
+    prompt = build_prompt(history, "d", context_tokens=None, max_tokens=None)
+    assert prompt == (Message("user", "c"), Message("user", "d"))
+
+
 def test_new_message_goes_by_itself() -> None:
     assert build_prompt([], "Hello", context_tokens=100, max_tokens=10) == (Message("user", "Hello"),)
 
