@@ -51,6 +51,8 @@ _REASONS = {
 EVENTS = """Server-sent events, each with a monotonic `id` and JSON data:
 
 - `message.started` {conversation_id, user_message_id, message_id, provider, model}: both messages are stored.
+- `sources` {items: [{id, document_id, title, similarity, excerpt}], error}: what the reply is given of the user's
+  documents, if there are any. It cites them by their place in the list. With an `error` code, it goes without.
 - `delta` {text}: the next piece of the reply.
 - `restart` {reason, provider, model}: another model answers; the text so far is void.
 - Then exactly one of `done` {status, finish_reason, usage, provider, model, length}, `stopped` {usage, length} and

@@ -19,7 +19,7 @@ from tests.service import ROOT, Api, environment, running_api, sign_up
 Connection = psycopg.Connection[tuple[Any, ...]]
 NEW = "text-embedding-3-small"
 FACT = "Green tea brews at eighty degrees."
-LONG = "\n\n".join(f"Fact {number}: " + "the river carries more water in spring. " * 30 for number in range(300))
+LONG = "\n\n".join(f"Fact {number}: " + "the river carries more water in spring. " * 30 for number in range(160))
 
 
 def models(database: Connection, user_id: str) -> dict[str, int]:
