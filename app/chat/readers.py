@@ -11,7 +11,8 @@ import asyncio
 import msgspec
 
 from app.chat.live import LiveReplies, Reply
-from app.chat.turn import DELETED, Asker
+from app.chat.sources import Asker
+from app.chat.turn import DELETED
 from app.errors import ERRORS, AppError, Interrupted, NotFound, SupabaseUnavailable
 from app.guard.moderation import flagged
 from app.messages import Done, Ending, Failed, Source, Sources, Started, Stopped

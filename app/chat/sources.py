@@ -28,6 +28,8 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Asker(Protocol):
+    """Who asks: a verified user's id and token."""
+
     @property
     def id(self) -> str: ...
     @property

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import Protocol, cast
+from typing import cast
 
 import msgspec
 
@@ -15,7 +15,7 @@ from app.chat.journal import Journal
 from app.chat.live import MAX_REPLY_CHARACTERS, LiveReplies, Reply
 from app.chat.prompt import build_prompt, estimate_usage
 from app.chat.screening import Screening
-from app.chat.sources import Found, Retriever
+from app.chat.sources import Asker, Found, Retriever
 from app.errors import (
     AppError,
     ContentFiltered,
@@ -53,15 +53,6 @@ from app.store.service import FinishedReply
 DELETED = Failed(NotFound("The reply was deleted.").problem(), "interrupted", 0)
 STORE_SECONDS = 1.5
 """How long the last final states may take when the process ends; what is late, another replica recovers."""
-
-
-class Asker(Protocol):
-    """Who asks: a verified user's id and token."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def token(self) -> str: ...
 
 
 class Turn(msgspec.Struct, frozen=True):
