@@ -25,6 +25,7 @@ MAX_HEADING_CHARACTERS = 300
 
 Structure = Literal["markdown", "plain"]
 
+_LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
 _LONG_WORD = re.compile(rf"\S{{{LONG_WORD_CHARACTERS + 1},}}")
 
 
@@ -102,7 +103,7 @@ def _headings(text: str) -> list[tuple[int, str]]:
             level = int(token.tag[1:])
             while path and path[-1][0] >= level:
                 path.pop()
-            path.append((level, " ".join(content.content.split())))
+            path.append((level, " ".join(_LINK.sub(r"\1", content.content).split())))
             joined = " > ".join(title for _, title in path if title)
             found.append((lines[token.map[0]], joined[:MAX_HEADING_CHARACTERS]))
     return found

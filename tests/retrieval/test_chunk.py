@@ -36,6 +36,11 @@ def test_headings_lead_to_the_passage() -> None:
     ]
 
 
+def test_a_heading_s_links_are_its_words() -> None:
+    text = f"## [The `x` flag](#the-x-flag) of [rules](https://example.com/a?b=c)\n\n{PARAGRAPH}"
+    assert {chunk.heading for chunk in chunks(text, "markdown")} == {"The `x` flag of rules"}
+
+
 def test_code_has_no_headings() -> None:
     text = f"# Setup\n\n```sh\n# not a heading\nmake run\n```\n\n{PARAGRAPH}"
     assert {chunk.heading for chunk in chunks(text, "markdown")} == {"Setup"}
