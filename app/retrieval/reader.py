@@ -15,7 +15,7 @@ from app.retrieval.worker import Read, Task
 SECONDS = 90.0
 """By the clock; the process has its own limit of CPU time."""
 AT_ONCE = 2
-WAITING = 32
+WAITING = 16
 """Files that wait for their turn; more are refused."""
 CHARACTERS_PER_PASSAGE = 4000
 """No passage is longer, by far: text beyond this times the limit of passages need not even be cut."""

@@ -140,7 +140,8 @@ set search_path = ''
 as $$
   select coalesce(array_agg(d.next_revision), '{}')
   from public.documents as d
-  where d.user_id = p_user_id and d.next_revision is not null
+  -- a document that still waits has no passages to hide
+  where d.user_id = p_user_id and d.next_revision is not null and d.status = 'indexing'
 $$;
 
 comment on function private.unfinished_revisions(uuid) is
