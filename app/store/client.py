@@ -28,6 +28,8 @@ from app.messages import Quota
 
 T = TypeVar("T")
 
+_MALFORMED = frozenset({"22P02", "22P05", "23514", "22001", "22003", "22021"})
+"""SQLSTATEs of a value that is malformed, too long, too large, bad text, or refused by a check."""
 CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=3)
 POOL_SIZE = 50
 """Connections to Supabase a process; a call waits for a free one within its timeout. None is held across a stream."""
@@ -181,7 +183,7 @@ def _translate_code(status: int, code: str, message: str, details: str | None, h
         return NotFound()
     if code in ("23505", "23503"):  # unique or foreign key violation
         return Conflict()
-    if code in ("22P02", "22P05", "23514", "22001", "22003", "22021"):  # malformed value, check violation, too long, bad text
+    if code in _MALFORMED:
         return InvalidRequest("A value is malformed or out of range.", status=422)
     if status == 401:
         return Unauthenticated()
