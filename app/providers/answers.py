@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Protocol, TypeVar
 
@@ -26,6 +26,12 @@ _closing: set[asyncio.Task[None]] = set()
 class Response(Protocol):
     """The part of httpx's and httpx2's responses that a stream needs."""
 
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def stream(self) -> object: ...
+
     def aiter_bytes(self) -> AsyncIterator[bytes]: ...
 
     async def aclose(self) -> None: ...
@@ -41,7 +47,7 @@ async def relay(
     """
     with translated:
         response = await open_()
-    chunks = response.aiter_bytes()
+    chunks = _reads(response)
     try:
         while True:
             try:
@@ -60,6 +66,14 @@ async def relay(
         _closing.add(closing)
         closing.add_done_callback(_closing.discard)
         await asyncio.shield(closing)
+
+
+def _reads(response: Response) -> AsyncIterator[bytes]:
+    """The body, read by read. The response's own way goes through three more generators, only to decompress."""
+    body = response.stream
+    if "content-encoding" in response.headers or not isinstance(body, AsyncIterable):
+        return response.aiter_bytes()
+    return aiter(body)
 
 
 async def _close(response: Response, chunks: AsyncIterator[bytes], finished: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, nullcontext
@@ -22,16 +23,22 @@ REASON = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
 class FakeResponse:
     """Gives out `reads`, then raises or waits for ever. Closing it waits for `may_close`."""
 
-    def __init__(self, *reads: bytes, failure: Exception | None = None) -> None:
+    def __init__(self, *reads: bytes, failure: Exception | None = None, compressed: bool = False) -> None:
         self.may_close = asyncio.Event()
         self.may_close.set()
         self.closing = asyncio.Event()
         self.closed = False
         self.left = False
+        self.headers = {"content-encoding": "gzip"} if compressed else {}
+        self.stream = self._body()
         self._reads = reads
         self._failure = failure
 
     async def aiter_bytes(self) -> AsyncGenerator[bytes]:
+        async for read in self.stream:
+            yield gzip.decompress(read)
+
+    async def _body(self) -> AsyncGenerator[bytes]:
         try:
             for read in self._reads:
                 yield read
@@ -114,6 +121,11 @@ async def test_stream_that_does_not_end_after_its_finish_is_ended() -> None:
     response = FakeResponse(TOKEN + REASON + b"data: [DONE]\n\n")
     assert [event async for event in stream_of(response)] == [Delta("token"), Finish("stop", None)]
     assert response.closed
+
+
+async def test_compressed_stream_is_decompressed() -> None:
+    response = FakeResponse(gzip.compress(TOKEN), gzip.compress(REASON + b"data: [DONE]\n\n"), compressed=True)
+    assert [event async for event in stream_of(response)] == [Delta("token"), Finish("stop", None)]
 
 
 async def test_nothing_is_opened_before_the_first_event_is_wanted() -> None:
