@@ -38,7 +38,7 @@ from app.chat.turn import Turns
 from app.errors import AppError, SupabaseUnavailable
 from app.guard.admission import Admission, share_limits
 from app.guard.moderation import Moderation
-from app.providers.factory import make_moderator, make_providers
+from app.providers.factory import make_moderator, make_providers, warm
 from app.retrieval.embedders import Embedders
 from app.retrieval.indexer import Indexer
 from app.retrieval.library import Library
@@ -125,6 +125,7 @@ class Service:
             asyncio.create_task(self.indexer.run()),
             # what is on offer is asked now, so that no turn waits for a provider that is slow to say
             asyncio.create_task(self.routing.offers.models()),
+            asyncio.create_task(warm(self.providers.values())),
         ]
         # the first turn should meet these limits; without a database there is no turn, and the start does not wait
         limits = asyncio.create_task(share_limits(self.jobs, self.settings))

@@ -42,7 +42,7 @@ class Deferred(Generic[T]):
 
 
 class DeferredProvider:
-    """A `Provider` whose SDK is imported with the first call."""
+    """A `Provider` whose SDK is imported with the first call, or by `warm`."""
 
     def __init__(self, name: ProviderName, make: Callable[[], Provider]) -> None:
         self.name: ProviderName = name
@@ -52,6 +52,10 @@ class DeferredProvider:
         """See `Provider.stream`."""
         provider = self._provider.value
         return self._first_stream(request) if provider is None else provider.stream(request)
+
+    async def warm(self) -> None:
+        """Import the SDK and make the client now; asks the provider nothing."""
+        await self._provider.get()
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from app.messages import ProviderName
@@ -32,6 +32,13 @@ def make_providers(settings: Settings) -> dict[ProviderName, Provider]:
     if not makers:
         return {"demo": DemoProvider()}
     return {name: DeferredProvider(name, make) for name, make in makers.items()}
+
+
+async def warm(providers: Iterable[Provider]) -> None:
+    """Import the SDKs, one after the other, so that no turn waits for it."""
+    for provider in providers:
+        if isinstance(provider, DeferredProvider):
+            await provider.warm()
 
 
 def make_embedder(settings: Settings) -> Embedder | None:

@@ -13,7 +13,7 @@ import pytest
 from app.messages import ChatRequest, ProviderName
 from app.providers.deferred import Deferred, DeferredProvider
 from app.providers.demo import DemoProvider
-from app.providers.factory import embedding_provider, make_embedder, make_moderator, make_providers
+from app.providers.factory import embedding_provider, make_embedder, make_moderator, make_providers, warm
 from app.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -115,6 +115,17 @@ async def test_what_was_never_used_is_never_made() -> None:
 
     provider = DeferredProvider("demo", make)
     await provider.aclose()
+
+
+async def test_what_is_warm_is_made_before_its_first_call() -> None:
+    made: list[DemoProvider] = []
+
+    def make() -> DemoProvider:
+        made.append(DemoProvider(pace=0))
+        return made[-1]
+
+    await warm([DemoProvider(pace=0), DeferredProvider("demo", make)])
+    assert len(made) == 1
 
 
 async def test_first_and_later_streams_are_alike() -> None:
