@@ -16,7 +16,8 @@ class Rows:
     def all(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
         """What a statement returns; its arguments in order, or one mapping."""
         named = arguments[0] if arguments and isinstance(arguments[0], dict) else arguments
-        return self._connection.execute(statement.encode(), named).fetchall()
+        cursor = self._connection.execute(statement.encode(), named or None)
+        return cursor.fetchall() if cursor.description else []
 
     def message(self, message_id: str | None) -> dict[str, Any]:
         """A message's row."""

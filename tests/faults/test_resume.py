@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from app.api.sse import MAX_FRAME_CHARACTERS
 from tests.faults.client import Client, Event, Transcript, read, tokens
 from tests.faults.rows import Rows
 from tests.service import Api
@@ -98,6 +99,17 @@ async def test_a_reader_ahead_of_what_the_other_replica_knows_waits_for_the_text
     assert len(rows.message(seen.message_id)["content"]) < len(seen.text)
     resumed = await client.follow(other, str(seen.message_id), seen)
     assert resumed.text == rows.message(seen.message_id)["content"]
+
+
+async def test_a_long_reply_is_caught_up_with_in_pieces(replicas: tuple[Api, Api], client: Client, rows: Rows) -> None:
+    """What waits in memory for a slow connection is a piece, not the reply."""
+    conversation = await client.new_conversation(replicas[0])
+    whole = await client.send(replicas[0], conversation, {"tokens": 50, "token": "é" * 1999 + "😀"})
+    for api in replicas:
+        resumed = await client.follow(api, str(whole.message_id), up_to(whole.events, 1))
+        pieces = [event.data["text"] for event in resumed.events if event.name == "delta"]
+        assert [len(piece) for piece in pieces] == [MAX_FRAME_CHARACTERS] * 3 + [100_000 - 3 * MAX_FRAME_CHARACTERS]
+        assert resumed.text == rows.message(whole.message_id)["content"]
 
 
 async def test_another_user_cannot_follow(replicas: tuple[Api, Api], client: Client, stranger: Client) -> None:
