@@ -105,8 +105,10 @@ class Upstream:
                     _json(writer, 200, {"object": "list", "data": [model]})
                 elif b"/moderations" in head.split(b"\r\n", 1)[0]:
                     await self._moderate(json.loads(body)["input"], writer)
-                else:
+                elif b"/chat/completions" in head.split(b"\r\n", 1)[0]:
                     await self._answer(json.loads(body), reader, writer)
+                else:
+                    _json(writer, 404, {"error": {"message": "unknown path", "type": "invalid_request_error"}})
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass

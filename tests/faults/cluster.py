@@ -34,6 +34,8 @@ class Cluster:
             "OPENAI_BASE_URL": f"http://localhost:{address.port}/v1",
             "OPENAI_MODEL": MODEL,
             "DEFAULT_AI_PROVIDER": "openai",
+            # these replicas stay: they must not take the documents of other tests to a provider without embeddings
+            "EMBEDDING_MODEL": "local",
         } | settings
         if database is not None:
             settings |= {"HTTP_PROXY": database.url, "NO_PROXY": "localhost"}

@@ -55,6 +55,7 @@ async def inside(stack: LocalSupabase, upstream: Upstream) -> AsyncGenerator[Ins
         "OPENAI_MODEL": MODEL,
         "DEFAULT_AI_PROVIDER": "openai",
         "LOG_LEVEL": "error",
+        "EMBEDDING_MODEL": "local",
     }
     pools: list[aiohttp.BaseConnector] = []
     make_pool = aiohttp.BaseConnector.__init__

@@ -96,9 +96,12 @@ class Proxy:
         host, port = urlsplit(self.target).hostname, urlsplit(self.target).port
         try:
             server_reader, server_writer = await asyncio.open_connection(host, port)
-        except OSError:
+        except BaseException as error:
+            # also when the proxy ends meanwhile: nobody else would close this connection
             _reset(writer)
-            return
+            if isinstance(error, OSError):
+                return
+            raise
         link = _Link(writer, server_writer)
         self._links.add(link)
         pumps = [

@@ -39,6 +39,7 @@ def moderating(stack: LocalSupabase, upstream: Upstream, folders: pytest.TempPat
             "OPENAI_BASE_URL": upstream.url,
             "OPENAI_MODEL": scripted.MODEL,
             "MODERATION": "openai",
+            "EMBEDDING_MODEL": "local",
         }
         | settings,
     )

@@ -113,6 +113,7 @@ async def test_limits_come_from_the_environment(
         "OPENAI_API_KEY": "test",
         "OPENAI_BASE_URL": upstream.url,
         "OPENAI_MODEL": MODEL,
+        "EMBEDDING_MODEL": "local",
         "RATE_LIMIT_REQUESTS_PER_MINUTE": "2",
         "RATE_LIMIT_TOKENS_PER_MINUTE": "500",
         "REQUIRE_PREMIUM": "false",
