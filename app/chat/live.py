@@ -235,6 +235,8 @@ class LiveReplies:
             raise Draining(retry_after=1)
         if len(self._replies) + expected >= MAX_REPLIES:
             raise Draining("This server writes as many replies as it can; send the request again.", retry_after=1)
+        if len(self._followers) >= MAX_FOLLOWERS:  # before a turn is begun that its sender could not read here
+            raise Draining("This server has as many readers as it can; send the request again.", retry_after=1)
 
     def add(self, reply: Reply) -> None:
         self._replies[reply.id] = reply

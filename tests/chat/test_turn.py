@@ -271,6 +271,18 @@ async def test_turns_being_begun_count_as_replies(monkeypatch: pytest.MonkeyPatc
 
 
 @in_virtual_time
+async def test_no_turn_is_begun_whose_sender_could_not_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.chat.live.MAX_FOLLOWERS", 1)
+    async with scene(LONG) as on:
+        _, reply = await on.send()
+        on.live.follow(reply)
+        with pytest.raises(Draining):
+            await on.send()
+        assert len(on.database.of("begin_turn")) == 1
+        await on.turns.stop(Person(), reply.id)
+
+
+@in_virtual_time
 async def test_a_turn_that_was_not_begun_leaves_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.chat.live.MAX_REPLIES", 1)
     async with scene() as on:

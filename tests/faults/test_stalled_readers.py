@@ -22,9 +22,9 @@ from tests.service import Api
 
 REPLIES = 11
 STALLED = 209
-TOKENS, GAP = 350, 0.02
-TOKEN = "@{now:.4f}@" + "x" * 800
-"""280 KB in seven seconds: more than a connection that nobody reads takes."""
+TOKENS, GAP = 250, 0.02
+TOKEN = "@{now:.4f}@" + "x" * 1100
+"""280 KB in five seconds: more than a connection that nobody reads takes."""
 MAX_GROWTH_BYTES = 50 * 1024 * 1024
 NOISE_SECONDS = 0.02
 
