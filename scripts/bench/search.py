@@ -37,17 +37,21 @@ grant select on original.embeddings to authenticated;
 """
 # what match_embeddings does with the ids that a plan found
 ANSWER = """
-select
-  e.id, d.title, e.content, e.metadata,
-  e.embedding operator(extensions.<=>) %(query)s::extensions.vector as distance
+select p.*, d.title
 from unnest(private.{plan}(
   auth.uid(), %(query)s::extensions.vector, %(count)s::integer, '{{}}', 'bench',
   private.unfinished_revisions(auth.uid())
 )) as n (id)
-join public.embeddings as e on e.id = n.id
-join public.documents as d on d.id = e.document_id
-where e.user_id = (select auth.uid())
-order by distance, e.id
+cross join lateral (
+  select
+    e.id, e.document_id, e.content, e.metadata,
+    e.embedding operator(extensions.<=>) %(query)s::extensions.vector as distance
+  from public.embeddings as e
+  where e.id = n.id and e.user_id = (select auth.uid())
+  offset 0
+) as p
+cross join lateral (select t.title from public.documents as t where t.id = p.document_id offset 0) as d
+order by p.distance, p.id
 limit %(count)s
 """
 PLANS = {

@@ -194,28 +194,33 @@ security invoker
 set search_path = ''
 as $$
   select
-    ranked.id,
-    ranked.document_id,
+    p.id,
+    p.document_id,
     d.title,
-    ranked.content,
-    ranked.metadata,
-    1 - ranked.distance as similarity
-  from (
+    p.content,
+    p.metadata,
+    1 - p.distance as similarity
+  from unnest(private.nearest_passages(
+    match_embeddings.query_embedding,
+    greatest(0, least(match_embeddings.match_count, 200)),
+    coalesce(match_embeddings.filter, '{}'),
+    match_embeddings.embedding_model
+  )) as n (id)
+  -- "offset 0" keeps these a few look-ups by id: the planner, which cannot know how few, may read all of the owner's rows
+  cross join lateral (
     select
-      e.*,
+      e.id,
+      e.document_id,
+      e.content,
+      e.metadata,
       e.embedding operator(extensions.<=>) match_embeddings.query_embedding as distance
-    from unnest(private.nearest_passages(
-      match_embeddings.query_embedding,
-      greatest(0, least(match_embeddings.match_count, 200)),
-      coalesce(match_embeddings.filter, '{}'),
-      match_embeddings.embedding_model
-    )) as n (id)
-    join public.embeddings as e on e.id = n.id
-    where e.user_id = (select auth.uid())
-  ) as ranked
-  join public.documents as d on d.id = ranked.document_id
-  where ranked.distance <= 1 - match_embeddings.match_threshold
-  order by ranked.distance, ranked.id
+    from public.embeddings as e
+    where e.id = n.id and e.user_id = (select auth.uid())
+    offset 0
+  ) as p
+  cross join lateral (select t.title from public.documents as t where t.id = p.document_id offset 0) as d
+  where p.distance <= 1 - match_embeddings.match_threshold
+  order by p.distance, p.id
   limit greatest(0, least(match_embeddings.match_count, 200))
 $$;
 

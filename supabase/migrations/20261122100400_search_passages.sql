@@ -91,18 +91,27 @@ as $$
     limit (select w.count from wanted as w)
   )
   select
-    e.id,
-    e.document_id,
+    p.id,
+    p.document_id,
     d.title,
-    e.content,
-    e.metadata,
-    1 - (e.embedding operator(extensions.<=>) search_passages.query_embedding) as similarity,
+    p.content,
+    p.metadata,
+    p.similarity,
     f.score
   from fused as f
-  join public.embeddings as e on e.id = f.id
-  join public.documents as d on d.id = e.document_id
-  where e.user_id = (select auth.uid())
-  order by f.score desc, e.id
+  cross join lateral (
+    select
+      e.id,
+      e.document_id,
+      e.content,
+      e.metadata,
+      1 - (e.embedding operator(extensions.<=>) search_passages.query_embedding) as similarity
+    from public.embeddings as e
+    where e.id = f.id and e.user_id = (select auth.uid())
+    offset 0
+  ) as p
+  cross join lateral (select t.title from public.documents as t where t.id = p.document_id offset 0) as d
+  order by f.score desc, p.id
 $$;
 
 comment on function public.search_passages(text, extensions.vector, double precision, integer, jsonb, text) is
