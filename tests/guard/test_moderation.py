@@ -213,11 +213,12 @@ async def test_added_latency(
     upstream: Upstream,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """The time to the first token, with and without moderation, in turn: the verdict comes before the token."""
+    """The time to the first token, with and without moderation, in turn. A verdict that comes before the token is
+    waited for beside it: one after the other would add the verdict's 150 ms."""
 
     async def first_token(asking: httpx.AsyncClient) -> float:
         started = time.perf_counter()
-        body = {"content": script(tokens=1, first=0.05)}
+        body = {"content": script(tokens=1, first=0.2, verdict=0.15)}
         async with reading(asking, "POST", path(conversation), json=body) as reader:
             await reader.until("delta")
             seconds = time.perf_counter() - started
@@ -229,11 +230,11 @@ async def test_added_latency(
         person_client(plain, person) as other,
     ):
         times: dict[bool, list[float]] = {True: [], False: []}
-        for _ in range(30):
+        for _ in range(10):
             times[True].append(await first_token(client))
             times[False].append(await first_token(other))
     added = statistics.median(times[True]) - statistics.median(times[False])
-    assert added < 0.005
+    assert added < 0.075
 
 
 # ── replies ──────────────────────────────────────────────────────────────────────────────────────────────────────
