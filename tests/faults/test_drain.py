@@ -83,7 +83,7 @@ async def _refusals_while_it_ends(client: Client, api: Api, conversation: str) -
 async def test_who_comes_to_a_draining_replica_is_told_what_there_is_and_sent_on(own: Cluster) -> None:
     ending, client = await own.replica(), await own.client()
     conversation = await client.new_conversation(ending)
-    async with client.sending(ending, conversation, {"tokens": 100, "gap": 0.05}) as response:
+    async with client.sending(ending, conversation, {"tokens": 60, "gap": 0.05}) as response:
         seen = await read(response, until=tokens(10))
     ending.terminate()
     transcript = Transcript()
@@ -144,7 +144,7 @@ async def test_a_turn_that_is_being_begun_when_the_order_comes_is_not_lost(own: 
     conversation = await client.new_conversation(api)
     await client.send(api, conversation, {"tokens": 1})  # the key set is fetched, the connection open
     marker = uuid.uuid4().hex
-    database.latency = 0.5
+    database.latency = 0.3
     sending = asyncio.create_task(client.post(api, conversation, {"id": marker, "tokens": 5}))
     await eventually(lambda: len(rows.of(client.person.id, "assistant")) == 2)
     api.terminate()

@@ -31,7 +31,7 @@ LEASE_SECONDS = 3
 MOST_KILLS = 2
 
 PROFILE = settings(
-    max_examples=200 if THOROUGH else 7,
+    max_examples=200 if THOROUGH else 6,
     stateful_step_count=25 if THOROUGH else 15,
     derandomize=not THOROUGH,
     database=None,
