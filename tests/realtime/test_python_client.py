@@ -175,6 +175,8 @@ async def test_leaving(new_client: NewClient) -> None:
     await channel.unsubscribe()
     assert (await statuses.next())[0] == CLOSED
     assert client.get_channels() == []
+    # the client takes a late phx_close for the end of any channel of that name: an answer after it says that it came
+    assert (await subscribe(client.channel("another room")))[1] == SUBSCRIBED
     assert (await subscribe(client.channel("room")))[1] == SUBSCRIBED
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import fakeredis
 import pytest
 import redis
+import structlog
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from app.errors import RequestRefused, ServerError
 from app.routing.breaker import OPEN_SECONDS, Breakers
@@ -72,6 +74,18 @@ async def pair(server: fakeredis.FakeServer, at: Time) -> AsyncIterator[tuple[Re
     yield one, other
     for replica in (one, other):
         await replica.breakers.aclose()
+
+
+@pytest.fixture
+def events() -> Iterator[list[EventDict]]:
+    """What is recorded, of every level, whatever a service in this process has configured."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    try:
+        with capture_logs() as events:
+            yield events
+    finally:
+        structlog.configure(**before)
 
 
 async def test_what_one_finds_broken_the_other_leaves_alone(pair: tuple[Replica, Replica], at: Time) -> None:
@@ -139,7 +153,9 @@ async def test_a_replica_that_comes_too_late_for_the_trial_undoes_nothing(
     assert await one.state() == await other.state() == "closed"
 
 
-async def test_a_replica_that_waits_for_anothers_trial_waits_quietly(pair: tuple[Replica, Replica], at: Time) -> None:
+async def test_a_replica_that_waits_for_anothers_trial_waits_quietly(
+    pair: tuple[Replica, Replica], at: Time, events: list[EventDict]
+) -> None:
     one, other = pair
     await one.fail()
     at.passed += REFRESH_SECONDS
@@ -147,11 +163,12 @@ async def test_a_replica_that_waits_for_anothers_trial_waits_quietly(pair: tuple
     at.passed += OPEN_SECONDS + 1
     assert await one.breakers.admit("openai", "m") is not None
     assert await other.breakers.admit("openai", "m") is None
-    with capture_logs() as events:
-        for _ in range(5):
-            at.passed += REFRESH_SECONDS
-            assert await other.state() == "half-open"
-            assert await other.breakers.admit("openai", "m") is None
+    assert events
+    events.clear()
+    for _ in range(5):
+        at.passed += REFRESH_SECONDS
+        assert await other.state() == "half-open"
+        assert await other.breakers.admit("openai", "m") is None
     assert events == []
 
 
@@ -182,13 +199,12 @@ async def test_a_replica_that_starts_later_learns_of_it(server: fakeredis.FakeSe
 
 
 async def test_without_redis_every_replica_goes_on_alone(
-    pair: tuple[Replica, Replica], server: fakeredis.FakeServer, at: Time
+    pair: tuple[Replica, Replica], server: fakeredis.FakeServer, at: Time, events: list[EventDict]
 ) -> None:
     one, other = pair
     server.connected = False
-    with capture_logs() as events:
-        await one.fail()
-        assert await other.state() == "closed"
+    await one.fail()
+    assert await other.state() == "closed"
     assert "breaker.sharing_failed" in [event["event"] for event in events]
     assert await one.state() == "open"
     # the trial is everyone's own
