@@ -1,8 +1,8 @@
 """`python -m app.retrieval.reembed`: moves all passages to the model of `EMBEDDING_MODEL`.
 
-New vectors are written beside the old ones, owner by owner, and an owner's old ones go when all the new are there: so
-everybody's passages are searched throughout, under the one model or the other. What has been written stays when the
-command is stopped or killed; started again, it goes on from there.
+A document's new vectors are written beside the old ones and take their place when they are whole: so every document is
+searched throughout, under the one model or the other. What has been written stays when the command is stopped or
+killed; started again, it goes on from there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.providers.embeddings.local import MODEL as LOCAL
 from app.retrieval.embedders import Embedders, embed_passages
 from app.settings import SettingsError, load_settings
 from app.store.client import open_supabase
-from app.store.service import NewVector, ServiceJobs
+from app.store.service import PassageVector, ServiceJobs
 
 BATCH = 64
 TRIES = 6
@@ -40,10 +40,12 @@ async def reembed(jobs: ServiceJobs, embedder: Embedder, progress: Progress) -> 
     )
     while (document := await jobs.passages_to_reembed(embedder.model, BATCH)) is not None:
         vectors = await _embedded(embedder, [old.content for old in document.passages])
-        new = [NewVector(old.id, vector) for old, vector in zip(document.passages, vectors, strict=True)]
+        new = [PassageVector(old.passage, vector) for old, vector in zip(document.passages, vectors, strict=True)]
         await jobs.store_reembedded(embedder.model, document, new)
         made += len(new)
         progress.advance(bar, len(new))
+    # what an earlier run had made of a document that was not whole is known only now
+    progress.update(bar, completed=start.passages)
     return made
 
 
@@ -75,11 +77,14 @@ async def run(console: Console) -> int:
         console.print(f"{settings.embedding_model} has no configured provider; set its key, or {LOCAL}", style="red")
         return 2
     supabase = open_supabase(settings.supabase_url, settings.supabase_publishable_key, settings.supabase_secret_key)
+    jobs = ServiceJobs(supabase)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console) as progress:
-            made = await reembed(ServiceJobs(supabase), embedder, progress)
-        console.print(f"{made} vectors made; every passage has {embedder.model}", markup=False, highlight=False)
+            made = await reembed(jobs, embedder, progress)
+        left = (await jobs.reembed_progress(embedder.model)).documents_left
+        state = f"{left} documents are being replaced: start it again after that" if left else "nothing is left"
+        console.print(f"{made} vectors made with {embedder.model}; {state}", markup=False, highlight=False)
         return 0
     finally:
         await embedders.aclose()

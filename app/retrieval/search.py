@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from app import observe
 from app.errors import ProviderError, ProviderUnavailable
@@ -13,6 +15,15 @@ from app.store.documents import Documents, Match, Matches
 
 MAX_QUERY_CHARACTERS = 8000
 """Of a query that are embedded: below every model's limit, and far beyond what a question needs."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A query's vector by one model, and the similarity from which on that model's passages count as an answer."""
+
+    model: str
+    embedding: str
+    threshold: float
 
 
 class Search:
@@ -32,42 +43,61 @@ class Search:
     ) -> Sequence[Match]:
         """The user's passages that match, best first. Without a threshold, the model's own.
 
+        While the user's documents have more than one model, each is searched under its own.
+
         Raises `ProviderUnavailable` when the query cannot be embedded, and what the database raises.
         """
         text = cleaned(query)[:MAX_QUERY_CHARACTERS]
-        embedder = self._embedders.current
-        found = await self._ask(token, embedder, text, limit, threshold, hybrid, filter or {})
-        if found.model != embedder.model:
-            # most of the user's passages are still, or already, another model's
-            other = self._embedders.of(found.model)
-            if other is None:
-                observe.event("retrieval.failed", error="unknown model")
-                raise ProviderUnavailable("Your documents have a model that is not configured.", retry_after=60)
-            found = await self._ask(token, other, text, limit, threshold, hybrid, filter or {})
-        return found.passages
 
-    async def _ask(
-        self,
-        token: str,
-        embedder: Embedder,
-        text: str,
-        limit: int,
-        threshold: float | None,
-        hybrid: bool,
-        filter: Mapping[str, object],
-    ) -> Matches:
+        async def ask(question: Question) -> Matches:
+            return await self._documents.search(
+                token,
+                text=text,
+                embedding=question.embedding,
+                threshold=question.threshold if threshold is None else threshold,
+                count=limit,
+                filter=filter or {},
+                model=question.model,
+                hybrid=hybrid,
+            )
+
+        current = await self._question(self._embedders.current, text)
+        found = await ask(current)
+        if not found.others:
+            return found.passages
+        known = [embedder for model in found.others if (embedder := self._embedders.of(model)) is not None]
+        others = await asyncio.gather(*(self._question(embedder, text) for embedder in known))
+        asked = [current, *others, current]
+        # the last once more: a document that was moved to it since the first is not found under the others either
+        answers = [found, *await asyncio.gather(*map(ask, others)), await ask(current)]
+        passages = _merged(zip(asked, answers, strict=True), limit)
+        if len(known) < len(found.others):
+            observe.event("retrieval.failed", error="unknown model")
+            if not passages:
+                raise ProviderUnavailable("Your documents have a model that is not configured.", retry_after=60)
+        return passages
+
+    async def _question(self, embedder: Embedder, text: str) -> Question:
         try:
             embedding = await embed_query(embedder, text)
         except ProviderError as error:
             observe.event("retrieval.failed", provider=error.provider, error=type(error).__name__)
             raise ProviderUnavailable("The query cannot be embedded right now.", retry_after=5) from error
-        return await self._documents.search(
-            token,
-            text=text,
-            embedding=embedding,
-            threshold=self._embedders.threshold(embedder.model) if threshold is None else threshold,
-            count=limit,
-            filter=filter,
-            model=embedder.model,
-            hybrid=hybrid,
-        )
+        return Question(embedder.model, embedding, self._embedders.threshold(embedder.model))
+
+
+def _merged(answers: Iterable[tuple[Question, Matches]], limit: int) -> Sequence[Match]:
+    """The best of what was found under several models.
+
+    Their similarities have nothing in common; what they have is a threshold, so a passage counts as far as it is on the
+    way from its model's threshold to 1. A document that was just moved may be found twice.
+    """
+    relevance: dict[tuple[str, str], tuple[float, float]] = {}
+    matches: dict[tuple[str, str], Match] = {}
+    for question, answer in answers:
+        for match in answer.passages:
+            passage = match.document_id, match.content
+            # 0 is the best there is, -1 the threshold
+            relevance[passage] = match.score or 0.0, (match.similarity - 1) / max(1 - question.threshold, 0.001)
+            matches[passage] = match
+    return [matches[passage] for passage in sorted(relevance, key=relevance.__getitem__, reverse=True)[:limit]]

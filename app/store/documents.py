@@ -52,10 +52,10 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Matches(msgspec.Struct, frozen=True):
-    """What `search_documents` answers; of another `model` than asked for, when most passages of the user have that."""
+    """What `search_documents` answers. `others` are models that passages of the user have beside the one asked for."""
 
-    model: str
     passages: tuple[Match, ...]
+    others: tuple[str, ...]
 
 
 _COLUMNS = columns(Document)

@@ -86,26 +86,12 @@ class IndexStep(msgspec.Struct, frozen=True):
     passages: tuple[WaitingPassage, ...]
 
 
-class OldPassage(msgspec.Struct, frozen=True):
-    """A passage whose vector is another model's."""
-
-    id: str
-    content: str
-
-
 class OldDocument(msgspec.Struct, frozen=True):
     """A document whose vectors are another model's, and some of its passages without one of the new model."""
 
     document_id: str
     revision: int
-    passages: tuple[OldPassage, ...]
-
-
-class NewVector(msgspec.Struct, frozen=True):
-    """The new model's vector of the passage that has this id under the old one."""
-
-    id: str
-    embedding: str
+    passages: tuple[WaitingPassage, ...]
 
 
 class ReembedProgress(msgspec.Struct, frozen=True):
@@ -249,8 +235,8 @@ class ServiceJobs:
         arguments = {"p_model": model, "p_limit": limit}
         return await self._supabase.service_rpc("passages_to_reembed", arguments, OldDocument | None)  # type: ignore[arg-type]
 
-    async def store_reembedded(self, model: str, document: OldDocument, vectors: Sequence[NewVector]) -> None:
-        """Store new vectors; with the last of an owner, the old ones go."""
+    async def store_reembedded(self, model: str, document: OldDocument, vectors: Sequence[PassageVector]) -> None:
+        """Store new vectors; with the last of a document, they are the ones that are searched."""
         arguments = {
             "p_model": model,
             "p_document_id": document.document_id,

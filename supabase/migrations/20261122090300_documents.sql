@@ -33,7 +33,8 @@ comment on column public.documents.error is 'Why indexing failed, in words for t
 comment on column public.documents.embedding_model is 'The model of the vectors that are searched, once there are any.';
 comment on column public.documents.revision is 'The passages that are searched: those with this revision. Null before the first is whole.';
 comment on column public.documents.next_revision is
-'The passages that are being indexed, which no search returns yet. They take the place of the others all at once.';
+'The passages that are being indexed, or moved to another embedding model, which no search returns yet. They take the place of '
+'the others all at once.';
 
 create index documents_user_id_position_idx on public.documents (user_id, position desc);
 -- every search asks which revisions it must not see; hardly ever are there any

@@ -141,11 +141,11 @@ as $$
   select coalesce(array_agg(d.next_revision), '{}')
   from public.documents as d
   -- a document that still waits has no passages to hide
-  where d.user_id = p_user_id and d.next_revision is not null and d.status = 'indexing'
+  where d.user_id = p_user_id and d.next_revision is not null and d.status <> 'pending'
 $$;
 
 comment on function private.unfinished_revisions(uuid) is
-'Revisions of the owner''s documents that are still being indexed: a search returns none of their passages.';
+'Revisions of the owner''s documents that are not whole yet: a search returns none of their passages.';
 
 create function private.nearest_passages(
   p_query extensions.vector, p_count integer, p_filter jsonb, p_model text

@@ -133,18 +133,12 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_model text;
   v_passages jsonb;
+  v_others jsonb;
 begin
-  -- while passages are moved to another model, an owner is searched under the one that most of theirs still have
-  select c.embedding_model into v_model
+  select jsonb_agg(c.embedding_model order by c.passages desc, c.embedding_model) into v_others
   from private.passage_counts as c
-  where c.user_id = (select auth.uid()) and c.passages > 0
-  order by c.passages desc, c.embedding_model = p_model desc, c.embedding_model
-  limit 1;
-  if v_model <> p_model then
-    return jsonb_build_object('model', v_model, 'passages', '[]'::jsonb);
-  end if;
+  where c.user_id = (select auth.uid()) and c.passages > 0 and c.embedding_model <> p_model;
   if p_hybrid then
     select jsonb_agg(to_jsonb(s) order by s.score desc, s.id) into v_passages
     from public.search_passages(p_text, p_embedding, p_threshold, p_count, p_filter, p_model) as s;
@@ -152,15 +146,15 @@ begin
     select jsonb_agg(to_jsonb(m) order by m.similarity desc, m.id) into v_passages
     from public.match_embeddings(p_embedding, p_threshold, p_count, p_filter, p_model) as m;
   end if;
-  return jsonb_build_object('model', p_model, 'passages', coalesce(v_passages, '[]'));
+  return jsonb_build_object('passages', coalesce(v_passages, '[]'), 'others', coalesce(v_others, '[]'));
 end;
 $$;
 
 comment on function public.search_documents(
   text, extensions.vector, double precision, integer, jsonb, text, boolean
 ) is
-'What the API searches with: {model, passages} by search_passages or match_embeddings. When most of the caller''s passages '
-'have another model than p_model, that one is named and nothing is compared.';
+'What the API searches with: {passages, others}. Passages by search_passages or match_embeddings; others are the models that '
+'passages of the caller have beside p_model, under which they are to be searched as well.';
 
 revoke all on function private.passages_with_words(text, integer, jsonb, text) from public, anon, service_role;
 revoke all on function public.search_passages(text, extensions.vector, double precision, integer, jsonb, text)
