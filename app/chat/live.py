@@ -16,7 +16,7 @@ MAX_REPLIES = 2000
 """Replies written at once by a process; further turns are refused with `draining`, another replica may take them."""
 MAX_REPLY_CHARACTERS = 500_000
 """A longer reply ends with finish reason `length`."""
-MAX_FOLLOWERS_PER_REPLY = 20
+MAX_FOLLOWERS_PER_REPLY = 100
 MAX_FOLLOWERS = 5000
 HEARTBEAT_SECONDS = 12.0
 """A follower that was sent nothing for this long is sent a comment; with the watch's pace, at most 15 s of silence."""
@@ -29,6 +29,7 @@ class Reply:
     """A reply as its followers see it. Offsets count code points."""
 
     __slots__ = (
+        "__weakref__",
         "_awaiting",
         "_ended",
         "_held",

@@ -7,6 +7,7 @@ of the reader who came first: ownership is judged by the database with every loo
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -30,6 +31,8 @@ class Readers:
         self._messages = messages
         self._live = live
         self._followed: dict[str, Reply] = {}
+        # while somebody reads a finished reply, all who do share one copy of its text
+        self._finished: WeakValueDictionary[str, Reply] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, asker: Asker, message_id: str) -> Reply:
@@ -39,7 +42,13 @@ class Readers:
             if reply.user_id != asker.id:
                 raise NotFound("No such reply.")
             return reply
-        part = await self._messages.read_reply(asker.token, message_id, 0)
+        finished = self._finished.get(message_id)
+        part = await self._messages.read_reply(asker.token, message_id, finished.length if finished else 0)
+        if finished is not None:
+            if not part.text and finished.ending == ending(part.message, finished.length):
+                return finished
+            # an interrupted reply whose writer came back has another end
+            part = await self._messages.read_reply(asker.token, message_id, 0)
         reply = self._live.get(message_id) or self._followed.get(message_id)
         if reply is not None:  # another reader was faster
             return reply
@@ -58,6 +67,10 @@ class Readers:
             task.add_done_callback(self._tasks.discard)
         else:
             reply.end(ending(row, reply.length))
+            finished = self._finished.setdefault(message_id, reply)
+            if finished.ending == reply.ending:  # another reader may have been faster here too
+                return finished
+            self._finished[message_id] = reply
         return reply
 
     async def aclose(self) -> None:

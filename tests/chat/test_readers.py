@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -82,6 +84,36 @@ async def test_many_readers_are_one_look() -> None:
     calls = len(database.calls)
     await asyncio.sleep(10)
     assert len(database.calls) - calls <= 10 / LOOK_SECONDS
+
+
+@in_virtual_time
+async def test_readers_of_a_finished_reply_share_its_text() -> None:
+    row = Row(content="text", status="interrupted")
+    readers, _, _ = scene(row)
+    at_once = await asyncio.gather(*(readers.open(Person(), "0") for _ in range(20)))
+    later = await readers.open(Person(), "0")
+    assert len({id(reply) for reply in (*at_once, later)}) == 1
+    with pytest.raises(NotFound):
+        await readers.open(Person("stranger"), "0")
+    # its writer was only cut off for a while: who asks now gets the whole
+    row.content, row.status, row.finish_reason = "text and more", "complete", "stop"
+    whole = await readers.open(Person(), "0")
+    assert whole.text() == "text and more"
+    assert isinstance(whole.ending, Done)
+    assert later.text() == "text"
+    assert await readers.open(Person(), "0") is whole
+
+
+@in_virtual_time
+async def test_the_text_of_a_finished_reply_goes_with_its_last_reader() -> None:
+    readers, live, _ = scene(Row(content="text", status="complete", finish_reason="stop"))
+    reply = await readers.open(Person(), "0")
+    follower = live.follow(reply)
+    forgotten = weakref.ref(reply)
+    live.unfollow(follower)
+    del reply, follower
+    gc.collect()
+    assert forgotten() is None
 
 
 @in_virtual_time
