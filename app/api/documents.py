@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from email.message import Message as HeaderFields
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.datastructures import UploadFile
+from litestar.exceptions import SerializationException
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath
 
@@ -178,14 +180,22 @@ async def _upload(request: Request[Any, Any, Any]) -> Upload:
         sent = msgspec.convert(await request.json(), NewDocument)
     except msgspec.ValidationError as error:
         raise InvalidRequest(str(error), status=422) from None
+    except SerializationException:
+        raise InvalidRequest("The body is not JSON.") from None
     return Upload(
         data=sent.content.encode(errors="replace"), media_type="text/markdown", title=sent.title, metadata=sent.metadata
     )
 
 
 async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
-    form = await request.form()
-    file = form.get("file")
+    try:
+        form = await request.form()
+    except (UnicodeDecodeError, LookupError):
+        raise InvalidRequest("The form has a field that is not text in its charset.", status=422) from None
+    files = form.getall("file", [])
+    if len(files) > 1:
+        raise InvalidRequest("The form has more than one file.", status=422)
+    file = files[0] if files else None
     if not isinstance(file, UploadFile):
         raise InvalidRequest("The form has no file.", status=422)
     title, metadata = form.get("title"), form.get("metadata") or "{}"
@@ -198,12 +208,13 @@ async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
     if title and len(str(title)) > MAX_TITLE_CHARACTERS:
         raise InvalidRequest(f"title has at most {MAX_TITLE_CHARACTERS} characters.", status=422)
     data = await file.read()
-    declared, _, parameters = file.content_type.partition(";")
-    charset = parameters.partition("charset=")[2].strip(" \"'") or None
+    # the file's own header, since Litestar's `content_type` comes without parameters
+    header = HeaderFields()
+    header["Content-Type"] = next((value for name, value in file.headers.items() if name.lower() == "content-type"), "")
     return Upload(
         data=data,
-        media_type=media_type_of(file.filename, declared.strip(), data),
-        charset=charset,
+        media_type=media_type_of(file.filename, file.content_type, data),
+        charset=header.get_content_charset(),
         title=str(title) if title else None,
         name=file.filename,
         metadata=converted,

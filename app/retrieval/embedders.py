@@ -14,8 +14,10 @@ from app.settings import Settings
 
 MAX_OTHERS = 8
 """Models besides the configured one that passages may still have, and that queries are then embedded with."""
-LOCAL_THRESHOLD = 0.15
-"""The local vectors of a question and of the passage that answers it share a few features of hundreds."""
+LOCAL_THRESHOLD = 0.12
+"""The local vectors of a question and of the passage that answers it share a few features of hundreds. Of 30 facts,
+each a sentence in a long document, 25 are found by it and 22 by 0.15; of 15 questions about nothing that is there, 4
+are given a passage by it and 2 by 0.15."""
 
 
 class Embedders:

@@ -51,7 +51,7 @@ class Library:
             token,
             title=" ".join(cleaned(title).split())[:MAX_TITLE_CHARACTERS] or "Untitled",
             passages=read.passages,
-            content_hash=hashlib.sha256(upload.media_type.encode() + b"\n" + upload.data).hexdigest(),
+            content_hash=_hash(upload),
             metadata=metadata,
             media_type=upload.media_type,
             document_id=document_id,
@@ -59,6 +59,12 @@ class Library:
         )
         self._indexer.wake()
         return created
+
+
+def _hash(upload: Upload) -> str:
+    """Of all that decides which text a document has."""
+    kind = f"{upload.media_type} {upload.charset}" if upload.charset else upload.media_type
+    return hashlib.sha256(kind.encode() + b"\n" + upload.data).hexdigest()
 
 
 def _checked(metadata: Mapping[str, object]) -> Mapping[str, object]:

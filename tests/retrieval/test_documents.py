@@ -205,3 +205,31 @@ async def test_a_filter_is_contained_in_the_metadata(reader: httpx.AsyncClient) 
 )
 async def test_searches_that_are_refused(reader: httpx.AsyncClient, body: dict[str, Any]) -> None:
     assert_problem(await reader.post("/v1/search", json=body), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", '"latin1"', "koi8-r", "utf-16-be"])
+async def test_the_charset_of_a_file_is_that_of_its_part(reader: httpx.AsyncClient, charset: str) -> None:
+    text = "Привет из Киева." if charset == "koi8-r" else "Der Bürgermeister heißt Jörg Müßigbrodt."
+    file = ("mayor.txt", text.encode(charset.strip('"')), f"text/plain; charset={charset}")
+    created = await reader.post("/v1/documents", files={"file": file})
+    assert created.status_code == 201, created.text
+    await indexed(reader, created.json()["id"])
+    (passage,) = await found(reader, text)
+    assert passage["content"] == text
+
+
+@pytest.mark.parametrize(
+    ("status", "request_"),
+    [
+        (400, {"content": b"not json", "headers": {"Content-Type": "application/json"}}),
+        (400, {"content": b'{"title": "x", "content": "\\ud800"}', "headers": {"Content-Type": "application/json"}}),
+        (422, {"files": {"title": (None, b"\xff\xfe"), "file": ("x.txt", b"A text")}}),
+        (422, {"files": [("file", ("x.txt", b"One")), ("file", ("y.txt", b"Two"))]}),
+        (422, {"files": {"file": ("x.txt", b"A text", "text/plain; charset=klingon")}}),
+    ],
+)
+async def test_what_cannot_be_a_document_is_a_problem(
+    reader: httpx.AsyncClient, status: int, request_: dict[str, Any]
+) -> None:
+    assert_problem(await reader.post("/v1/documents", **request_), status, "invalid_request")
+    assert (await reader.get("/v1/documents")).json()["items"] == []

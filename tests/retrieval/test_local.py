@@ -32,7 +32,7 @@ def test_without_words_is_zero(text: str) -> None:
 
 def test_is_the_same_on_every_machine() -> None:
     places = {place: round(value, 3) for place, value in enumerate(vector_of("tea")) if value}
-    assert places == {388: -0.236, 880: 0.236, 1458: 0.943}
+    assert places == {388: -0.236, 448: -0.667, 880: 0.236, 1458: 0.667}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,26 @@ def test_is_the_same_on_every_machine() -> None:
 )
 def test_a_question_is_nearer_to_its_answer(question: str) -> None:
     assert cosine(question, ANSWER) > LOCAL_THRESHOLD > cosine(question, OTHER)
+
+
+def test_one_sentence_is_found_in_a_long_passage_that_repeats_its_words() -> None:
+    filler = "The inspection crew checks pressure, valves, coolant and alarm sensors of the system on schedule. " * 12
+    passage = f"{filler} The Brindlewick reactor is flushed every 417 hours. {filler}"
+    assert cosine("How often is the Brindlewick reactor flushed?", passage) > LOCAL_THRESHOLD
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("山田太郎はどこに住んでいますか", "# 東京\n\n山田太郎は渋谷区に住んでいます。電話番号は03-1234-5678です。"),
+        ("เมืองหลวงของประเทศไทยคืออะไร", "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทย"),
+        ("भारत की राजधानी क्या है", "भारत की राजधानी नई दिल्ली है और वहाँ बहुत लोग रहते हैं"),
+        ("서울의 인구", "서울의 인구는 약 950만 명이다"),
+        ("cafe\u0301 \ufb01nances", "The finances of the caf\u00e9 are sound."),
+    ],
+)
+def test_other_scripts_and_other_ways_to_write_a_letter(question: str, answer: str) -> None:
+    assert cosine(question, answer) > 0.3
 
 
 async def test_embeds_in_order() -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import unicodedata
 import zlib
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -21,17 +21,22 @@ MODEL = "local"
 MAX_CHARACTERS = 20_000
 """Of a text that are looked at."""
 
-_WORDS = re.compile(r"\w+")
+# what belongs to a word without being a letter, such as the vowel signs of Indic scripts
+_MARKS = "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
+# Thai to Burmese, Khmer, kana, ideographs: written without blanks between words
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_WORDS = re.compile(rf"([{_UNSPACED}]+)|(?:[^\W{_UNSPACED}]|[{_MARKS}])+")
 _STOP_WORDS = frozenset(
-    _WORDS.findall(
+    re.findall(
+        r"\w+",
         "a about after all also an and any are as at be because been but by can could did do does for from "
         "had has have he her his how i if in into is it its just me more most my no not of on one only or "
         "other our out she should so some such than that the their them then there these they this to up us "
-        "was we were what when where which who why will with would you your"
+        "was we were what when where which who why will with would you your",
     )
 )
-_WORD, _PAIR, _PART = 1.0, 0.5, 0.25
-"""What a feature counts: a whole word, two words in a row, four letters in a row."""
+_WORD, _PAIR, _PART = math.sqrt(0.5), 0.25, 0.25
+"""What a feature counts: a whole word at each of its two places, two words in a row, four letters in a row."""
 
 
 class LocalEmbedder:
@@ -50,25 +55,37 @@ class LocalEmbedder:
 
 
 def vector_of(text: str) -> list[float]:
-    """A vector of length 1, or of zeros."""
-    words = [word for word in _WORDS.findall(text[:MAX_CHARACTERS].lower()) if word not in _STOP_WORDS]
+    """A vector of length 1, or of zeros.
+
+    Each feature counts once: what a passage repeats says little of what it answers, and would drown the one sentence
+    that does.
+    """
+    words = list(_words(text[:MAX_CHARACTERS]))
     vector = [0.0] * EMBEDDING_WIDTH
-    for word, count in Counter(words).items():
-        # a word said ten times is not ten times as much about it
-        weight = 1.0 + math.log(count)
+    for word in dict.fromkeys(words):
         for place, value in _word_features(word):
-            vector[place] += weight * value
-    for pair, count in Counter(pairwise(words)).items():
-        place, sign = _place(f"{pair[0]} {pair[1]}")
-        vector[place] += (1.0 + math.log(count)) * _PAIR * sign
+            vector[place] += value
+    for first, second in dict.fromkeys(pairwise(words)):
+        place, sign = _place(f"{first} {second}")
+        vector[place] += _PAIR * sign
     length = math.hypot(*vector)
     return [round(value / length, 7) for value in vector] if length else vector
 
 
+def _words(text: str) -> Iterator[str]:
+    """The words that say something; where there are no blanks between words, every two characters."""
+    for match in _WORDS.finditer(unicodedata.normalize("NFKC", text).lower()):
+        word = match[0]
+        if match[1] and len(word) > 1:
+            yield from map("".join, pairwise(word))
+        elif word not in _STOP_WORDS:
+            yield word
+
+
 @lru_cache(maxsize=50_000)
 def _word_features(word: str) -> tuple[tuple[int, float], ...]:
-    place, sign = _place(word)
-    features = [(place, _WORD * sign)]
+    # at two places: where one of them is another word's too, the two words are not yet alike
+    features = [(place, _WORD * sign) for place, sign in (_place(word), _place("=" + word))]
     marked = f"<{word[:40]}>"
     for start in range(len(marked) - 3):
         place, sign = _place("#" + marked[start : start + 4])
