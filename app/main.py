@@ -179,7 +179,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             conversation_routes(service.conversations),
             usage_routes(service.usages),
             moderation_routes(service.admission, service.moderation),
-            document_routes(service.documents, service.library),
+            document_routes(service.documents, service.library, service.admission),
             search_routes(service.admission, service.search),
             message_routes(service.conversations, service.messages, service.turns, service.readers, service.live),
         ],

@@ -14,10 +14,12 @@ from litestar.exceptions import SerializationException
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath
 
-from app.api.auth import Caller
+from app.api.auth import Caller, User
 from app.api.openapi import USER_TOKEN, problems
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, Page, read_cursor, split_page
+from app.api.quotas import quota_headers
 from app.errors import InvalidRequest
+from app.guard.admission import Admission
 from app.retrieval.library import MAX_TITLE_CHARACTERS, Library, Upload
 from app.retrieval.reader import media_type_of
 from app.store.documents import Created, Document, Documents, DocumentStatus
@@ -106,7 +108,7 @@ class UploadOperation(Operation):
         )
 
 
-def document_routes(documents: Documents, library: Library) -> Router:
+def document_routes(documents: Documents, library: Library, admission: Admission) -> Router:
     # JSON may write any character as six
     max_body = 2 * library.max_bytes + FORM_BYTES
 
@@ -120,7 +122,10 @@ def document_routes(documents: Documents, library: Library) -> Router:
     async def create(user: Caller, request: Request[Any, Any, Any]) -> Response[DocumentView]:
         """Store a document: 201, and it is indexed afterwards. Content that I have already sent is 200 and the
         same document."""
-        return _answer(await library.add(user.token, await _upload(request)))
+        created = await add(user, request)
+        status = 201 if created.created else 200
+        headers = {"Location": f"/v1/documents/{created.document.id}", **quota_headers(created.quotas)}
+        return Response(DocumentView.of(created.document), status_code=status, headers=headers)
 
     @put(
         "/{document_id:uuid}",
@@ -133,8 +138,14 @@ def document_routes(documents: Documents, library: Library) -> Router:
         user: Caller, document_id: FromPath[UUID], request: Request[Any, Any, Any]
     ) -> Response[DocumentView]:
         """Give a document new content. Searches find the old until the new is indexed whole."""
-        replaced = await library.add(user.token, await _upload(request), document_id=str(document_id))
-        return Response(DocumentView.of(replaced.document))
+        replaced = await add(user, request, str(document_id))
+        return Response(DocumentView.of(replaced.document), headers=quota_headers(replaced.quotas))
+
+    async def add(user: User, request: Request[Any, Any, Any], document_id: str | None = None) -> Created:
+        # all of it comes before the refusal of what it asks for: whoever is still sending would not read that
+        await request.body()
+        async with admission.charged_later(user, "document"):
+            return await library.add(user.token, await _upload(request), document_id=document_id)
 
     @get("/", operation_id="listDocuments", responses=problems())
     async def page(user: Caller, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> DocumentPage:
@@ -158,14 +169,6 @@ def document_routes(documents: Documents, library: Library) -> Router:
         route_handlers=[create, replace, page, read, remove],
         tags=["documents"],
         security=USER_TOKEN,
-    )
-
-
-def _answer(created: Created) -> Response[DocumentView]:
-    return Response(
-        DocumentView.of(created.document),
-        status_code=201 if created.created else 200,
-        headers={"Location": f"/v1/documents/{created.document.id}"},
     )
 
 

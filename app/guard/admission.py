@@ -7,11 +7,12 @@ database, so that every replica and every client of the Data API meets the same 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from app import observe
-from app.errors import AppError
+from app.errors import AppError, Conflict, InvalidRequest, NotFound
 from app.messages import Quota
 from app.settings import Settings
 from app.store.usage import RequestKind, Usages
@@ -43,6 +44,17 @@ class Admission:
         counted is refused.
         """
         return await self._usages.admit_request(asker.token, kind)
+
+    @asynccontextmanager
+    async def charged_later(self, asker: Asker, kind: RequestKind) -> AsyncGenerator[None]:
+        """Around work that ends in a call which charges by itself: refuses as `check` does before the work begins, and
+        charges what then turns out to be a bad request, since that has cost the work too."""
+        await self._usages.admit_request(asker.token, kind, charge=False)
+        try:
+            yield
+        except (InvalidRequest, NotFound, Conflict):
+            await self._usages.admit_request(asker.token, kind)
+            raise
 
 
 async def share_limits(store: LimitsStore, settings: Settings) -> None:

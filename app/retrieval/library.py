@@ -39,8 +39,8 @@ class Library:
     async def add(self, token: str, upload: Upload, *, document_id: str | None = None) -> Created:
         """Store a document, or with `document_id` its new content; it is indexed afterwards.
 
-        Raises `InvalidRequest` for a file that cannot be read, `PayloadTooLarge`, `RateLimited`, and what the
-        database raises.
+        Raises `InvalidRequest` for a file that cannot be read, `PayloadTooLarge`, `Draining` when this process has too
+        many to read, and what the database raises.
         """
         if len(upload.data) > self.max_bytes:
             raise PayloadTooLarge(f"A document has at most {self.max_bytes} bytes.")

@@ -9,14 +9,16 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from app.errors import InvalidRequest, PayloadTooLarge, RateLimited
+from app.errors import Draining, InvalidRequest, PayloadTooLarge
 from app.retrieval.worker import Read, Task
 
 SECONDS = 90.0
 """By the clock; the process has its own limit of CPU time."""
 AT_ONCE = 2
-WAITING = 16
+WAITING_BYTES = 256_000_000
 """Files that wait for their turn; more are refused."""
+LEAST_BYTES = 1_000_000
+"""What any file counts as: small ones take their time, too."""
 CHARACTERS_PER_PASSAGE = 4000
 """No passage is longer, by far: text beyond this times the limit of passages need not even be cut."""
 
@@ -60,15 +62,16 @@ class Reader:
         self._waiting = 0
 
     async def read(self, data: bytes, media_type: str, charset: str | None = None) -> Read:
-        """The passages of a file. Raises `InvalidRequest`, `PayloadTooLarge`, or `RateLimited` when too many wait."""
-        if self._waiting >= WAITING:
-            raise RateLimited("Too many documents are being read; send this one again.", retry_after=5)
-        self._waiting += 1
+        """The passages of a file. Raises `InvalidRequest`, `PayloadTooLarge`, or `Draining` when too many wait."""
+        size = max(len(data), LEAST_BYTES)
+        if self._waiting + size > WAITING_BYTES:
+            raise Draining("This server reads as many documents as it can; send the request again.", retry_after=5)
+        self._waiting += size
         try:
             async with self._turn:
                 answer = await self._in_worker(data, media_type, charset)
         finally:
-            self._waiting -= 1
+            self._waiting -= size
         if answer.error is not None:
             if answer.too_large:
                 raise PayloadTooLarge(answer.error)

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from app.errors import NotFound
+from app.messages import Quota
 from app.store.client import Supabase, translated
 from app.store.rows import columns
 
@@ -37,6 +38,7 @@ class Created(msgspec.Struct, frozen=True):
 
     created: bool
     document: Document
+    quotas: Mapping[str, Quota] = {}
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):

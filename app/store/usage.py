@@ -54,9 +54,11 @@ class Usages:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
 
-    async def admit_request(self, token: str, kind: RequestKind) -> dict[str, Quota]:
-        """Charge one request. Raises what the database function raises, see its comment."""
-        return await self._supabase.user_rpc(token, "admit_request", {"p_kind": kind}, dict[str, Quota])
+    async def admit_request(self, token: str, kind: RequestKind, *, charge: bool = True) -> dict[str, Quota]:
+        """Charge one request, or ask whether one would be admitted. Raises what the database function raises, see its
+        comment."""
+        arguments = {"p_kind": kind, "p_charge": charge}
+        return await self._supabase.user_rpc(token, "admit_request", arguments, dict[str, Quota])
 
     async def mine(self, token: str) -> MyUsage:
         return await self._supabase.user_rpc(token, "my_usage", {}, MyUsage)

@@ -80,7 +80,7 @@ begin
   end if;
 
   -- here and not in the API alone: what a token creates through the Data API costs embeddings too
-  v_quotas := private.admit_request('document');
+  v_quotas := private.admit_request('document', true);
 
   if p_document_id is null then
     -- waits here for a concurrent call with the same content

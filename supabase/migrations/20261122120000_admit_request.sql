@@ -1,5 +1,5 @@
 -- Limits of everything that is not a turn: each kind of request has a meter of its own, as large as that of turns.
-create function private.admit_request(p_kind text) returns jsonb
+create function private.admit_request(p_kind text, p_charge boolean) returns jsonb
 language plpgsql
 security definer
 set search_path = ''
@@ -24,12 +24,21 @@ begin
   end if;
   v_step := private.request_step(v_limits.requests_per_minute);
 
-  insert into private.meters as m (user_id, kind, full_at)
-  values (v_user_id, p_kind, clock_timestamp() + v_step)
-  on conflict (user_id, kind) do update
-  set full_at = greatest(m.full_at, clock_timestamp()) + v_step
-  where greatest(m.full_at, clock_timestamp()) + v_step <= clock_timestamp() + c_window
-  returning m.full_at into v_full_at;
+  if p_charge then
+    insert into private.meters as m (user_id, kind, full_at)
+    values (v_user_id, p_kind, clock_timestamp() + v_step)
+    on conflict (user_id, kind) do update
+    set full_at = greatest(m.full_at, clock_timestamp()) + v_step
+    where greatest(m.full_at, clock_timestamp()) + v_step <= clock_timestamp() + c_window
+    returning m.full_at into v_full_at;
+  else
+    select max(m.full_at) into v_full_at from private.meters as m
+    where m.user_id = v_user_id and m.kind = p_kind;
+    v_full_at := coalesce(v_full_at, clock_timestamp());
+    if greatest(v_full_at, clock_timestamp()) + v_step > clock_timestamp() + c_window then
+      v_full_at := null;
+    end if;
+  end if;
 
   if v_full_at is null then
     perform private.refuse(
@@ -42,19 +51,20 @@ begin
 end;
 $$;
 
-comment on function private.admit_request(text) is 'See public.admit_request.';
+comment on function private.admit_request(text, boolean) is 'See public.admit_request.';
 
-create function public.admit_request(p_kind text) returns jsonb
+create function public.admit_request(p_kind text, p_charge boolean default true) returns jsonb
 language sql
 security invoker
 set search_path = ''
-as $$ select private.admit_request(p_kind) $$;
+as $$ select private.admit_request(p_kind, p_charge is distinct from false) $$;
 
-comment on function public.admit_request(text) is
-'Charges the caller one request of a kind (search, document, moderation) and returns {requests: {limit, remaining, reset}}. '
+comment on function public.admit_request(text, boolean) is
+'Charges the caller one request of a kind (search, document, moderation) and returns {requests: {limit, remaining, reset}}; '
+'without p_charge it only tells whether one would be admitted, before work that is charged when it is done. '
 'Errors: PT401 unauthenticated, PT403 premium_required (search, document), PT422 invalid_request, PT429 rate_limited.';
 
-revoke all on function private.admit_request(text) from public, anon, service_role;
-revoke all on function public.admit_request(text) from public, anon, service_role;
-grant execute on function private.admit_request(text) to authenticated;
-grant execute on function public.admit_request(text) to authenticated;
+revoke all on function private.admit_request(text, boolean) from public, anon, service_role;
+revoke all on function public.admit_request(text, boolean) from public, anon, service_role;
+grant execute on function private.admit_request(text, boolean) to authenticated;
+grant execute on function public.admit_request(text, boolean) to authenticated;

@@ -51,7 +51,7 @@ authenticated  public.conversations  update title
 
 # (role, function, privilege); an overload would appear here too
 FUNCTIONS = """
-authenticated  private.admit_request(text)                                                                  execute
+authenticated  private.admit_request(text,boolean)                                                          execute
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                               execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text)                                execute
 authenticated  private.may_receive(text)                                                                    execute
@@ -64,7 +64,7 @@ authenticated  private.prefers_index(uuid,text,integer)                         
 authenticated  private.replay_turn(text,text)                                                               execute
 authenticated  private.stop_reply(uuid)                                                                     execute
 authenticated  private.unfinished_revisions(uuid)                                                           execute
-authenticated  public.admit_request(text)                                                                   execute
+authenticated  public.admit_request(text,boolean)                                                           execute
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                                execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text)                                 execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -55,6 +56,11 @@ async def test_without_entitlement_nothing_is_stored_or_charged(
         conversation = await new_conversation(client)
         for path, body, headers in gated(conversation):
             assert_problem(await client.post(path, json=body, headers=headers), 403, "premium_required")
+        # not even read, whatever it is
+        broken = {"file": ("broken.pdf", b"%PDF-1.4 nothing" * 100_000)}
+        assert_problem(await client.post("/v1/documents", files=broken), 403, "premium_required")
+        replacing = await client.put(f"/v1/documents/{uuid4()}", content=b"nonsense")
+        assert_problem(replacing, 403, "premium_required")
         assert stored(owned, person) == {}
         entitle(owned, person.id, "premium")
         # the key was not taken by the refusal

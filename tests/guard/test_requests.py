@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.client import new_conversation, person_client, script, turn
+from tests.client import assert_problem, new_conversation, person_client, script, turn
 from tests.database.callers import Connection, one
 from tests.guard.plans import new_plan
 from tests.service import Api, Person, running_api, sign_up
@@ -131,3 +131,36 @@ async def test_limits_come_from_the_environment(
         much = await client.post(path, json={"content": "Hello", "max_tokens": 500})
         assert (much.status_code, much.json()["code"]) == (422, "invalid_request")
         assert "max_tokens" in much.json()["detail"]
+
+
+async def test_documents_are_refused_before_they_are_read_and_bad_ones_count(
+    stack: LocalSupabase, owned: Connection, replicas: tuple[Api, Api]
+) -> None:
+    person = await sign_up(stack, new_plan(owned, requests_per_minute=3))
+    bad = {"file": ("broken.pdf", b"%PDF-1.4 nothing")}
+    async with person_client(replicas[0], person) as client:
+        for _ in range(2):
+            assert_problem(await client.post("/v1/documents", files=bad), 422, "invalid_request")
+        created = await client.post("/v1/documents", json={"title": "T", "content": "A text"})
+        assert created.status_code == 201
+        assert created.headers["ratelimit"].startswith('"requests";r=0;t=')
+        for body in ({"files": bad}, {"json": {"title": "T", "content": "Another"}}, {"content": b"nonsense"}):
+            refused = await client.post("/v1/documents", **body)
+            assert_problem(refused, 429, "rate_limited")
+            assert refused.headers["ratelimit"] == f'"requests";r=0;t={refused.headers["retry-after"]}'
+        await asyncio.sleep(int(refused.headers["retry-after"]))
+        assert (await client.post("/v1/documents", json={"title": "T", "content": "Another"})).status_code == 201
+
+
+async def test_documents_at_once_are_as_many_as_the_limit(
+    stack: LocalSupabase, owned: Connection, replicas: tuple[Api, Api]
+) -> None:
+    person = await sign_up(stack, new_plan(owned, requests_per_minute=30))
+    async with person_client(replicas[0], person) as here, person_client(replicas[1], person) as there:
+        texts = [{"title": "T", "content": f"Text {i}"} for i in range(50)]
+        sending = [(here, there)[i % 2].post("/v1/documents", json=text) for i, text in enumerate(texts)]
+        answers = await asyncio.gather(*sending)
+    statuses = Counter(answer.status_code for answer in answers)
+    assert set(statuses) == {201, 429}
+    assert 30 <= statuses[201] < 45
+    assert all(answer.headers["ratelimit-policy"] == '"requests";q=30;w=60' for answer in answers)
