@@ -32,7 +32,7 @@ seen.updated = updated.error ?? updated.data.user.user_metadata.theme
 const refreshed = await client.auth.refreshSession()
 seen.refreshed = refreshed.error ?? refreshed.data.user.id
 const matched = await client.rpc('match_embeddings', {
-  query_embedding: JSON.stringify(Array(1536).fill(0.1)),
+  query_embedding: Array(1536).fill(0.1),
   match_threshold: 0.5,
   match_count: 3,
 })

@@ -53,7 +53,7 @@ async def test_python_client(new_client: NewClient) -> None:
     assert refused.value.code == "42501"
     matched = await client.rpc(
         "match_embeddings",
-        {"query_embedding": json.dumps([0.1] * 1536), "match_threshold": 0.5, "match_count": 3},
+        {"query_embedding": [0.1] * 1536, "match_threshold": 0.5, "match_count": 3},
     ).execute()
     assert matched.data == []
 

@@ -39,6 +39,8 @@ $$;
 create function public.probe_rows() returns setof public.probe language sql stable security definer
 set search_path = '' as $$ select * from public.probe $$;
 create function public.probe_typeof(value jsonb) returns text language sql as $$ select jsonb_typeof(value) $$;
+create function public.probe_vector(value extensions.vector) returns extensions.vector language sql
+as $$ select value $$;
 create function public.probe_sleep(seconds float) returns void language sql as $$ select pg_sleep(seconds) $$;
 create function public.probe_fail(code text) returns void language plpgsql as $$
 begin
@@ -56,8 +58,8 @@ $$;
 CLEAN_UP = """
 drop table public.probe cascade;
 drop table private.probe;
-drop function public.probe_caller, public.probe_typeof, public.probe_sleep, public.probe_fail,
-    public.probe_refuse;
+drop function public.probe_caller, public.probe_typeof, public.probe_vector, public.probe_sleep,
+    public.probe_fail, public.probe_refuse;
 """
 
 
@@ -146,6 +148,12 @@ def test_timestamps_are_iso_everywhere(http: httpx.Client, service: dict[str, st
 def test_json_argument_arrives_as_json(http: httpx.Client, service: dict[str, str], value: object, kind: str) -> None:
     answer = http.post("/rest/v1/rpc/probe_typeof", headers=service, json={"value": value})
     assert answer.json() == kind
+
+
+@pytest.mark.parametrize("value", [[1, 2.5, -3e-7], "[1,2.5,-3e-07]"], ids=["list", "text"])
+def test_vector_is_a_list_or_its_text(http: httpx.Client, service: dict[str, str], value: object) -> None:
+    answer = http.post("/rest/v1/rpc/probe_vector", headers=service, json={"value": value})
+    assert answer.json() == "[1,2.5,-3e-07]"
 
 
 @pytest.mark.parametrize(

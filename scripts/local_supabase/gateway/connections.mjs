@@ -19,7 +19,15 @@ function jsonText(value) {
 }
 const json = (oid) => ({ to: oid, from: [oid], serialize: jsonText, parse: JSON.parse })
 
-function connection(url, max, timestamp, timestamptz) {
+// A vector comes as a list of numbers or as pgvector's text, which looks like one; the driver knows neither type.
+const vector = (oid) => ({
+  to: oid,
+  from: [oid],
+  serialize: (value) => (Array.isArray(value) ? JSON.stringify(value) : value),
+  parse: (text) => text,
+})
+
+function connection(url, max, timestamp, timestamptz, vectorOids = []) {
   return createPostgresConnection({
     url,
     postgresOptions: {
@@ -31,11 +39,12 @@ function connection(url, max, timestamp, timestamptz) {
         jsonb: json(3802),
         timestamp: { to: 1114, from: [1114], serialize: (value) => value, parse: timestamp },
         timestamptz: { to: 1184, from: [1184], serialize: (value) => value, parse: timestamptz },
+        ...Object.fromEntries(vectorOids.map((oid) => [`vector${oid}`, vector(oid)])),
       },
     },
   })
 }
 
-export const apiConnection = (url) => connection(url, 10, toIso, toIso)
+export const apiConnection = (url, vectorOids) => connection(url, 10, toIso, toIso, vectorOids)
 export const authConnection = (url) => connection(url, 5, toGoTime, toGoTime)
 export const catalogConnection = (url) => connection(url, 1, toIso, toIso)

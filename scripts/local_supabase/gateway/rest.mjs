@@ -11,8 +11,8 @@ const SCHEMAS = ['public']
 const SEARCH_PATH = '"public", "extensions"'
 
 export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey }) {
-  const connection = apiConnection(apiUrl)
   const catalog = catalogConnection(catalogUrl)
+  const connection = apiConnection(apiUrl, await readVectorOids(catalog))
   const roleSettings = await readRoleSettings(catalog)
 
   const schema = createSchemaCache(catalog)
@@ -92,6 +92,16 @@ function exposedPart(schema) {
   const exposed = ({ schema, ref_schema }) => SCHEMAS.includes(schema) && SCHEMAS.includes(ref_schema ?? schema)
   const kinds = ['tables', 'columns', 'indexes', 'primary_keys', 'unique_constraints', 'foreign_keys', 'views']
   return { ...schema, ...Object.fromEntries(kinds.map((kind) => [kind, schema[kind].filter(exposed)])) }
+}
+
+/** An extension's types have other numbers in every database. */
+async function readVectorOids(catalog) {
+  const rows = await catalog.driver`
+    select t.oid
+    from pg_catalog.pg_type as t
+    join pg_catalog.pg_namespace as n on n.oid = t.typnamespace
+    where n.nspname = 'extensions' and t.typname in ('vector', 'halfvec')`
+  return rows.map(({ oid }) => oid)
 }
 
 /** PostgREST applies the settings of the role it becomes (`alter role … set …`), such as statement_timeout. */
