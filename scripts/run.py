@@ -1,4 +1,4 @@
-"""`make run`: the embedded Supabase and the API processes on top of it, until Ctrl-C.
+"""`make run`: the embedded Supabase and the API processes on top of it, kept running until Ctrl-C.
 
 The API always talks to the embedded stack here, also when `.env` names a hosted project: to use that one, run
 `python -m app` by itself.
@@ -30,7 +30,7 @@ _MAINTENANCE_SECONDS = 3600
 
 
 def main() -> None:
-    """Run until a signal comes (status 0) or a part fails (status 1, with one line that says which)."""
+    """Run until a signal comes (status 0) or a part cannot be started (status 1, with one line that says which)."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop_once)
     try:
@@ -44,7 +44,7 @@ def main() -> None:
             content = addresses(settings, stack, demo)
             write_private(settings.data / "env", shell_lines(content))
             print(summary(content, settings), flush=True)
-            watch(stack, apis)
+            watch(settings, stack, apis)
     except StackError as error:
         sys.exit(f"make run: {error}")
 
@@ -68,26 +68,9 @@ def api_processes(settings: RunSettings, stack: LocalSupabase) -> Iterator[list[
     """The API's processes, started together, ready; all are asked to end before the first is waited for."""
     apis: list[Child] = []
     try:
-        for replica in range(settings.replicas):
-            port = settings.api_port + replica
-            apis.append(
-                stack.run_beside(
-                    f"api-{replica + 1}",
-                    [sys.executable, "-m", "app"],
-                    cwd=REPOSITORY,
-                    env={
-                        **settings.inherited,
-                        "SUPABASE_URL": stack.url,
-                        "SUPABASE_PUBLISHABLE_KEY": stack.publishable_key,
-                        "SUPABASE_SECRET_KEY": stack.secret_key,
-                        # a hosted project's secret would make the API refuse the embedded stack's tokens
-                        "SUPABASE_JWT_SECRET": "",
-                        "PARLEY_PORT": str(port),
-                    },
-                )
-            )
+        apis.extend(start_api(settings, stack, replica) for replica in range(settings.replicas))
         for replica, api in enumerate(apis):
-            wait_until(partial(_is_ready, settings.api_port + replica), seconds=30, child=api)
+            wait_until(partial(_answers, settings.api_port + replica, "/health/ready"), seconds=30, child=api)
         yield apis
     finally:
         for api in apis:
@@ -97,9 +80,27 @@ def api_processes(settings: RunSettings, stack: LocalSupabase) -> Iterator[list[
             api.stop(_API_PATIENCE_SECONDS)
 
 
-def _is_ready(port: int) -> bool:
+def start_api(settings: RunSettings, stack: LocalSupabase, replica: int) -> Child:
+    """One process of the API, not ready yet. Replicas count from 0."""
+    return stack.run_beside(
+        f"api-{replica + 1}",
+        [sys.executable, "-m", "app"],
+        cwd=REPOSITORY,
+        env={
+            **settings.inherited,
+            "SUPABASE_URL": stack.url,
+            "SUPABASE_PUBLISHABLE_KEY": stack.publishable_key,
+            "SUPABASE_SECRET_KEY": stack.secret_key,
+            # a hosted project's secret would make the API refuse the embedded stack's tokens
+            "SUPABASE_JWT_SECRET": "",
+            "PARLEY_PORT": str(settings.api_port + replica),
+        },
+    )
+
+
+def _answers(port: int, path: str) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -147,17 +148,30 @@ Try it, in another terminal:
 """
 
 
-def watch(stack: LocalSupabase, apis: list[Child]) -> None:
-    """Return never; StackError when a process ends that nobody asked to end."""
+def watch(settings: RunSettings, stack: LocalSupabase, apis: list[Child]) -> None:
+    """Return never. A process that ends is started again, as an orchestrator would, and the others go on; StackError
+    when it does not come back."""
     maintained = time.monotonic()
     while True:
-        for child in (*stack.children, *apis):
-            if not child.alive():
-                raise child.failure("ended unexpectedly")
+        for part in tuple(stack.children):
+            if not part.alive():
+                _say_restart(part)
+                stack.restart(part)
+        for replica, api in enumerate(apis):
+            if not api.alive():
+                _say_restart(api)
+                apis[replica] = start_api(settings, stack, replica)
+                # no more than that: what it needs to be ready may be the next to be started again
+                alive = partial(_answers, settings.api_port + replica, "/health/live")
+                wait_until(alive, seconds=30, child=apis[replica])
         if time.monotonic() - maintained > _MAINTENANCE_SECONDS:
             maintained = time.monotonic()
             stack.maintain()
         time.sleep(0.5)
+
+
+def _say_restart(child: Child) -> None:
+    print(f"{child.name} ended with status {child.process.returncode}; starting it again", flush=True)
 
 
 if __name__ == "__main__":

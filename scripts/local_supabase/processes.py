@@ -171,7 +171,10 @@ class Record:
             "owner": _identity(os.getpid()),
             "children": {child.name: _identity(child.process.pid) for child in children},
         }
-        self._path.write_text(json.dumps(content))
+        # whole or not at all: who reads it may be another run, after this one was killed
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps(content))
+        new.replace(self._path)
 
     def release(self) -> None:
         self._path.unlink(missing_ok=True)

@@ -103,10 +103,10 @@ class LocalSupabase:
             bootstrap(connection, self._keys)
         self._realtime_port = free_port()
         # beside the migrations, which take longer
-        self.start_realtime()
+        realtime = self._watch(self._start_realtime())
         migrate(self.database_url, self._workdir)
         self._watch(self._start_gateway())
-        self.await_realtime()
+        self._await_realtime(realtime)
 
     def stop(self) -> None:
         """End every process, the latest first; a throw-away stack's folder goes too."""
@@ -123,34 +123,25 @@ class LocalSupabase:
         It logs where the stack logs, and should this run be killed, the next one ends what is left of it.
         """
         child = Child.start(name, command, log=self._fresh_log(name), env=env, cwd=cwd)
-        self._beside.append(child)
+        self._beside = [*(other for other in self._beside if other.name != name), child]
         self._record.write([*self.children, *self._beside])
         return child
 
-    def start_realtime(self) -> None:
-        """Run the Realtime server. It listens once it reads what the database sends: see `await_realtime`."""
-        signing_key = self._keys.signing_key
-        configuration = {
-            "port": self._realtime_port,
-            "databaseUrl": self.superuser_url,
-            "publishableKey": self._keys.publishable_key,
-            "secretKey": self._keys.secret_key,
-            "publicKey": {name: value for name, value in signing_key.items() if name != "d"},
-        }
-        self._watch(
-            Child.start(
-                "realtime",
-                [sys.executable, "-m", "scripts.local_supabase.realtime"],
-                log=self._fresh_log("realtime"),
-                cwd=REPOSITORY,
-                stdin=json.dumps(configuration).encode(),
-            )
-        )
-
-    def await_realtime(self) -> None:
-        """Return when the Realtime server answers. StackError when it does not."""
-        realtime = next(child for child in self.children if child.name == "realtime")
-        wait_until(lambda: self._gets("/realtime/v1/api/ping"), seconds=30, child=realtime)
+    def restart(self, part: Child) -> None:
+        """Run one of `children` anew after it has ended, and return when it answers. Raises StackError."""
+        at = self.children.index(part)
+        if part.name == "postgres":
+            # killed, it leaves processes that hold its data for a moment
+            end_servers_of(self.data / "postgres")
+            started = self._postgres.start()
+        elif part.name == "realtime":
+            started = self._start_realtime()
+        else:
+            started = self._start_gateway()
+        self.children[at] = started
+        self._record.write([*self.children, *self._beside])
+        if part.name == "realtime":
+            self._await_realtime(started)
 
     def maintain(self) -> None:
         """What has to be done once in a while (hourly) to a stack that runs for days."""
@@ -182,9 +173,10 @@ class LocalSupabase:
     def superuser_url(self) -> str:
         return self._postgres.url(SUPERUSER, self._keys.superuser_password)
 
-    def _watch(self, child: Child) -> None:
+    def _watch(self, child: Child) -> Child:
         self.children.append(child)
         self._record.write([*self.children, *self._beside])
+        return child
 
     def _fresh_log(self, name: str) -> Path:
         """The log of a child that is about to start; the one of the run before is kept beside it."""
@@ -192,6 +184,30 @@ class LocalSupabase:
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         return log
+
+    def _start_realtime(self) -> Child:
+        """Listens once it reads what the database sends: see `_await_realtime`."""
+        signing_key = self._keys.signing_key
+        configuration = {
+            "port": self._realtime_port,
+            "databaseUrl": self.superuser_url,
+            "publishableKey": self._keys.publishable_key,
+            "secretKey": self._keys.secret_key,
+            "publicKey": {name: value for name, value in signing_key.items() if name != "d"},
+        }
+        return Child.start(
+            "realtime",
+            [sys.executable, "-m", "scripts.local_supabase.realtime"],
+            log=self._fresh_log("realtime"),
+            cwd=REPOSITORY,
+            stdin=json.dumps(configuration).encode(),
+        )
+
+    def _await_realtime(self, realtime: Child) -> None:
+        """Return when the Realtime server answers. StackError when it does not."""
+        # not by way of the gateway, which may be the next to be started again
+        ping = f"http://127.0.0.1:{self._realtime_port}/realtime/v1/api/ping"
+        wait_until(lambda: self._gets(ping), seconds=30, child=realtime)
 
     def _start_gateway(self) -> Child:
         configuration = {
@@ -214,15 +230,15 @@ class LocalSupabase:
             stdin=json.dumps(configuration).encode(),
         )
         try:
-            wait_until(lambda: self._gets("/auth/v1/health"), seconds=30, child=child)
+            wait_until(lambda: self._gets(f"{self.url}/auth/v1/health"), seconds=30, child=child)
         except BaseException:
             child.stop()
             raise
         return child
 
-    def _gets(self, path: str) -> bool:
+    def _gets(self, url: str) -> bool:
         request = urllib.request.Request(  # noqa: S310 - our own http address
-            f"{self.url}{path}", headers={"apikey": self._keys.publishable_key}
+            url, headers={"apikey": self._keys.publishable_key}
         )
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310

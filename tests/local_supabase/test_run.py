@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -38,6 +40,11 @@ class Run:
         """Every process of it, itself first."""
         itself = psutil.Process(self.child.process.pid)
         return [itself, *itself.children(recursive=True)]
+
+    def started(self) -> dict[str, int]:
+        """The process id of each part, by its name."""
+        children = json.loads((self.data / "processes.json").read_text())["children"]
+        return {name: child["pid"] for name, child in children.items()}
 
     def output(self) -> str:
         return self.child.log.read_text()
@@ -138,14 +145,46 @@ def test_data_is_there_after_kill_9_of_everything(start: Callable[[], Run]) -> N
     assert listed["items"][0]["id"] == created.json()["id"]
 
 
-def test_part_that_dies_ends_the_run(start: Callable[[], Run]) -> None:
+def test_part_that_dies_is_started_again_and_the_others_go_on(start: Callable[[], Run]) -> None:
+    run = start()
+    url = run.environment["API_URL"]
+    user = {"Authorization": f"Bearer {run.demo_token()}"}
+    created = httpx.post(f"{url}/v1/conversations", headers=user, json={"title": "kept"}).json()
+
+    def conversation_is_there() -> bool:
+        try:
+            return httpx.get(f"{url}/v1/conversations/{created['id']}", headers=user).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    for name in ("api-1", "realtime", "gateway", "postgres"):
+        others = {part: known for part, known in run.started().items() if part != name}
+        killed = run.started()[name]
+        psutil.Process(killed).kill()
+        again = partial(lambda name, killed: run.started()[name] != killed, name, killed)
+        wait_until(again, seconds=30, child=run.child)
+        assert f"{name} ended with status -9" in run.output()
+        wait_until(conversation_is_there, seconds=30, child=run.child)
+        assert others.items() <= run.started().items()
+
+    parts = run.parts()
+    run.child.process.send_signal(signal.SIGTERM)
+    assert run.child.process.wait(20) == 0
+    assert not any(part.is_running() for part in parts)
+
+
+def test_part_that_does_not_come_back_ends_the_run(start: Callable[[], Run]) -> None:
     run = start()
     parts = run.parts()
-    [gateway] = [part for part in parts if part.cmdline()[-1].endswith("server.mjs")]
-    gateway.kill()
+    settings = run.data / "postgres" / "postgresql.auto.conf"
+    before = settings.read_text()
+    settings.write_text("no_such_setting = 1")
+    psutil.Process(run.started()["postgres"]).kill()
     assert run.child.process.wait(30) == 1
-    assert "gateway: ended unexpectedly" in run.output()
-    assert not any(part.is_running() for part in parts)
+    assert "make run: postgres: ended while starting" in run.output()
+    # those of the killed server have nobody left who takes note of their end
+    assert not any(part.is_running() and part.status() != psutil.STATUS_ZOMBIE for part in parts)
+    settings.write_text(before)
 
 
 def test_malformed_setting_is_named(tmp_path: Path) -> None:

@@ -25,9 +25,7 @@ def kill(stack: LocalSupabase) -> Generator[Callable[[], Callable[[], None]]]:
 
     def restart() -> None:
         if killed:
-            stack.children.remove(killed.pop())
-            stack.start_realtime()
-            stack.await_realtime()
+            stack.restart(killed.pop())
 
     def kill_it() -> Callable[[], None]:
         [realtime] = [child for child in stack.children if child.name == "realtime"]
