@@ -27,16 +27,32 @@ class RunSettings:
     @classmethod
     def load(cls) -> RunSettings:
         """Read the environment over `.env`. StackError, naming the variable, when a value makes no sense."""
-        from_file = {name: value for name, value in dotenv_values(REPOSITORY / ".env").items() if value}
-        inherited = {**from_file, **os.environ}
-        return cls(
+        inherited = {**_from_file(), **os.environ}
+        settings = cls(
             api_port=_number(inherited, "PARLEY_PORT", 8000, 65534),
             supabase_port=_number(inherited, "PARLEY_SUPABASE_PORT", 54321, 65535),
             db_port=_number(inherited, "PARLEY_DB_PORT", 54322, 65535),
-            data=REPOSITORY / inherited.get("PARLEY_DATA", ".parley"),
+            data=REPOSITORY / (inherited.get("PARLEY_DATA") or ".parley"),
             replicas=_number(inherited, "PARLEY_REPLICAS", 1, 2),
             inherited=inherited,
         )
+        settings._require_different_ports()
+        return settings
+
+    def _require_different_ports(self) -> None:
+        uses = {self.api_port + replica: "PARLEY_PORT" for replica in range(self.replicas)}
+        for name, port in (("PARLEY_SUPABASE_PORT", self.supabase_port), ("PARLEY_DB_PORT", self.db_port)):
+            if port in uses:
+                second = "; the second replica's is the one after PARLEY_PORT" if self.replicas == 2 else ""
+                raise StackError(f"{name} and {uses[port]} are both {port}: set one of them{second}")
+            uses[port] = name
+
+
+def _from_file() -> dict[str, str]:
+    try:
+        return {name: value for name, value in dotenv_values(REPOSITORY / ".env").items() if value}
+    except (OSError, UnicodeDecodeError) as error:
+        raise StackError(f".env cannot be read: {error}") from error
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:

@@ -18,7 +18,7 @@ from scripts.local_supabase.keys import Keys
 from scripts.local_supabase.migrations import migrate
 from scripts.local_supabase.node import GATEWAY, NODE, REPOSITORY, require_packages, tool_environment
 from scripts.local_supabase.postgres import SUPERUSER, Postgres, end_servers_of
-from scripts.local_supabase.processes import Child, Record, free_port, require_free_port, wait_until
+from scripts.local_supabase.processes import Child, Record, StackError, free_port, require_free_port, wait_until
 
 
 class LocalSupabase:
@@ -72,9 +72,15 @@ class LocalSupabase:
         self.stop()
 
     def claim(self) -> None:
-        """Take the data folder: end what a killed run left. StackError when another run is using it."""
-        (self.data / "logs").mkdir(parents=True, exist_ok=True)
-        self._record.claim()
+        """Take the data folder: end what a killed run left. StackError when another run is using it, or it cannot be
+        written."""
+        try:
+            (self.data / "logs").mkdir(parents=True, exist_ok=True)
+            self._record.claim()
+        except OSError as error:
+            raise StackError(
+                f"nothing can be kept in {self.data}: {error.strerror}; set PARLEY_DATA to another folder"
+            ) from error
         end_servers_of(self.data / "postgres")
 
     def start(self) -> None:

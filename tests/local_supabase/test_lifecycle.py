@@ -143,6 +143,12 @@ def test_taken_port_is_named_with_its_variable(folder: Path, variable: str) -> N
     assert not (folder / "data" / "processes.json").exists()
 
 
+def test_folder_that_cannot_be_written_is_named(folder: Path) -> None:
+    (folder / "data").write_text("a file")
+    with pytest.raises(StackError, match=r"nothing can be kept in .*/data: .*PARLEY_DATA"):
+        lasting(folder, free_port(), free_port()).start()
+
+
 def test_secrets_are_the_owner_s_alone(stack: LocalSupabase) -> None:
     assert stat.S_IMODE((stack.data / "keys.json").stat().st_mode) == 0o600
     assert stat.S_IMODE((stack.data / "postgres").stat().st_mode) == 0o700
