@@ -1,14 +1,16 @@
 """Group commit: one database call carries the new text of every reply of this process.
 
 Two lanes, each with one call in flight while the next collects. The first appends text and renews leases at a steady
-pace, so its number of calls does not grow with the number of replies. The second commits final states at once. Both
-repeat exactly the call that failed until the database has taken it, which its functions make harmless.
+pace, so its number of calls does not grow with the number of replies. The second commits final states at once, or up to
+a tenth of a second later when devices were told much of a reply just now. Both repeat exactly the call that failed
+until the database has taken it, which its functions make harmless.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -24,6 +26,10 @@ OUTAGE_SECONDS = 60.0
 MAX_FINISH_BATCH = 100
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _MAX_HEAD_START = 0.1
+_PIECES_BEFORE_END = 2
+_BUDGET_SECONDS = 1.05
+"""What is written is pushed to the user's devices, at most 4 messages of a reply a second. Two of them are its end: the
+last piece of text and the news that it is over. A twentieth more than a second, as the way to a device is not even."""
 
 
 T = TypeVar("T")
@@ -39,13 +45,21 @@ class JournalStore(Protocol):
 class _Entry:
     """How much of a live reply the journal has taken."""
 
-    __slots__ = ("offset", "on_stop", "reply", "seq")
+    __slots__ = ("offset", "on_stop", "pushed", "reply", "seq")
 
     def __init__(self, reply: Reply, on_stop: Callable[[str], None]) -> None:
         self.reply = reply
         self.on_stop = on_stop
         self.offset = 0
         self.seq = 0
+        self.pushed: deque[float] = deque(maxlen=_PIECES_BEFORE_END + 1)
+        """When its newest pieces were."""
+
+    def until_end(self) -> float:
+        """The seconds until its end may be pushed; 0 or less when it may be now."""
+        if len(self.pushed) <= _PIECES_BEFORE_END or self.reply.length == self.offset:
+            return 0.0
+        return self.pushed[0] + _BUDGET_SECONDS - asyncio.get_running_loop().time()
 
 
 class _Final:
@@ -88,7 +102,10 @@ class Journal:
 
         Raises `AppError` when the database did not take it for `OUTAGE_SECONDS`, or refuses it.
         """
-        self._entries.pop(final.id, None)
+        entry = self._entries.pop(final.id, None)
+        # a shorter interval is a choice of more messages
+        if entry is not None and self._interval >= INTERVAL_SECONDS and (pause := entry.until_end()) > 0:
+            await asyncio.sleep(pause)
         waiting = _Final(final, self._outage)
         self._finishing.append(waiting)
         self._finish_asked.set()
@@ -118,6 +135,7 @@ class Journal:
     async def _append(self) -> None:
         pieces: list[Piece] = []
         alive: list[str] = []
+        now = asyncio.get_running_loop().time()
         for entry in self._entries.values():
             reply = entry.reply
             alive.append(reply.id)
@@ -125,10 +143,10 @@ class Journal:
                 text = reply.text(entry.offset)
                 entry.offset += len(text)
                 entry.seq += 1
+                entry.pushed.append(now)
                 pieces.append(Piece(reply.id, entry.seq, text, reply.provider, reply.model))
-        deadline = asyncio.get_running_loop().time() + self._outage
         try:
-            answer = await self._write(pieces, alive, deadline)
+            answer = await self._write(pieces, alive, now + self._outage)
         except AppError:
             for entry in tuple(self._entries.values()):
                 entry.on_stop("outage")

@@ -72,6 +72,34 @@ async def test_text_is_stored_within_the_interval(latency: float) -> None:
     assert max(late) <= INTERVAL_SECONDS + 1e-6
 
 
+@pytest.mark.parametrize("latency", [0.001, 0.02])
+@in_virtual_time
+async def test_a_reply_is_pushed_at_most_four_times_a_second(latency: float) -> None:
+    """Its beginning is one message, each piece is one, its end is two; whenever it ends. One that is over within a
+    second, which has no time to wait, may cost a fifth."""
+    database = Database(latency=latency)
+    waits: list[float] = []
+    async with journal_on(database) as journal:
+        for milliseconds in range(100, 2600, 10):
+            name = str(milliseconds)
+            reply = new_reply(database, name)
+            begun, calls = clock(), len(database.calls)
+            journal.open(reply, Stops().of(reply))
+            while clock() < begun + milliseconds / 1000:
+                reply.append("x")
+                await asyncio.sleep(0.01)
+            reply.append("the end")
+            ended = clock()
+            assert await journal.finish(final(name, reply.text()))
+            waits.append(clock() - ended)
+            made = database.calls[calls:]
+            pushed = [begun, *(call.at for call in made if call.pieces and call.pieces[0].id == name)]
+            pushed += [call.at for call in made if call.function == "finish_replies"] * 2
+            most = max(sum(start <= at < start + 1 for at in pushed) for start in pushed)
+            assert most <= (4 if milliseconds >= 1000 else 5)
+    assert max(waits) < 0.2
+
+
 @pytest.mark.parametrize("replies", [1, 10, 500])
 @in_virtual_time
 async def test_the_number_of_calls_does_not_grow_with_the_number_of_replies(replies: int) -> None:
