@@ -40,7 +40,16 @@ _NAMES: dict[type[msgspec.Struct], bytes] = {
     Stopped: b"stopped",
     Failed: b"error",
 }
-_encode = msgspec.json.encode
+_LINE_ENDS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
+"""No line ends of an event stream, but to many readers of lines they are; JSON has another way to write them."""
+
+
+def _encode(data: object) -> bytes:
+    encoded = msgspec.json.encode(data)
+    if not encoded.isascii():
+        for character, escaped in _LINE_ENDS:
+            encoded = encoded.replace(character, escaped)
+    return encoded
 
 
 def place(last_event_id: str | None) -> tuple[int, int]:

@@ -105,6 +105,16 @@ async def test_response_of_a_stream() -> None:
     assert [body["more_body"] for body in bodies] == [True] * (len(bodies) - 1) + [False]
 
 
+async def test_a_line_is_one_line_to_every_reader_of_lines() -> None:
+    text = "one\x85two\u2028three\u2029four\x0bfive\x0csix\x1cseven\r\neight 日本 😀"
+    reply = reply_of(text)
+    reply.end(done(reply))
+    connection = Connection(LiveReplies(), reply)
+    assert (await connection.closed()).text == text
+    body = b"".join(message.get("body", b"") for message in connection.sent).decode()
+    assert body.splitlines() == body.removesuffix("\n").split("\n")
+
+
 @pytest.mark.parametrize(
     ("ending", "name"),
     [
