@@ -16,7 +16,7 @@ MAX_REPLIES = 2000
 """Replies written at once by a process; further turns are refused with `draining`, another replica may take them."""
 MAX_REPLY_CHARACTERS = 500_000
 """A longer reply ends with finish reason `length`."""
-MAX_FOLLOWERS_PER_REPLY = 100
+MAX_FOLLOWERS_PER_REPLY = 50
 MAX_FOLLOWERS = 5000
 HEARTBEAT_SECONDS = 12.0
 """A follower that was sent nothing for this long is sent a comment; with the watch's pace, at most 15 s of silence."""

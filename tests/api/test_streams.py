@@ -124,14 +124,14 @@ async def test_failed_reply_is_told_with_its_problem(as_owner: httpx.AsyncClient
     assert told.events[-1].data["problem"]["code"] == "provider_unavailable"
 
 
-async def test_reply_has_twenty_readers_at_most(
+async def test_reply_has_fifty_readers_at_most(
     as_owner: httpx.AsyncClient, conversation: str, upstream: Upstream
 ) -> None:
     marker = uuid.uuid4().hex
     message = await begin(as_owner, conversation, script(id=marker, tokens=2, stepped=True))
     async with AsyncExitStack() as connections:
         readers = [
-            await connections.enter_async_context(reading(as_owner, "GET", stream_path(message))) for _ in range(20)
+            await connections.enter_async_context(reading(as_owner, "GET", stream_path(message))) for _ in range(50)
         ]
         refused = await as_owner.get(stream_path(message))
         assert_problem(refused, 429, "rate_limited")
