@@ -74,6 +74,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
 LEGACY_NAMES = {"SUPABASE_ANON_KEY": "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SERVICE_ROLE_KEY": "SUPABASE_SECRET_KEY"}
 URL_SETTINGS = ("SUPABASE_URL", "OPENAI_BASE_URL", "GOOGLE_AI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL")
+KEY_SETTINGS = (
+    "SUPABASE_PUBLISHABLE_KEY",
+    "SUPABASE_SECRET_KEY",
+    "OPENAI_API_KEY",
+    "GOOGLE_AI_API_KEY",
+    "ANTHROPIC_API_KEY",
+)
+"""Sent in a header, which holds printable ASCII. A pasted `…`, quotation mark or line break would fail every call."""
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -91,8 +99,13 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         elif field.required and name not in values:
             raise SettingsError(f"{name} is not set; see .env.example")
     for name in URL_SETTINGS:
-        if (url := values.get(name)) is not None and not _is_http_url(str(url)):
+        if (url := values.get(name)) is not None and not _is_url(str(url), ("http", "https")):
             raise SettingsError(f"{name} must be an http:// or https:// address")
+    if (url := values.get("REDIS_URL")) is not None and not _is_url(str(url), ("redis", "rediss")):
+        raise SettingsError("REDIS_URL must be a redis:// or rediss:// address")
+    for name in KEY_SETTINGS:
+        if (key := values.get(name)) is not None and not _fits_a_header(str(key)):
+            raise SettingsError(f"{name} holds a character that no key has")
     for name, value in values.items():
         field = fields[name]
         try:
@@ -105,9 +118,17 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     return msgspec.convert(values, Settings)
 
 
-def _is_http_url(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port  # raises as well, for one that is no port
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname) and port != 0 and _fits_a_header(text) and " " not in text
+
+
+def _fits_a_header(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _expected(field: msgspec.structs.FieldInfo) -> str:
