@@ -157,7 +157,7 @@ def dollars(text: str) -> int | str:
     """Micro-dollars."""
     try:
         return text if text in UNSET else int(Decimal(text) * 1_000_000)
-    except InvalidOperation as error:
+    except (InvalidOperation, OverflowError) as error:  # no number, or infinite
         raise ValueError(text) from error
 
 

@@ -69,13 +69,14 @@ security invoker
 set search_path = ''
 as $$
   select case
-    when p_max_tokens is null then least(4096, greatest(1, p_tokens_per_minute / 10))
+    when p_max_tokens is null then least(1024, greatest(1, p_tokens_per_minute / 10))
     else greatest(1, p_max_tokens)
   end
 $$;
 
 comment on function private.output_reserve(integer, integer) is
-'Tokens to hold for a reply''s text: all it may have, or when nobody says 4,096 and at most a tenth of the limit.';
+'Tokens to hold for a reply''s text: all it may have, or when nobody says 1,024 and at most a tenth of the limit: '
+'so that by default a minute''s requests may all be answered at once.';
 
 create function private.admit_turn(
   p_user_id uuid,

@@ -98,6 +98,13 @@ async def test_complaints_are_one_line(admin: Admin, arguments: tuple[str, ...],
     assert await admin(*arguments) == (1, "", f"parley: {complaint}\n")
 
 
+@pytest.mark.parametrize("budget", ["inf", "nan", "ten"])
+async def test_budget_is_a_number(admin: Admin, capsys: pytest.CaptureFixture[str], budget: str) -> None:
+    with pytest.raises(SystemExit):
+        await admin("limits", "premium", "--budget", budget)
+    assert capsys.readouterr().err.endswith(f"argument --budget: invalid dollars value: '{budget}'\n")
+
+
 async def test_unknown_plan_names_those_there_are(stack: LocalSupabase, admin: Admin) -> None:
     person = await sign_up(stack, None)
     code, _, errors = await admin("grant", person.email, "--plan", "premum")

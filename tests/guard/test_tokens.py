@@ -58,7 +58,7 @@ def test_input_and_all_the_reply_may_have_are_held(db: Connection, user: Caller,
     assert held(db, user) == 100 + 500
     send(db, user, conversation, "€" * 4)
     # history counts too, that is nothing yet but the first message; nobody said how long the reply may get
-    assert held(db, user) == 600 + (3 + 100) + 4096
+    assert held(db, user) == 600 + (3 + 100) + 1024
 
 
 def test_a_caller_cannot_make_it_less(db: Connection, user: Caller, conversation: UUID) -> None:
