@@ -17,7 +17,7 @@ from app.routing.retry import ATTEMPTS_PER_TURN, RetryBudget, retrying, worth_re
 from app.routing.router import Candidate
 
 PATIENCE_SECONDS = 5.0
-"""The longest that a turn waits to ask the same candidate again while another one could answer."""
+"""The longest that a turn keeps to a failing candidate, from its first call on, while another one could answer."""
 CLOSE_SECONDS = 5.0
 """The longest that a turn waits for a stream to close; the closing itself goes on."""
 
@@ -224,7 +224,7 @@ class Calls:
         if turn.made + 1 + others > ATTEMPTS_PER_TURN:
             # every candidate that may still answer keeps a call
             return False
-        patience = self._began + turn.deadlines.first_token - now
+        patience = turn.deadlines.first_token
         if others:
             patience = min(patience, PATIENCE_SECONDS)
-        return wait <= min(patience, turn.end - now) and turn.budget.take(self._candidate.provider)
+        return wait <= min(self._began + patience, turn.end) - now and turn.budget.take(self._candidate.provider, wait)

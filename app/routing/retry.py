@@ -28,8 +28,9 @@ LATE_SECONDS = 0.02
 
 BUDGET_SECONDS = 10.0
 BUDGET_SHARE = 0.2
-SPARE_RETRIES = 2
-"""Retries that are allowed in `BUDGET_SECONDS` however few calls there were: those of one turn."""
+SPARE_RETRIES = 1
+"""Retries that are allowed in `BUDGET_SECONDS` however few calls there were: a lone user's. A breaker opens after five
+calls, so that one of them is still a fifth."""
 MOST_REMEMBERED = 4_096
 
 _jitter = wait_random_exponential(multiplier=JITTER_SECONDS, max=LONGEST_JITTER_SECONDS)
@@ -37,6 +38,7 @@ _jitter = wait_random_exponential(multiplier=JITTER_SECONDS, max=LONGEST_JITTER_
 
 class _Retry(NamedTuple):
     at: float
+    """When it is made; that may be a while after it was allowed."""
     provider: ProviderName
     spare: bool
 
@@ -45,27 +47,26 @@ class RetryBudget:
     """Keeps the retries at `BUDGET_SHARE` of the first calls, of each provider and of all, over `BUDGET_SECONDS`.
 
     A retry multiplies the load on what is already failing. Where that share is less than `SPARE_RETRIES`,
-    these are allowed instead, for all providers together; a success gives the provider's own back, as a
+    so many are allowed instead, for all providers together; a success gives the provider's own back, as a
     provider that answers is not in an outage.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._calls: dict[ProviderName, deque[float]] = {}
-        self._retries: deque[_Retry] = deque()
+        self._retries: list[_Retry] = []
 
     def called(self, provider: ProviderName) -> None:
         """A first call is made. Beyond `MOST_REMEMBERED` the oldest are forgotten, which allows less."""
         self._calls.setdefault(provider, deque(maxlen=MOST_REMEMBERED)).append(self._clock())
 
-    def take(self, provider: ProviderName) -> bool:
-        """Whether one more call may be retried now; if so, it counts."""
+    def take(self, provider: ProviderName, wait: float = 0.0) -> bool:
+        """Whether one more call may be retried in `wait` seconds; if so, it counts from now until it is long made."""
         now = self._clock()
         for times in self._calls.values():
             while times and times[0] <= now - BUDGET_SECONDS:
                 times.popleft()
-        while self._retries and self._retries[0].at <= now - BUDGET_SECONDS:
-            self._retries.popleft()
+        self._retries = [retry for retry in self._retries if retry.at > now - BUDGET_SECONDS]
         calls = {name: len(times) for name, times in self._calls.items()}
         own = sum(retry.provider == provider for retry in self._retries)
         within = own + 1 <= BUDGET_SHARE * calls.get(provider, 0) and len(self._retries) + 1 <= BUDGET_SHARE * sum(
@@ -73,14 +74,13 @@ class RetryBudget:
         )
         if not within and len(self._retries) >= SPARE_RETRIES:
             return False
-        self._retries.append(_Retry(now, provider, spare=not within))
+        self._retries.append(_Retry(now + wait, provider, spare=not within))
         return True
 
     def succeeded(self, provider: ProviderName) -> None:
         """A call of this provider brought a token."""
         if any(retry.spare and retry.provider == provider for retry in self._retries):
-            kept = (retry for retry in self._retries if not (retry.spare and retry.provider == provider))
-            self._retries = deque(kept)
+            self._retries = [retry for retry in self._retries if not (retry.spare and retry.provider == provider)]
 
 
 def worth_retrying(error: BaseException) -> bool:

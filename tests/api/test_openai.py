@@ -86,4 +86,4 @@ async def test_failure_before_the_first_token_is_tried_again(client: httpx.Async
     conversation = await new_conversation(client)
     reply = await turn(client, conversation, "Are you there?")
     assert (reply["status"], reply["error_code"]) == ("failed", "provider_unavailable")
-    assert len(aimock.journal("/v1/chat/completions")) == 3
+    assert len(aimock.journal("/v1/chat/completions")) == 2

@@ -41,7 +41,7 @@ def test_a_first_token_just_in_time() -> None:
 
 def test_every_attempt_has_the_first_token_deadline_to_itself() -> None:
     async def main() -> None:
-        stage = Stage(Scripted("openai", [5.0, failure(ServerError)], [19.0, *ANSWER]), Scripted("claude"))
+        stage = Stage(Scripted("openai", [4.0, failure(ServerError)], [19.0, *ANSWER]), Scripted("claude"))
         assert await stage.text() == ("openai", "Hello")
 
     virtually(main)

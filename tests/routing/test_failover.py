@@ -27,9 +27,11 @@ from app.messages import Delta
 from app.routing.breaker import OPEN_SECONDS
 from app.routing.failover import Answering
 from app.routing.window import LEAST_CALLS
-from tests.routing.scripted import ANSWER, DONE, HANG, Scripted, Stage, clock, failure, virtually
+from tests.routing.scripted import ANSWER, DONE, HANG, Play, Scripted, Stage, clock, failure, virtually
 
 RETRYABLE = [Unreachable, ServerError, BrokenStream]
+BUSY = [ANSWER] * 10
+"""Of so many calls in ten seconds two may be made again."""
 FINAL = [AuthenticationRefused, ModelNotFound, RequestRefused, ContextTooLong, QuotaExhausted]
 
 
@@ -59,12 +61,13 @@ def test_a_reply_may_be_empty() -> None:
 @pytest.mark.parametrize("kind", RETRYABLE)
 def test_a_failed_call_is_made_again(kind: type[ProviderError]) -> None:
     async def main() -> None:
-        stage = Stage(Scripted("openai", [failure(kind)], [0.1, failure(kind)], ANSWER), Scripted("claude"))
-        events = await stage.collect()
-        assert [event for event in events if isinstance(event, Answering)] == [
-            Answering("openai", "openai-model", None)
-        ]
-        assert len(stage.providers["openai"].calls) == 3
+        stage = Stage(Scripted("openai", *BUSY, [failure(kind)], [0.1, failure(kind)], ANSWER), Scripted("claude"))
+        for _ in (*BUSY, "the one that fails twice"):
+            events = await stage.collect()
+            assert [event for event in events if isinstance(event, Answering)] == [
+                Answering("openai", "openai-model", None)
+            ]
+        assert len(stage.providers["openai"].calls) == len(BUSY) + 3
         assert stage.providers["claude"].calls == []
 
     virtually(main)
@@ -95,11 +98,14 @@ def test_the_next_candidate_is_told_why() -> None:
     virtually(main)
 
 
-def test_a_provider_that_always_fails_gets_three_calls_and_the_next_one_answers() -> None:
+@pytest.mark.parametrize(("before", "calls"), [([], 2), (BUSY, 3)], ids=["quiet", "busy"])
+def test_a_provider_that_always_fails_is_called_again_and_the_next_one_answers(before: list[Play], calls: int) -> None:
     async def main() -> None:
-        stage = Stage(Scripted("openai", otherwise=[failure(ServerError)]), Scripted("claude"))
+        stage = Stage(Scripted("openai", *before, otherwise=[failure(ServerError)]), Scripted("claude"))
+        for _ in before:
+            await stage.collect()
         assert await stage.text() == ("claude", "Hello")
-        assert len(stage.providers["openai"].calls) == 3
+        assert len(stage.providers["openai"].calls) == len(before) + calls
 
     virtually(main)
 
@@ -126,7 +132,6 @@ def test_when_all_fail_every_failure_is_kept() -> None:
         group = caught.value.__cause__
         assert isinstance(group, ExceptionGroup)
         assert [type(error) for error in group.exceptions] == [
-            ServerError,
             ServerError,
             ServerError,
             AuthenticationRefused,
@@ -207,9 +212,9 @@ def test_a_reply_that_breaks_after_a_visible_token_stays_broken(
 
 def test_a_stream_without_a_finish_reason_is_not_an_answer() -> None:
     async def main() -> None:
-        stage = Stage(Scripted("openai", [], [], []), Scripted("claude"))
+        stage = Stage(Scripted("openai", [], []), Scripted("claude"))
         assert await stage.text() == ("claude", "Hello")
-        assert len(stage.providers["openai"].calls) == 3
+        assert len(stage.providers["openai"].calls) == 2
 
     virtually(main)
 
@@ -265,6 +270,22 @@ def test_nobody_waits_long_for_a_throttled_candidate_while_another_can_answer() 
         assert stage.health("openai") == "cooldown"
         # and the next turn does not even ask
         assert (await stage.collect())[0] == Answering("claude", "claude-model", None)
+
+    virtually(main)
+
+
+def test_two_waits_are_not_longer_than_one() -> None:
+    """A 429 that names no time is a cooldown of 2 s, then of 4."""
+
+    async def main() -> None:
+        throttled = [[failure(Throttled)], [failure(Throttled)]]
+        stage = Stage(Scripted("openai", *BUSY, *throttled), Scripted("claude"))
+        for _ in BUSY:
+            await stage.collect()
+        began = clock()
+        assert await stage.text() == ("claude", "Hello")
+        assert len(stage.providers["openai"].calls) == len(BUSY) + 2
+        assert clock() - began < 5
 
     virtually(main)
 

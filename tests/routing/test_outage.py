@@ -68,6 +68,19 @@ def test_once_open_an_outage_costs_neither_calls_nor_time_and_ends_with_one_tria
     virtually(main)
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.3, 1.5])
+def test_an_outage_met_by_one_send_after_the_other_sees_a_fifth_of_its_calls_again(pause: float) -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=[failure(ServerError)]))
+        while stage.health("openai") == "closed":
+            with pytest.raises(ProviderUnavailable):
+                await stage.collect()
+            await asyncio.sleep(pause)
+        assert len(stage.retries()) == BUDGET_SHARE * len(stage.providers["openai"].calls)
+
+    virtually(main)
+
+
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
 def test_a_full_outage_makes_no_storm(outage: Play) -> None:
     """Every provider is down while sends keep coming: calls are counted as the providers see them."""
