@@ -206,6 +206,16 @@ def _environment() -> dict[str, str]:
     return written | dict(os.environ)
 
 
+def _json_object(text: str) -> dict[str, object]:
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise argparse.ArgumentTypeError(f"{text} is no JSON object")
+    return given
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m app.retrieval.ingest",
@@ -216,7 +226,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--api", metavar="URL", help="of the API (default: API_URL, or http://127.0.0.1:8000)")
-    parser.add_argument("--metadata", type=json.loads, default={}, metavar="JSON", help="an object for every document")
+    parser.add_argument(
+        "--metadata", type=_json_object, default={}, metavar="JSON", help="an object for every document"
+    )
     parser.add_argument("--no-wait", action="store_true", help="end when all is sent, before it is indexed")
     return parser
 

@@ -87,17 +87,19 @@ class Search:
 
 
 def _merged(answers: Iterable[tuple[Question, Matches]], limit: int) -> Sequence[Match]:
-    """The best of what was found under several models.
+    """The best of what was found under several models, in turn: the first of each, then the second.
 
-    Their similarities have nothing in common; what they have is a threshold, so a passage counts as far as it is on the
-    way from its model's threshold to 1. A document that was just moved may be found twice.
+    Their similarities have nothing in common, not even how far they are above a threshold: ordered by those, one
+    model's passages could push all of another's out. Only among those of the same place does the way from the model's
+    threshold to 1 decide. A document that was just moved may be found twice.
     """
-    relevance: dict[tuple[str, str], tuple[float, float]] = {}
+    relevance: dict[tuple[str, str], tuple[float, int, float]] = {}
     matches: dict[tuple[str, str], Match] = {}
     for question, answer in answers:
-        for match in answer.passages:
+        for place, match in enumerate(answer.passages):
             passage = match.document_id, match.content
             # 0 is the best there is, -1 the threshold
-            relevance[passage] = match.score or 0.0, (match.similarity - 1) / max(1 - question.threshold, 0.001)
+            nearness = (match.similarity - 1) / max(1 - question.threshold, 0.001)
+            relevance[passage] = match.score or 0.0, -place, nearness
             matches[passage] = match
     return [matches[passage] for passage in sorted(relevance, key=relevance.__getitem__, reverse=True)[:limit]]

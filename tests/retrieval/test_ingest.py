@@ -95,6 +95,14 @@ def test_help(command: str) -> None:
     assert "usage: python -m app.retrieval" in done.stdout
 
 
+@pytest.mark.parametrize("metadata", ["[1]", "{", "7"])
+def test_metadata_is_an_object(metadata: str, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "app.retrieval.ingest", str(tmp_path), "--metadata", metadata]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"argument --metadata: {metadata} is no JSON object\n")
+
+
 async def test_no_such_folder(offline: Api, stack: LocalSupabase, person: Person) -> None:
     code, said = await ingest(offline, stack, person, "/nowhere/at/all")
     assert (code, said.strip()) == (2, "/nowhere/at/all is no folder")

@@ -26,10 +26,12 @@ class Store:
         self.models |= next(self.moves, {})
         self.asked.append(model)
         mine = [name for name in sorted(self.models) if self.models[name] == model]
-        return Matches(tuple(map(passage, mine[:count])), tuple(sorted(set(self.models.values()) - {model})))
+        # no two models' similarities are alike
+        found = tuple(passage(name, 0.9 if model == "old" else 0.1) for name in mine[:count])
+        return Matches(found, tuple(sorted(set(self.models.values()) - {model})))
 
 
-def passage(name: str, similarity: float = 0.9) -> Match:
+def passage(name: str, similarity: float) -> Match:
     return Match(id=name, document_id=name, title=name, content=name, metadata={}, similarity=similarity)
 
 
@@ -68,6 +70,13 @@ async def test_one_model_is_asked_once() -> None:
 
 async def test_no_more_than_wanted() -> None:
     assert len(await names(search(Store({"a": "new", "b": "old", "c": "old"}), "new", "old"), limit=2)) == 2
+
+
+@pytest.mark.parametrize("current", ["old", "new"])
+async def test_neither_model_pushes_the_other_out(current: str) -> None:
+    store = Store({**dict.fromkeys("abcdef", "old"), "y": "new", "z": "new"})
+    other = {"old": "new", "new": "old"}[current]
+    assert await names(search(store, current, other), limit=4) == ["a", "b", "y", "z"]
 
 
 async def test_a_model_that_is_not_configured() -> None:
