@@ -91,6 +91,7 @@ def test_claude_without_its_last_event_is_finished_by_the_reason() -> None:
     ("events", "kind"),
     [
         ([stop("refusal"), END], ContentFiltered),
+        ([stop("content_filter"), END], ContentFiltered),
         ([stop(None), END], BrokenStream),
         ([END], BrokenStream),
         ([{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}], ServerError),

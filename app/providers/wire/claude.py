@@ -34,6 +34,8 @@ _REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "content_filter",
+    # what servers say that speak for another provider in Anthropic's format
+    "content_filter": "content_filter",
 }
 
 
