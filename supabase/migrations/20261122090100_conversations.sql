@@ -41,6 +41,6 @@ for delete to authenticated using (user_id = (select auth.uid()));
 
 revoke all on table public.conversations from anon, authenticated, service_role;
 grant select, delete on table public.conversations to authenticated;
-grant insert (id, title, model) on table public.conversations to authenticated;
+grant insert (id, user_id, title, model) on table public.conversations to authenticated;
 grant update (title, model) on table public.conversations to authenticated;
 grant select, insert, update, delete on table public.conversations to service_role;

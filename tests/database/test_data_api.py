@@ -160,7 +160,7 @@ FORGERIES: dict[str, tuple[str, str, Any]] = {
     "a passage": ("POST", "embeddings", {**PASSAGE, "embedding": vector(1), "embedding_model": "forged"}),
     "a passage's text": ("PATCH", "embeddings?id=eq.{passage}", {"content": "forged"}),
     "a passage's deletion": ("DELETE", "embeddings?id=eq.{passage}", None),
-    "a conversation of somebody else": ("POST", "conversations", {"user_id": "{stranger}", "title": "forged"}),
+    "a conversation of somebody else": ("POST", "conversations", {"user_id": "{new}", "title": "forged"}),
     "a conversation's owner": ("PATCH", "conversations?id=eq.{conversation}", {"user_id": "{stranger}"}),
     "a conversation's id": ("PATCH", "conversations?id=eq.{conversation}", {"id": "{new}"}),
     "a conversation's age": ("PATCH", "conversations?id=eq.{conversation}", {"created_at": "2020-01-01"}),
@@ -178,6 +178,12 @@ every_forgery = pytest.mark.parametrize("forgery", FORGERIES)
 def test_nobody_forges(http: httpx.Client, story: Story, who: str, forgery: str) -> None:
     method, path, body = FORGERIES[forgery]
     refused(ask(http, method, story.filled(path), story.headers_of(who), story.filled(body)))
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_nobody_starts_a_conversation_for_another(http: httpx.Client, story: Story) -> None:
+    body = {"user_id": story.owner.id, "title": "forged"}
+    refused(ask(http, "POST", "conversations", story.stranger.headers, body))
 
 
 @pytest.mark.parametrize("table", ["messages", "documents", "embeddings", "entitlements"])

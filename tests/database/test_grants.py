@@ -45,6 +45,7 @@ COLUMNS = """
 authenticated  public.conversations  insert id
 authenticated  public.conversations  insert model
 authenticated  public.conversations  insert title
+authenticated  public.conversations  insert user_id
 authenticated  public.conversations  update model
 authenticated  public.conversations  update title
 """

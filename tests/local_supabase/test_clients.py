@@ -46,6 +46,8 @@ async def test_python_client(new_client: NewClient) -> None:
 
     inserted = await client.table("conversations").insert({"title": "from Python"}).execute()
     assert inserted.data[0]["user_id"] == signed_in.user.id
+    named = {"user_id": signed_in.user.id, "title": "with its owner"}
+    assert (await client.table("conversations").insert(named).execute()).data[0]["title"] == "with its owner"
     one = await client.table("conversations").select("title").eq("title", "from Python").single().execute()
     assert one.data == {"title": "from Python"}
     with pytest.raises(APIError) as refused:
