@@ -10,10 +10,14 @@ from app.errors import AppError
 
 RECOVERY_SECONDS = 5.0
 """With the lease of 15 s in the database, a dead writer's reply ends within 20 s."""
+GRACE_SECONDS = 12.0
+"""After an outage. Leases ran out while nobody could renew them: a living writer gets as long as a call of its journal
+and the pause before it may take to do so first."""
 
 
 class RecoveryStore(Protocol):
     async def recover_replies(self) -> list[str]: ...
+    async def reachable(self) -> bool: ...
 
 
 async def recover(store: RecoveryStore) -> None:
@@ -23,7 +27,10 @@ async def recover(store: RecoveryStore) -> None:
             recovered = await store.recover_replies()
         except AppError as error:
             observe.event("recovery.failed", code=error.code)
+            while not await store.reachable():  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(RECOVERY_SECONDS)
+            await asyncio.sleep(GRACE_SECONDS)
         else:
             if recovered:
                 observe.event("recovery.interrupted", replies=len(recovered))
-        await asyncio.sleep(RECOVERY_SECONDS)
+            await asyncio.sleep(RECOVERY_SECONDS)

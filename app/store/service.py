@@ -164,6 +164,10 @@ class ServiceJobs:
         """End the replies whose writer is gone. Returns their ids."""
         return await self._supabase.service_rpc("recover_replies", {}, list[str])
 
+    async def reachable(self) -> bool:
+        """Whether Supabase answers now."""
+        return await self._supabase.ping()
+
     async def grant_plan(self, email: str, plan: str, until: datetime | None) -> UserView:
         """Give a user a plan. Raises `NotFound` and `InvalidRequest`."""
         arguments = {"p_email": email, "p_plan": plan, "p_until": until}
