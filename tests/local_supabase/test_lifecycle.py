@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,13 +17,15 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase, StackError
 from scripts.local_supabase.processes import Record, free_port
+from tests.local_supabase.conftest import data_folder
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder() -> Iterator[Path]:
     """A project without migrations: these tests are about processes."""
-    (tmp_path / "supabase" / "migrations").mkdir(parents=True)
-    return tmp_path
+    with data_folder() as folder:
+        (folder / "supabase" / "migrations").mkdir(parents=True)
+        yield folder
 
 
 def lasting(folder: Path, supabase_port: int, db_port: int) -> LocalSupabase:

@@ -21,6 +21,7 @@ import pytest
 
 from scripts.local_supabase.node import REPOSITORY
 from scripts.local_supabase.processes import Child, free_port, wait_until
+from tests.local_supabase.conftest import data_folder
 
 
 @dataclass
@@ -62,20 +63,21 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment() -> Iterator[dict[str, str]]:
     """One data folder and free ports for all runs of this file: only the first has to make a database."""
-    return {
-        **os.environ,
-        "PARLEY_DATA": str(tmp_path_factory.mktemp("run") / "data"),
-        "PARLEY_SUPABASE_PORT": str(free_port()),
-        "PARLEY_DB_PORT": str(free_port()),
-        "PARLEY_PORT": str(free_port()),
-        # the embedded stack is used all the same
-        "SUPABASE_URL": "https://hosted.example",
-        "SUPABASE_PUBLISHABLE_KEY": "sb_publishable_hosted",
-        "SUPABASE_SECRET_KEY": "sb_secret_hosted",
-        "SUPABASE_JWT_SECRET": "the legacy secret of the hosted project",
-    }
+    with data_folder() as folder:
+        yield {
+            **os.environ,
+            "PARLEY_DATA": str(folder / "data"),
+            "PARLEY_SUPABASE_PORT": str(free_port()),
+            "PARLEY_DB_PORT": str(free_port()),
+            "PARLEY_PORT": str(free_port()),
+            # the embedded stack is used all the same
+            "SUPABASE_URL": "https://hosted.example",
+            "SUPABASE_PUBLISHABLE_KEY": "sb_publishable_hosted",
+            "SUPABASE_SECRET_KEY": "sb_secret_hosted",
+            "SUPABASE_JWT_SECRET": "the legacy secret of the hosted project",
+        }
 
 
 @pytest.fixture
