@@ -39,20 +39,22 @@ def build_prompt(
     """The messages for a model with this context: the new one, the passages for it, and as much of the newest history
     as fits."""
     asked = (*quoted(passages, context_tokens), Message("user", content))
-    kept = list(history)
+    begin = 0
     if context_tokens is not None:
         room = context_tokens - (max_tokens or DEFAULT_OUTPUT_TOKENS)
-        room -= sum(estimate_tokens(message.content) for message in asked)
-        kept.clear()
-        for message in reversed(history):
-            room -= estimate_tokens(message.content)
-            if room < 0:
-                break
-            kept.append(message)
-        kept.reverse()
-    while kept and kept[0].role == "assistant":  # a reply whose question did not fit
-        kept.pop(0)
-    return (*kept, *asked)
+        begin = _first_that_fits(history, room - sum(estimate_tokens(message.content) for message in asked))
+    while begin < len(history) and history[begin].role == "assistant":  # a reply whose question did not fit
+        begin += 1
+    return (*history[begin:], *asked)
+
+
+def _first_that_fits(history: Sequence[Message], room: int) -> int:
+    """Where the newest messages begin that are at most `room` tokens together."""
+    for place in range(len(history), 0, -1):
+        room -= estimate_tokens(history[place - 1].content)
+        if room < 0:
+            return place
+    return 0
 
 
 def quoted(passages: Sequence[Passage], context_tokens: int | None) -> tuple[Message, ...]:

@@ -53,7 +53,7 @@ class Admission:
         try:
             yield
         except (InvalidRequest, NotFound, Conflict):
-            await self._usages.admit_request(asker.token, kind)
+            await self.check(asker, kind)
             raise
 
 

@@ -1,4 +1,4 @@
-"""Questions into passages: the query's vector by the model of the user's passages, then one call of the database."""
+"""Questions into passages: the query's vector by the model of the user's passages, then a call of the database."""
 
 from __future__ import annotations
 
@@ -93,13 +93,11 @@ def _merged(answers: Iterable[tuple[Question, Matches]], limit: int) -> Sequence
     model's passages could push all of another's out. Only among those of the same place does the way from the model's
     threshold to 1 decide. A document that was just moved may be found twice.
     """
-    relevance: dict[tuple[str, str], tuple[float, int, float]] = {}
-    matches: dict[tuple[str, str], Match] = {}
+    found: dict[tuple[str, str], tuple[tuple[float, int, float], Match]] = {}
     for question, answer in answers:
         for place, match in enumerate(answer.passages):
-            passage = match.document_id, match.content
             # 0 is the best there is, -1 the threshold
             nearness = (match.similarity - 1) / max(1 - question.threshold, 0.001)
-            relevance[passage] = match.score or 0.0, -place, nearness
-            matches[passage] = match
-    return [matches[passage] for passage in sorted(relevance, key=relevance.__getitem__, reverse=True)[:limit]]
+            found[match.document_id, match.content] = (match.score or 0.0, -place, nearness), match
+    ranked = sorted(found.values(), key=lambda entry: entry[0], reverse=True)
+    return [match for _, match in ranked[:limit]]

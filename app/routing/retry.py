@@ -79,8 +79,7 @@ class RetryBudget:
 
     def succeeded(self, provider: ProviderName) -> None:
         """A call of this provider brought a token."""
-        if any(retry.spare and retry.provider == provider for retry in self._retries):
-            self._retries = [retry for retry in self._retries if not (retry.spare and retry.provider == provider)]
+        self._retries = [retry for retry in self._retries if not (retry.spare and retry.provider == provider)]
 
 
 def worth_retrying(error: BaseException) -> bool:

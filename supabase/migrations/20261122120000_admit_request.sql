@@ -32,10 +32,11 @@ begin
     where greatest(m.full_at, clock_timestamp()) + v_step <= clock_timestamp() + c_window
     returning m.full_at into v_full_at;
   else
-    select max(m.full_at) into v_full_at from private.meters as m
+    -- of a user without a meter too: greatest passes over null
+    select greatest(max(m.full_at), clock_timestamp()) into v_full_at
+    from private.meters as m
     where m.user_id = v_user_id and m.kind = p_kind;
-    v_full_at := coalesce(v_full_at, clock_timestamp());
-    if greatest(v_full_at, clock_timestamp()) + v_step > clock_timestamp() + c_window then
+    if v_full_at + v_step > clock_timestamp() + c_window then
       v_full_at := null;
     end if;
   end if;
