@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -120,23 +121,38 @@ def wait_until(ready: Callable[[], bool], *, seconds: float, child: Child) -> No
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody uses at this moment.
+
+    Below those that systems give to outgoing connections (Linux from 32768, others from 49152): one of these could be
+    taken by any client, also while a server that has it starts again.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_768)
+        if _is_free(port):
+            return port
 
 
-def require_free_port(port: int, variable: str) -> None:
-    """StackError, naming the port and the variable that changes it, when somebody listens on the port."""
+def require_free_port(port: int, variable: str, patience: float = 3) -> None:
+    """StackError, naming the port and the variable that changes it, when somebody uses the port for `patience` seconds.
+
+    A killed process can be gone from the system's table while its last threads still end, and hold its ports.
+    """
+    deadline = time.monotonic() + patience
+    while not _is_free(port):
+        if time.monotonic() > deadline:
+            raise StackError(f"port {port} is taken by another program: stop it, or set {variable} to a free port")
+        time.sleep(0.02)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         # as servers do: a port that only has old connections in TIME_WAIT is free
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise StackError(
-                f"port {port} is taken by another program: stop it, or set {variable} to a free port"
-            ) from None
+            return False
+        return True
 
 
 class Record:

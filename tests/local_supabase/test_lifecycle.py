@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase, StackError
-from scripts.local_supabase.processes import Record, free_port
+from scripts.local_supabase.processes import Record, free_port, require_free_port
 from tests.local_supabase.conftest import data_folder
 
 
@@ -59,14 +60,16 @@ def test_starts_after_everything_was_killed(folder: Path) -> None:
             process.kill()
     # nobody waits for the killed processes: they stay in the system's table, as under a container's first process
 
-    with lasting(folder, *ports) as again:
-        assert again.publishable_key == first_key
-        with psycopg.connect(again.database_url) as connection:
-            assert connection.execute("select id::text, email from auth.users").fetchall() == [
-                (user["id"], "kept@parley.example")
-            ]
-    for child in stack.children:
-        child.process.wait()
+    try:
+        with lasting(folder, *ports) as again:
+            assert again.publishable_key == first_key
+            with psycopg.connect(again.database_url) as connection:
+                assert connection.execute("select id::text, email from auth.users").fetchall() == [
+                    (user["id"], "kept@parley.example")
+                ]
+    finally:
+        for child in stack.children:
+            child.process.wait()
 
 
 def test_server_left_behind_is_ended_first(folder: Path) -> None:
@@ -144,6 +147,16 @@ def test_taken_port_is_named_with_its_variable(folder: Path, variable: str) -> N
         with pytest.raises(StackError, match=f"port {port} is taken .* set {variable}"):
             lasting(folder, *ports).start()
     assert not (folder / "data" / "processes.json").exists()
+
+
+def test_port_that_is_given_back_soon_is_waited_for() -> None:
+    """As a killed gateway's, whose threads outlive its entry in the system's table for a moment."""
+    with socket.create_server(("127.0.0.1", free_port())) as dying:
+        end = threading.Timer(0.2, dying.close)
+        end.start()
+        require_free_port(dying.getsockname()[1], "PARLEY_SUPABASE_PORT")
+        assert dying.fileno() == -1
+        end.join()
 
 
 def test_folder_that_cannot_be_written_is_named(folder: Path) -> None:
