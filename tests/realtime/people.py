@@ -54,7 +54,7 @@ class Tokens:
         return jwt.encode(kept, self._key.key, algorithm="ES256", headers={"kid": kid or self._kid})
 
 
-def soon(seconds: int = 1) -> int:
+def soon(seconds: int = 2) -> int:
     """A whole second from `seconds` to `seconds` + 1 away: when a token is to expire, in Unix time."""
     return int(time.time()) + seconds + 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -228,7 +229,8 @@ async def test_an_expired_token_is_cut_off_and_a_renewed_one_is_not(
     await renewed.set_auth(owner.token)
     assert first == SUBSCRIBED
     status, error = await statuses.next()
-    assert (status, "Token has expired 0 seconds ago" in error) == (CHANNEL_ERROR, True)
+    assert status == CHANNEL_ERROR
+    assert re.search(r"Token has expired [0-4] seconds ago", error)
     assert (await statuses.next())[0] == CLOSED
     await say(db, owner.topic, "still here")
     assert (await heard.next())["event"] == "still here"

@@ -34,8 +34,8 @@ async def test_an_expired_token_is_cut_off(
         await new_message(db, owner, conversation)
         assert (await socket.next()).event == "broadcast"
         assert (await other.next()).event == "broadcast"
-        assert await cut_off(socket, topic) == "Token has expired 0 seconds ago"
-        assert expires <= time.time() < expires + 1
+        assert re.fullmatch(r"Token has expired [0-4] seconds ago", await cut_off(socket, topic))
+        assert expires <= time.time() < expires + 5
         await new_message(db, owner, conversation, "later")
         assert (await other.next()).sent["content"] == "later"
         ref = await socket.push(topic, "phx_leave", {})
