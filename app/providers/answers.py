@@ -19,6 +19,10 @@ T = TypeVar("T")
 REST_TIMEOUT_SECONDS = 0.1
 """How long a finished stream may take to end by itself, so that its connection can be used again."""
 
+LAST_EVENTS_SECONDS = 10.0
+"""How long to wait, once the reason to finish is known, for the usage and the end of the stream. Below the deadline
+between two tokens: the reply is whole, so a server that leaves its connection open has not failed."""
+
 # the loop keeps only weak references to tasks, and these outlive the generator that started them
 _closing: set[asyncio.Task[None]] = set()
 
@@ -51,7 +55,7 @@ async def relay(
     try:
         while True:
             try:
-                data = await anext(chunks, None)
+                data = await (_last(chunks) if decoder.complete else anext(chunks, None))
             except TRANSPORT_ERRORS as exc:
                 if not decoder.complete:
                     message = f"the connection was lost: {type(exc).__name__}"
@@ -74,6 +78,11 @@ def _reads(response: Response) -> AsyncIterator[bytes]:
     if "content-encoding" in response.headers or not isinstance(body, AsyncIterable):
         return response.aiter_bytes()
     return aiter(body)
+
+
+async def _last(chunks: AsyncIterator[bytes]) -> bytes | None:
+    async with asyncio.timeout(LAST_EVENTS_SECONDS):
+        return await anext(chunks, None)
 
 
 async def _close(response: Response, chunks: AsyncIterator[bytes], finished: bool) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from app.errors import BrokenStream
 from app.messages import Delta, Finish
+from app.providers import answers
 from app.providers.answers import document, relay
 from app.providers.wire.openai import OpenAIDecoder
 
@@ -120,6 +121,14 @@ async def test_connection_lost_after_the_reason_to_finish() -> None:
 async def test_stream_that_does_not_end_after_its_finish_is_ended() -> None:
     response = FakeResponse(TOKEN + REASON + b"data: [DONE]\n\n")
     assert [event async for event in stream_of(response)] == [Delta("token"), Finish("stop", None)]
+    assert response.closed
+
+
+async def test_stream_that_stays_open_after_the_reason_to_finish_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "LAST_EVENTS_SECONDS", 0.01)
+    response = FakeResponse(TOKEN + REASON)
+    async with asyncio.timeout(5):
+        assert [event async for event in stream_of(response)] == [Delta("token"), Finish("stop", None)]
     assert response.closed
 
 

@@ -81,6 +81,15 @@ def test_claude_passes_over_what_is_not_text() -> None:
     assert read(ClaudeDecoder("m"), stream)[0] == "Hi"
 
 
+@pytest.mark.parametrize("data", ["{}", "[]", "ok", '{"type": "new", "delta": "No", "usage": "x", "message": 1}'])
+def test_claude_passes_over_new_events_whatever_their_data(data: str) -> None:
+    before, after = sse(start(), text_delta("H")), sse(text_delta("i"), stop("end_turn"), END)
+    stream = before + f"event: new\ndata: {data}\n\n".encode() + after
+    text, end = read(ClaudeDecoder("m"), stream)
+    assert isinstance(end, Finish)
+    assert text == "Hi"
+
+
 def test_claude_without_its_last_event_is_finished_by_the_reason() -> None:
     text, end = read(ClaudeDecoder("m"), sse(start(), text_delta("Hi"), stop("end_turn")))
     assert text == "Hi"

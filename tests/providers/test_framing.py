@@ -51,6 +51,23 @@ def test_events(stream: bytes, payloads: list[bytes]) -> None:
     assert events(*(stream[i : i + 1] for i in range(len(stream)))) == payloads
 
 
+@pytest.mark.parametrize(
+    ("stream", "payloads"),
+    [
+        (b"event: known\ndata: 1\n\ndata: 2\n\n", [b"1", b"2"]),
+        (b"event:known\ndata:1\n\n", [b"1"]),
+        (b"event: other\ndata: 1\n\nevent: known\ndata: 2\n\n", [b"2"]),
+        (b"event:other\r\ndata: 1\r\n\r\n", []),
+        (b"data: 1\nid: 3\nevent: other\n\n", []),
+        (b"event: other\ndata: 1", []),
+        (b'{"error": 1}', [b'{"error": 1}']),
+    ],
+)
+def test_events_of_other_names_are_left_out(stream: bytes, payloads: list[bytes]) -> None:
+    framing = Events(frozenset({b"known"}))
+    assert framing.feed(stream) + framing.end() == payloads
+
+
 def test_empty_reads_change_nothing() -> None:
     assert events(b"", b"data: 1\r", b"", b"\n\r\n", b"") == [b"1"]
 

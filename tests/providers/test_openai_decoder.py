@@ -47,6 +47,12 @@ USAGE = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
             id="usage with the finish",
         ),
         pytest.param(
+            sse(chunk("Hi"), chunk(finish="stop", usage={"prompt_tokens": 9.0, "completion_tokens": 2.0})) + DONE,
+            "Hi",
+            Finish("stop", Usage(9, 2)),
+            id="counts as floating point",
+        ),
+        pytest.param(
             sse(chunk("Hi", usage={"prompt_tokens": 9, "completion_tokens": 1}), chunk(finish="stop", usage=USAGE)),
             "Hi",
             Finish("stop", Usage(9, 2)),

@@ -96,6 +96,19 @@ class _Event(msgspec.Struct):
 
 _EVENT = msgspec.json.Decoder(_Event)
 
+# Anthropic may add events with any data: https://docs.anthropic.com/en/api/versioning
+_NAMES = frozenset(
+    {
+        b"message_start",
+        b"content_block_start",
+        b"content_block_delta",
+        b"message_delta",
+        b"message_stop",
+        b"error",
+        b"message",
+    }
+)
+
 
 class ClaudeDecoder(Decoder):
     """Reads the events of a message: text blocks only, no thinking, no tools."""
@@ -103,7 +116,7 @@ class ClaudeDecoder(Decoder):
     provider = "claude"
 
     def __init__(self, model: str) -> None:
-        super().__init__(model, Events())
+        super().__init__(model, Events(_NAMES))
         self._counts = _Usage()
 
     def _take(self, payload: bytes) -> None:
@@ -132,7 +145,7 @@ class ClaudeDecoder(Decoder):
             case "error":
                 raise failure_of(event.error or ErrorBody(), self.model)
             case _:
-                pass  # `ping`, the end of a block, and what Anthropic may add: https://docs.anthropic.com/en/api/versioning
+                pass  # what is not among `_NAMES`, from a server that leaves the names out
 
     def _read(self, block: _Block) -> None:
         if block.text:

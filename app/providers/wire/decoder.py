@@ -110,21 +110,20 @@ class Decoder:
     def _decoded(self, decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
         try:
             return decoder.decode(payload)
-        except msgspec.ValidationError as exc:
-            raise self._broken(f"an event has an unknown shape: {exc}") from exc
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._with_halves(decoder, payload)
+            return self._leniently(decoder, payload)
         except RecursionError as exc:
             raise self._broken("an event is nested too deeply") from exc
 
-    def _with_halves(self, decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
-        """Decode JSON that holds half of a surrogate pair.
+    def _leniently(self, decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
+        """Decode JSON that is right and that msgspec refuses.
 
-        A server that cuts text by UTF-16 units sends an emoji as two halves in two events. That is JSON
-        (https://www.rfc-editor.org/rfc/rfc8259#section-8.2), but msgspec refuses it; `_mended` joins the halves.
+        That is half of a surrogate pair (https://www.rfc-editor.org/rfc/rfc8259#section-8.2): a server that cuts text
+        by UTF-16 units sends an emoji as two halves in two events, which `_mended` joins. And it is a count written
+        as `11.0` by a server whose language knows only one kind of number.
         """
         try:
-            value = msgspec.convert(json.loads(payload), decoder.type)
+            value = msgspec.convert(json.loads(payload), decoder.type, strict=False)
         except msgspec.ValidationError as exc:
             raise self._broken(f"an event has an unknown shape: {exc}") from exc
         except (ValueError, RecursionError) as exc:

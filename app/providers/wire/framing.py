@@ -15,14 +15,16 @@ class EventTooLarge(ValueError):
 class Events:
     """Server-sent events. A payload is an event's data, its lines joined as the standard says.
 
-    Event names, ids, comments and unknown fields are passed over: every provider names the kind of an event inside
-    its JSON too. Two ways to break the standard are understood, because real servers do: a bare JSON document where
-    an event should be (Gemini's errors inside a stream, a server that ignores `stream`), and `error: {…}`
-    (llama.cpp up to 2025, https://github.com/ggml-org/llama.cpp/pull/16109).
+    Ids, comments and unknown fields are passed over, and so are event names: every provider names the kind of an event
+    inside its JSON too. Only with `names`, an event of another name is left out, whatever its data. Two ways to break
+    the standard are understood, because real servers do: a bare JSON document where an event should be (Gemini's errors
+    inside a stream, a server that ignores `stream`), and `error: {…}` (llama.cpp up to 2025,
+    https://github.com/ggml-org/llama.cpp/pull/16109).
     https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: frozenset[bytes] | None = None) -> None:
+        self._names = names
         self._tail = b""
         self._started = False
         self._after_cr = False
@@ -42,12 +44,12 @@ class Events:
         *events, self._tail = data.split(b"\n\n")
         if len(self._tail) > EVENT_LIMIT:
             raise EventTooLarge
-        return [payload for event in events if (payload := _payload(event))]
+        return [payload for event in events if (payload := _payload(event, self._names))]
 
     def end(self) -> list[bytes]:
         """The payload of an event that the end of the stream cut off from its blank line, if there is one."""
         event, self._tail = self._tail, b""
-        payload = _payload(event)
+        payload = _payload(event, self._names)
         return [payload] if payload else []
 
     def _with_newlines(self, data: bytes) -> bytes:
@@ -58,15 +60,18 @@ class Events:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _payload(event: bytes) -> bytes:
+def _payload(event: bytes, names: frozenset[bytes] | None) -> bytes:
     # nearly every event: one data line, last, after no line but the event's name
     before, _, line = event.rpartition(b"\n")
-    if line.startswith(b"data: ") and (not before or (before.startswith(b"event:") and b"\n" not in before)):
-        return line[6:]
-    return _payload_of_lines(event)
+    if line.startswith(b"data: "):
+        if not before:
+            return line[6:]
+        if before.startswith(b"event:") and b"\n" not in before:
+            return line[6:] if names is None or before[6:].strip() in names else b""
+    return _payload_of_lines(event, names)
 
 
-def _payload_of_lines(event: bytes) -> bytes:
+def _payload_of_lines(event: bytes, names: frozenset[bytes] | None) -> bytes:
     if event.lstrip().startswith(b"{"):
         return event
     values = []
@@ -76,6 +81,8 @@ def _payload_of_lines(event: bytes) -> bytes:
             values.append(value.removeprefix(b" "))
         elif field == b"error":
             values.append(b'{"error":%b}' % value)
+        elif field == b"event" and names is not None and value.strip() not in names:
+            return b""
     return b"\n".join(values)
 
 
