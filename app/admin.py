@@ -9,12 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
-
-from dotenv import dotenv_values
 
 from app.errors import AppError
-from app.settings import LEGACY_NAMES
+from app.settings import LEGACY_NAMES, running_stack
 from app.store.client import open_supabase
 from app.store.service import LimitsView, Plan, ServiceJobs, UserView
 
@@ -64,8 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 def project(environ: Mapping[str, str]) -> tuple[str, str]:
     """The address and the secret key of the project. LookupError when nothing names one."""
-    running = Path(environ.get("PARLEY_DATA") or ".parley") / "env"
-    for place in (environ, dotenv_values(running) if running.exists() else {}):
+    for place in (environ, running_stack(environ)):
         url = place.get("SUPABASE_URL")
         legacy = {new: place.get(old) for old, new in LEGACY_NAMES.items()}
         key = place.get("SUPABASE_SECRET_KEY") or legacy["SUPABASE_SECRET_KEY"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
+from dotenv import dotenv_values
 
 from app.messages import ProviderName
 
@@ -118,6 +120,12 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     return msgspec.convert(values, Settings)
 
 
+def running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What `make run` has written for the programs beside it; empty where it does not run."""
+    path = Path(environ.get("PARLEY_DATA") or ".parley") / "env"
+    return {name: value for name, value in dotenv_values(path).items() if value}
+
+
 def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(text)
@@ -138,8 +146,8 @@ def _expected(field: msgspec.structs.FieldInfo) -> str:
         return "one of " + ", ".join(get_args(field.type))
     if field.type is bool:
         return "true or false"
-    if field.name == "parley_port":
-        return "a port number from 1 to 65535"
-    if field.name == "journal_interval_ms":
-        return "a whole number from 50 to 5000"
-    return "a positive whole number" if field.type is Count else "a positive number"
+    kind, limits = get_args(field.type)
+    number = "whole number" if kind is int else "number"
+    if limits.ge is None:
+        return f"a positive {number}"
+    return f"a {number} from {limits.ge} to {limits.le}"

@@ -200,6 +200,20 @@ def test_every_setting_that_can_be_malformed_says_what_it_takes(name: str) -> No
     assert SECRET not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("SEARCH_THRESHOLD", "2", "a number from -1 to 1"),
+        ("DOCUMENT_MAX_BYTES", "0", "a whole number from 1 to 104857600"),
+        ("PARLEY_PORT", "65536", "a whole number from 1 to 65535"),
+        ("CONNECT_TIMEOUT_SECONDS", "0", "a positive number"),
+    ],
+)
+def test_the_limits_of_a_number_are_said(name: str, value: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is malformed: expected {expected}$"):
+        load_settings({**REQUIRED, name: value})
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         load_settings(REQUIRED).parley_port = 1  # type: ignore[misc]

@@ -20,17 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from dotenv import dotenv_values
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.retrieval.reader import EXTENSIONS
+from app.settings import running_stack
 
 AT_ONCE = 4
 TRIES = 5
 POLL_SECONDS = 0.5
-ENVIRONMENT_FILE = Path(".parley/env")
-"""What `make run` writes: where everything is, and the demo user."""
 
 
 class IngestError(Exception):
@@ -63,11 +61,14 @@ class Session:
         if missing := [name for name in names if not self._environment.get(name)]:
             raise IngestError(f"not signed in: set PARLEY_TOKEN, or {', '.join(missing)}")
         url, key, email, password = (self._environment[name] for name in names)
-        answer = await self._http.post(
-            f"{url.rstrip('/')}/auth/v1/token?grant_type=password",
-            headers={"apikey": key},
-            json={"email": email, "password": password},
-        )
+        try:
+            answer = await self._http.post(
+                f"{url.rstrip('/')}/auth/v1/token?grant_type=password",
+                headers={"apikey": key},
+                json={"email": email, "password": password},
+            )
+        except httpx.TransportError as error:
+            raise IngestError(f"SUPABASE_URL cannot be reached: {error!r}") from error
         if answer.status_code != 200:
             raise IngestError(f"{email} cannot sign in (status {answer.status_code})")
         self._token = answer.json()["access_token"]
@@ -152,7 +153,11 @@ async def _send(
     summary: Summary,
 ) -> str | None:
     """Send one file if it is new or has changed; the document's id if it is still to be indexed."""
-    data = await asyncio.to_thread(path.read_bytes)
+    try:
+        data = await asyncio.to_thread(path.read_bytes)
+    except OSError as error:
+        summary.failed(source, error.strerror or type(error).__name__)
+        return None
     carried = {**metadata, "source": source, "sha256": hashlib.sha256(data).hexdigest()}
     if known is not None and known["status"] != "failed" and known["metadata"] == carried:
         summary.counts["unchanged"] += 1
@@ -200,10 +205,10 @@ def _reason(answer: httpx.Response) -> str:
 
 def _environment() -> dict[str, str]:
     """The process's, over what `make run` has written."""
-    written = {name: value for name, value in dotenv_values(ENVIRONMENT_FILE).items() if value}
+    written = running_stack()
     if "DEMO_EMAIL" in written:
         written |= {"PARLEY_EMAIL": written["DEMO_EMAIL"], "PARLEY_PASSWORD": written.get("DEMO_PASSWORD", "")}
-    return written | dict(os.environ)
+    return written | {name: value for name, value in os.environ.items() if value}
 
 
 def _json_object(text: str) -> dict[str, object]:

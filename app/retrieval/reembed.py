@@ -22,7 +22,7 @@ from app.errors import AppError, ProviderError
 from app.providers.base import Embedder
 from app.providers.embeddings.local import MODEL as LOCAL
 from app.retrieval.embedders import Embedders, embed_passages
-from app.settings import SettingsError, load_settings
+from app.settings import SettingsError, load_settings, running_stack
 from app.store.client import open_supabase
 from app.store.service import PassageVector, ServiceJobs
 
@@ -65,12 +65,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m app.retrieval.reembed",
         description="Move all passages to the model of EMBEDDING_MODEL. Passages are searched throughout, whichever "
         "model the API runs with; started again after a stop, it goes on where it was.",
-        epilog="Reads the API's settings from the environment and .env.",
+        epilog="Reads the API's settings from the environment and .env. Where they name no Supabase, it is that of a "
+        "running `make run`.",
     )
 
 
 async def run(console: Console) -> int:
-    settings = load_settings(os.environ)
+    # a copy of .env.example names settings without a value: those say nothing here either
+    given = {name: value for name, value in os.environ.items() if value}
+    settings = load_settings({**running_stack(), **given})
     embedders = Embedders(settings)
     embedder = embedders.current
     if embedder.model != settings.embedding_model:
@@ -94,7 +97,6 @@ async def run(console: Console) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     _parser().parse_args(arguments)
     load_dotenv()
-    load_dotenv(".parley/env")  # beside a running `make run`
     console = Console(stderr=True)
     try:
         return asyncio.run(run(console))

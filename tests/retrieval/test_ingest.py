@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.retrieval.ingest import Session, Summary, _send
 from scripts.local_supabase import LocalSupabase
+from scripts.local_supabase.processes import free_port
 from tests.client import person_client
 from tests.retrieval.documents import found
 from tests.service import ROOT, Api, Person, sign_up
@@ -86,6 +88,61 @@ async def test_a_wrong_password_is_said_in_one_line(
     code, said = await ingest(offline, stack, stranger, folder)
     assert code == 2
     assert said.strip().splitlines()[-1] == "nobody@example.com cannot sign in (status 400)"
+
+
+async def test_supabase_that_cannot_be_reached_is_said_in_one_line(folder: Path) -> None:
+    environment = {
+        "SUPABASE_URL": f"http://127.0.0.1:{free_port()}",
+        "SUPABASE_PUBLISHABLE_KEY": "k",
+        "PARLEY_EMAIL": "nobody@example.com",
+        "PARLEY_PASSWORD": PASSWORD,
+        "COLUMNS": "200",
+    }
+    command = [sys.executable, "-m", "app.retrieval.ingest", str(folder)]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("SUPABASE_URL cannot be reached: ConnectError")
+
+
+async def test_a_file_that_cannot_be_read_costs_no_other_file(offline: Api, person: Person, folder: Path) -> None:
+    summary = Summary()
+    async with person_client(offline, person) as client:
+        session = Session(client, {}, person.token)
+        # it was there when the folder was listed
+        assert await _send(session, folder / "gone.txt", "gone.txt", None, {}, summary) is None
+    assert summary.problems == [("gone.txt", "No such file or directory")]
+
+
+def running(folder: Path, **written: str) -> dict[str, str]:
+    """The environment beside a `make run` that keeps its data in `folder`, with a copy of .env.example loaded."""
+    (folder / "env").write_text("".join(f"{name}='{value}'\n" for name, value in written.items()))
+    unset = dict.fromkeys(("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "OPENAI_API_KEY"), "")
+    return {"PARLEY_DATA": str(folder), "COLUMNS": "200", **unset}
+
+
+async def test_what_make_run_wrote_is_used(
+    offline: Api, stack: LocalSupabase, person: Person, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (folder / "broken.pdf").unlink()
+    environment = running(
+        tmp_path_factory.mktemp("data"),
+        API_URL=offline.url,
+        SUPABASE_URL=stack.url,
+        SUPABASE_PUBLISHABLE_KEY=stack.publishable_key,
+        SUPABASE_SECRET_KEY=stack.secret_key,
+        DEMO_EMAIL=person.email,
+        DEMO_PASSWORD=PASSWORD,
+    )
+    command = [sys.executable, "-m", "app.retrieval.ingest", str(folder)]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, "2 added" in done.stderr) == (0, True), done.stderr
+
+    command = [sys.executable, "-m", "app.retrieval.reembed"]
+    environment["EMBEDDING_MODEL"] = "text-embedding-3-small"
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("text-embedding-3-small has no configured provider"), "Supabase's settings are known"
 
 
 @pytest.mark.parametrize("command", ["app.retrieval.ingest", "app.retrieval.reembed"])
