@@ -90,9 +90,9 @@ class Supabase:
     async def _rpc(self, function: str, arguments: Mapping[str, object], headers: dict[str, str], result: type[T]) -> T:
         """One round trip, straight on the pool: a fifth of the CPU of the official builder, on every turn's path.
 
-        All functions called this way are idempotent, so a call whose connection was lost (an idle one that the other
-        side had just closed, most often) is sent once more. Raises the `AppError` that the function raised, or
-        `SupabaseUnavailable`.
+        A repeated call of these functions does nothing twice, except that it charges a search, a document or a check
+        twice. So a call whose connection was lost (an idle one that the other side had just closed, most often) is sent
+        once more. Raises the `AppError` that the function raised, or `SupabaseUnavailable`.
         """
         body = _encode(arguments)
         for last in (False, True):
@@ -181,8 +181,10 @@ def _translate_code(status: int, code: str, message: str, details: str | None, h
         return Unauthenticated()
     if code == "PGRST116":  # not exactly one row
         return NotFound()
-    if code in ("23505", "23503"):  # unique or foreign key violation
+    if code == "23505":  # unique violation
         return Conflict()
+    if code == "23503":  # foreign key violation: all that a user's call refers to, but the user, is looked up first
+        return Unauthenticated("The user of this access token no longer exists.")
     if code in _MALFORMED:
         return InvalidRequest("A value is malformed or out of range.", status=422)
     if status == 401:

@@ -1,6 +1,6 @@
 """The named jobs that run with the service key, and the only module that uses it.
 
-The journal, finishing, recovery, the limits of the service, and the operator's plans.
+The journal, finishing, recovery, the indexing of documents, the limits of the service, and the operator's plans.
 """
 
 from __future__ import annotations

@@ -9,12 +9,13 @@ from typing import Any
 
 import httpx
 import jwt
+import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.api.tokens import Claims, assemble, claims_of, secrets_of_the_public_key, sign, signing_key
-from tests.client import assert_problem
-from tests.service import Person
+from tests.client import assert_problem, person_client
+from tests.service import Api, Person, sign_up
 
 PATHS = ("/v1/conversations", "/v1/models")
 
@@ -47,6 +48,17 @@ async def test_valid_token(anonymous: httpx.AsyncClient, stack: LocalSupabase, c
 async def test_expired(anonymous: httpx.AsyncClient, stack: LocalSupabase, claims: Claims, ago: int) -> None:
     """To the second: leeway is for clocks that are behind, not for tokens that are over."""
     await refused(anonymous, sign(claims | {"exp": int(time.time()) - ago}, stack.signing_key))
+
+
+async def test_of_a_user_who_was_deleted(api: Api, stack: LocalSupabase) -> None:
+    """The token is good until it expires; whatever it would make finds no owner."""
+    person = await sign_up(stack)
+    with psycopg.connect(stack.database_url) as database:
+        database.execute("delete from auth.users where id = %s", [person.id])
+    async with person_client(api, person) as client:
+        for path, body in (("/v1/conversations", {}), ("/v1/moderations", {"content": "Hello"})):
+            assert_problem(await client.post(path, json=body), 401, "unauthenticated")
+        assert (await client.get("/v1/conversations")).json()["items"] == []
 
 
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
