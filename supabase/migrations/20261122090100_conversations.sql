@@ -40,6 +40,7 @@ create policy "Owners delete their conversations" on public.conversations
 for delete to authenticated using (user_id = (select auth.uid()));
 
 revoke all on table public.conversations from anon, authenticated, service_role;
+revoke all on sequence public.conversations_position_seq from anon, authenticated, service_role;
 grant select, delete on table public.conversations to authenticated;
 grant insert (id, user_id, title, model) on table public.conversations to authenticated;
 grant update (title, model) on table public.conversations to authenticated;

@@ -68,5 +68,6 @@ create policy "Nobody deletes single messages" on public.messages
 for delete to authenticated using (false);
 
 revoke all on table public.messages from anon, authenticated, service_role;
+revoke all on sequence public.messages_position_seq from anon, authenticated, service_role;
 grant select on table public.messages to authenticated;
 grant select, insert, update, delete on table public.messages to service_role;

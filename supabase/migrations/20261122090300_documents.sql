@@ -60,5 +60,6 @@ create policy "Owners delete their documents" on public.documents
 for delete to authenticated using (user_id = (select auth.uid()));
 
 revoke all on table public.documents from anon, authenticated, service_role;
+revoke all on sequence public.documents_position_seq from anon, authenticated, service_role;
 grant select, delete on table public.documents to authenticated;
 grant select, insert, update, delete on table public.documents to service_role;

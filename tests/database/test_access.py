@@ -100,6 +100,13 @@ def test_service(db: Connection, mine: Rows, table: str, command: Command) -> No
     assert reach(db, SERVICE, table, command, mine) == "the row"
 
 
+def test_counts_of_passages_are_read_by_their_owner(db: Connection, mine: Rows, theirs: Rows) -> None:
+    """What a search chooses its plan by; a stranger's would tell how much they have."""
+    for caller, seen in ((mine.user, [mine.user.id]), (theirs.user, [theirs.user.id]), (NOBODY, [])):
+        with acting(db, caller):
+            assert [row[0] for row in db.execute("select user_id from private.passage_counts").fetchall()] == seen
+
+
 @pytest.mark.parametrize("column", ["id", "user_id", "position", "created_at", "updated_at"])
 def test_owner_changes_no_other_column_of_a_conversation(db: Connection, mine: Rows, column: str) -> None:
     with pytest.raises(InsufficientPrivilege), acting(db, mine.user):

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from tests.database.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting, new_conversation, one
+from tests.database.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting, new_conversation, one, rpc
 from tests.database.turns import answered, begin, expire, final, finish, live, regenerate, row, send
 
 
@@ -169,6 +169,21 @@ def test_keys_of_two_users_are_independent(db: Connection, owner: Caller, strang
     theirs = send(db, stranger, new_conversation(db, stranger), **call)
     assert not theirs["replayed"]
     assert theirs["message"]["id"] != mine["message"]["id"]
+
+
+def test_a_turn_is_replayed_by_its_key_to_its_owner_alone(
+    db: Connection, owner: Caller, stranger: Caller, conversation: UUID
+) -> None:
+    call = {"p_idempotency_key": "k", "p_request_hash": "h"}
+    begun = send(db, owner, conversation, **call)
+    with acting(db, owner):
+        replayed = rpc(db, "replay_turn", **call)
+    assert (replayed["replayed"], replayed["message"]) == (True, begun["message"])
+    with problem("idempotency_mismatch", 422), acting(db, owner):
+        rpc(db, "replay_turn", **call | {"p_request_hash": "other"})
+    for caller in (stranger, NOBODY):
+        with acting(db, caller):
+            assert rpc(db, "replay_turn", **call) is None
 
 
 def test_refused_turn_leaves_its_key_free(db: Connection, owner: Caller, conversation: UUID) -> None:

@@ -102,6 +102,10 @@ service_role   public.renew_index_jobs(uuid,uuid[])                             
 service_role   public.store_reembedded(text,uuid,bigint,jsonb)                                              execute
 """
 
+SEQUENCES = """
+service_role   private.revisions  usage
+"""
+
 SCHEMAS = """
 anon           public   usage
 authenticated  public   usage
@@ -144,6 +148,15 @@ EFFECTIVE = {
         cross join unnest(%(roles)s::text[]) as r (role)
         where n.nspname in ('public', 'private') and has_function_privilege(r.role, f.oid, 'execute')
     """,
+    "sequences": """
+        select r.role, n.nspname || '.' || c.relname, p.privilege
+        from pg_catalog.pg_class as c
+        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+        cross join unnest(%(roles)s::text[]) as r (role)
+        cross join unnest('{usage,select,update}'::text[]) as p (privilege)
+        where n.nspname in ('public', 'private') and c.relkind = 'S'
+        and has_sequence_privilege(r.role, c.oid, p.privilege)
+    """,
     "schemas": """
         select r.role, n.nspname, p.privilege
         from pg_catalog.pg_namespace as n
@@ -168,6 +181,7 @@ WRITTEN = {
     "tables": written(TABLES),
     "columns": written(COLUMNS),
     "functions": written(FUNCTIONS),
+    "sequences": written(SEQUENCES),
     "schemas": written(SCHEMAS),
 }
 

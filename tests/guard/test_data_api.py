@@ -7,10 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from scripts.local_supabase import LocalSupabase
-from tests.database.callers import Connection
+from tests.database.callers import NOBODY, Connection, acting, rpc
 from tests.guard.plans import new_plan
 from tests.service import Person, sign_up
 
@@ -151,6 +153,21 @@ async def test_no_amount_makes_room(http: httpx.AsyncClient, owned: Connection, 
 async def test_kinds_that_are_none(http: httpx.AsyncClient, kind: str | None) -> None:
     async with http:
         assert (await http.post("/rpc/admit_request", json={"p_kind": kind})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        *(("admit_request", {"p_kind": kind}) for kind in ("search", "document", "moderation")),
+        ("my_usage", {}),
+        ("create_document", {"p_title": "x", "p_passages": Jsonb([{"content": "x"}]), "p_content_hash": "h"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
+)
+def test_token_that_names_no_user(db: Connection, function: str, arguments: dict[str, object]) -> None:
+    with pytest.raises(psycopg.DatabaseError, match=r"^unauthenticated\n") as refused, acting(db, NOBODY):
+        rpc(db, function, **arguments)
+    assert refused.value.sqlstate == "PT401"
 
 
 async def test_admitting_only_ever_charges(http: httpx.AsyncClient, owned: Connection, person: Person) -> None:
