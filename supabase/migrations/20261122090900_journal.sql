@@ -79,7 +79,8 @@ begin
     update public.messages as m
     set
       content = r.content,
-      seq = m.seq + (char_length(r.content) > char_length(m.content))::integer,
+      -- a text that is taken back is a piece, too: devices must hear that theirs is void
+      seq = m.seq + (r.content <> m.content)::integer,
       status = r.status,
       finish_reason = r.finish_reason,
       error_code = r.error_code,

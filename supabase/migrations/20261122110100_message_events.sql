@@ -93,9 +93,10 @@ begin
     true
   )
   from (
-    -- of a conversation that goes as a whole, conversation.deleted says it all
+    -- of a conversation that goes as a whole, conversation.deleted says it all, but to those who watch a reply grow
     select d.id, d.conversation_id from deleted as d
-    join public.conversations as c on c.id = d.conversation_id
+    left join public.conversations as c on c.id = d.conversation_id
+    where c.id is not null or d.status = 'streaming'
     order by d.position
     limit 1000
   ) as m;

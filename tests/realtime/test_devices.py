@@ -99,9 +99,14 @@ async def test_changes_that_the_stream_does_not_tell(
         }
 
 
-async def test_the_documented_hook(stack: LocalSupabase, client: Client, api: Api) -> None:
-    """The code of docs/realtime.md, whose connection is cut in the middle of a reply."""
+async def test_the_documented_hook(stack: LocalSupabase, client: Client, api: Api, db: Connection) -> None:
+    """The code of docs/realtime.md: a conversation of more than a page, its connection cut in the middle of a reply."""
     conversation = await client.new_conversation(api)
+    await db.execute(
+        "insert into public.messages (conversation_id, user_id, role, content) "
+        "select %s, %s, 'user', 'earlier' from generate_series(1, 105)",
+        [conversation, client.person.id],
+    )
     async with Proxy(stack.url) as proxy:
         settings = {
             "url": proxy.url,
@@ -116,5 +121,7 @@ async def test_the_documented_hook(stack: LocalSupabase, client: Client, api: Ap
             await hook.ready()
             proxy.cut()
             shown = await hook.seen()
-    stored = await client.history(api, conversation)
-    assert shown == [{name: row[name] for name in ("id", *FIELDS)} for row in stored]
+    assert len(shown) == 107
+    for row in shown[-2:]:
+        stored = await client.message(api, row["id"])
+        assert row == {name: stored[name] for name in ("id", *FIELDS)}

@@ -172,6 +172,16 @@ async def test_a_text_that_is_replaced(device: Socket, db: Connection, owner: So
     assert ended["length"] == 25
 
 
+async def test_a_text_that_is_taken_back(device: Socket, db: Connection, owner: Someone, conversation: str) -> None:
+    """By moderation, of a reply that devices have begun to show: its `seq` says that theirs is void."""
+    reply = await streaming(device, db, owner, conversation)
+    await journal(db, (reply, 1, "something nasty"))
+    await finish(db, reply, "", "filtered", flagged=["violence"], flagged_part="output")
+    _, (name, taken), (ended, payload) = await heard(device, 3)
+    assert (name, taken["seq"], taken["text"]) == ("message.delta", 2, None)
+    assert (ended, payload["seq"], payload["length"]) == ("message.completed", 2, 0)
+
+
 async def test_plain_sql(device: Socket, db: Connection, owner: Someone, conversation: str) -> None:
     """Whoever writes as the service, with whatever client: an answer that was made elsewhere, a message deleted."""
     async with as_service(db):
@@ -224,6 +234,15 @@ async def test_a_conversation_that_goes_says_so_once(db: Connection, owner: Some
     assert await value(db, query, topics) == ["conversation.deleted"]
     await db.execute("delete from auth.users where id = %s", [owner.id])
     assert await value(db, query, topics) == ["conversation.deleted"]
+
+
+async def test_a_reply_that_grows_while_its_conversation_goes(
+    device: Socket, db: Connection, owner: Someone, conversation: str
+) -> None:
+    """Readers of its event stream learn that it is gone, and so does a device that watches this topic alone."""
+    reply = await streaming(device, db, owner, conversation)
+    await db.execute("delete from public.conversations where id = %s", [conversation])
+    assert await heard(device) == [("message.deleted", {"message_id": reply, "conversation_id": conversation})]
 
 
 async def test_a_large_import_does_not_flood(db: Connection, owner: Someone, conversation: str) -> None:
