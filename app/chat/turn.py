@@ -258,8 +258,9 @@ class Turns:
         async with aclosing(events):
             async for event in events:
                 if type(event) is Delta:
-                    reply.append(storable(event.text))
-                    if reply.written > MAX_REPLY_CHARACTERS:
+                    text, room = storable(event.text), MAX_REPLY_CHARACTERS - reply.written
+                    reply.append(text[:room])
+                    if len(text) > room:
                         outcome.status, outcome.finish_reason = "complete", "length"
                         return
                 elif type(event) is Finish:

@@ -10,12 +10,12 @@ import pytest
 from app.errors import BrokenStream, ServerError
 from app.messages import Delta, Finish
 from app.providers.wire.claude import ClaudeDecoder
-from app.providers.wire.decoder import Decoder
+from app.providers.wire.decoder import MOST_TOKENS, Decoder
 from app.providers.wire.framing import EVENT_LIMIT
 from app.providers.wire.gemini import GeminiDecoder
 from app.providers.wire.ollama import OllamaDecoder
 from app.providers.wire.openai import OpenAIDecoder
-from tests.providers.reading import DONE, read, sse
+from tests.providers.reading import DONE, ndjson, read, sse
 
 ALL: list[Callable[[str], Decoder]] = [OpenAIDecoder, ClaudeDecoder, GeminiDecoder, OllamaDecoder]
 
@@ -26,6 +26,35 @@ def test_empty_stream_is_broken(decoder: Callable[[str], Decoder]) -> None:
     assert text == ""
     assert isinstance(failure, BrokenStream)
     assert failure.model == "m"
+
+
+@pytest.mark.parametrize("count", [-1, MOST_TOKENS + 1, 2**63])
+def test_counts_that_are_none_cost_no_reply(count: int) -> None:
+    """The reply is stored with its counts, and the database would take neither."""
+    openai = [
+        {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]},
+        {"usage": {"prompt_tokens": count, "completion_tokens": 1}},
+    ]
+    claude = [
+        {"type": "message_start", "message": {"usage": {"input_tokens": 1}}},
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": count}},
+        {"type": "message_stop"},
+    ]
+    gemini = [
+        {
+            "candidates": [{"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}],
+            "usageMetadata": {"promptTokenCount": 1, "cachedContentTokenCount": count},
+        }
+    ]
+    ollama = [{"message": {"content": "Hi"}, "done": True, "done_reason": "stop", "eval_count": count}]
+    for decoder, stream in (
+        (OpenAIDecoder("m"), sse(*openai) + DONE),
+        (ClaudeDecoder("m"), sse(*claude)),
+        (GeminiDecoder("m"), sse(*gemini)),
+        (OllamaDecoder("m"), ndjson(*ollama)),
+    ):
+        assert read(decoder, stream) == ("Hi", Finish("stop", None))
 
 
 @pytest.mark.parametrize("decoder", ALL)

@@ -14,6 +14,10 @@ from app.providers.wire.framing import EventTooLarge
 
 T = TypeVar("T")
 
+MOST_TOKENS = 1_000_000_000
+"""A count above this, or below nothing, is none, and what the reply took is estimated: stored with the reply, it would
+have the database refuse both."""
+
 
 class Framing(Protocol):
     """Cuts bytes into payloads, see `framing`."""
@@ -100,9 +104,16 @@ class Decoder:
             raise self._broken("the stream ended without a reason to finish")
         if self._reason == "content_filter":
             filtered = ContentFiltered("the provider filtered the reply", provider=self.provider, model=self.model)
-            filtered.usage = self._usage
+            filtered.usage = self._counted()
             raise filtered
-        return Finish(self._reason, self._usage)
+        return Finish(self._reason, self._counted())
+
+    def _counted(self) -> Usage | None:
+        usage = self._usage
+        if usage is None:
+            return None
+        counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+        return usage if all(0 <= count <= MOST_TOKENS for count in counts) else None
 
     def _broken(self, message: str) -> BrokenStream:
         return BrokenStream(message, provider=self.provider, model=self.model)
