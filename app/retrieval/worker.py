@@ -13,7 +13,6 @@ import msgspec
 MEMORY_BYTES = 768_000_000
 """Of address space; a bomb ends this process, and the file with it."""
 CPU_SECONDS = 30
-STACK_BYTES = 64_000_000
 
 
 class Task(msgspec.Struct, frozen=True):
