@@ -46,6 +46,16 @@ def test_system_messages_are_part_of_it(db: Connection, owner: Caller, conversat
     assert said(db, owner, conversation) == [("system", "be kind"), ("user", "one"), ("assistant", "first")]
 
 
+def test_an_answer_goes_with_its_question(db: Connection, owner: Caller, conversation: UUID) -> None:
+    """A message that was let pass, and answered, may be flagged when it is answered again."""
+    begun = answered(db, owner, conversation, "one", "first")
+    again = regenerate(db, owner, begun["message"]["id"])
+    finish(db, final(again["message"]["id"], "", "filtered", flagged=["violence"], flagged_part="input"))
+    unchecked = answered(db, owner, conversation, "two", "second")
+    db.execute("update public.messages set screened = false where id = %s", [unchecked["user_message"]["id"]])
+    assert said(db, owner, conversation) == []
+
+
 def test_newest_version_with_text(db: Connection, owner: Caller, conversation: UUID) -> None:
     begun = answered(db, owner, conversation, "one", "first")
     for content, status in (("second", "stopped"), ("", "failed")):
