@@ -20,7 +20,7 @@ install: .venv/.installed node_modules/.installed ## Install the locked dependen
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed
-	$(BIN)/npm ci --no-audit --no-fund --loglevel=error
+	$(BIN)/npm ci --include=dev --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .PHONY: run
