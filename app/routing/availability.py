@@ -12,6 +12,7 @@ from app.errors import ProviderError
 from app.messages import ProviderName
 from app.observe import event
 from app.providers.base import Provider
+from app.providers.factory import warm
 
 LIST_SECONDS = 2.0
 """How long a provider may take to list its models."""
@@ -68,6 +69,8 @@ class Availability:
         known = self._listings.get(provider)
         models: frozenset[str] | None = None
         try:
+            # at a start the SDKs are imported one after the other, which is not the provider's time
+            await warm((self._providers[provider],))
             async with asyncio.timeout(LIST_SECONDS):
                 models = frozenset(sorted(await self._providers[provider].list_models())[:MOST_MODELS])
         except (ProviderError, TimeoutError) as error:

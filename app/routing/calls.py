@@ -11,6 +11,7 @@ from app.errors import BrokenStream, FirstTokenTimeout, ProviderError, Stalled
 from app.messages import ChatRequest, Delta, Finish
 from app.observe import event
 from app.providers.base import Provider
+from app.providers.factory import warm
 from app.routing.breaker import Breakers, Permit
 from app.routing.deadlines import Deadlines, Watchdog
 from app.routing.retry import ATTEMPTS_PER_TURN, RetryBudget, retrying, worth_retrying
@@ -148,6 +149,8 @@ class Calls:
 
     async def open(self, request: ChatRequest) -> tuple[Call, Delta | Finish]:
         """The call that answers, and its first item. Raises the last `ProviderError`, or `LeftAlone`."""
+        # importing an SDK, right after a start, is not the provider's time
+        await warm((self._provider,))
         try:
             return await self._attempt(request)
         except ProviderError as error:

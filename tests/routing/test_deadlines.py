@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 
 import pytest
 
 from app.errors import FirstTokenTimeout, ProviderUnavailable, ServerError, Stalled
-from app.messages import Delta
+from app.messages import ChatRequest, Delta, ProviderName
+from app.providers.base import Provider
+from app.providers.deferred import DeferredProvider
+from app.routing.breaker import Breakers
 from app.routing.deadlines import Deadlines
-from app.routing.failover import Answering
+from app.routing.failover import Answering, Failover
+from app.routing.router import Candidate
 from tests.routing.scripted import ANSWER, DONE, HANG, Scripted, Stage, clock, failure, virtually
 
 DEADLINES = Deadlines(first_token=20.0, gap=15.0, reply=300.0)
@@ -45,6 +50,21 @@ def test_every_attempt_has_the_first_token_deadline_to_itself() -> None:
         assert await stage.text() == ("openai", "Hello")
 
     virtually(main)
+
+
+async def test_the_import_of_an_sdk_is_not_part_of_the_first_token_deadline() -> None:
+    provider = Scripted("openai")
+
+    def imported() -> Scripted:
+        time.sleep(0.2)
+        return provider
+
+    providers: dict[ProviderName, Provider] = {"openai": DeferredProvider("openai", imported)}
+    failover = Failover(providers, Breakers(), Deadlines(first_token=0.05, gap=15.0, reply=300.0))
+    turn = failover.answer((Candidate("openai", "m"),), lambda _: ChatRequest("m", ()))
+    async with aclosing(turn) as events:
+        assert "".join([event.text async for event in events if isinstance(event, Delta)]) == "Hello"
+    assert len(provider.calls) == 1
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 30])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -16,6 +17,8 @@ from app.errors import (
     Unreachable,
 )
 from app.messages import ProviderName
+from app.providers.deferred import DeferredProvider
+from app.routing import availability
 from app.routing.availability import FRESH_SECONDS, HOSTED_FRESH_SECONDS, LIST_SECONDS, MOST_MODELS, Availability
 from app.routing.breaker import Breakers
 from app.routing.catalog import Catalog
@@ -140,6 +143,17 @@ def test_an_ollama_that_hangs_delays_one_turn_once_and_briefly() -> None:
             assert clock() == began
 
     virtually(main)
+
+
+async def test_an_ollama_is_not_blamed_for_the_import_of_its_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(availability, "LIST_SECONDS", 0.05)
+
+    def imported() -> Scripted:
+        time.sleep(0.2)
+        return ollama("qwen3:8b")
+
+    listing = await Availability({"ollama": DeferredProvider("ollama", imported)}).listing("ollama")
+    assert listing.models == {"qwen3:8b"}
 
 
 def test_a_turn_that_is_cancelled_takes_the_answer_from_nobody_else() -> None:
