@@ -154,6 +154,7 @@ begin
     update public.messages as m
     set
       status = 'interrupted',
+      error_code = 'interrupted',
       -- what nobody got to read costs nothing; for the rest the provider's count is lost with the writer
       prompt_tokens = case when m.content <> '' then coalesce(d.prompt_tokens, 0) end,
       completion_tokens = case when m.content <> '' then private.estimate_tokens(m.content) end,

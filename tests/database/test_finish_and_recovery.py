@@ -106,7 +106,9 @@ def test_recovery_interrupts_and_keeps_the_text(db: Connection, reply: str) -> N
     assert reply in recover(db)
     after = row(db, reply)
     estimated = {"prompt_tokens": 2, "completion_tokens": 1, "tokens_used": 3}
-    assert after == {**before, **estimated, "status": "interrupted", "updated_at": after["updated_at"]}
+    # told as a writer tells it that ends its replies itself
+    ended = {"status": "interrupted", "error_code": "interrupted", "updated_at": after["updated_at"]}
+    assert after == {**before, **estimated, **ended}
     assert not live(db, reply)
     assert reply not in recover(db)
 
