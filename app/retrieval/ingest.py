@@ -16,7 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx
@@ -75,8 +75,8 @@ class Session:
 
     async def call(self, method: str, path: str, **body: Any) -> httpx.Response:
         """Call the API; comes back after a pause when it is busy. Raises `IngestError` when it cannot be reached."""
-        reason = ""
-        for attempt in range(TRIES):
+        reason, attempt = "", 0
+        while attempt < TRIES:
             if self._token is None:
                 await self.sign_in()
             try:
@@ -85,16 +85,22 @@ class Session:
             except httpx.TransportError as error:
                 reason = f"the API cannot be reached: {error!r}"
                 await asyncio.sleep(2**attempt)
+                attempt += 1
                 continue
             if answer.status_code == 401 and self._environment.get("PARLEY_PASSWORD") and attempt == 0:
                 self._token = None
             elif answer.status_code == 401:
                 raise IngestError("the access token is not accepted; it may have expired")
-            elif answer.status_code in (429, 503):
+            elif answer.status_code == 429:
+                # the pace of a folder with more files than the limit: however often others come first, not a failure
+                await asyncio.sleep(_pause(answer, 1.0))
+                continue
+            elif answer.status_code == 503:
                 reason = _reason(answer)
-                await asyncio.sleep(min(60.0, float(answer.headers.get("retry-after", 2**attempt))))
+                await asyncio.sleep(_pause(answer, 2.0**attempt))
             else:
                 return answer
+            attempt += 1
         raise IngestError(reason)
 
 
@@ -110,7 +116,8 @@ async def ingest(
     sent: dict[str, str] = {}
 
     async def send(path: Path) -> None:
-        source = path.relative_to(folder).as_posix()
+        # a name that is no text, as some file systems allow, could not be sent
+        source = os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
         async with turns:
             document_id = await _send(session, path, source, known.get(source), metadata, summary)
         if document_id is not None:
@@ -163,7 +170,8 @@ async def _send(
         summary.counts["unchanged"] += 1
         return str(known["id"]) if known["status"] != "ready" else None
     method, url = ("PUT", f"/v1/documents/{known['id']}") if known else ("POST", "/v1/documents")
-    answer = await session.call(method, url, files={"file": (path.name, data)}, data={"metadata": json.dumps(carried)})
+    file = (PurePosixPath(source).name, data)
+    answer = await session.call(method, url, files={"file": file}, data={"metadata": json.dumps(carried)})
     if answer.status_code not in (200, 201):
         summary.failed(source, _reason(answer))
         return None
@@ -193,6 +201,11 @@ async def _see_through(session: Session, sent: dict[str, str], summary: Summary,
         progress.update(indexing, total=passages, completed=indexed)
         if open_ids:
             await asyncio.sleep(POLL_SECONDS)
+
+
+def _pause(answer: httpx.Response, otherwise: float) -> float:
+    """How many seconds the API asks to be left alone."""
+    return min(60.0, float(answer.headers.get("retry-after", otherwise)))
 
 
 def _reason(answer: httpx.Response) -> str:

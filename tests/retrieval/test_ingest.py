@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.retrieval.ingest import Session, Summary, _send
+from app.retrieval.ingest import TRIES, IngestError, Session, Summary, _send
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
 from tests.client import person_client
@@ -112,6 +113,33 @@ async def test_a_file_that_cannot_be_read_costs_no_other_file(offline: Api, pers
         # it was there when the folder was listed
         assert await _send(session, folder / "gone.txt", "gone.txt", None, {}, summary) is None
     assert summary.problems == [("gone.txt", "No such file or directory")]
+
+
+async def test_a_limit_is_waited_for_as_often_as_it_takes() -> None:
+    refusals = 4 * TRIES
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal refusals
+        refusals -= 1
+        return httpx.Response(429, headers={"Retry-After": "0"}) if refusals >= 0 else httpx.Response(201)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://api") as client:
+        assert (await Session(client, {}, "token").call("POST", "/v1/documents")).status_code == 201
+
+
+async def test_a_server_that_stays_busy_is_given_up() -> None:
+    busy = httpx.MockTransport(lambda _: httpx.Response(503, headers={"Retry-After": "0"}, json={"title": "Busy"}))
+    async with httpx.AsyncClient(transport=busy, base_url="http://api") as client:
+        with pytest.raises(IngestError, match="Busy"):
+            await Session(client, {}, "token").call("POST", "/v1/documents")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are text")
+async def test_a_name_that_is_no_text(offline: Api, stack: LocalSupabase, person: Person, tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("Opens at eight.")
+    for expected in ("1 added", "1 unchanged"):
+        code, said = await ingest(offline, stack, person, tmp_path)
+        assert (code, expected in said) == (0, True), said
 
 
 def running(folder: Path, **written: str) -> dict[str, str]:
