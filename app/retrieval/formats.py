@@ -14,8 +14,17 @@ from app.retrieval.clean import cleaned
 TEXT, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
 MAX_PAGES = 5000
 
-_DECLARED_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?([a-zA-Z0-9_:.-]{1,40})""", re.IGNORECASE)
+_DECLARED_CHARSET = re.compile(
+    rb"""<(?:meta[^>]{0,200}charset|\?xml[^>]{0,100}encoding)\s*=\s*["']?([a-zA-Z0-9_:.-]{1,40})""", re.IGNORECASE
+)
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MEANT = {
+    **dict.fromkeys(("iso-8859-1", "latin-1", "latin1", "us-ascii", "ascii"), "windows-1252"),
+    **dict.fromkeys(("gb2312", "gbk"), "gb18030"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "x-sjis"), "cp932"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987"), "cp949"),
+}
+"""What pages mean that name these: https://encoding.spec.whatwg.org/#names-and-labels."""
 
 
 class Unreadable(Exception):
@@ -56,13 +65,11 @@ def decoded(data: bytes, charset: str | None) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             charset = encoding
-    # what pages call Latin-1 has meant Windows' variant for as long as there have been pages
-    if charset is not None and charset.lower() in ("iso-8859-1", "latin-1", "latin1", "us-ascii", "ascii"):
-        charset = "windows-1252"
+    charset = charset or "utf-8"
     try:
-        return data.decode(_text_codec(charset or "utf-8"))
+        return data.decode(_text_codec(_MEANT.get(charset.lower(), charset)))
     except UnicodeError:
-        raise Unreadable(f"The document is not valid {charset or 'UTF-8'} text; name its charset.") from None
+        raise Unreadable(f"The document is not valid {charset.upper()} text; name its charset.") from None
 
 
 def _text_codec(charset: str) -> str:
@@ -81,6 +88,8 @@ def _html(data: bytes, charset: str | None) -> Text:
 
     if charset is None and (declared := _DECLARED_CHARSET.search(data[:4096])):
         charset = declared[1].decode()
+        if charset.lower().startswith("utf-16"):
+            charset = None  # a declaration that can be read byte by byte is not in it
     options = ConversionOptions(
         extract_metadata=True,
         skip_images=True,
@@ -114,7 +123,12 @@ def _pdf(data: bytes, max_characters: int) -> Text:
         starts.append(length)
         try:
             page = document[number]
-            raw = page.get_textpage().get_text_bounded()
+            left, bottom, right, top = page.get_bbox()
+            if page.get_rotation() in (90, 270):
+                # some writers turn a page's box with the page, but not what they write into it: it may stand outside
+                right = left + max(right - left, top - bottom)
+                top = bottom + right - left
+            raw = page.get_textpage().get_text_bounded(left, bottom, right, top)
             page.close()
         except pypdfium2.PdfiumError:
             raw = ""  # a broken page does not cost the others
@@ -125,4 +139,6 @@ def _pdf(data: bytes, max_characters: int) -> Text:
         if length > max_characters:
             raise TooLarge("The document holds too much text.")
     title = document.get_metadata_dict().get("Title")
-    return Text("".join(parts), "plain", title or None, starts)
+    # what libraries write where nobody gave one
+    named = bool(title) and title.strip().lower() not in ("untitled", "(anonymous)")
+    return Text("".join(parts), "plain", title if named else None, starts)

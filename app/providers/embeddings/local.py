@@ -23,8 +23,9 @@ MAX_CHARACTERS = 20_000
 
 # what belongs to a word without being a letter, such as the vowel signs of Indic scripts
 _MARKS = "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
-# Thai to Burmese, Khmer, kana, ideographs: written without blanks between words
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+# Thai to Burmese, Khmer, kana, ideographs: written without blanks between words. Hangul: with blanks, but a word of two
+# syllables and its particle are one
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
 _WORDS = re.compile(rf"([{_UNSPACED}]+)|(?:[^\W{_UNSPACED}]|[{_MARKS}])+")
 _STOP_WORDS = frozenset(
     re.findall(
@@ -73,7 +74,7 @@ def vector_of(text: str) -> list[float]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """The words that say something; where there are no blanks between words, every two characters."""
+    """The words that say something; where blanks do not part words, every two characters."""
     for match in _WORDS.finditer(unicodedata.normalize("NFKC", text).lower()):
         word = match[0]
         if match[1] and len(word) > 1:
