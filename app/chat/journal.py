@@ -144,7 +144,8 @@ class Journal:
                 entry.offset += len(text)
                 entry.seq += 1
                 entry.pushed.append(now)
-                pieces.append(Piece(reply.id, entry.seq, text, reply.provider, reply.model))
+                sources = reply.sources if entry.seq == 1 else None
+                pieces.append(Piece(reply.id, entry.seq, text, reply.provider, reply.model, sources))
         try:
             answer = await self._write(pieces, alive, now + self._outage)
         except AppError:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from app.errors import Draining, RateLimited
-from app.messages import Ending, Preamble
+from app.messages import Ending, Preamble, Source, Sources
 
 MAX_REPLIES = 2000
 """Replies written at once by a process; further turns are refused with `draining`, another replica may take them."""
@@ -76,6 +76,11 @@ class Reply:
     def announce(self, event: Preamble) -> None:
         self.preamble.append(event)
         self._wake()
+
+    @property
+    def sources(self) -> tuple[Source, ...] | None:
+        """What it draws on, once that was announced; it is before the text."""
+        return next((event.items for event in self.preamble if isinstance(event, Sources)), None)
 
     def append(self, text: str) -> None:
         if self._held is not None:

@@ -56,8 +56,7 @@ class Readers:
         reply = Reply(row.id, conversation_id=row.conversation_id, user_id=asker.id)
         reply.provider, reply.model = row.provider, row.model
         reply.announce(Started(row.conversation_id, row.parent_id or "", row.id, row.provider, row.model))
-        if row.sources is not None:
-            reply.announce(Sources(msgspec.convert(row.sources, tuple[Source, ...])))
+        _announce_sources(reply, row)
         if part.text:
             reply.append(part.text)
         if row.status == "streaming":
@@ -105,6 +104,8 @@ class Readers:
     @staticmethod
     def _take(reply: Reply, part: ReplyPart) -> bool:
         reply.provider, reply.model = part.message.provider, part.message.model
+        if reply.sources is None:
+            _announce_sources(reply, part.message)
         if part.text:
             reply.append(part.text)
         if part.message.status == "streaming":
@@ -113,6 +114,12 @@ class Readers:
             reply.withdraw()
         reply.end(ending(part.message, reply.length))
         return True
+
+
+def _announce_sources(reply: Reply, row: StoredMessage) -> None:
+    """They are stored with the first piece of text, so they come before it here too."""
+    if row.sources is not None:
+        reply.announce(Sources(msgspec.convert(row.sources, tuple[Source, ...])))
 
 
 def ending(row: StoredMessage, length: int) -> Ending:

@@ -24,6 +24,8 @@ class Piece(msgspec.Struct, frozen=True):
     text: str
     provider: str | None
     model: str | None
+    sources: Sequence[Source] | None = None
+    """What the reply draws on, with its first piece: other replicas' readers see it, and a crash does not take it."""
 
 
 class Journaled(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ class Row:
     finish_reason: str | None = None
     error_code: str | None = None
     completion_tokens: int | None = None
+    sources: list[dict[str, object]] | None = None
     stop_requested: bool = False
 
 
@@ -198,7 +199,7 @@ def _stored(name: str, row: Row) -> StoredMessage:
         model="m",
         finish_reason=row.finish_reason,
         error_code=row.error_code,
-        sources=None,
+        sources=row.sources,
         prompt_tokens=1,
         completion_tokens=row.completion_tokens,
         cached_tokens=0,

@@ -6,12 +6,13 @@ import asyncio
 import gc
 import weakref
 
+import msgspec
 import pytest
 
 from app.chat.live import LiveReplies, Reply
 from app.chat.readers import LOOK_SECONDS, PATIENCE_SECONDS, Readers
 from app.errors import NotFound, Unauthenticated
-from app.messages import Done, Failed, Started, Stopped
+from app.messages import Done, Failed, Source, Sources, Started, Stopped
 from tests.chat.scripted import Call, Database, Row, in_virtual_time, times, unavailable
 from tests.routing.scripted import clock
 
@@ -72,6 +73,25 @@ async def test_a_reply_that_grows_elsewhere_is_followed_to_its_end() -> None:
     calls = len(database.calls)
     await asyncio.sleep(10)
     assert len(database.calls) == calls
+
+
+@in_virtual_time
+async def test_what_a_reply_draws_on_comes_before_its_text() -> None:
+    """Also to a reader of another replica who was there before the first piece was stored."""
+    row = Row()
+    readers, live, _ = scene(row)
+    reply = await readers.open(Person(), "0")
+    live.follow(reply)
+    await asyncio.sleep(1)
+    source = Source("p", "d", "Tea book", 0.9, "Green tea")
+    row.content, row.sources = "As [1] says", [msgspec.to_builtins(source)]
+    await asyncio.sleep(0.5)
+    started, *others = reply.preamble
+    assert isinstance(started, Started)
+    assert (others, reply.text()) == ([Sources((source,))], "As [1] says")
+    row.content, row.status = "As [1] says.", "complete"
+    await reply.ended()
+    assert reply.preamble == [started, *others]
 
 
 @in_virtual_time

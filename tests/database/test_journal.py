@@ -45,6 +45,16 @@ def test_text_is_kept_as_it_is(db: Connection, reply: str) -> None:
     assert written(db, reply)[0] == text
 
 
+def test_sources_come_with_the_first_piece_and_outlive_the_writer(db: Connection, reply: str) -> None:
+    sources = [{"id": "p", "document_id": "d", "title": "t", "similarity": 0.9, "excerpt": "e"}]
+    journal(db, piece(reply, 1, "As [1] ", sources=sources))
+    journal(db, piece(reply, 2, "says"))
+    assert row(db, reply)["sources"] == sources
+    expire(db, reply)
+    recover(db)
+    assert (row(db, reply)["status"], row(db, reply)["sources"]) == ("interrupted", sources)
+
+
 def test_repeated_write_appends_nothing(db: Connection, reply: str) -> None:
     for _ in range(2):
         assert journal(db, piece(reply, 1, "one")) == NOTHING

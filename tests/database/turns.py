@@ -30,8 +30,10 @@ def regenerate(db: Connection, user: Caller, message: str | UUID, **arguments: o
     return begin(db, user, p_reply_to=message, **arguments)
 
 
-def piece(reply: str, seq: int, text: str, provider: str = "demo", model: str = "demo-1") -> Answer:
-    return {"id": reply, "seq": seq, "text": text, "provider": provider, "model": model}
+def piece(
+    reply: str, seq: int, text: str, provider: str = "demo", model: str = "demo-1", sources: object = None
+) -> Answer:
+    return {"id": reply, "seq": seq, "text": text, "provider": provider, "model": model, "sources": sources}
 
 
 def journal(db: Connection, *pieces: Answer, alive: list[str] | None = None) -> Answer:

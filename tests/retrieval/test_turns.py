@@ -10,7 +10,8 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.aimock import AIMock
-from tests.client import history, new_conversation, person_client, reading, send, turn
+from tests.client import history, new_conversation, person_client, reading, script, send, turn
+from tests.faults.client import eventually
 from tests.retrieval.documents import put_in, put_in_file
 from tests.retrieval.pdf import pdf
 from tests.service import running_api, sign_up
@@ -45,6 +46,30 @@ async def test_the_reply_is_given_the_passages(reader: httpx.AsyncClient, upstre
         assert stored["sources"] == sources["items"]
         async with reading(reader, "GET", f"/v1/messages/{stored['id']}/stream") as again:
             assert sources_of(await again.to_end()) == [sources]
+
+
+async def test_a_reply_that_grows_has_them_in_its_row(reader: httpx.AsyncClient, upstream: Upstream) -> None:
+    """For readers on other replicas, and should its writer be killed."""
+    await put_in(reader, TEA)
+    path = f"/v1/conversations/{await new_conversation(reader)}/messages"
+    asked = {"content": script(id="growing", tokens=2, stepped=True, question=QUESTION)}
+    async with reading(reader, "POST", path, json=asked) as stream:
+        await stream.until("sources")
+        (sources,) = sources_of(stream.transcript)
+        message = f"/v1/messages/{stream.transcript.events[0].data['message_id']}"
+        call = await upstream.call("growing")
+        call.step()
+
+        async def stored() -> bool:
+            return bool((await reader.get(message)).json()["content"])
+
+        await eventually(stored)
+        row = (await reader.get(message)).json()
+        assert (row["status"], row["sources"]) == ("streaming", sources["items"])
+        assert sources["items"]
+        call.step()
+        await stream.to_end()
+    assert (await reader.get(message)).json()["sources"] == sources["items"]
 
 
 async def test_a_message_may_go_without(reader: httpx.AsyncClient, upstream: Upstream) -> None:
