@@ -69,6 +69,8 @@ def make_server(settings: Settings) -> Server:
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        # nobody's word for another address unless told so: left alone, uvicorn takes that of whoever is on this machine
+        forwarded_allow_ips=list(settings.forwarded_allow_ips),
     )
     return Server(config, app.state.service)
 

@@ -69,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     journal_interval_ms: JournalMilliseconds = 500
 
     cors_allow_origins: tuple[str, ...] = ()
+    forwarded_allow_ips: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     parley_host: str = "127.0.0.1"
     parley_port: Port = 8000
@@ -96,7 +97,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     for name, field in fields.items():
         text = environ.get(name, "").strip()
         if text:
-            is_list = field.name == "cors_allow_origins"
+            is_list = field.name in ("cors_allow_origins", "forwarded_allow_ips")
             values[name] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
         elif field.required and name not in values:
             raise SettingsError(f"{name} is not set; see .env.example")

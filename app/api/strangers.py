@@ -1,8 +1,8 @@
 """Who calls: every request below `/v1` is told its user before anything of it is read, or refused.
 
 Requests without a valid token are limited by address, in this process: a stranger's guesses cost neither the body's
-parsing nor, beyond the limit, a signature's check. Behind a proxy the address is what uvicorn makes of
-`X-Forwarded-For` (`FORWARDED_ALLOW_IPS`).
+parsing nor, beyond the limit, a signature's check. The address is the connection's; behind a proxy that
+`FORWARDED_ALLOW_IPS` names, what uvicorn makes of `X-Forwarded-For`.
 """
 
 from __future__ import annotations

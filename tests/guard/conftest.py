@@ -75,6 +75,7 @@ async def replicas(
     }
     async with (
         running_api(stack, logs / "one.log", **settings) as one,
-        running_api(stack, logs / "two.log", **settings) as two,
+        # behind a proxy on this machine, so to speak: each test can have an address of its own
+        running_api(stack, logs / "two.log", FORWARDED_ALLOW_IPS="127.0.0.1", **settings) as two,
     ):
         yield one, two

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import httpx
@@ -78,7 +79,6 @@ async def client(replicas: tuple[Api, Api]) -> httpx.AsyncClient:
 
 
 async def test_guesses_are_limited_before_anything_is_read(stack: LocalSupabase, client: httpx.AsyncClient) -> None:
-    """The service believes the proxy on its own machine: so each test has an address of its own."""
     known, unknown = await sign_up(stack), await sign_up(stack)
     guess = {"Authorization": "Bearer guess", "X-Forwarded-For": "203.0.113.1"}
     async with client:
@@ -106,6 +106,18 @@ async def test_guesses_are_limited_before_anything_is_read(stack: LocalSupabase,
         assert (await client.get("/v1/models", headers=there)).status_code == 401
         # what needs no token is not limited
         assert (await client.get("/health/live", headers=here)).status_code == 200
+
+
+async def test_who_is_no_proxy_cannot_name_an_address(replicas: tuple[Api, Api]) -> None:
+    async with httpx.AsyncClient(base_url=replicas[0].url, timeout=30) as client:
+        for number in range(4 * PER_MINUTE):
+            named = {"X-Forwarded-For": f"203.0.113.{number % 250}, 198.51.100.{number % 249}"}
+            refused = await client.get("/v1/models", headers=named)
+            if refused.status_code == 429:
+                break
+        assert refused.status_code == 429
+        # the other tests have the same address
+        await asyncio.sleep(int(refused.headers["retry-after"]))
 
 
 async def test_preflights_are_nobodys_guess(client: httpx.AsyncClient) -> None:
