@@ -19,14 +19,17 @@ TOKENIZER = "text-embedding-3-small"
 """Whose tokens are counted, for all models: they differ by little. The tables are part of the splitter's package."""
 SHORT_CHARACTERS = 120
 """A piece below this, such as a heading alone, goes with what follows it."""
-LONG_WORD_CHARACTERS = 1000
-"""Longer runs without a blank are cut at this length beforehand: tokenizers take quadratic time over them."""
+LONG_RUN_CHARACTERS = 1000
+"""Longer runs without a blank are cut at this length beforehand, and longer runs of blanks left out: tokenizers take
+quadratic time over them."""
+MAX_CHARACTERS = 4000
+"""Of a piece: rows of the same sign, such as rulers, are hardly any tokens."""
 MAX_HEADING_CHARACTERS = 300
 
 Structure = Literal["markdown", "plain"]
 
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
-_LONG_WORD = re.compile(rf"\S{{{LONG_WORD_CHARACTERS + 1},}}")
+_LONG_RUN = re.compile(rf"\S{{{LONG_RUN_CHARACTERS + 1},}}|\s{{{LONG_RUN_CHARACTERS + 1},}}")
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -59,17 +62,22 @@ def chunks(text: str, structure: Structure, page_starts: Sequence[int] = ()) -> 
 def _pieces(text: str, structure: Structure) -> Iterator[tuple[int, int]]:
     """Where the pieces begin and end, without the blanks around them."""
     done = 0
-    for word in _LONG_WORD.finditer(text):
-        yield from _split(text, done, word.start(), structure)
-        for start in range(word.start(), word.end(), LONG_WORD_CHARACTERS):
-            yield start, min(start + LONG_WORD_CHARACTERS, word.end())
-        done = word.end()
+    for run in _LONG_RUN.finditer(text):
+        yield from _split(text, done, run.start(), structure)
+        if not run[0].isspace():
+            yield from _cut(run.start(), run.end(), LONG_RUN_CHARACTERS)
+        done = run.end()
     yield from _split(text, done, len(text), structure)
 
 
 def _split(text: str, start: int, end: int, structure: Structure) -> Iterator[tuple[int, int]]:
     for offset, piece in _splitter(structure).chunk_indices(text[start:end]):
-        yield start + offset, start + offset + len(piece)
+        yield from _cut(start + offset, start + offset + len(piece), MAX_CHARACTERS)
+
+
+def _cut(start: int, end: int, length: int) -> Iterator[tuple[int, int]]:
+    for begin in range(start, end, length):
+        yield begin, min(begin + length, end)
 
 
 def _joined(text: str, pieces: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -79,6 +87,9 @@ def _joined(text: str, pieces: Iterator[tuple[int, int]]) -> Iterator[tuple[int,
     for start, end in pieces:
         if not text[start:end].strip():
             continue
+        if last is not None and start - last[1] > LONG_RUN_CHARACTERS:
+            yield last
+            waiting = last = None
         begin = start if waiting is None else waiting
         if end - begin < SHORT_CHARACTERS:
             waiting = begin

@@ -20,7 +20,7 @@ WAITING_BYTES = 256_000_000
 LEAST_BYTES = 1_000_000
 """What any file counts as: small ones take their time, too."""
 CHARACTERS_PER_PASSAGE = 4000
-"""No passage is longer, by far: text beyond this times the limit of passages need not even be cut."""
+"""Hardly any passage is longer: text beyond this times the limit of passages need not even be cut."""
 
 EXTENSIONS = {
     ".txt": "text/plain",

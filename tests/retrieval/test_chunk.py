@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.retrieval.chunk import LONG_WORD_CHARACTERS, Chunk, Structure, chunks
+from app.retrieval.chunk import LONG_RUN_CHARACTERS, MAX_CHARACTERS, Chunk, Structure, chunks
 from app.retrieval.clean import cleaned
 
 PARAGRAPH = "The committee meets every second Tuesday of the month, and its minutes are open to all members. " * 12
@@ -67,8 +67,24 @@ def test_a_passage_is_no_longer_than_models_take(structure: Structure) -> None:
 
 def test_a_word_without_end_is_cut() -> None:
     found = list(chunks(f"before {'x' * 500_000} after", "plain"))
-    assert max(len(chunk.content) for chunk in found) <= LONG_WORD_CHARACTERS + 200
+    assert max(len(chunk.content) for chunk in found) <= LONG_RUN_CHARACTERS + 200
     assert joined(found) == f"before{'x' * 500_000}after"
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\u00a0 "])
+def test_blanks_without_end_are_left_out(blank: str) -> None:
+    text = f"before{blank * 500_000}after"
+    assert [(chunk.content, chunk.start) for chunk in chunks(text, "plain")] == [
+        ("before", 0),
+        ("after", text.index("after")),
+    ]
+
+
+@pytest.mark.parametrize("line", [f"{'-' * 900}\n", f"x{' ' * 900}"])
+def test_what_is_hardly_any_tokens_is_cut_too(line: str) -> None:
+    found = list(chunks(line * 500, "plain"))
+    assert max(len(chunk.content) for chunk in found) <= MAX_CHARACTERS + 200
+    assert joined(found) == "".join((line * 500).split())
 
 
 def test_a_lonely_heading_goes_with_its_text() -> None:
