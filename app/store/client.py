@@ -181,10 +181,10 @@ def _translate_code(status: int, code: str, message: str, details: str | None, h
         return Unauthenticated()
     if code == "PGRST116":  # not exactly one row
         return NotFound()
-    if code == "23505":  # unique violation
-        return Conflict()
-    if code == "23503":  # foreign key violation: all that a user's call refers to, but the user, is looked up first
+    if code == "23503" and '"users"' in (details or ""):  # foreign key violation, and what is missing
         return Unauthenticated("The user of this access token no longer exists.")
+    if code in ("23505", "23503"):  # unique or foreign key violation
+        return Conflict()
     if code in _MALFORMED:
         return InvalidRequest("A value is malformed or out of range.", status=422)
     if status == 401:

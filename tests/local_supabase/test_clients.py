@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from postgrest.exceptions import APIError
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
+from supabase import AsyncClient, AsyncClientOptions, AuthApiError, acreate_client
 
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import NODE, REPOSITORY
@@ -70,6 +70,14 @@ async def test_another_user_sees_nothing(new_client: NewClient) -> None:
         await client.auth.sign_up({"email": f"{uuid.uuid4()}@parley.example", "password": PASSWORD})
     await first.table("conversations").insert({"title": "mine"}).execute()
     assert (await second.table("conversations").select("*").execute()).data == []
+
+
+async def test_the_admin_api_is_refused_in_clear_words(stack: LocalSupabase) -> None:
+    async with httpx.AsyncClient() as http:
+        client = await acreate_client(stack.url, stack.secret_key, options=AsyncClientOptions(httpx_client=http))
+        with pytest.raises(AuthApiError, match="no Admin API") as refused:
+            await client.auth.admin.list_users()
+    assert refused.value.status == 501
 
 
 def test_javascript_client(stack: LocalSupabase) -> None:

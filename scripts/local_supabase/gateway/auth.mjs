@@ -37,6 +37,10 @@ export async function createAuth({ authUrl, url, publishableKey, secretKey }, to
       if (pathname === '/auth/v1/.well-known/jwks.json') {
         return Response.json(tokens.jwks, { headers: { 'cache-control': 'public, max-age=600' } })
       }
+      if (pathname.startsWith('/auth/v1/admin/')) {
+        const msg = 'the embedded Auth has no Admin API: sign users up, and change auth.users by SQL'
+        return Response.json({ code: 501, error_code: 'not_implemented', msg }, { status: 501 })
+      }
       const response = await app.fetch(request, env)
       if (response.status !== 200 || request.method !== 'POST') return response
       if (!['/auth/v1/signup', '/auth/v1/token', '/auth/v1/verify'].includes(pathname)) return response
