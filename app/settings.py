@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 
 from app.messages import ProviderName
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.01, le=86_400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 # far below the lease of a reply, which each write renews
@@ -53,10 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
     redis_url: str | None = None
 
-    connect_timeout_seconds: Positive = 5
-    first_token_timeout_seconds: Positive = 20
-    token_gap_timeout_seconds: Positive = 15
-    reply_timeout_seconds: Positive = 300
+    connect_timeout_seconds: Seconds = 5
+    first_token_timeout_seconds: Seconds = 20
+    token_gap_timeout_seconds: Seconds = 15
+    reply_timeout_seconds: Seconds = 300
 
     require_premium: bool = True
     rate_limit_requests_per_minute: Count = 60
@@ -149,6 +149,4 @@ def _expected(field: msgspec.structs.FieldInfo) -> str:
         return "true or false"
     kind, limits = get_args(field.type)
     number = "whole number" if kind is int else "number"
-    if limits.ge is None:
-        return f"a positive {number}"
     return f"a {number} from {limits.ge} to {limits.le}"

@@ -179,7 +179,7 @@ def test_default_provider(provider: str) -> None:
             (name, value)
             for name in FIELDS
             if name.endswith("_TIMEOUT_SECONDS")
-            for value in ("0", "-1", SECRET, "nan")
+            for value in ("0e0", "-1", SECRET, "nan", "inf")
         ),
     ],
 )
@@ -206,7 +206,7 @@ def test_every_setting_that_can_be_malformed_says_what_it_takes(name: str) -> No
         ("SEARCH_THRESHOLD", "2", "a number from -1 to 1"),
         ("DOCUMENT_MAX_BYTES", "0", "a whole number from 1 to 104857600"),
         ("PARLEY_PORT", "65536", "a whole number from 1 to 65535"),
-        ("CONNECT_TIMEOUT_SECONDS", "0", "a positive number"),
+        ("CONNECT_TIMEOUT_SECONDS", "0", "a number from 0.01 to 86400"),
     ],
 )
 def test_the_limits_of_a_number_are_said(name: str, value: str, expected: str) -> None:
