@@ -56,11 +56,11 @@ async def test_the_import_of_an_sdk_is_not_part_of_the_first_token_deadline() ->
     provider = Scripted("openai")
 
     def imported() -> Scripted:
-        time.sleep(0.2)
+        time.sleep(1)
         return provider
 
     providers: dict[ProviderName, Provider] = {"openai": DeferredProvider("openai", imported)}
-    failover = Failover(providers, Breakers(), Deadlines(first_token=0.05, gap=15.0, reply=300.0))
+    failover = Failover(providers, Breakers(), Deadlines(first_token=0.5, gap=15.0, reply=300.0))
     turn = failover.answer((Candidate("openai", "m"),), lambda _: ChatRequest("m", ()))
     async with aclosing(turn) as events:
         assert "".join([event.text async for event in events if isinstance(event, Delta)]) == "Hello"

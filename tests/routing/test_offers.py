@@ -146,10 +146,10 @@ def test_an_ollama_that_hangs_delays_one_turn_once_and_briefly() -> None:
 
 
 async def test_an_ollama_is_not_blamed_for_the_import_of_its_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(availability, "LIST_SECONDS", 0.05)
+    monkeypatch.setattr(availability, "LIST_SECONDS", 0.5)
 
     def imported() -> Scripted:
-        time.sleep(0.2)
+        time.sleep(1)
         return ollama("qwen3:8b")
 
     listing = await Availability({"ollama": DeferredProvider("ollama", imported)}).listing("ollama")
