@@ -97,7 +97,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     for name, field in fields.items():
         text = environ.get(name, "").strip()
         if text:
-            is_list = field.name in ("cors_allow_origins", "forwarded_allow_ips")
+            is_list = field.type == tuple[str, ...]
             values[name] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
         elif field.required and name not in values:
             raise SettingsError(f"{name} is not set; see .env.example")

@@ -308,7 +308,7 @@ class Turns:
                     error_code=outcome.error.code if outcome.error else None,
                     provider=reply.provider,
                     model=reply.model,
-                    sources=outcome.found.sources.items if outcome.found else None,
+                    sources=reply.sources,
                     prompt_tokens=usage.prompt_tokens if usage else None,
                     completion_tokens=usage.completion_tokens if usage else None,
                     cached_tokens=usage.cached_tokens if usage else None,

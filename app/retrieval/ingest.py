@@ -75,33 +75,35 @@ class Session:
 
     async def call(self, method: str, path: str, **body: Any) -> httpx.Response:
         """Call the API; comes back after a pause when it is busy. Raises `IngestError` when it cannot be reached."""
-        reason, attempt = "", 0
-        while attempt < TRIES:
-            if self._token is None:
-                await self.sign_in()
+        reason = ""
+        for attempt in range(TRIES):
             try:
-                headers = {"Authorization": f"Bearer {self._token}"}
-                answer = await self._http.request(method, path, headers=headers, **body)
+                answer = await self._admitted(method, path, **body)
             except httpx.TransportError as error:
                 reason = f"the API cannot be reached: {error!r}"
                 await asyncio.sleep(2**attempt)
-                attempt += 1
                 continue
             if answer.status_code == 401 and self._environment.get("PARLEY_PASSWORD") and attempt == 0:
                 self._token = None
             elif answer.status_code == 401:
                 raise IngestError("the access token is not accepted; it may have expired")
-            elif answer.status_code == 429:
-                # the pace of a folder with more files than the limit: however often others come first, not a failure
-                await asyncio.sleep(_pause(answer, 1.0))
-                continue
             elif answer.status_code == 503:
                 reason = _reason(answer)
                 await asyncio.sleep(_pause(answer, 2.0**attempt))
             else:
                 return answer
-            attempt += 1
         raise IngestError(reason)
+
+    async def _admitted(self, method: str, path: str, **body: Any) -> httpx.Response:
+        """The answer once the limit lets the call pass: a folder with more files than that is no failure."""
+        while True:
+            if self._token is None:
+                await self.sign_in()
+            headers = {"Authorization": f"Bearer {self._token}"}
+            answer = await self._http.request(method, path, headers=headers, **body)
+            if answer.status_code != 429:
+                return answer
+            await asyncio.sleep(_pause(answer, 1.0))
 
 
 async def ingest(
