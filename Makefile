@@ -13,10 +13,8 @@ help: ## List the targets
 .PHONY: install
 install: .venv/.installed node_modules/.installed ## Install the locked dependencies (done by every other target)
 
-.venv/.installed: requirements-dev.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Parley needs Python 3.11 or newer; this is " + sys.version.split()[0])'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+.venv/.installed: requirements-bootstrap.lock requirements-dev.lock
+	@$(PYTHON) scripts/install.py
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed
@@ -53,6 +51,7 @@ openapi: install ## Write docs/openapi.json anew
 lock: install ## Resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --upgrade --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.lock
+	echo uv | $(BIN)/uv pip compile - --constraints requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-bootstrap.lock
 	$(BIN)/npm install --package-lock-only
 
 .PHONY: db-reset
