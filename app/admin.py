@@ -13,7 +13,8 @@ from decimal import Decimal, InvalidOperation
 from app.errors import AppError
 from app.settings import LEGACY_NAMES, running_stack
 from app.store.client import open_supabase
-from app.store.service import LimitsView, Plan, ServiceJobs, UserView
+from app.store.limits import Limits, LimitsView, Plan
+from app.store.plans import Plans, UserView
 
 EPILOG = """The project is that of SUPABASE_URL and SUPABASE_SECRET_KEY in the environment; without them, the one that
 `make run` has written to $PARLEY_DATA/env (.parley/env). Everything takes effect with the next request."""
@@ -73,17 +74,17 @@ def project(environ: Mapping[str, str]) -> tuple[str, str]:
 async def run(asked: argparse.Namespace, url: str, key: str) -> str:
     """What the command prints."""
     supabase = open_supabase(url, key, key)
-    jobs = ServiceJobs(supabase)
+    plans = Plans(supabase)
     try:
         match asked.command:
             case "grant":
-                return describe(await jobs.grant_plan(asked.email, asked.plan, asked.until))
+                return describe(await plans.grant(asked.email, asked.plan, asked.until))
             case "revoke":
-                return describe(await jobs.revoke_plan(asked.email))
+                return describe(await plans.revoke(asked.email))
             case "show":
-                return describe(await jobs.show_user(asked.email))
+                return describe(await plans.show(asked.email))
             case _:
-                return describe_limits(await jobs.limits(asked.plan, changes(asked)))
+                return describe_limits(await Limits(supabase).show(asked.plan, changes(asked)))
     finally:
         await supabase.aclose()
 

@@ -49,8 +49,10 @@ from app.settings import Settings, load_settings
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
+from app.store.indexing import Indexing
+from app.store.limits import Limits
 from app.store.messages import Messages
-from app.store.service import ServiceJobs
+from app.store.replies import Replies
 from app.store.usage import Usages
 
 MAX_BODY_BYTES = 1_048_576
@@ -70,7 +72,8 @@ class Service:
         self.supabase = open_supabase(
             settings.supabase_url, settings.supabase_publishable_key, settings.supabase_secret_key
         )
-        self.jobs = ServiceJobs(self.supabase)
+        self.replies = Replies(self.supabase)
+        self.limits = Limits(self.supabase)
         self.conversations = Conversations(self.supabase)
         self.messages = Messages(self.supabase)
         self.usages = Usages(self.supabase)
@@ -84,7 +87,7 @@ class Service:
         self.providers = make_providers(settings)
         self.embedders = Embedders(settings)
         self.search = Search(self.documents, self.embedders)
-        self.indexer = Indexer(self.jobs, self.embedders, max_passages=settings.document_max_passages)
+        self.indexer = Indexer(Indexing(self.supabase), self.embedders, max_passages=settings.document_max_passages)
         self.library = Library(
             self.documents,
             Reader(max_passages=settings.document_max_passages),
@@ -93,7 +96,7 @@ class Service:
         )
         self.routing = Routing(settings, self.providers)
         self.live = LiveReplies()
-        self.journal = Journal(self.jobs, interval=settings.journal_interval_ms / 1000)
+        self.journal = Journal(self.replies, interval=settings.journal_interval_ms / 1000)
         self.turns = Turns(
             self.messages,
             self.routing.offers,
@@ -121,16 +124,16 @@ class Service:
         tasks = [
             asyncio.create_task(self.journal.run()),
             asyncio.create_task(self.live.watch()),
-            asyncio.create_task(recover(self.jobs)),
+            asyncio.create_task(recover(self.replies)),
             asyncio.create_task(self.indexer.run()),
             # what is on offer is asked now, so that no turn waits for a provider that is slow to say
             asyncio.create_task(self.routing.offers.models()),
             asyncio.create_task(warm(self.providers.values())),
         ]
         # the first turn should meet these limits; without a database there is no turn, and the start does not wait
-        limits = asyncio.create_task(share_limits(self.jobs, self.settings))
-        tasks.append(limits)
-        await asyncio.wait({limits}, timeout=START_SECONDS)
+        sharing = asyncio.create_task(share_limits(self.limits, self.settings))
+        tasks.append(sharing)
+        await asyncio.wait({sharing}, timeout=START_SECONDS)
         # what has been built stays: the collector need not look at it again
         gc.collect()
         gc.freeze()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from app.store.client import ServiceCall
 
 ROOT = Path(__file__).parent.parent
 APP = ROOT / "app"
@@ -49,6 +52,8 @@ STAGE_OF_LIBRARY = {
     "pybreaker": {"routing"},
 }
 """Where a library may be seen; behind that, it can be replaced."""
+SERVICE_STORES = frozenset(f"app/store/{subject}.py" for subject in ("replies", "indexing", "limits", "plans"))
+"""The modules that act for the service, with its key; every other acts for a user."""
 LONGEST_FILE = 400
 
 
@@ -126,8 +131,17 @@ def test_library_is_seen_in_its_stage_only(library: str) -> None:
 
 
 def test_service_key_is_used_by_the_named_jobs_only() -> None:
-    users = [shown(path) for path, source in SOURCES.items() if "service_rpc(" in source]
-    assert users == ["app/store/client.py", "app/store/service.py"]  # where it is made, and where it is called
+    called: list[str] = []
+    for path, source in SOURCES.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Attribute) and node.attr == "service_rpc":
+                assert shown(path) in SERVICE_STORES
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "service_rpc":
+                name = node.args[0]
+                assert isinstance(name, ast.Constant), f"{shown(path)}:{node.lineno} does not name what it calls"
+                called.append(str(name.value))
+    assert sorted(called) == sorted(get_args(ServiceCall))
+    assert [shown(path) for path, source in SOURCES.items() if "_service_headers" in source] == ["app/store/client.py"]
     holders = {shown(path) for path, source in SOURCES.items() if "secret_key" in source}
     # the service and the command each open their own connection with it
     assert holders == {"app/settings.py", "app/store/client.py", "app/main.py", "app/retrieval/reembed.py"}

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 from app import observe
 from app.chat.live import Reply
 from app.errors import AppError, InvalidRequest
-from app.store.service import FinishedReply, Journaled, Piece
+from app.store.replies import FinishedReply, Journaled, Piece
 
 INTERVAL_SECONDS = 0.5
 """Text is stored at most this long after it arrived; also the pace at which stops and leases are exchanged."""
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class JournalStore(Protocol):
-    """Where the journal is kept: `store.service.ServiceJobs`."""
+    """Where the journal is kept: `store.replies.Replies`."""
 
     async def journal_write(self, pieces: Sequence[Piece], alive: Sequence[str]) -> Journaled: ...
     async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[str]: ...

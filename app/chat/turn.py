@@ -47,8 +47,8 @@ from app.routing.failover import Answering, Failover
 from app.routing.offers import Offers
 from app.routing.router import Candidate, Wish
 from app.store.messages import Begun, Messages
+from app.store.replies import FinishedReply, TurnVerdict
 from app.store.rows import StoredMessage
-from app.store.service import FinishedReply
 
 DELETED = Failed(NotFound("The reply was deleted.").problem(), "interrupted", 0)
 STORE_SECONDS = 1.5
@@ -296,7 +296,6 @@ class Turns:
     async def _finish(self, reply: Reply, outcome: _Outcome) -> None:
         """Commit the final state, then tell the readers. What could not be committed is not told: they are sent to
         look for themselves, and find the reply interrupted once its lease has run out."""
-        usage = outcome.usage
         ending: Ending | None = None
         try:
             stored = await self._journal.finish(
@@ -309,14 +308,10 @@ class Turns:
                     provider=reply.provider,
                     model=reply.model,
                     sources=reply.sources,
-                    prompt_tokens=usage.prompt_tokens if usage else None,
-                    completion_tokens=usage.completion_tokens if usage else None,
-                    cached_tokens=usage.cached_tokens if usage else None,
+                    usage=outcome.usage,
                     user_id=reply.user_id,
-                    cost_micro_usd=self._cost(reply, usage),
-                    screened=outcome.screening.passed,
-                    flagged=outcome.screening.flagged,
-                    flagged_part=outcome.screening.part,
+                    cost_micro_usd=self._cost(reply, outcome.usage),
+                    verdict=TurnVerdict(outcome.screening.passed, outcome.screening.flagged, outcome.screening.part),
                 )
             )
             ending = _ending(reply, outcome) if stored else DELETED

@@ -9,7 +9,7 @@ from functools import partial
 from app import observe
 from app.errors import AppError, ContextTooLong, ProviderError, RequestRefused
 from app.retrieval.embedders import Embedders, embed_passages
-from app.store.service import IndexJob, PassageVector, ServiceJobs
+from app.store.indexing import Indexing, IndexJob, PassageVector
 
 BATCH = 64
 """Passages between two writes: what a kill costs, and how often progress is told."""
@@ -23,8 +23,8 @@ EMBED_SECONDS = 120.0
 
 
 class Indexer:
-    def __init__(self, jobs: ServiceJobs, embedders: Embedders, *, max_passages: int) -> None:
-        self._jobs = jobs
+    def __init__(self, indexing: Indexing, embedders: Embedders, *, max_passages: int) -> None:
+        self._indexing = indexing
         self._embedders = embedders
         self._max_passages = max_passages
         self._worker = str(uuid.uuid4())
@@ -59,7 +59,7 @@ class Indexer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             try:
-                await asyncio.shield(self._jobs.release_index_jobs(self._worker))
+                await asyncio.shield(self._indexing.release_index_jobs(self._worker))
             except AppError:
                 observe.event("indexing.retry", step="release")
 
@@ -68,7 +68,7 @@ class Indexer:
         if free <= 0:
             return
         try:
-            jobs = await self._jobs.claim_index_jobs(self._worker, self.model, free)
+            jobs = await self._indexing.claim_index_jobs(self._worker, self.model, free)
         except AppError as error:
             observe.event("indexing.retry", step="claim", error=error.code)
             return
@@ -86,7 +86,7 @@ class Indexer:
             await asyncio.sleep(RENEW_SECONDS)
             if self._tasks:
                 try:
-                    await self._jobs.renew_index_jobs(self._worker, list(self._tasks))
+                    await self._indexing.renew_index_jobs(self._worker, list(self._tasks))
                 except AppError as error:
                     observe.event("indexing.retry", step="renew", error=error.code)
 
@@ -95,7 +95,7 @@ class Indexer:
         try:
             if job.passages > self._max_passages:
                 reason = f"A document has at most {self._max_passages} passages."
-                await self._jobs.postpone_index_job(self._worker, job.document_id, reason, final=True)
+                await self._indexing.postpone_index_job(self._worker, job.document_id, reason, final=True)
                 return
             await self._index_batches(job)
         except ProviderError as error:
@@ -115,7 +115,7 @@ class Indexer:
         embedder = self._embedders.current
         vectors: list[PassageVector] = []
         while True:
-            step = await self._jobs.index_passages(self._worker, job, embedder.model, vectors, BATCH)
+            step = await self._indexing.index_passages(self._worker, job, embedder.model, vectors, BATCH)
             if step.state != "indexing":
                 return
             async with asyncio.timeout(EMBED_SECONDS):
@@ -126,7 +126,7 @@ class Indexer:
 
     async def _postpone(self, job: IndexJob, reason: str, *, final: bool) -> None:
         try:
-            await self._jobs.postpone_index_job(self._worker, job.document_id, reason, final=final)
+            await self._indexing.postpone_index_job(self._worker, job.document_id, reason, final=final)
         except AppError as error:
             observe.event("indexing.retry", step="postpone", error=error.code)
 

@@ -24,24 +24,24 @@ from app.providers.embeddings.local import MODEL as LOCAL
 from app.retrieval.embedders import Embedders, embed_passages
 from app.settings import SettingsError, load_settings, running_stack
 from app.store.client import open_supabase
-from app.store.service import PassageVector, ServiceJobs
+from app.store.indexing import Indexing, PassageVector
 
 BATCH = 64
 TRIES = 6
 """Of a batch, with pauses that double: about a minute of a provider's bad day."""
 
 
-async def reembed(jobs: ServiceJobs, embedder: Embedder, progress: Progress) -> int:
+async def reembed(indexing: Indexing, embedder: Embedder, progress: Progress) -> int:
     """Move everything; how many vectors were made. Raises `AppError` or `ProviderError`."""
     made = 0
-    start = await jobs.reembed_progress(embedder.model)
+    start = await indexing.reembed_progress(embedder.model)
     bar = progress.add_task(
         f"To {embedder.model}", total=start.passages, completed=start.passages - start.passages_left
     )
-    while (document := await jobs.passages_to_reembed(embedder.model, BATCH)) is not None:
+    while (document := await indexing.passages_to_reembed(embedder.model, BATCH)) is not None:
         vectors = await _embedded(embedder, [old.content for old in document.passages])
         new = [PassageVector(old.passage, vector) for old, vector in zip(document.passages, vectors, strict=True)]
-        await jobs.store_reembedded(embedder.model, document, new)
+        await indexing.store_reembedded(embedder.model, document, new)
         made += len(new)
         progress.advance(bar, len(new))
     # what an earlier run had made of a document that was not whole is known only now
@@ -80,12 +80,12 @@ async def run(console: Console) -> int:
         console.print(f"{settings.embedding_model} has no configured provider; set its key, or {LOCAL}", style="red")
         return 2
     supabase = open_supabase(settings.supabase_url, settings.supabase_publishable_key, settings.supabase_secret_key)
-    jobs = ServiceJobs(supabase)
+    indexing = Indexing(supabase)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console) as progress:
-            made = await reembed(jobs, embedder, progress)
-        left = (await jobs.reembed_progress(embedder.model)).documents_left
+            made = await reembed(indexing, embedder, progress)
+        left = (await indexing.reembed_progress(embedder.model)).documents_left
         state = f"{left} documents are being replaced: start it again after that" if left else "nothing is left"
         console.print(f"{made} vectors made with {embedder.model}; {state}", markup=False, highlight=False)
         return 0

@@ -1,11 +1,14 @@
-"""The one connection pool to Supabase, and how its errors become ours. Every call carries exactly one identity."""
+"""The one connection pool to Supabase, and how its errors become ours. Every call carries exactly one identity.
+
+The service key stays in this module, and `ServiceCall` lists all that is called with it.
+"""
 
 from __future__ import annotations
 
 import urllib.request
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -27,6 +30,30 @@ from app.errors import (
 from app.messages import Quota
 
 T = TypeVar("T")
+
+ServiceCall = Literal[
+    # replies
+    "journal_write",
+    "finish_replies",
+    "recover_replies",
+    # indexing
+    "claim_index_jobs",
+    "renew_index_jobs",
+    "release_index_jobs",
+    "index_passages",
+    "postpone_index_job",
+    "reembed_progress",
+    "passages_to_reembed",
+    "store_reembedded",
+    # limits
+    "configure_limits",
+    "admin_limits",
+    # plans
+    "admin_grant",
+    "admin_revoke",
+    "admin_show",
+]
+"""The database functions that are called with the service key, by the module of `store` that calls them."""
 
 _MALFORMED = frozenset({"22P02", "22P05", "23514", "22001", "22003", "22021"})
 """SQLSTATEs of a value that is malformed, too long, too large, bad text, or refused by a check."""
@@ -83,8 +110,8 @@ class Supabase:
         """Call a database function as one user. See `_rpc` for errors."""
         return await self._rpc(function, arguments, self._headers(self._publishable_key, token), result)
 
-    async def service_rpc(self, function: str, arguments: Mapping[str, object], result: type[T]) -> T:
-        """Call a database function with the service key. Only `store.service` may call this."""
+    async def service_rpc(self, function: ServiceCall, arguments: Mapping[str, object], result: type[T]) -> T:
+        """Call one of the listed database functions with the service key. See `_rpc` for errors."""
         return await self._rpc(function, arguments, self._service_headers, result)
 
     async def _rpc(self, function: str, arguments: Mapping[str, object], headers: dict[str, str], result: type[T]) -> T:

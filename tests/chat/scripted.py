@@ -12,10 +12,10 @@ import msgspec
 
 from app.chat.live import Reply
 from app.errors import InvalidRequest, NotFound, SupabaseUnavailable
-from app.messages import ReplyStatus
+from app.messages import ReplyStatus, Usage
 from app.store.messages import Begun, ReplyPart
+from app.store.replies import FinishedReply, Journaled, Piece
 from app.store.rows import StoredMessage
-from app.store.service import FinishedReply, Journaled, Piece
 from tests.routing.scripted import virtually
 
 Test = Callable[..., Coroutine[Any, Any, None]]
@@ -91,7 +91,7 @@ class Database:
             if row is not None and row.status in ("streaming", "interrupted"):
                 row.content, row.status = reply.content, reply.status
                 row.finish_reason, row.error_code = reply.finish_reason, reply.error_code
-                row.completion_tokens = reply.completion_tokens
+                row.completion_tokens = reply.usage.completion_tokens if reply.usage else None
         self._done(call)
         return [reply.id for reply in replies if reply.id in self.rows]
 
@@ -179,9 +179,7 @@ def final(name: str, content: str, status: ReplyStatus = "complete") -> Finished
         provider="openai",
         model="m",
         sources=None,
-        prompt_tokens=1,
-        completion_tokens=1,
-        cached_tokens=0,
+        usage=Usage(1, 1),
     )
 
 

@@ -1,0 +1,49 @@
+"""Who has which plan: the operator grants, revokes and looks, with the service's key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from app.store.client import Supabase
+from app.store.usage import Totals
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user may do now. `allowed`: premium, or premium is not required."""
+
+    plan: str
+    allowed: bool
+    requests_per_minute: int
+    tokens_per_minute: int
+    monthly_budget_micro_usd: int | None
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True):
+    """A user as the operator sees them: their entitlement, what follows from it, and what they used this month."""
+
+    user_id: str
+    email: str
+    plan: str | None
+    valid_until: str | None
+    limits: Allowance
+    month: Totals
+
+
+class Plans:
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+
+    async def grant(self, email: str, plan: str, until: datetime | None) -> UserView:
+        """Give a user a plan. Raises `NotFound` and `InvalidRequest`."""
+        arguments = {"p_email": email, "p_plan": plan, "p_until": until}
+        return await self._supabase.service_rpc("admin_grant", arguments, UserView)
+
+    async def revoke(self, email: str) -> UserView:
+        """Take a user's plan away. Raises `NotFound`."""
+        return await self._supabase.service_rpc("admin_revoke", {"p_email": email}, UserView)
+
+    async def show(self, email: str) -> UserView:
+        """Raises `NotFound`."""
+        return await self._supabase.service_rpc("admin_show", {"p_email": email}, UserView)

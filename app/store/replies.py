@@ -1,0 +1,104 @@
+"""Replies being written: the journal, their final states and the recovery of lost ones, with the service's key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from app.messages import ReplyStatus, Source, Usage
+from app.store.client import Supabase
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Text to append to a reply. `seq` counts its pieces from 1 and makes a repeated write harmless."""
+
+    id: str
+    seq: int
+    text: str
+    provider: str | None
+    model: str | None
+    sources: Sequence[Source] | None = None
+    """What the reply draws on, with its first piece: other replicas' readers see it, and a crash does not take it."""
+
+
+class Journaled(msgspec.Struct, frozen=True):
+    """What the database says to a journal write: replies whose user asked to stop, and those that were deleted."""
+
+    stop: tuple[str, ...]
+    gone: tuple[str, ...]
+
+
+class TurnVerdict(msgspec.Struct, frozen=True):
+    """What moderation decided about a turn."""
+
+    passed: bool = False
+    """The user message may be used as history."""
+    flagged: tuple[str, ...] | None = None
+    """The categories for which `part` was refused: the message (input) or the reply (output)."""
+    part: Literal["input", "output"] | None = None
+
+
+class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The final state of a reply. `usage` is None when it is not known."""
+
+    id: str
+    content: str
+    status: ReplyStatus
+    finish_reason: str | None
+    error_code: str | None
+    provider: str | None
+    model: str | None
+    sources: Sequence[Source] | None
+    usage: Usage | None
+    user_id: str | None = None
+    """Who pays, also when the reply was deleted while it was written."""
+    cost_micro_usd: int | None = None
+    verdict: TurnVerdict = TurnVerdict()
+
+    def row(self) -> dict[str, object]:
+        """As `finish_replies` takes it: every value under the name of its column."""
+        usage = self.usage
+        return {
+            "id": self.id,
+            "content": self.content,
+            "status": self.status,
+            "finish_reason": self.finish_reason,
+            "error_code": self.error_code,
+            "provider": self.provider,
+            "model": self.model,
+            "sources": self.sources,
+            "prompt_tokens": usage.prompt_tokens if usage else None,
+            "completion_tokens": usage.completion_tokens if usage else None,
+            "cached_tokens": usage.cached_tokens if usage else None,
+            "user_id": self.user_id,
+            "cost_micro_usd": self.cost_micro_usd,
+            "screened": self.verdict.passed,
+            "flagged": self.verdict.flagged,
+            "flagged_part": self.verdict.part,
+        }
+
+
+class Replies:
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+
+    async def journal_write(self, pieces: Sequence[Piece], alive: Sequence[str]) -> Journaled:
+        """Append the pieces and renew the leases of `alive`, in one transaction."""
+        arguments = {"p_pieces": pieces, "p_alive": alive}
+        return await self._supabase.service_rpc("journal_write", arguments, Journaled)
+
+    async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[str]:
+        """Commit final states. Returns the ids that exist; one that is missing was deleted."""
+        return await self._supabase.service_rpc(
+            "finish_replies", {"p_replies": [reply.row() for reply in replies]}, list[str]
+        )
+
+    async def recover_replies(self) -> list[str]:
+        """End the replies whose writer is gone. Returns their ids."""
+        return await self._supabase.service_rpc("recover_replies", {}, list[str])
+
+    async def reachable(self) -> bool:
+        """Whether Supabase answers now."""
+        return await self._supabase.ping()
