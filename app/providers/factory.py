@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 from app.messages import ProviderName
 from app.providers.base import Embedder, Moderator, Provider
 from app.providers.deferred import DeferredEmbedder, DeferredModerator, DeferredProvider
-from app.providers.demo import DemoProvider
+from app.providers.demo.chat import DemoProvider
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -73,69 +73,69 @@ def make_moderator(settings: Settings) -> Moderator | None:
 
 
 def _openai(settings: Settings) -> Provider:
-    from app.providers.openai import OpenAIProvider
+    from app.providers.openai.chat import OpenAIProvider
 
     return OpenAIProvider(_openai_client(settings))
 
 
 def _gemini(settings: Settings) -> Provider:
-    from app.providers.gemini import GeminiProvider
+    from app.providers.gemini.chat import GeminiProvider
 
     return GeminiProvider(*_gemini_client(settings))
 
 
 def _claude(settings: Settings) -> Provider:
-    from app.providers.claude import ClaudeProvider, make_client
+    from app.providers.claude.chat import ClaudeProvider, make_client
 
     key, url = settings.anthropic_api_key or "", settings.anthropic_base_url
     return ClaudeProvider(make_client(key, url, settings.connect_timeout_seconds))
 
 
 def _ollama(settings: Settings) -> Provider:
-    from app.providers.ollama import OllamaProvider
+    from app.providers.ollama.chat import OllamaProvider
 
     return OllamaProvider(_ollama_client(settings))
 
 
 def _openai_embedder(settings: Settings) -> Embedder:
-    from app.providers.embeddings.openai import OpenAIEmbedder
+    from app.providers.openai.embeddings import OpenAIEmbedder
 
     return OpenAIEmbedder(_openai_client(settings), settings.embedding_model)
 
 
 def _gemini_embedder(settings: Settings) -> Embedder:
-    from app.providers.embeddings.gemini import GeminiEmbedder
+    from app.providers.gemini.embeddings import GeminiEmbedder
 
     return GeminiEmbedder(*_gemini_client(settings), settings.embedding_model)
 
 
 def _ollama_embedder(settings: Settings) -> Embedder:
-    from app.providers.embeddings.ollama import OllamaEmbedder
+    from app.providers.ollama.embeddings import OllamaEmbedder
 
     return OllamaEmbedder(_ollama_client(settings), settings.embedding_model)
 
 
 def _moderator(settings: Settings) -> Moderator:
-    from app.providers.moderation import OpenAIModerator
+    from app.providers.openai.moderation import OpenAIModerator
 
     return OpenAIModerator(_openai_client(settings))
 
 
 def _openai_client(settings: Settings) -> AsyncOpenAI:
-    from app.providers.openai import make_client
+    from app.providers.openai.chat import make_client
 
     key, url = settings.openai_api_key or "", settings.openai_base_url
     return make_client(key, url, settings.connect_timeout_seconds)
 
 
 def _gemini_client(settings: Settings) -> tuple[genai.Client, httpx2.AsyncClient]:
-    from app.providers.gemini import make_client
+    from app.providers.gemini.chat import make_client
 
     key, url = settings.google_ai_api_key or "", settings.google_ai_base_url
     return make_client(key, url, settings.connect_timeout_seconds)
 
 
 def _ollama_client(settings: Settings) -> ollama.AsyncClient:
-    from app.providers.ollama import make_client
+    from app.providers.ollama.chat import make_client
 
     return make_client(settings.ollama_base_url or "", settings.connect_timeout_seconds)

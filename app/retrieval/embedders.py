@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from app.providers.base import Embedder, EmbeddingKind
-from app.providers.embeddings.local import MODEL as LOCAL
-from app.providers.embeddings.local import LocalEmbedder
+from app.providers.demo.embeddings import MODEL as LOCAL
+from app.providers.demo.embeddings import LocalEmbedder
 from app.providers.factory import make_embedder
 from app.settings import Settings
 

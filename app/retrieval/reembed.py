@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.errors import AppError, ProviderError
 from app.providers.base import Embedder
-from app.providers.embeddings.local import MODEL as LOCAL
+from app.providers.demo.embeddings import MODEL as LOCAL
 from app.retrieval.embedders import Embedders, embed_passages
 from app.settings import SettingsError, load_settings, running_stack
 from app.store.client import open_supabase

@@ -24,10 +24,12 @@ from google import genai
 from openai import AsyncOpenAI
 
 from app.messages import ChatRequest, Delta, Message, ProviderName
-from app.providers import claude, gemini, openai
-from app.providers import ollama as our_ollama
 from app.providers.base import Provider
+from app.providers.claude import chat as claude
 from app.providers.factory import make_providers
+from app.providers.gemini import chat as gemini
+from app.providers.ollama import chat as our_ollama
+from app.providers.openai import chat as openai
 from app.settings import Settings
 from scripts.bench.provider_upstream import TOKENS, WORDS
 from scripts.bench.turns import process, wait_for

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.messages import ChatRequest, Message, ProviderName
-from app.providers.claude import DEFAULT_MAX_TOKENS
+from app.providers.claude.chat import DEFAULT_MAX_TOKENS
 from app.providers.factory import make_providers
 from tests.contract.conftest import collect, settings_for
 from tests.contract.wires import WIRES

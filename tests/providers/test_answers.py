@@ -15,7 +15,7 @@ from app.errors import BrokenStream
 from app.messages import Delta, Finish
 from app.providers import answers
 from app.providers.answers import document, relay
-from app.providers.wire.openai import OpenAIDecoder
+from app.providers.openai.wire import OpenAIDecoder
 
 TOKEN = b'data: {"choices": [{"delta": {"content": "token"}}]}\n\n'
 REASON = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'

@@ -19,7 +19,7 @@ from app.errors import (
     Throttled,
 )
 from app.messages import Finish, FinishReason, Usage
-from app.providers.wire.claude import ClaudeDecoder
+from app.providers.claude.wire import ClaudeDecoder
 from tests.providers.reading import read, sse
 
 

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 from app.errors import ProviderError
 from app.messages import Delta, Finish, FinishReason, Usage
-from app.providers.wire.claude import ClaudeDecoder
+from app.providers.claude.wire import ClaudeDecoder
+from app.providers.gemini.wire import GeminiDecoder
+from app.providers.ollama.wire import OllamaDecoder
+from app.providers.openai.wire import OpenAIDecoder
 from app.providers.wire.decoder import MOST_TOKENS, Decoder
-from app.providers.wire.gemini import GeminiDecoder
-from app.providers.wire.ollama import OllamaDecoder
-from app.providers.wire.openai import OpenAIDecoder
 
 Outcome = tuple[str, FinishReason, Usage | None]
 

@@ -9,12 +9,12 @@ import pytest
 
 from app.errors import BrokenStream, ServerError
 from app.messages import Delta, Finish
-from app.providers.wire.claude import ClaudeDecoder
+from app.providers.claude.wire import ClaudeDecoder
+from app.providers.gemini.wire import GeminiDecoder
+from app.providers.ollama.wire import OllamaDecoder
+from app.providers.openai.wire import OpenAIDecoder
 from app.providers.wire.decoder import MOST_TOKENS, Decoder
 from app.providers.wire.framing import EVENT_LIMIT
-from app.providers.wire.gemini import GeminiDecoder
-from app.providers.wire.ollama import OllamaDecoder
-from app.providers.wire.openai import OpenAIDecoder
 from tests.providers.reading import DONE, ndjson, read, sse
 
 ALL: list[Callable[[str], Decoder]] = [OpenAIDecoder, ClaudeDecoder, GeminiDecoder, OllamaDecoder]

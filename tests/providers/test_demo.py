@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.messages import ChatRequest, Delta, Finish, Message, Usage
-from app.providers.demo import DemoProvider
+from app.providers.demo.chat import DemoProvider
 
 PASSAGES = """<passages>
 [1] Handbook

@@ -17,10 +17,10 @@ from pytest_httpx2 import HTTPXMock as HTTPX2Mock
 
 from app.errors import BrokenStream, RequestRefused, Throttled
 from app.providers.base import EMBEDDING_WIDTH
-from app.providers.embeddings.gemini import GeminiEmbedder
-from app.providers.embeddings.ollama import OllamaEmbedder
-from app.providers.embeddings.openai import BATCH, OpenAIEmbedder
-from app.providers.embeddings.vectors import checked
+from app.providers.gemini.embeddings import GeminiEmbedder
+from app.providers.ollama.embeddings import OllamaEmbedder
+from app.providers.openai.embeddings import BATCH, OpenAIEmbedder
+from app.providers.vectors import checked
 
 
 def openai_embedder(model: str = "text-embedding-3-small") -> OpenAIEmbedder:

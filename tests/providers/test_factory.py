@@ -12,7 +12,7 @@ import pytest
 
 from app.messages import ChatRequest, ProviderName
 from app.providers.deferred import Deferred, DeferredProvider
-from app.providers.demo import DemoProvider
+from app.providers.demo.chat import DemoProvider
 from app.providers.factory import embedding_provider, make_embedder, make_moderator, make_providers, warm
 from app.settings import Settings
 

@@ -17,8 +17,10 @@ from app.errors import (
     ServerError,
     Throttled,
 )
+from app.providers.claude import wire as claude
 from app.providers.failures import MESSAGE_LIMIT, failure, retry_after
-from app.providers.wire import claude, gemini, openai
+from app.providers.gemini import wire as gemini
+from app.providers.openai import wire as openai
 
 NOON = 784_111_777.0
 """Sun, 06 Nov 1994 08:49:37 GMT"""

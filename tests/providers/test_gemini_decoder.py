@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import ContentFiltered, ContextTooLong, ProviderError, ServerError, Throttled
 from app.messages import Finish, FinishReason, Usage
-from app.providers.wire.gemini import GeminiDecoder
+from app.providers.gemini.wire import GeminiDecoder
 from tests.providers.reading import read, sse
 
 

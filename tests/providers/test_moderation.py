@@ -11,7 +11,7 @@ from pytest_httpx2 import HTTPXMock as HTTPX2Mock
 
 from app.errors import BrokenStream, ServerError
 from app.providers.base import Verdict
-from app.providers.moderation import OpenAIModerator
+from app.providers.openai.moderation import OpenAIModerator
 
 
 async def check(text: str) -> Verdict:

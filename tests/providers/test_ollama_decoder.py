@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import BrokenStream, ContextTooLong, ProviderError, ServerError
 from app.messages import Finish, Usage
-from app.providers.wire.ollama import OllamaDecoder
+from app.providers.ollama.wire import OllamaDecoder
 from tests.providers.reading import ndjson, read
 
 

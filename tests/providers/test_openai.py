@@ -10,7 +10,7 @@ from openai import AsyncOpenAI
 from pytest_httpx2 import HTTPXMock as HTTPX2Mock
 
 from app.messages import ChatRequest, Message
-from app.providers.openai import OpenAIProvider
+from app.providers.openai.chat import OpenAIProvider
 
 REPLY = b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\n'
 

@@ -19,7 +19,7 @@ from app.errors import (
     Throttled,
 )
 from app.messages import Finish, Usage
-from app.providers.wire.openai import OpenAIDecoder
+from app.providers.openai.wire import OpenAIDecoder
 from tests.providers.reading import DONE, read, sse
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from app.providers.base import EMBEDDING_WIDTH
-from app.providers.embeddings.local import LocalEmbedder, vector_of
+from app.providers.demo.embeddings import LocalEmbedder, vector_of
 from app.retrieval.embedders import LOCAL_THRESHOLD
 
 ANSWER = "Employees are entitled to thirty days of paid holiday a year, to be taken before the end of March. " * 3

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.errors import ProviderUnavailable
-from app.providers.embeddings.local import LocalEmbedder
+from app.providers.demo.embeddings import LocalEmbedder
 from app.retrieval.search import Search
 from app.store.documents import Match, Matches
 

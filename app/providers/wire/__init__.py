@@ -1,1 +1,1 @@
-"""The four wire formats: bytes of a stream in, deltas and the finish out. Pure: no I/O, no SDK."""
+"""What the wire formats share: bytes of a stream in, deltas and the finish out. Pure: no I/O, no SDK."""

@@ -8,8 +8,8 @@ import msgspec
 from ollama import AsyncClient
 
 from app.providers.base import EmbeddingKind
-from app.providers.embeddings.vectors import batches, checked
-from app.providers.ollama import call
+from app.providers.ollama.chat import call
+from app.providers.vectors import batches, checked
 
 BATCH = 32
 """Texts a request: a batch must be done within `ANSWER_TIMEOUT_SECONDS`, on a machine that may be small."""

@@ -8,8 +8,8 @@ import msgspec
 from openai import AsyncOpenAI
 
 from app.providers.base import EMBEDDING_WIDTH, EmbeddingKind
-from app.providers.embeddings.vectors import batches, checked
-from app.providers.openai import call
+from app.providers.openai.chat import call
+from app.providers.vectors import batches, checked
 
 BATCH = 128
 """Texts a request: far below OpenAI's 2048, and below its 300,000 tokens for passages of up to 2,000."""

@@ -17,8 +17,8 @@ from app.errors import RequestRefused
 from app.messages import ChatRequest, Delta, Finish, ProviderName
 from app.providers.answers import document, relay
 from app.providers.failures import failure, retry_after, unreachable
+from app.providers.openai.wire import ErrorBody, OpenAIDecoder, failure_of
 from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, sdk_client
-from app.providers.wire.openai import ErrorBody, OpenAIDecoder, failure_of
 
 T = TypeVar("T")
 

@@ -17,9 +17,9 @@ from app.errors import BrokenStream
 from app.messages import ChatRequest, Delta, Finish, ProviderName
 from app.providers.answers import document, relay
 from app.providers.failures import failure, retry_after, unreachable
+from app.providers.gemini.wire import ErrorBody, GeminiDecoder, failure_of
 from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, sdk_client
 from app.providers.turns import alternating
-from app.providers.wire.gemini import ErrorBody, GeminiDecoder, failure_of
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from anthropic import AsyncAnthropic, AsyncStream
 from app.errors import RequestRefused
 from app.messages import ChatRequest, Delta, Finish, ProviderName
 from app.providers.answers import document, relay
+from app.providers.claude.wire import ClaudeDecoder, ErrorBody, failure_of
 from app.providers.failures import failure, retry_after, unreachable
 from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, sdk_client
 from app.providers.turns import alternating
-from app.providers.wire.claude import ClaudeDecoder, ErrorBody, failure_of
 
 DEFAULT_MAX_TOKENS = 4096
 """Anthropic demands a limit. This is what every model of theirs can write, and more than a chat's reply needs."""

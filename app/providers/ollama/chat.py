@@ -15,13 +15,13 @@ from ollama import AsyncClient
 from app.messages import ChatRequest, Delta, Finish, ProviderName
 from app.providers.answers import document, relay
 from app.providers.failures import retry_after, unreachable
+from app.providers.ollama.wire import ErrorBody, OllamaDecoder, failure_of
 from app.providers.transport import (
     ANSWER_TIMEOUT_SECONDS,
     TRANSPORT_ERRORS,
     httpx_timeout,
     httpx_transport,
 )
-from app.providers.wire.ollama import ErrorBody, OllamaDecoder, failure_of
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ import msgspec
 from google.genai import Client
 
 from app.providers.base import EMBEDDING_WIDTH, EmbeddingKind
-from app.providers.embeddings.vectors import batches, checked, unit
-from app.providers.gemini import call, model_path
+from app.providers.gemini.chat import call, model_path
+from app.providers.vectors import batches, checked, unit
 
 BATCH = 100
 """Texts a request. https://ai.google.dev/api/embeddings"""

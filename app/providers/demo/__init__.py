@@ -1,0 +1,1 @@
+"""The demo: answers and makes vectors offline, without any provider."""

@@ -1,1 +1,0 @@
-"""Texts into vectors: one file a provider, each as wide as the column."""

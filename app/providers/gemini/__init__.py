@@ -1,0 +1,1 @@
+"""Gemini: Google's Gemini API, with a key."""

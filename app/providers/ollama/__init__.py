@@ -1,0 +1,1 @@
+"""Ollama: models on a machine of one's own."""
