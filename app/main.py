@@ -45,7 +45,7 @@ from app.retrieval.library import Library
 from app.retrieval.reader import Reader
 from app.retrieval.search import Search
 from app.routing.wiring import Routing
-from app.settings import Settings, load_settings
+from app.settings import Settings, load_settings, without_effect
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
@@ -128,8 +128,11 @@ class Service:
             asyncio.create_task(self.indexer.run()),
             # what is on offer is asked now, so that no turn waits for a provider that is slow to say
             asyncio.create_task(self.routing.offers.models()),
+            asyncio.create_task(self.routing.offers.check_defaults()),
             asyncio.create_task(warm(self.providers.values())),
         ]
+        for line in without_effect(self.settings):
+            observe.event("settings.without_effect", detail=line)
         # the first turn should meet these limits; without a database there is no turn, and the start does not wait
         sharing = asyncio.create_task(share_limits(self.limits, self.settings))
         tasks.append(sharing)
@@ -179,7 +182,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         route_handlers=[
             health_routes(service.supabase, service.live),
             model_routes(service.routing.offers),
-            conversation_routes(service.conversations),
+            conversation_routes(service.conversations, service.routing.offers),
             usage_routes(service.usages),
             moderation_routes(service.admission, service.moderation),
             document_routes(service.documents, service.library, service.admission),

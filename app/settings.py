@@ -75,6 +75,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     parley_port: Port = 8000
 
 
+PROVIDER_SETTINGS: dict[ProviderName, tuple[str, ...]] = {
+    "openai": ("openai_api_key", "openai_model", "openai_base_url"),
+    "gemini": ("google_ai_api_key", "gemini_model", "google_ai_base_url"),
+    "claude": ("anthropic_api_key", "claude_model", "anthropic_base_url"),
+    "ollama": ("ollama_base_url", "ollama_model"),
+}
+"""The field without which a provider is not configured, the one that names its model, and others that only it uses."""
+
 LEGACY_NAMES = {"SUPABASE_ANON_KEY": "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SERVICE_ROLE_KEY": "SUPABASE_SECRET_KEY"}
 URL_SETTINGS = ("SUPABASE_URL", "OPENAI_BASE_URL", "GOOGLE_AI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL")
 KEY_SETTINGS = (
@@ -119,6 +127,23 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     if values.get("MODERATION") == "openai" and "OPENAI_API_KEY" not in values:
         raise SettingsError("OPENAI_API_KEY is not set, and MODERATION=openai needs it")
     return msgspec.convert(values, Settings)
+
+
+def without_effect(settings: Settings) -> tuple[str, ...]:
+    """A line for each setting that was set in vain, since another one that it needs is not set; it names both."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Settings)}
+    chosen = settings.default_ai_provider
+    lines = []
+    for provider, (needed, *others) in PROVIDER_SETTINGS.items():
+        if getattr(settings, needed) is not None:
+            if chosen == "demo":
+                lines.append(f"DEFAULT_AI_PROVIDER=demo has no effect: {needed.upper()} is set")
+            continue
+        names = [name.upper() for name in others if getattr(settings, name) != defaults[name]]
+        if chosen == provider:
+            names.append(f"DEFAULT_AI_PROVIDER={provider}")
+        lines += [f"{name} has no effect: {needed.upper()} is not set" for name in names]
+    return tuple(lines)
 
 
 def running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

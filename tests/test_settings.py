@@ -12,7 +12,15 @@ import msgspec
 import pytest
 
 from app.messages import ProviderName
-from app.settings import KEY_SETTINGS, LEGACY_NAMES, URL_SETTINGS, Settings, SettingsError, load_settings
+from app.settings import (
+    KEY_SETTINGS,
+    LEGACY_NAMES,
+    URL_SETTINGS,
+    Settings,
+    SettingsError,
+    load_settings,
+    without_effect,
+)
 
 ROOT = Path(__file__).parent.parent
 FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
@@ -233,3 +241,29 @@ def test_start_is_stopped_with_one_line() -> None:
     )
     said = "parley: SUPABASE_URL must be an http:// or https:// address\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", said)
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        ({}, []),
+        ({"OPENAI_API_KEY": "k", "OPENAI_MODEL": "m", "DEFAULT_AI_PROVIDER": "openai"}, []),
+        ({"DEFAULT_AI_PROVIDER": "demo"}, []),
+        ({"DEFAULT_AI_PROVIDER": "gemini"}, ["DEFAULT_AI_PROVIDER=gemini has no effect: GOOGLE_AI_API_KEY is not set"]),
+        ({"DEFAULT_AI_PROVIDER": "ollama"}, ["DEFAULT_AI_PROVIDER=ollama has no effect: OLLAMA_BASE_URL is not set"]),
+        (
+            {"DEFAULT_AI_PROVIDER": "demo", "ANTHROPIC_API_KEY": "k"},
+            ["DEFAULT_AI_PROVIDER=demo has no effect: ANTHROPIC_API_KEY is set"],
+        ),
+        ({"CLAUDE_MODEL": "m"}, ["CLAUDE_MODEL has no effect: ANTHROPIC_API_KEY is not set"]),
+        (
+            {"OPENAI_BASE_URL": "http://127.0.0.1:8080/v1", "OPENAI_MODEL": "m"},
+            [
+                "OPENAI_MODEL has no effect: OPENAI_API_KEY is not set",
+                "OPENAI_BASE_URL has no effect: OPENAI_API_KEY is not set",
+            ],
+        ),
+    ],
+)
+def test_settings_that_lack_another_one(values: dict[str, str], lines: list[str]) -> None:
+    assert list(without_effect(load_settings({**REQUIRED, **values}))) == lines

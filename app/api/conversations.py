@@ -13,10 +13,11 @@ from app.api.openapi import USER_TOKEN, OptionalBodyOperation, problems
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
 from app.api.views import ConversationChanges, ConversationPage, ConversationView, NewConversation
 from app.errors import InvalidRequest
+from app.routing.offers import Offers
 from app.store.conversations import Conversations
 
 
-def conversation_routes(conversations: Conversations) -> Router:
+def conversation_routes(conversations: Conversations, offers: Offers) -> Router:
     @post(
         "/",
         operation_id="createConversation",
@@ -26,7 +27,8 @@ def conversation_routes(conversations: Conversations) -> Router:
     async def create(user: Caller, data: JSONBody[NewConversation | None] = None) -> ConversationView:
         """Create a conversation."""
         asked = data or NewConversation()
-        return ConversationView.of(await conversations.create(user.token, title=asked.title, model=asked.model))
+        model = None if asked.model is None else await offers.find(asked.model)
+        return ConversationView.of(await conversations.create(user.token, title=asked.title, model=model))
 
     @get("/", operation_id="listConversations", responses=problems())
     async def page(user: Caller, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> ConversationPage:
@@ -48,6 +50,8 @@ def conversation_routes(conversations: Conversations) -> Router:
         changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
         if not changes:
             raise InvalidRequest("Name a title or a model to change.")
+        if isinstance(data.model, str):
+            changes["model"] = await offers.find(data.model)
         return ConversationView.of(await conversations.rename(user.token, str(conversation_id), changes))
 
     @delete("/{conversation_id:uuid}", operation_id="deleteConversation", responses=problems(404))

@@ -33,7 +33,7 @@ ROUNDING_SECONDS = 1.0
 """The shared storage keeps whole seconds."""
 
 MOST_BREAKERS = 256
-"""Users name models, within what providers list. Above this, the breaker not used for longest goes."""
+"""Users name models. Above this, the breaker not used for longest goes."""
 
 
 class Health(msgspec.Struct, frozen=True):

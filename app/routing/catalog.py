@@ -91,6 +91,18 @@ KNOWN: tuple[ModelSpec, ...] = (
 )
 
 
+# Models whose names begin so are this provider's, and are not served by the other two.
+FAMILIES: dict[str, ProviderName] = {"gpt-": "openai", "claude-": "claude", "gemini-": "gemini"}
+
+
+def bare(provider: ProviderName, model: str) -> str:
+    """The one name of a model that has several: Gemini's own API writes `models/gemini-…`, and Ollama takes a name
+    without a tag for the one tagged `latest`. Upper and lower case are different models."""
+    if provider == "gemini":
+        return model.removeprefix("models/")
+    return model.removesuffix(":latest") if provider == "ollama" else model
+
+
 class Catalog:
     """The known models, with the defaults that the settings name."""
 
@@ -106,7 +118,8 @@ class Catalog:
         for spec in KNOWN:
             self._default.setdefault(spec.provider, spec)
         for provider in PROVIDERS:
-            if model := named.get(provider):
+            if name := named.get(provider):
+                model = bare(provider, name)
                 self._default[provider] = self._known.setdefault((provider, model), self.spec(provider, model))
 
     def spec(self, provider: ProviderName, model: str) -> ModelSpec:
@@ -118,6 +131,14 @@ class Catalog:
             price=FREE if provider == "ollama" else None,
             task_types=TASKS.get(provider, ()),
         )
+
+    def belongs_elsewhere(self, provider: ProviderName, model: str) -> bool:
+        """Whether `model` is known to be another provider's. Judges by name alone: for when the list that would tell
+        cannot be had. An OpenAI-compatible server and an Ollama may serve every family."""
+        if any(owner != provider and bare(owner, model) == bare(owner, name) for owner, name in self._known):
+            return True
+        family = next((owner for prefix, owner in FAMILIES.items() if model.startswith(prefix)), provider)
+        return provider in ("claude", "gemini") and family != provider
 
     def default(self, provider: ProviderName) -> ModelSpec | None:
         """The model that the router proposes for a provider; None for an Ollama whose model is not set."""

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from app.errors import AppError, NoProviderConfigured
 from app.messages import ProviderName, TaskType
+from app.observe import event
 from app.providers.base import Provider
-from app.routing.availability import Availability
+from app.routing.availability import Availability, Listing
 from app.routing.breaker import Breakers
-from app.routing.catalog import PROVIDERS, Catalog, ModelSpec
-from app.routing.router import BreakerState, Candidate, Offer, Wish, route
+from app.routing.catalog import Catalog, ModelSpec, bare
+from app.routing.router import BreakerState, Candidate, Offer, Wish, is_named, preferred, route
+from app.settings import PROVIDER_SETTINGS
 
 HOSTED: tuple[ProviderName, ...] = ("openai", "gemini", "claude")
-LATEST = ":latest"
-"""Ollama's tag for a model that was named without one; such a model is listed under both names."""
 # Ollama lists these beside the models that can chat, and says no more of them than their name.
 NOT_FOR_CHAT = ("embed", "minilm", "bge-")
 
@@ -69,18 +70,36 @@ class Offers:
         """Whom to ask for this turn, best first. Raises as `router.route` does, and `NoProviderConfigured`."""
         if not self._providers:
             raise NoProviderConfigured
-        return route([*await self._offers(), *await self._named(wish)], wish, self._default_provider)
+        return route(await self._asked_for(wish), wish, self._providers, self._default_provider)
+
+    async def find(self, model: str) -> str:
+        """The one name of a model that users name: see `bare`. A model whose provider cannot say whether it has it is
+        taken as it is named. Raises as `router.preferred` does."""
+        wish = Wish(model=model)
+        return preferred(await self._asked_for(wish), wish, self._providers)[0].spec.model
 
     async def models(self) -> ModelsView:
         """What may be chosen, and how it is."""
         offers = await self._offers()
         try:
-            best = route(offers, Wish(), self._default_provider)[0]
+            best = route(offers, Wish(), self._providers, self._default_provider)[0]
         except AppError:
             default = None
         else:
             default = DefaultView(best.provider, best.model)
         return ModelsView(default, tuple(_view(offer) for offer in offers))
+
+    async def check_defaults(self) -> None:
+        """Say so where a provider does not list the model that it is to be proposed with: at the start, since a turn
+        would only find out that it is refused, and pass on to the next provider."""
+        for provider in self._providers:
+            spec = self._catalog.default(provider)
+            if spec is None or provider == "demo":
+                continue
+            listing = await self._availability.listing(provider)
+            if listing.answered and not _lists(listing.models, spec.model):
+                setting = PROVIDER_SETTINGS[provider][1].upper()
+                event("provider.model_not_listed", provider=provider, model=spec.model, setting=setting)
 
     async def _offers(self) -> list[Offer]:
         """Every model of the catalog, and every model of an Ollama."""
@@ -93,33 +112,41 @@ class Offers:
         return offers
 
     async def _ollama(self) -> list[Offer]:
-        specs = {spec.model: spec for spec in self._catalog.models("ollama")}
+        specs = {bare("ollama", spec.model): spec for spec in self._catalog.models("ollama")}
         if "ollama" not in self._providers:
             return self._all("ollama", specs.values(), available=False)
         listing = await self._availability.listing("ollama")
-        for model in sorted(listing.models):
-            if model not in specs and model.removesuffix(LATEST) not in specs and _chats(model):
+        for model in sorted({bare("ollama", model) for model in listing.models}):
+            if model not in specs and _chats(model):
                 specs[model] = self._catalog.spec("ollama", model)
         return self._all("ollama", specs.values(), available=listing.answered)
 
-    async def _named(self, wish: Wish) -> list[Offer]:
-        """Offers of a model that the user names and the catalog does not know, from whoever lists it."""
-        model = wish.model
-        asked = [name for name in PROVIDERS if wish.provider in (None, name) and name != "demo"]
-        if model is None or any(spec.model == model for name in asked for spec in self._catalog.models(name)):
-            return []
-        offers = await asyncio.gather(*(self._asked(name, model, wish) for name in asked))
-        return [offer for offer in offers if offer is not None]
+    async def _asked_for(self, wish: Wish) -> list[Offer]:
+        """All offers; when `wish` names a model that is none of them, also what the configured providers list."""
+        offers = await self._offers()
+        asked = [name for name in self._providers if wish.provider in (None, name) and name != "demo"]
+        model, known = wish.model, len(offers)
+        if model is None or any(offer.spec.provider in asked and is_named(offer.spec, model) for offer in offers):
+            return offers
+        listings = dict(zip(asked, await asyncio.gather(*map(self._availability.listing, asked)), strict=True))
+        for provider, listing in listings.items():
+            if _lists(listing.models, bare(provider, model)):
+                offers.append(self._named(provider, model, listing))
+        if len(offers) > known:
+            return offers
+        # a refusal says what there is; where nobody can say now, the name is no mistake: the call will tell
+        for provider, listing in listings.items():
+            if listing.answered:
+                others = sorted(filter(_chats, listing.models))
+                offers += [self._offer(self._catalog.spec(provider, other), available=True) for other in others]
+            elif not self._catalog.belongs_elsewhere(provider, bare(provider, model)):
+                offers.append(self._named(provider, model, listing))
+        return offers
 
-    async def _asked(self, provider: ProviderName, model: str, wish: Wish) -> Offer | None:
-        spec = self._catalog.spec(provider, model)
-        if provider not in self._providers:
-            # it may well have the model, so asking for it is no mistake; it is merely not available
-            return self._offer(spec, available=False) if wish.provider == provider else None
-        listing = await self._availability.listing(provider)
-        if model in listing.models:
-            return self._offer(spec, available=listing.answered or provider != "ollama")
-        return None if listing.answered else self._offer(spec, available=False)
+    def _named(self, provider: ProviderName, model: str, listing: Listing) -> Offer:
+        """The offer of a model that the catalog does not know. An Ollama that does not answer is not there."""
+        spec = self._catalog.spec(provider, bare(provider, model))
+        return self._offer(spec, available=listing.answered or provider != "ollama")
 
     def _all(self, provider: ProviderName, specs: Iterable[ModelSpec], *, available: bool) -> list[Offer]:
         """Offers of a provider's models; the first is its default."""
@@ -138,6 +165,13 @@ class Offers:
 
 def _chats(model: str) -> bool:
     return not any(part in model for part in NOT_FOR_CHAT)
+
+
+def _lists(listed: Collection[str], model: str) -> bool:
+    """Whether a list has `model`. Of a dated or numbered model (`…-20261021`, `…-2026-10-21`, `…-001`) the name without
+    that is an alias, and so is `…-latest`; providers take aliases and do not list all of them."""
+    dated = re.compile(re.escape(model.removesuffix("-latest")) + r"(-\d{3,4}|-\d{4}-?\d\d-?\d\d)?")
+    return model in listed or any(dated.fullmatch(name) for name in listed)
 
 
 def _view(offer: Offer) -> ModelView:

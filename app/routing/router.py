@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import msgspec
 
 from app.errors import InvalidRequest, ProviderUnavailable
 from app.messages import ProviderName, TaskType
-from app.routing.catalog import PROVIDERS, ModelSpec
+from app.routing.catalog import PROVIDERS, ModelSpec, bare
 
 BreakerState = Literal["closed", "open", "half-open", "cooldown"]
 
-# After the preference, the task's provider and the default one: how the rest follows each other.
+# After the preference, the provider for the named task and DEFAULT_AI_PROVIDER: how the rest follows each other.
 FALLBACK_ORDER: tuple[ProviderName, ...] = ("gemini", "openai", "claude", "ollama", "demo")
+
+
+MOST_NAMED = 20
+"""How many models a refusal names."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,18 +55,21 @@ class Candidate(msgspec.Struct, frozen=True):
     max_output_tokens: int | None = None
 
 
-def route(offers: Sequence[Offer], wish: Wish, default_provider: ProviderName | None = None) -> tuple[Candidate, ...]:
+def route(
+    offers: Sequence[Offer],
+    wish: Wish,
+    configured: Collection[ProviderName],
+    default_provider: ProviderName | None = None,
+) -> tuple[Candidate, ...]:
     """The candidates for `wish`, best first, each once, never empty.
 
-    Raises `InvalidRequest` (422) for a provider that does not exist or a model that nobody offers, and
-    `ProviderUnavailable` when no offer can serve the wish now.
+    Raises what `preferred` raises, and `ProviderUnavailable` when no offer can serve the wish now.
     """
-    preferred = _preferred(offers, wish)
+    ordered = preferred(offers, wish, configured)
     defaults = {offer.spec.provider: offer for offer in offers if offer.default}
-    task = wish.task_type or "general"
-    by_task = [offer for offer in defaults.values() if task in offer.spec.task_types]
+    ordered += [offer for offer in defaults.values() if wish.task_type in offer.spec.task_types]
     fallback = [name for name in (default_provider, *FALLBACK_ORDER) if name is not None]
-    ordered = [*preferred, *by_task, *(defaults[name] for name in fallback if name in defaults)]
+    ordered += [defaults[name] for name in fallback if name in defaults]
     serving = [offer for offer in _unique(ordered) if _serves(offer, wish)]
     candidates = tuple(
         Candidate(
@@ -86,17 +94,51 @@ def retry_after(waits: Iterable[float]) -> int:
     return max(1, math.ceil(round(min(waits, default=1), 3)))
 
 
-def _preferred(offers: Sequence[Offer], wish: Wish) -> list[Offer]:
-    if wish.provider is not None and wish.provider not in PROVIDERS:
-        raise InvalidRequest(f"There is no provider '{wish.provider}'", status=422)
-    matching = [offer for offer in offers if wish.provider in (None, offer.spec.provider)]
+def preferred(offers: Sequence[Offer], wish: Wish, configured: Collection[ProviderName]) -> list[Offer]:
+    """The offers that `wish` names; none when it names neither a provider nor a model.
+
+    Raises `InvalidRequest` (422), which says what there is, for a provider that is not configured, a model that none of
+    the configured ones offers, and a provider and a model that do not belong together.
+    """
+    if wish.provider is not None and wish.provider not in configured:
+        what = (
+            f"The provider '{wish.provider}' is not configured"
+            if wish.provider in PROVIDERS
+            else f"There is no provider '{wish.provider}'"
+        )
+        raise InvalidRequest(f"{what}. There is: {', '.join(configured)}.", status=422)
+    asked = [
+        offer for offer in offers if offer.spec.provider in configured and wish.provider in (None, offer.spec.provider)
+    ]
     if wish.model is None:
-        return [offer for offer in matching if offer.default] if wish.provider else []
-    matching = [offer for offer in matching if offer.spec.model == wish.model]
-    if not matching:
-        whose = "No provider offers" if wish.provider is None else f"The provider '{wish.provider}' does not offer"
-        raise InvalidRequest(f"{whose} the model '{wish.model}'", status=422)
-    return matching
+        return [offer for offer in asked if offer.default and wish.provider is not None]
+    if named := [offer for offer in asked if is_named(offer.spec, wish.model)]:
+        return named
+    owners = dict.fromkeys(offer.spec.provider for offer in offers if is_named(offer.spec, wish.model))
+    missing = [owner for owner in owners if owner not in configured]
+    if wish.provider is not None:
+        what = f"The provider '{wish.provider}' does not offer the model '{wish.model}'"
+    elif missing:
+        what = f"The model '{wish.model}' belongs to '{missing[0]}', which is not configured"
+    else:
+        what = f"No provider offers the model '{wish.model}'"
+    raise InvalidRequest(f"{what}. {_what_there_is(asked, wish.model)}", status=422)
+
+
+def is_named(spec: ModelSpec, model: str) -> bool:
+    """Whether `model` is a name of this one."""
+    return bare(spec.provider, spec.model) == bare(spec.provider, model)
+
+
+def _what_there_is(offers: Iterable[Offer], model: str) -> str:
+    """A sentence with at most `MOST_NAMED` models, those first whose names are like `model`."""
+    names = list(dict.fromkeys(offer.spec.model for offer in offers))
+    alike = difflib.get_close_matches(model, names, n=MOST_NAMED)
+    shown = list(dict.fromkeys((*alike, *names)))[:MOST_NAMED]
+    if not shown:
+        return "There is no model at all."
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return f"There is: {', '.join(shown)}{more}."
 
 
 def _serves(offer: Offer, wish: Wish) -> bool:

@@ -123,13 +123,11 @@ async def test_body_of_more_than_a_mebibyte_that_does_not_say_so(as_owner: httpx
         {"provider": "openai"},
         {"model": "scripted-1"},
         {"provider": "openai", "model": "scripted-1"},
-        {"provider": "claude"},
         {"task_type": "code", "max_tokens": 1_000_000, "use_rag": False},
         {"provider": None, "model": None, "task_type": None, "max_tokens": None, "use_rag": None},
     ],
 )
 async def test_options_that_are_taken(as_owner: httpx.AsyncClient, upstream: Upstream, options: dict[str, Any]) -> None:
-    """A provider that is not available is a wish, not a mistake."""
     conversation = await new_conversation(as_owner)
     response = await as_owner.post(
         f"/v1/conversations/{conversation}/messages", json={"content": "Hello", **options}, headers=WAIT

@@ -7,10 +7,12 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.errors import (
     AuthenticationRefused,
     InvalidRequest,
+    ModelNotFound,
     NoProviderConfigured,
     ProviderUnavailable,
     ServerError,
@@ -21,7 +23,7 @@ from app.providers.deferred import DeferredProvider
 from app.routing import availability
 from app.routing.availability import FRESH_SECONDS, HOSTED_FRESH_SECONDS, LIST_SECONDS, MOST_MODELS, Availability
 from app.routing.breaker import Breakers
-from app.routing.catalog import Catalog
+from app.routing.catalog import PROVIDERS, Catalog
 from app.routing.offers import Offers
 from app.routing.router import Wish
 from app.routing.window import LEAST_CALLS
@@ -223,19 +225,161 @@ def test_an_unknown_model_while_a_provider_cannot_be_asked() -> None:
     async def main() -> None:
         world = World(Scripted("openai"), Scripted("claude"))
         world.providers["claude"].models = failure(AuthenticationRefused)
-        # it may be Claude's: others answer
-        assert (await world.ask(model="claude-next"))[0] == "openai/gpt-6.1-terra"
+        # it may be Claude's, and the call will tell
+        assert await world.ask(model="claude-next") == [
+            "claude/claude-next",
+            "openai/gpt-6.1-terra",
+            "claude/claude-sonnet-5-5",
+        ]
+        assert (await world.ask(provider="claude", model="claude-next"))[0] == "claude/claude-next"
         with pytest.raises(InvalidRequest):
             await world.ask(provider="openai", model="claude-next")
 
     virtually(main)
 
 
-def test_a_model_of_a_provider_without_a_key_is_merely_not_available() -> None:
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("claude", "gpt-5-mini"),
+        ("claude", "gpt-99"),
+        ("claude", "gemini-99"),
+        ("claude", "mine"),
+        ("openai", "claude-opus-5-5"),
+        ("openai", "mine"),
+        ("ollama", "gpt-5-mini"),
+        ("gemini", "claude-99"),
+        ("openai", "demo"),
+    ],
+)
+def test_a_model_that_is_known_to_be_anothers_while_its_provider_cannot_be_asked(provider: str, model: str) -> None:
+    async def main() -> None:
+        all_of_them = [Scripted(name) for name in PROVIDERS if name != "demo"]
+        for one in all_of_them:
+            one.models = failure(Unreachable)
+        with pytest.raises(InvalidRequest, match=f"'{provider}' does not offer the model '{model}'"):
+            await World(*all_of_them, ollama_model="mine").ask(provider=provider, model=model)
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("wish", [{"model": "claude-99"}, {"provider": "openai", "model": "claude-99"}])
+def test_an_openai_compatible_server_without_a_list_may_have_any_model(wish: dict[str, str]) -> None:
+    async def main() -> None:
+        gateway = Scripted("openai")
+        gateway.models = failure(ModelNotFound)
+        assert await World(gateway).ask(**wish) == ["openai/claude-99", "openai/gpt-6.1-terra"]
+
+    virtually(main)
+
+
+def test_of_several_providers_the_one_that_lists_a_model_is_asked_for_it() -> None:
+    async def main() -> None:
+        silent, listing = Scripted("openai"), Scripted("claude")
+        silent.models = failure(ServerError)
+        listing.models = frozenset({"house-model"})
+        world = World(silent, listing)
+        assert await world.ask(model="house-model") == [
+            "claude/house-model",
+            "openai/gpt-6.1-terra",
+            "claude/claude-sonnet-5-5",
+        ]
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("wish", [{"model": "claude-opus-5-5"}, {"provider": "claude", "model": "claude-next"}])
+def test_a_provider_without_a_key_is_answered_for_by_nobody(wish: dict[str, str]) -> None:
+    async def main() -> None:
+        with pytest.raises(InvalidRequest, match=r"'claude'.* is not configured") as caught:
+            await World(Scripted("openai")).ask(**wish)
+        assert caught.value.status == 422
+
+    virtually(main)
+
+
+def test_another_ones_model_that_a_provider_lists_is_its_own_as_well() -> None:
+    async def main() -> None:
+        gateway = Scripted("openai")
+        gateway.models = frozenset({"claude-opus-5-5"})
+        world = World(gateway)
+        assert (await world.ask(model="claude-opus-5-5"))[0] == "openai/claude-opus-5-5"
+        assert (await world.ask(provider="openai", model="claude-opus-5-5"))[0] == "openai/claude-opus-5-5"
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("alias", ["claude-old-4", "claude-old-4-latest", "claude-old-4-20251001"])
+def test_an_alias_of_a_dated_model(alias: str) -> None:
+    async def main() -> None:
+        world = World(Scripted("claude"))
+        world.providers["claude"].models = frozenset({"claude-old-4-20251001"})
+        assert (await world.ask(model=alias))[0] == f"claude/{alias}"
+        with pytest.raises(InvalidRequest):
+            await world.ask(model="claude-old")
+
+    virtually(main)
+
+
+def test_a_refusal_names_what_the_provider_lists() -> None:
     async def main() -> None:
         world = World(Scripted("openai"))
-        for wish in ({"model": "claude-opus-5-5"}, {"provider": "claude", "model": "claude-next"}):
-            assert await world.ask(**wish) == ["openai/gpt-6.1-terra"]
+        world.providers["openai"].models = frozenset({"house-model-2", "nomic-embed-text"})
+        with pytest.raises(InvalidRequest, match=r"There is: house-model-2, gpt-6\.1-terra") as caught:
+            await world.ask(model="house-model-3")
+        assert "nomic" not in str(caught.value)
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ("gemini-2.5-flash", "gemini-2.5-flash"),
+        ("models/gemini-2.5-flash", "gemini-2.5-flash"),
+        ("models/gemini-listed", "gemini-listed"),
+        ("llama3.2:latest", "llama3.2"),
+        ("qwen3:8b", "qwen3:8b"),
+    ],
+)
+def test_a_model_is_found_under_any_of_its_names(named: str, found: str) -> None:
+    async def main() -> None:
+        world = World(Scripted("gemini"), ollama("qwen3:8b", "llama3.2:latest"))
+        world.providers["gemini"].models = frozenset({"gemini-listed"})
+        assert await world.offers.find(named) == found
+
+    virtually(main)
+
+
+def test_a_setting_that_names_a_model_in_its_providers_own_way() -> None:
+    async def main() -> None:
+        world = World(
+            Scripted("gemini"),
+            ollama("aya:8b", "llama3.2:latest"),
+            gemini_model="models/gemini-2.5-flash",
+            ollama_model="llama3.2:latest",
+        )
+        assert await world.ask() == ["gemini/gemini-2.5-flash", "ollama/llama3.2"]
+        items = (await world.offers.models()).items
+        assert [item.model for item in items if item.provider == "ollama"] == ["llama3.2", "aya:8b"]
+
+    virtually(main)
+
+
+def test_a_default_model_that_its_provider_does_not_list_is_said() -> None:
+    async def main() -> None:
+        silent, lacking, dated = Scripted("openai"), Scripted("gemini"), Scripted("claude")
+        silent.models = failure(Unreachable)
+        lacking.models = frozenset({"gemini-9"})
+        dated.models = frozenset({"claude-sonnet-5-5-20261021"})
+        world = World(silent, lacking, dated, ollama("llama3.2:latest"), ollama_model="llama3")
+        with capture_logs() as logs:
+            await world.offers.check_defaults()
+        said = [line for line in logs if line["event"] == "provider.model_not_listed"]
+        assert [(line["setting"], line["provider"], line["model"]) for line in said] == [
+            ("GEMINI_MODEL", "gemini", "gemini-3.8-flash"),
+            ("OLLAMA_MODEL", "ollama", "llama3"),
+        ]
 
     virtually(main)
 
@@ -244,7 +388,7 @@ def test_a_model_of_a_provider_without_a_key_is_merely_not_available() -> None:
 def test_an_ollama_model_is_named_with_or_without_its_tag(named: str) -> None:
     async def main() -> None:
         world = World(ollama("aya:8b", "llama3.2:latest"))
-        assert await world.ask(model=named) == [f"ollama/{named}", "ollama/aya:8b"]
+        assert await world.ask(model=named) == ["ollama/llama3.2", "ollama/aya:8b"]
 
     virtually(main)
 
