@@ -6,27 +6,39 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from typing import TypeVar
 
-from app.errors import AppError
+import msgspec
+
+from app.errors import AppError, Unauthenticated
 from app.settings import LEGACY_NAMES, running_stack
 from app.store.client import open_supabase
 from app.store.limits import Limits, LimitsView, Plan
-from app.store.plans import Plans, UserView
+from app.store.plans import Entitled, Plans, UserView
 
 EPILOG = """The project is that of SUPABASE_URL and SUPABASE_SECRET_KEY in the environment; without them, the one that
-`make run` has written to $PARLEY_DATA/env (.parley/env). Everything takes effect with the next request."""
+`make run` has written to $PARLEY_DATA/env (.parley/env). Everything takes effect with the next request. The exit code
+is 0; 1 when the command was refused or the project cannot be reached; 2 when an argument is wrong."""
+T = TypeVar("T")
 UNSET = ("default", "none")
+MOST = 2**31 - 1
+MOST_DOLLARS = 1_000_000_000
+PLAN_CHARACTERS = 50
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. 0, or 1 with one line that says what is wrong."""
+    """Run one command. 0, or 1 with one line that says what is wrong; argparse ends with 2."""
     asked = parser().parse_args(arguments)
     try:
         url, key = project(os.environ)
-        print(asyncio.run(run(asked, url, key)))  # noqa: T201
+        asyncio.run(show_lines(asked, url, key))
+    except Unauthenticated:
+        print("parley: SUPABASE_URL does not accept SUPABASE_SECRET_KEY", file=sys.stderr)  # noqa: T201
+        return 1
     except AppError as error:
         print(f"parley: {error.detail or error.title}", file=sys.stderr)  # noqa: T201
         return 1
@@ -40,53 +52,110 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser("python -m app.admin", description="Plans and limits of Parley.", epilog=EPILOG)
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    grant = commands.add_parser("grant", help="give a user a plan", epilog=EPILOG)
-    grant.add_argument("email")
-    grant.add_argument("--plan", required=True, help="free, premium, or one that `limits` has made")
-    grant.add_argument("--until", type=moment, metavar="DATE", help="2027-01-31, or with a time; UTC unless it says so")
+    def command(name: str, does: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", epilog=EPILOG)
+        made.add_argument("--json", action="store_true", help="a JSON object a line, for programs")
+        return made
 
-    revoke = commands.add_parser("revoke", help="take a user's plan away", epilog=EPILOG)
+    grant = command("grant", "give a user a plan, in place of what they have")
+    grant.add_argument("email")
+    grant.add_argument("--plan", required=True, type=plan_name, help="one that `plans` lists")
+    grant.add_argument(
+        "--until",
+        type=moment,
+        metavar="DATE",
+        help="when it ends, not in the past: 2027-01-31 (where that day begins), 2027-01-31T18:00 or "
+        "2027-01-31T18:00+02:00; UTC where it does not say so. Left out: without end",
+    )
+
+    revoke = command("revoke", "take a user's plan away")
     revoke.add_argument("email")
 
-    show = commands.add_parser("show", help="a user's plan, limits and usage this month", epilog=EPILOG)
+    show = command("show", "show a user's plan, limits and usage this month")
     show.add_argument("email")
 
-    limits = commands.add_parser("limits", help="the limits of all plans, or make or change one", epilog=EPILOG)
-    limits.add_argument("plan", nargs="?")
-    limits.add_argument("--requests", type=count, metavar="N", help="requests a minute, or `default`")
-    limits.add_argument("--tokens", type=count, metavar="N", help="tokens a minute, or `default`")
-    limits.add_argument("--budget", type=dollars, metavar="USD", help="a user's dollars a month, or `none`")
-    limits.add_argument("--premium", action=argparse.BooleanOptionalAction, help="whether it opens what is gated")
+    users = command("users", "list who has which plan, and for whom it has expired")
+    users.add_argument("--plan", type=plan_name, help="this one only")
+
+    command("plans", "list all plans, with their limits and how many users have them")
+
+    limits = command("limits", "show the limits of a plan, or, with an option, make or change it")
+    limits.add_argument("plan", nargs="?", type=plan_name, help="left out: all plans, as `plans`")
+    limits.add_argument("--requests", type=count, metavar="N", help=f"requests a minute, 1 to {MOST}, or `default`")
+    limits.add_argument("--tokens", type=count, metavar="N", help=f"tokens a minute, 1 to {MOST}, or `default`")
+    limits.add_argument(
+        "--budget", type=dollars, metavar="USD", help=f"a user's dollars a month, 0 to {MOST_DOLLARS}, or `none`"
+    )
+    limits.add_argument(
+        "--premium", action=argparse.BooleanOptionalAction, help="whether it opens what is gated; a new plan does"
+    )
+
+    delete = command("delete-plan", "delete a plan that no user has now")
+    delete.add_argument("plan", type=plan_name)
     return whole
 
 
 def project(environ: Mapping[str, str]) -> tuple[str, str]:
-    """The address and the secret key of the project. LookupError when nothing names one."""
+    """The address and the secret key of the project. LookupError when nothing names one, or the environment half."""
     for place in (environ, running_stack(environ)):
         url = place.get("SUPABASE_URL")
         legacy = {new: place.get(old) for old, new in LEGACY_NAMES.items()}
         key = place.get("SUPABASE_SECRET_KEY") or legacy["SUPABASE_SECRET_KEY"]
         if url and key:
             return url, key
+        if url or key:
+            given, missing = ("SUPABASE_URL", "SUPABASE_SECRET_KEY")[:: 1 if url else -1]
+            raise LookupError(f"{given} is set, but {missing} is not")
     raise LookupError("set SUPABASE_URL and SUPABASE_SECRET_KEY, or start `make run`")
 
 
-async def run(asked: argparse.Namespace, url: str, key: str) -> str:
-    """What the command prints."""
+async def show_lines(asked: argparse.Namespace, url: str, key: str) -> None:
+    """Run the command and print what it says, as it comes."""
     supabase = open_supabase(url, key, key)
-    plans = Plans(supabase)
     try:
-        match asked.command:
-            case "grant":
-                return describe(await plans.grant(asked.email, asked.plan, asked.until))
-            case "revoke":
-                return describe(await plans.revoke(asked.email))
-            case "show":
-                return describe(await plans.show(asked.email))
-            case _:
-                return describe_limits(await Limits(supabase).show(asked.plan, changes(asked)))
+        async with aclosing(run(asked, Plans(supabase), Limits(supabase))) as lines:
+            async for line in lines:
+                print(line)  # noqa: T201
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever reads has read enough (`… | head`); what is still in the buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         await supabase.aclose()
+
+
+async def run(asked: argparse.Namespace, plans: Plans, limits: Limits) -> AsyncGenerator[str]:
+    """What the command prints, line by line."""
+    match asked.command:
+        case "grant":
+            yield told(asked, await plans.grant(asked.email, asked.plan, asked.until), describe)
+        case "revoke":
+            yield told(asked, await plans.revoke(asked.email), describe)
+        case "show":
+            yield told(asked, await plans.show(asked.email), describe)
+        case "users":
+            if asked.plan is not None:
+                await limits.show(asked.plan)  # refuses a plan that does not exist
+            none = True
+            async for user in plans.users(asked.plan):
+                none = False
+                yield told(asked, user, describe_entitled)
+            if none and not asked.json:
+                yield "nobody"
+        case "delete-plan":
+            await plans.delete(asked.plan)
+            yield told(asked, {"deleted": asked.plan}, lambda _: f"the plan {asked.plan} is deleted")
+        case "plans":
+            yield told(asked, await limits.show(), describe_limits)
+        case _:
+            shown = await limits.show(asked.plan, changes(asked))
+            if shown.made and not asked.json:
+                yield f"the plan {asked.plan} is new"
+            yield told(asked, shown, describe_limits)
+
+
+def told(asked: argparse.Namespace, what: T, describe: Callable[[T], str]) -> str:
+    return msgspec.json.encode(what).decode() if asked.json else describe(what)
 
 
 def changes(asked: argparse.Namespace) -> dict[str, int | bool | None]:
@@ -106,8 +175,11 @@ def changes(asked: argparse.Namespace) -> dict[str, int | bool | None]:
 def describe(user: UserView) -> str:
     if user.plan is None:
         plan = "no plan"
+    elif user.valid_until is None:
+        plan = f"{user.plan}, without end"
     else:
-        plan = f"{user.plan}, {'until ' + user.valid_until if user.valid_until else 'without end'}"
+        expired = datetime.fromisoformat(user.valid_until) <= datetime.now(UTC)
+        plan = f"{user.plan}, {'expired' if expired else 'until'} {user.valid_until}"
     limits, month = user.limits, user.month
     budget = "no budget" if limits.monthly_budget_micro_usd is None else usd(limits.monthly_budget_micro_usd)
     unpriced = f", {month.unpriced_replies} replies of unknown price" if month.unpriced_replies else ""
@@ -119,10 +191,18 @@ def describe(user: UserView) -> str:
     )
 
 
+def describe_entitled(user: Entitled) -> str:
+    until = (
+        "without end" if user.valid_until is None else f"{'expired' if user.expired else 'until'} {user.valid_until}"
+    )
+    gone = "" if user.known else ", a plan that does not exist"
+    return f"{user.email or user.user_id}: {user.plan}, {until}{gone}"
+
+
 def describe_limits(limits: LimitsView) -> str:
     defaults = limits.settings
     lines = [
-        f"{'plan':<20} {'premium':<8} {'requests':>10} {'tokens':>12} {'budget':>12}",
+        f"{'plan':<20} {'premium':<8} {'requests':>10} {'tokens':>12} {'budget':>12} {'users':>8} {'expired':>8}",
         f"{'(default)':<20} {'':<8} {defaults.requests_per_minute:>10} {defaults.tokens_per_minute:>12} {'none':>12}",
         *(row(plan) for plan in limits.plans),
         f"premium is {'required' if defaults.require_premium else 'not required'}",
@@ -134,28 +214,57 @@ def row(plan: Plan) -> str:
     requests = "default" if plan.requests_per_minute is None else str(plan.requests_per_minute)
     tokens = "default" if plan.tokens_per_minute is None else str(plan.tokens_per_minute)
     budget = "none" if plan.monthly_budget_micro_usd is None else usd(plan.monthly_budget_micro_usd)
-    return f"{plan.plan:<20} {'yes' if plan.premium else 'no':<8} {requests:>10} {tokens:>12} {budget:>12}"
+    return (
+        f"{plan.plan:<20} {'yes' if plan.premium else 'no':<8} {requests:>10} {tokens:>12} {budget:>12} "
+        f"{plan.users:>8} {plan.expired:>8}"
+    )
 
 
 def usd(micro: int) -> str:
     return f"${micro / 1_000_000:,.2f}"
 
 
+def plan_name(text: str) -> str:
+    if not 1 <= len(text) <= PLAN_CHARACTERS or not text.isprintable() or text != text.strip():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name of a plan: 1 to {PLAN_CHARACTERS} printable characters, no blanks around them"
+        )
+    return text
+
+
 def moment(text: str) -> datetime:
-    given = datetime.fromisoformat(text)
-    return given if given.tzinfo else given.replace(tzinfo=UTC)
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date: write 2027-01-31 or 2027-01-31T18:00+02:00") from None
+    if given.tzinfo is None:
+        given = given.replace(tzinfo=UTC)
+    if given <= datetime.now(UTC):
+        raise argparse.ArgumentTypeError(f"{text!r} is in the past: it means {given.isoformat()}")
+    return given
 
 
 def count(text: str) -> int | str:
-    return text if text in UNSET else int(text)
+    if text in UNSET:
+        return text
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a whole number from 1 to {MOST}, or default")
+    return int(text)
 
 
 def dollars(text: str) -> int | str:
     """Micro-dollars."""
+    if text in UNSET:
+        return text
     try:
-        return text if text in UNSET else int(Decimal(text) * 1_000_000)
-    except (InvalidOperation, OverflowError) as error:  # no number, or infinite
-        raise ValueError(text) from error
+        micro = Decimal(text) * 1_000_000
+        if not 0 <= micro <= MOST_DOLLARS * 1_000_000 or micro != int(micro):
+            raise ValueError
+    except (InvalidOperation, ValueError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not allowed: dollars from 0 to {MOST_DOLLARS} with at most 6 decimals, or none"
+        ) from None
+    return int(micro)
 
 
 if __name__ == "__main__":

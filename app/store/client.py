@@ -52,6 +52,8 @@ ServiceCall = Literal[
     "admin_grant",
     "admin_revoke",
     "admin_show",
+    "admin_users",
+    "admin_delete_plan",
 ]
 """The database functions that are called with the service key, by the module of `store` that calls them."""
 

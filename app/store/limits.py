@@ -10,13 +10,16 @@ from app.store.client import Supabase
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit that is None is the settings'; a budget that is None is none."""
+    """A limit that is None is the settings'; a budget that is None is none. `users` have it now, for `expired` it has
+    ended."""
 
     plan: str
     premium: bool
     requests_per_minute: int | None
     tokens_per_minute: int | None
     monthly_budget_micro_usd: int | None
+    users: int
+    expired: int
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +33,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
 class LimitsView(msgspec.Struct, frozen=True):
     settings: LimitSettings
     plans: tuple[Plan, ...]
+    made: bool
+    """The plan was made by this call."""
 
 
 class Limits:
@@ -49,6 +54,7 @@ class Limits:
         }
         return await self._supabase.service_rpc("configure_limits", arguments, object)
 
-    async def show(self, plan: str | None, changes: Mapping[str, int | bool | None]) -> LimitsView:
-        """All limits; before that, make or change `plan` when one is named."""
-        return await self._supabase.service_rpc("admin_limits", {"p_plan": plan, "p_changes": changes}, LimitsView)
+    async def show(self, plan: str | None = None, changes: Mapping[str, int | bool | None] | None = None) -> LimitsView:
+        """The limits of all plans, or of one; with `changes`, make or change that one. Raises `InvalidRequest`."""
+        arguments = {"p_plan": plan, "p_changes": changes or {}}
+        return await self._supabase.service_rpc("admin_limits", arguments, LimitsView)

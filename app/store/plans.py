@@ -1,7 +1,8 @@
-"""Who has which plan: the operator grants, revokes and looks, with the service's key."""
+"""Who has which plan: the operator grants, revokes, looks and deletes, with the service's key."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from datetime import datetime
 
 import msgspec
@@ -31,6 +32,20 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     month: Totals
 
 
+class Entitled(msgspec.Struct, frozen=True, kw_only=True):
+    """A user who has a plan, or had. `email` is None for one without an address; `known`: the plan exists."""
+
+    user_id: str
+    email: str | None
+    plan: str
+    valid_until: str | None
+    expired: bool
+    known: bool
+
+
+PAGE = 1000
+
+
 class Plans:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
@@ -47,3 +62,19 @@ class Plans:
     async def show(self, email: str) -> UserView:
         """Raises `NotFound`."""
         return await self._supabase.service_rpc("admin_show", {"p_email": email}, UserView)
+
+    async def users(self, plan: str | None) -> AsyncGenerator[Entitled]:
+        """Who has a plan, or this one, expired ones included, in the order of their ids; read in pages."""
+        after: str | None = None
+        while True:
+            arguments = {"p_plan": plan, "p_after": after, "p_limit": PAGE}
+            page = await self._supabase.service_rpc("admin_users", arguments, list[Entitled])
+            for user in page:
+                yield user
+            if len(page) < PAGE:
+                return
+            after = page[-1].user_id
+
+    async def delete(self, plan: str) -> None:
+        """Raises `Conflict` while a user has it, and `InvalidRequest`."""
+        await self._supabase.service_rpc("admin_delete_plan", {"p_plan": plan}, object)

@@ -29,7 +29,7 @@ service_role   private.idempotency_keys  select insert update delete
 service_role   private.index_jobs        select update delete
 service_role   private.live_replies      select insert update delete
 service_role   private.moderation_audit  insert
-service_role   private.plans             select insert update
+service_role   private.plans             select insert update delete
 service_role   private.reservations      select update delete
 service_role   private.settings          select update
 service_role   private.usage_ledger      select insert
@@ -75,6 +75,7 @@ authenticated  public.replay_turn(text,text)                                    
 authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
 authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
 authenticated  public.stop_reply(uuid)                                                                      execute
+service_role   private.entitled(text,uuid,integer)                                                          execute
 service_role   private.estimate_tokens(text)                                                                execute
 service_role   private.index_lease()                                                                        execute
 service_role   private.lease()                                                                              execute
@@ -84,10 +85,12 @@ service_role   private.require_plan(text)                                       
 service_role   private.settle(jsonb)                                                                        execute
 service_role   private.usage_totals(uuid,timestamp with time zone)                                          execute
 service_role   private.user_by_email(text)                                                                  execute
+service_role   public.admin_delete_plan(text)                                                               execute
 service_role   public.admin_grant(text,text,timestamp with time zone)                                       execute
 service_role   public.admin_limits(text,jsonb)                                                              execute
 service_role   public.admin_revoke(text)                                                                    execute
 service_role   public.admin_show(text)                                                                      execute
+service_role   public.admin_users(text,uuid,integer)                                                       execute
 service_role   public.claim_index_jobs(uuid,text,integer)                                                   execute
 service_role   public.configure_limits(boolean,integer,integer,boolean)                                     execute
 service_role   public.finish_replies(jsonb)                                                                 execute

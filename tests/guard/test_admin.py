@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import httpx
+import psycopg
 import pytest
 
 from app.admin import main
+from app.store import plans
 from scripts.local_supabase import LocalSupabase
 from tests.client import new_conversation, person_client
 from tests.database.callers import Connection, one
-from tests.guard.plans import new_plan
+from tests.guard.plans import entitle, new_plan
 from tests.service import ROOT, Api, sign_up
 
 Admin = Callable[..., Awaitable[tuple[int, str, str]]]
@@ -47,8 +53,6 @@ async def test_grant_show_and_revoke_take_effect_at_once(
         code, output, _ = await admin("grant", person.email.upper(), "--plan", "premium")
         assert (code, output.splitlines()[0]) == (0, f"{person.email}: premium, without end")
         assert await status() == 202
-        assert (await admin("grant", person.email, "--plan", "premium", "--until", "2000-01-01"))[0] == 0
-        assert await status() == 403
         code, output, _ = await admin("grant", person.email, "--plan", "premium", "--until", "2999-01-31T12:00")
         assert "until 2999-01-31T12:00:00+00:00" in output
         assert await status() == 202
@@ -66,7 +70,9 @@ async def test_limits(admin: Admin, owned: Connection) -> None:
     columns = "select to_jsonb(p) - 'plan' from private.plans as p where plan = %s"
     code, output, _ = await admin("limits", plan, "--tokens", "5000", "--budget", "2.50", "--no-premium")
     assert code == 0
-    assert [line.split()[1:] for line in output.splitlines() if plan in line] == [["no", "7", "5000", "$2.50"]]
+    assert [line.split()[1:] for line in output.splitlines() if plan in line] == [
+        ["no", "7", "5000", "$2.50", "0", "0"]
+    ]
     assert one(owned, columns, [plan]) == {
         "premium": False,
         "requests_per_minute": 7,
@@ -80,8 +86,117 @@ async def test_limits(admin: Admin, owned: Connection) -> None:
         "tokens_per_minute": 5000,
         "monthly_budget_micro_usd": None,
     }
-    assert (await admin("limits", f"{plan}-new"))[0] == 0
-    assert one(owned, "select premium from private.plans where plan = %s", [f"{plan}-new"])
+
+
+async def test_a_plan_is_made_by_an_option_and_never_by_being_read(admin: Admin, owned: Connection) -> None:
+    plan = f"plan-{uuid.uuid4().hex[:12]}"
+    for reading in (("limits", plan), ("limits", plan, "--json"), ("users", "--plan", plan), ("delete-plan", plan)):
+        code, output, errors = await admin(*reading)
+        assert (code, output) == (1, "")
+        assert errors.startswith(f"parley: There is no plan {plan}; there are free, ")
+    assert one(owned, "select count(*) from private.plans where plan = %s", [plan]) == 0
+    code, output, _ = await admin("limits", plan, "--premium")
+    assert (code, output.splitlines()[0]) == (0, f"the plan {plan} is new")
+    assert one(owned, "select premium from private.plans where plan = %s", [plan])
+    code, output, _ = await admin("limits", plan, "--requests", "9")
+    assert (code, "is new" in output) == (0, False)
+    _, output, _ = await admin("limits", plan)
+    # that plan alone, between the heading, the defaults and the last line
+    assert [line.split() for line in output.splitlines()[2:-1]] == [[plan, "yes", "9", "default", "none", "0", "0"]]
+
+
+async def test_the_database_makes_no_plan_of_a_name_or_a_misspelt_limit(stack: LocalSupabase) -> None:
+    async with httpx.AsyncClient(base_url=stack.url, headers={"apikey": stack.secret_key}) as http:
+        plan = f"plan-{uuid.uuid4().hex[:12]}"
+        for arguments in ({"p_plan": plan}, {"p_plan": plan, "p_changes": {}}):
+            refused = await http.post("/rest/v1/rpc/admin_limits", json=arguments)
+            assert (refused.status_code, refused.json()["details"].split(";")[0]) == (422, f"There is no plan {plan}")
+        misspelt = {"p_plan": plan, "p_changes": {"request_per_minute": 5}}
+        refused = await http.post("/rest/v1/rpc/admin_limits", json=misspelt)
+        assert refused.status_code == 422
+        assert refused.json()["details"].startswith("p_changes has no request_per_minute; it may hold premium, ")
+
+
+async def test_a_plan_is_deleted_when_nobody_has_it_any_more(
+    stack: LocalSupabase, admin: Admin, owned: Connection
+) -> None:
+    plan = new_plan(owned)
+    first, second = await sign_up(stack, plan), await sign_up(stack, plan)
+    held = f"parley: The plan {plan} cannot be deleted: %s. Grant another one, or revoke it.\n"
+    assert await admin("delete-plan", plan) == (1, "", held % "2 users have it")
+    await admin("revoke", first.email)
+    assert await admin("delete-plan", plan) == (1, "", held % "1 user has it")
+    entitle(owned, second.id, plan, "now() - interval '1 day'")
+    _, output, _ = await admin("plans")
+    assert [line.split()[-2:] for line in output.splitlines() if plan in line] == [["0", "1"]]
+    assert await admin("delete-plan", plan) == (0, f"the plan {plan} is deleted\n", "")
+    _, output, _ = await admin("users")
+    line = next(line for line in output.splitlines() if second.email in line)
+    assert line.startswith(f"{second.email}: {plan}, expired ")
+    assert line.endswith(", a plan that does not exist")
+
+
+async def test_the_plan_of_users_without_one_stays(admin: Admin) -> None:
+    code, _, errors = await admin("delete-plan", "free")
+    assert (code, errors) == (
+        1,
+        "parley: The plan free cannot be deleted: it is what users without a plan have.\n",
+    )
+
+
+async def test_a_plan_that_is_being_granted_is_not_deleted(
+    stack: LocalSupabase, admin: Admin, owned: Connection
+) -> None:
+    plan = new_plan(owned)
+    person = await sign_up(stack, None)
+    waiting = (
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%%admin_delete_plan%%'"
+    )
+    with psycopg.connect(stack.database_url, autocommit=True) as granting, granting.transaction():
+        granting.execute("select public.admin_grant(%s, %s)", [person.email, plan])
+        deleting = asyncio.create_task(admin("delete-plan", plan))
+        while not one(owned, waiting) and not deleting.done():  # noqa: ASYNC110 - the database tells nobody
+            await asyncio.sleep(0.02)
+    code, _, errors = await deleting
+    assert (code, "1 user has it" in errors) == (1, True)
+
+
+async def test_users_lists_who_has_what(
+    stack: LocalSupabase, admin: Admin, owned: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "PAGE", 2)
+    plan = new_plan(owned)
+    assert await admin("users", "--plan", plan) == (0, "nobody\n", "")
+    people = [await sign_up(stack, plan) for _ in range(5)]
+    entitle(owned, people[0].id, plan, "timestamptz '2020-01-31 00:00Z'")
+    entitle(owned, people[1].id, plan, "timestamptz '2999-01-31 12:00Z'")
+    entitle(owned, people[2].id, "premium")
+    code, output, _ = await admin("users", "--plan", plan)
+    assert code == 0
+    assert sorted(output.splitlines()) == sorted(
+        [
+            f"{people[0].email}: {plan}, expired 2020-01-31T00:00:00+00:00",
+            f"{people[1].email}: {plan}, until 2999-01-31T12:00:00+00:00",
+            f"{people[3].email}: {plan}, without end",
+            f"{people[4].email}: {plan}, without end",
+        ]
+    )
+    code, output, _ = await admin("users", "--plan", plan, "--json")
+    listed = {user["user_id"]: user for user in map(json.loads, output.splitlines())}
+    assert set(listed) == {people[index].id for index in (0, 1, 3, 4)}
+    assert listed[people[0].id]["expired"] is True
+    assert f"{people[2].email}: premium, without end" in (await admin("users"))[1].splitlines()
+    _, output, _ = await admin("show", people[0].email)
+    assert output.splitlines()[0] == f"{people[0].email}: {plan}, expired 2020-01-31T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("command", [("plans",), ("limits", "free"), ("show",), ("revoke",)])
+async def test_json_for_programs(stack: LocalSupabase, admin: Admin, command: tuple[str, ...]) -> None:
+    if command[0] in ("show", "revoke"):
+        command = (*command, (await sign_up(stack)).email)
+    code, output, _ = await admin(*command, "--json")
+    assert code == 0
+    assert {"plans", "limits"} & set(json.loads(output))
 
 
 @pytest.mark.parametrize(
@@ -89,8 +204,6 @@ async def test_limits(admin: Admin, owned: Connection) -> None:
     [
         (("grant", "nobody@example.com", "--plan", "premium"), "No user has this e-mail address."),
         (("show", "nobody@example.com"), "No user has this e-mail address."),
-        (("limits", "premium", "--requests", "0"), "A value is malformed or out of range."),
-        (("limits", "premium", "--tokens", "99999999999"), "A value is malformed or out of range."),
         (("limits", "--requests", "5"), "name the plan whose limits these are"),
     ],
 )
@@ -98,11 +211,67 @@ async def test_complaints_are_one_line(admin: Admin, arguments: tuple[str, ...],
     assert await admin(*arguments) == (1, "", f"parley: {complaint}\n")
 
 
-@pytest.mark.parametrize("budget", ["inf", "nan", "ten"])
-async def test_budget_is_a_number(admin: Admin, capsys: pytest.CaptureFixture[str], budget: str) -> None:
-    with pytest.raises(SystemExit):
-        await admin("limits", "premium", "--budget", budget)
-    assert capsys.readouterr().err.endswith(f"argument --budget: invalid dollars value: '{budget}'\n")
+NUMBER = "a whole number from 1 to 2147483647, or default"
+DOLLARS = "dollars from 0 to 1000000000 with at most 6 decimals, or none"
+NAME = "1 to 50 printable characters, no blanks around them"
+DATE = "write 2027-01-31 or 2027-01-31T18:00+02:00"
+GRANT = ("grant", "a@example.com", "--plan")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        *(
+            (("limits", "premium", option, value), f"argument {option}: '{value}' is not allowed: {NUMBER}")
+            for option in ("--requests", "--tokens")
+            for value in ("0", "-5", "1.5", "ten", "99999999999", "")
+        ),
+        *(
+            (("limits", "premium", "--budget", value), f"argument --budget: '{value}' is not allowed: {DOLLARS}")
+            for value in ("inf", "nan", "ten", "-1", "0.0000001", "1000000001", "")
+        ),
+        (
+            (*GRANT, "premium", "--until", "2000-01-01"),
+            "argument --until: '2000-01-01' is in the past: it means 2000-01-01T00:00:00+00:00",
+        ),
+        (
+            (*GRANT, "premium", "--until", "2000-01-01T12:00+02:00"),
+            "argument --until: '2000-01-01T12:00+02:00' is in the past: it means 2000-01-01T12:00:00+02:00",
+        ),
+        *(
+            ((*GRANT, "premium", "--until", value), f"argument --until: '{value}' is no date: {DATE}")
+            for value in ("31.01.2027", "tomorrow", "2027-02-30", "")
+        ),
+        *(
+            ((*GRANT, value), f"argument --plan: '{value}' is no name of a plan: {NAME}")
+            for value in ("", " pro", "x" * 51)
+        ),
+        (("limits", " "), f"argument plan: ' ' is no name of a plan: {NAME}"),
+        (("limit", "premium"), "invalid choice: 'limit'"),
+        ((), "the following arguments are required: COMMAND"),
+    ],
+)
+async def test_a_wrong_argument_is_named_with_what_is_allowed(
+    admin: Admin, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        await admin(*arguments)
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("until", "shown"),
+    [
+        ("2999-01-31", "2999-01-31T00:00:00+00:00"),
+        ("2999-01-31T18:00", "2999-01-31T18:00:00+00:00"),
+        ("2999-01-31T18:00+02:00", "2999-01-31T16:00:00+00:00"),
+    ],
+)
+async def test_a_date_without_a_zone_is_utc(stack: LocalSupabase, admin: Admin, until: str, shown: str) -> None:
+    person = await sign_up(stack, None)
+    _, output, _ = await admin("grant", person.email, "--plan", "premium", "--until", until)
+    assert output.splitlines()[0] == f"{person.email}: premium, until {shown}"
 
 
 async def test_unknown_plan_names_those_there_are(stack: LocalSupabase, admin: Admin) -> None:
@@ -124,6 +293,42 @@ async def test_project_of_make_run(
     code, output, _ = await admin("limits")
     assert code == 0
     assert "premium is " in output
+
+
+@pytest.mark.parametrize(("kept", "missing"), [("URL", "SECRET_KEY"), ("SECRET_KEY", "URL")])
+async def test_half_a_project_is_no_other_project(
+    stack: LocalSupabase, admin: Admin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, missing: str
+) -> None:
+    """What `make run` wrote does not stand in for it."""
+    (tmp_path / "env").write_text(f"SUPABASE_URL={stack.url}\nSUPABASE_SECRET_KEY='{stack.secret_key}'\n")
+    monkeypatch.setenv("PARLEY_DATA", str(tmp_path))
+    monkeypatch.delenv(f"SUPABASE_{missing}")
+    said = f"parley: SUPABASE_{kept} is set, but SUPABASE_{missing} is not\n"
+    assert await admin("plans") == (1, "", said)
+
+
+async def test_a_key_that_is_not_accepted_is_named(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", "sb_secret_wrong")
+    assert await admin("plans") == (1, "", "parley: SUPABASE_URL does not accept SUPABASE_SECRET_KEY\n")
+
+
+def test_a_reader_that_has_read_enough(stack: LocalSupabase) -> None:
+    environment = {**os.environ, "SUPABASE_URL": stack.url, "SUPABASE_SECRET_KEY": stack.secret_key}
+    command = [sys.executable, "-m", "app.admin", "plans"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as output:
+        ended = subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.PIPE, check=False)
+    assert (ended.stderr, ended.returncode) == (b"", 0)
+
+
+@pytest.mark.parametrize("command", ["grant", "revoke", "show", "users", "plans", "limits", "delete-plan"])
+def test_every_command_says_what_it_does(command: str) -> None:
+    arguments = [sys.executable, "-m", "app.admin", command, "--help"]
+    shown = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown.startswith(f"usage: python -m app.admin {command}")
+    assert "--json" in shown
+    assert "SUPABASE_SECRET_KEY" in shown
 
 
 def test_help() -> None:
