@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from app.errors import AppError, Unauthenticated
-from app.settings import LEGACY_NAMES, running_stack
+from app.settings import LEGACY_NAMES, with_running_stack
 from app.store.client import open_supabase
 from app.store.limits import Limits, LimitsView, Plan
 from app.store.plans import Entitled, Plans, UserView
@@ -97,15 +97,14 @@ def parser() -> argparse.ArgumentParser:
 
 def project(environ: Mapping[str, str]) -> tuple[str, str]:
     """The address and the secret key of the project. LookupError when nothing names one, or the environment half."""
-    for place in (environ, running_stack(environ)):
-        url = place.get("SUPABASE_URL")
-        legacy = {new: place.get(old) for old, new in LEGACY_NAMES.items()}
-        key = place.get("SUPABASE_SECRET_KEY") or legacy["SUPABASE_SECRET_KEY"]
-        if url and key:
-            return url, key
-        if url or key:
-            given, missing = ("SUPABASE_URL", "SUPABASE_SECRET_KEY")[:: 1 if url else -1]
-            raise LookupError(f"{given} is set, but {missing} is not")
+    place = with_running_stack(environ)
+    legacy = {new: place.get(old) for old, new in LEGACY_NAMES.items()}
+    url, key = place.get("SUPABASE_URL"), place.get("SUPABASE_SECRET_KEY") or legacy["SUPABASE_SECRET_KEY"]
+    if url and key:
+        return url, key
+    if url or key:
+        given, missing = ("SUPABASE_URL", "SUPABASE_SECRET_KEY")[:: 1 if url else -1]
+        raise LookupError(f"{given} is set, but {missing} is not")
     raise LookupError("set SUPABASE_URL and SUPABASE_SECRET_KEY, or start `make run`")
 
 

@@ -84,6 +84,7 @@ PROVIDER_SETTINGS: dict[ProviderName, tuple[str, ...]] = {
 """The field without which a provider is not configured, the one that names its model, and others that only it uses."""
 
 LEGACY_NAMES = {"SUPABASE_ANON_KEY": "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SERVICE_ROLE_KEY": "SUPABASE_SECRET_KEY"}
+PROJECT_SETTINGS = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", *LEGACY_NAMES)
 URL_SETTINGS = ("SUPABASE_URL", "OPENAI_BASE_URL", "GOOGLE_AI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL")
 KEY_SETTINGS = (
     "SUPABASE_PUBLISHABLE_KEY",
@@ -110,12 +111,12 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         elif field.required and name not in values:
             raise SettingsError(f"{name} is not set; see .env.example")
     for name in URL_SETTINGS:
-        if (url := values.get(name)) is not None and not _is_url(str(url), ("http", "https")):
+        if (url := values.get(name)) is not None and not is_web_address(str(url)):
             raise SettingsError(f"{name} must be an http:// or https:// address")
     if (url := values.get("REDIS_URL")) is not None and not _is_url(str(url), ("redis", "rediss")):
         raise SettingsError("REDIS_URL must be a redis:// or rediss:// address")
     for name in KEY_SETTINGS:
-        if (key := values.get(name)) is not None and not _fits_a_header(str(key)):
+        if (key := values.get(name)) is not None and not fits_a_header(str(key)):
             raise SettingsError(f"{name} holds a character that no key has")
     for name, value in values.items():
         field = fields[name]
@@ -152,16 +153,29 @@ def running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(path).items() if value}
 
 
+def with_running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The settings of a program beside the service: `environ` without its empty values, over what `make run` has
+    written. A project is one whole: where `environ` names a part of one, nothing of the other is taken."""
+    given = {name: value for name, value in environ.items() if value.strip()}
+    return given if any(name in given for name in PROJECT_SETTINGS) else running_stack(environ) | given
+
+
+def is_web_address(text: str) -> bool:
+    """Whether `text` is an http:// or https:// address."""
+    return _is_url(text, ("http", "https"))
+
+
 def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(text)
         port = parts.port  # raises as well, for one that is no port
     except ValueError:
         return False
-    return parts.scheme in schemes and bool(parts.hostname) and port != 0 and _fits_a_header(text) and " " not in text
+    return parts.scheme in schemes and bool(parts.hostname) and port != 0 and fits_a_header(text) and " " not in text
 
 
-def _fits_a_header(text: str) -> bool:
+def fits_a_header(text: str) -> bool:
+    """Whether `text` is printable ASCII."""
     return text.isascii() and text.isprintable()
 
 

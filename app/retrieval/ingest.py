@@ -1,34 +1,42 @@
 """`python -m app.retrieval.ingest FOLDER`: gives a folder's files to Parley as one user's documents, through its API.
 
 What is there already is not sent again, so a run that was broken off is resumed by starting it once more: each
-document carries its file's path and hash in its metadata (`source`, `sha256`). A file that has changed replaces its
-document.
+document carries its file's path and hash in its metadata (`source`, `sha256`, and `charset` where one was named). A
+file that has changed replaces its document.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import codecs
 import hashlib
 import json
 import os
+import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.retrieval.folder import Found, found_in
 from app.retrieval.reader import EXTENSIONS
-from app.settings import running_stack
+from app.settings import fits_a_header, is_web_address, with_running_stack
 
 AT_ONCE = 4
 TRIES = 5
 POLL_SECONDS = 0.5
+PDF = "application/pdf"
+CARRIED = ("source", "sha256", "charset")
+"""What the command writes into each document's metadata."""
+USER_SETTINGS = ("PARLEY_TOKEN", "PARLEY_EMAIL", "PARLEY_PASSWORD")
 
 
 class IngestError(Exception):
@@ -40,20 +48,38 @@ class Summary:
     """What became of each file."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
 
-    def failed(self, source: str, reason: str) -> None:
-        self.counts["failed"] += 1
-        self.problems.append((source, reason))
+    def line(self) -> str:
+        """All counts; what was skipped with the reasons."""
+        parts = [f"{count} {what}" for what, count in sorted(self.counts.items()) if count]
+        if self.problems:
+            parts.append(f"{len(self.problems)} failed")
+        if self.skipped:
+            reasons = Counter(reason for _, reason in self.skipped)
+            why = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+            parts.append(f"{len(self.skipped)} skipped ({why})")
+        return ", ".join(parts)
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A document that was sent, or was there, and is still to be indexed; and what it is counted as."""
+
+    id: str
+    source: str
+    counted: str
 
 
 class Session:
-    """A user's calls of the API, which renew the token when it has run out."""
+    """A user's calls of the API. PARLEY_TOKEN alone says who that is, where it is set: one that is not accepted is an
+    error. Else the user signs in, and again when the token has run out."""
 
-    def __init__(self, http: httpx.AsyncClient, environment: Mapping[str, str], token: str | None) -> None:
+    def __init__(self, http: httpx.AsyncClient, environment: Mapping[str, str]) -> None:
         self._http = http
         self._environment = environment
-        self._token = token
+        self._token = environment.get("PARLEY_TOKEN")
+        self._signs_in = self._token is None
 
     async def sign_in(self) -> None:
         """Raises `IngestError`."""
@@ -83,10 +109,11 @@ class Session:
                 reason = f"the API cannot be reached: {error!r}"
                 await asyncio.sleep(2**attempt)
                 continue
-            if answer.status_code == 401 and self._environment.get("PARLEY_PASSWORD") and attempt == 0:
+            if answer.status_code == 401 and self._signs_in and attempt == 0:
                 self._token = None
             elif answer.status_code == 401:
-                raise IngestError("the access token is not accepted; it may have expired")
+                what = f"the user {self._environment['PARLEY_EMAIL']}" if self._signs_in else "PARLEY_TOKEN"
+                raise IngestError(f"the API does not accept {what}: {_reason(answer)}")
             elif answer.status_code == 503:
                 reason = _reason(answer)
                 await asyncio.sleep(_pause(answer, 2.0**attempt))
@@ -107,37 +134,38 @@ class Session:
 
 
 async def ingest(
-    folder: Path, session: Session, *, metadata: Mapping[str, object], wait: bool, progress: Progress
-) -> Summary:
-    """Send the folder's files, and with `wait` see their indexing through. Raises `IngestError`."""
-    summary = Summary()
+    folder: Path,
+    session: Session,
+    summary: Summary,
+    *,
+    metadata: Mapping[str, object],
+    charset: str | None,
+    wait: bool,
+    progress: Progress,
+) -> None:
+    """Send the folder's files, and with `wait` see their indexing through; what became of each goes into `summary`.
+    Raises `IngestError`."""
     known = {document["metadata"].get("source"): document async for document in _documents(session)}
-    files = list(_files(folder))
+    files: list[Found] = []
+    for entry in found_in(folder):
+        if entry.fate == "send":
+            files.append(entry)
+        else:
+            (summary.skipped if entry.fate == "skip" else summary.problems).append((entry.source, entry.reason))
     sending = progress.add_task("Sending", total=len(files))
     turns = asyncio.Semaphore(AT_ONCE)
-    sent: dict[str, str] = {}
+    sent: dict[str, Sent] = {}
 
-    async def send(path: Path) -> None:
-        # a name that is no text, as some file systems allow, could not be sent
-        source = os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
+    async def send(file: Found) -> None:
         async with turns:
-            document_id = await _send(session, path, source, known.get(source), metadata, summary)
-        if document_id is not None:
-            sent[document_id] = source
+            one = await _send(session, file, known.get(file.source), metadata, charset, summary)
+        if one is not None:
+            sent[one.id] = one
         progress.advance(sending)
 
     await asyncio.gather(*map(send, files))
     if wait and sent:
         await _see_through(session, sent, summary, progress)
-    return summary
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """What can be read, in order; nothing hidden, and no link that leads elsewhere."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in EXTENSIONS and path.is_file() and not path.is_symlink() and not hidden:
-            yield path
 
 
 async def _documents(session: Session) -> Any:
@@ -155,37 +183,48 @@ async def _documents(session: Session) -> Any:
 
 async def _send(
     session: Session,
-    path: Path,
-    source: str,
+    file: Found,
     known: Mapping[str, Any] | None,
     metadata: Mapping[str, object],
+    charset: str | None,
     summary: Summary,
-) -> str | None:
-    """Send one file if it is new or has changed; the document's id if it is still to be indexed."""
+) -> Sent | None:
+    """Send one file if it is new or has changed; the document if it is still to be indexed."""
     try:
-        data = await asyncio.to_thread(path.read_bytes)
+        data = await asyncio.to_thread(file.path.read_bytes)
     except OSError as error:
-        summary.failed(source, error.strerror or type(error).__name__)
+        summary.problems.append((file.source, error.strerror or type(error).__name__))
         return None
-    carried = {**metadata, "source": source, "sha256": hashlib.sha256(data).hexdigest()}
+    carried = {**metadata, "source": file.source, "sha256": hashlib.sha256(data).hexdigest()}
+    media_type = EXTENSIONS[file.path.suffix.lower()]
+    if media_type == PDF:
+        charset = None
+    elif charset is None and known is not None:
+        charset = known["metadata"].get("charset")
+    if charset is not None:
+        carried["charset"] = charset
+        media_type = f"{media_type}; charset={charset}"
     if known is not None and known["status"] != "failed" and known["metadata"] == carried:
         summary.counts["unchanged"] += 1
-        return str(known["id"]) if known["status"] != "ready" else None
+        return Sent(known["id"], file.source, "unchanged") if known["status"] != "ready" else None
     method, url = ("PUT", f"/v1/documents/{known['id']}") if known else ("POST", "/v1/documents")
-    file = (PurePosixPath(source).name, data)
-    answer = await session.call(method, url, files={"file": file}, data={"metadata": json.dumps(carried)})
+    part = (PurePosixPath(file.source).name, data, media_type)
+    answer = await session.call(method, url, files={"file": part}, data={"metadata": json.dumps(carried)})
     if answer.status_code not in (200, 201):
-        summary.failed(source, _reason(answer))
+        reason = _reason(answer)
+        hint = " See --charset." if answer.status_code == 422 and "charset" in reason and charset is None else ""
+        summary.problems.append((file.source, reason + hint))
         return None
     document = answer.json()
     if method == "POST" and answer.status_code == 200 and document["metadata"] != carried:
         summary.counts["the same content as another"] += 1
         return None
-    summary.counts["replaced" if known else "added"] += 1
-    return str(document["id"])
+    what = "replaced" if known else "added"
+    summary.counts[what] += 1
+    return Sent(document["id"], file.source, what)
 
 
-async def _see_through(session: Session, sent: dict[str, str], summary: Summary, progress: Progress) -> None:
+async def _see_through(session: Session, sent: dict[str, Sent], summary: Summary, progress: Progress) -> None:
     """Wait until all that was sent is indexed, or has failed."""
     indexing = progress.add_task("Indexing", total=None)
     open_ids = set(sent)
@@ -199,7 +238,9 @@ async def _see_through(session: Session, sent: dict[str, str], summary: Summary,
             if document["id"] in open_ids and document["status"] in ("ready", "failed"):
                 open_ids.discard(document["id"])
                 if document["status"] == "failed":
-                    summary.failed(sent[document["id"]], document["error"] or "not indexed")
+                    failed = sent[document["id"]]
+                    summary.counts[failed.counted] -= 1
+                    summary.problems.append((failed.source, document["error"] or "not indexed"))
         progress.update(indexing, total=passages, completed=indexed)
         if open_ids:
             await asyncio.sleep(POLL_SECONDS)
@@ -218,12 +259,23 @@ def _reason(answer: httpx.Response) -> str:
         return f"status {answer.status_code}"
 
 
-def _environment() -> dict[str, str]:
-    """The process's, over what `make run` has written."""
-    written = running_stack()
-    if "DEMO_EMAIL" in written:
-        written |= {"PARLEY_EMAIL": written["DEMO_EMAIL"], "PARLEY_PASSWORD": written.get("DEMO_PASSWORD", "")}
-    return written | {name: value for name, value in os.environ.items() if value}
+def _environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The process's, or beside a running `make run` what that has written, its demo user where no user is named.
+    Raises `IngestError` for a token that no header can hold."""
+    environment = with_running_stack(environ)
+    if not any(name in environment for name in USER_SETTINGS) and "DEMO_EMAIL" in environment:
+        environment |= {
+            "PARLEY_EMAIL": environment["DEMO_EMAIL"],
+            "PARLEY_PASSWORD": environment.get("DEMO_PASSWORD", ""),
+        }
+    if (legacy := environment.get("SUPABASE_ANON_KEY")) is not None:
+        environment.setdefault("SUPABASE_PUBLISHABLE_KEY", legacy)
+    for name in ("PARLEY_TOKEN", "SUPABASE_PUBLISHABLE_KEY"):
+        if not fits_a_header(environment.get(name, "")):
+            raise IngestError(f"{name} holds a character that none has")
+    if not is_web_address(environment.get("SUPABASE_URL", "http://localhost")):
+        raise IngestError("SUPABASE_URL must be an http:// or https:// address")
+    return environment
 
 
 def _json_object(text: str) -> dict[str, object]:
@@ -233,7 +285,26 @@ def _json_object(text: str) -> dict[str, object]:
         given = None
     if not isinstance(given, dict):
         raise argparse.ArgumentTypeError(f"{text} is no JSON object")
+    if taken := [name for name in CARRIED if name in given]:
+        raise argparse.ArgumentTypeError(f"{', '.join(taken)}: the command writes this itself")
     return given
+
+
+def _charset(text: str) -> str:
+    try:
+        # the pattern is what a header can hold; "zip" and the like are codecs, too
+        known = re.fullmatch(r"[\w.:-]+", text, re.ASCII) and codecs.lookup(text)._is_text_encoding
+    except LookupError:
+        known = False
+    if not known:
+        raise argparse.ArgumentTypeError(f"{text!r} is no known charset: name one like windows-1252, koi8-r or utf-16")
+    return text.lower()
+
+
+def _address(text: str) -> str:
+    if not is_web_address(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no http:// or https:// address")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -242,12 +313,22 @@ def _parser() -> argparse.ArgumentParser:
         description="Give the text, Markdown, HTML and PDF files of a folder to Parley, as documents of one user. "
         "Start it again to resume: what is there already is not sent again, and what has changed is replaced.",
         epilog="The user is PARLEY_TOKEN, or PARLEY_EMAIL and PARLEY_PASSWORD with SUPABASE_URL and "
-        "SUPABASE_PUBLISHABLE_KEY, from the environment; beside a running `make run`, its demo user.",
+        "SUPABASE_PUBLISHABLE_KEY, from the environment; beside a running `make run`, its demo user. Hidden files, "
+        "links, empty files and other types are skipped. The exit code is 0; 1 when a file failed; 2 when the "
+        "command could not run or go on.",
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--api", metavar="URL", help="of the API (default: API_URL, or http://127.0.0.1:8000)")
+    parser.add_argument(
+        "--api", type=_address, metavar="URL", help="of the API (default: API_URL, or http://127.0.0.1:8000)"
+    )
     parser.add_argument(
         "--metadata", type=_json_object, default={}, metavar="JSON", help="an object for every document"
+    )
+    parser.add_argument(
+        "--charset",
+        type=_charset,
+        help="of all text, Markdown and HTML files of this run, e.g. windows-1252 (default: the one that was named "
+        "for a file before, or that it names itself, else UTF-8)",
     )
     parser.add_argument("--no-wait", action="store_true", help="end when all is sent, before it is indexed")
     return parser
@@ -256,17 +337,33 @@ def _parser() -> argparse.ArgumentParser:
 async def run(options: argparse.Namespace, console: Console) -> int:
     environment = _environment()
     api = options.api or environment.get("API_URL") or "http://127.0.0.1:8000"
+    if not is_web_address(api):
+        raise IngestError("API_URL must be an http:// or https:// address")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    async with httpx.AsyncClient(base_url=api, timeout=120) as http:
-        session = Session(http, environment, environment.get("PARLEY_TOKEN"))
-        with Progress(*columns, console=console) as progress:
-            summary = await ingest(
-                options.folder, session, metadata=options.metadata, wait=not options.no_wait, progress=progress
-            )
-    for source, reason in summary.problems:
-        console.print(f"{source}: {reason}", style="red", markup=False, highlight=False)
-    counts = ", ".join(f"{count} {what}" for what, count in sorted(summary.counts.items()))
-    console.print(counts or "no files to read", markup=False, highlight=False)
+    summary = Summary()
+    try:
+        async with httpx.AsyncClient(base_url=api, timeout=120) as http:
+            session = Session(http, environment)
+            with Progress(*columns, console=console) as progress:
+                await ingest(
+                    options.folder,
+                    session,
+                    summary,
+                    metadata=options.metadata,
+                    charset=options.charset,
+                    wait=not options.no_wait,
+                    progress=progress,
+                )
+    finally:
+        # also of a run that could not go on
+        for source, reason in sorted(summary.skipped):
+            console.print(f"{source}: skipped, {reason}", markup=False, highlight=False, soft_wrap=True)
+        for source, reason in sorted(summary.problems):
+            console.print(f"{source}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+        if line := summary.line():
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not line:
+        console.print("the folder is empty")
     return 1 if summary.problems else 0
 
 
@@ -282,7 +379,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("stopped; start it again to resume")
         return 130
     except IngestError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 2
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Sequence
 
@@ -22,7 +21,7 @@ from app.errors import AppError, ProviderError
 from app.providers.base import Embedder
 from app.providers.demo.embeddings import MODEL as LOCAL
 from app.retrieval.embedders import Embedders, embed_passages
-from app.settings import SettingsError, load_settings, running_stack
+from app.settings import SettingsError, load_settings, with_running_stack
 from app.store.client import open_supabase
 from app.store.indexing import Indexing, PassageVector
 
@@ -71,9 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def run(console: Console) -> int:
-    # a copy of .env.example names settings without a value: those say nothing here either
-    given = {name: value for name, value in os.environ.items() if value}
-    settings = load_settings({**running_stack(), **given})
+    settings = load_settings(with_running_stack())
     embedders = Embedders(settings)
     embedder = embedders.current
     if embedder.model != settings.embedding_model:

@@ -6,12 +6,16 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from rich.progress import Progress
 
-from app.retrieval.ingest import TRIES, IngestError, Session, Summary, _send
+from app.retrieval.folder import MAX_BYTES, Found, found_in
+from app.retrieval.ingest import TRIES, IngestError, Sent, Session, Summary, _see_through, _send
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
 from tests.client import person_client
@@ -37,8 +41,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def ingest(api: Api, stack: LocalSupabase, person: Person, *arguments: str | Path) -> tuple[int, str]:
-    """Run the command; its exit code and what it said."""
+async def ingest(
+    api: Api, stack: LocalSupabase, person: Person, *arguments: str | Path, **settings: str
+) -> tuple[int, str]:
+    """Run the command; its exit code and what it said. An empty setting is not set."""
     environment = {
         "API_URL": api.url,
         "SUPABASE_URL": stack.url,
@@ -46,6 +52,7 @@ async def ingest(api: Api, stack: LocalSupabase, person: Person, *arguments: str
         "PARLEY_EMAIL": person.email,
         "PARLEY_PASSWORD": PASSWORD,
         "COLUMNS": "200",
+        **settings,
     }
     command = [sys.executable, "-m", "app.retrieval.ingest", *arguments]
     done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -56,7 +63,9 @@ async def test_a_folder(offline: Api, stack: LocalSupabase, person: Person, fold
     code, said = await ingest(offline, stack, person, folder)
     assert code == 1
     assert "broken.pdf: The file is not a readable PDF." in said
-    assert "2 added, 1 failed" in said
+    assert said.splitlines()[-1] == "2 added, 1 failed, 2 skipped (1 hidden, 1 not text, Markdown, HTML or PDF)"
+    assert "photo.jpg: skipped, not text, Markdown, HTML or PDF\n" in said
+    assert ".hidden.md: skipped, hidden\n" in said
     async with person_client(offline, person) as client:
         assert [p["metadata"]["source"] for p in await found(client, "espresso pressure")] == ["deep/coffee.txt"]
         assert await found(client, "secret", mode="hybrid", threshold=1) == []
@@ -109,9 +118,10 @@ async def test_supabase_that_cannot_be_reached_is_said_in_one_line(folder: Path)
 async def test_a_file_that_cannot_be_read_costs_no_other_file(offline: Api, person: Person, folder: Path) -> None:
     summary = Summary()
     async with person_client(offline, person) as client:
-        session = Session(client, {}, person.token)
+        session = Session(client, {"PARLEY_TOKEN": person.token})
         # it was there when the folder was listed
-        assert await _send(session, folder / "gone.txt", "gone.txt", None, {}, summary) is None
+        gone = Found(folder / "gone.txt", "gone.txt", "send")
+        assert await _send(session, gone, None, {}, None, summary) is None
     assert summary.problems == [("gone.txt", "No such file or directory")]
 
 
@@ -124,14 +134,14 @@ async def test_a_limit_is_waited_for_as_often_as_it_takes() -> None:
         return httpx.Response(429, headers={"Retry-After": "0"}) if refusals >= 0 else httpx.Response(201)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://api") as client:
-        assert (await Session(client, {}, "token").call("POST", "/v1/documents")).status_code == 201
+        assert (await Session(client, {"PARLEY_TOKEN": "token"}).call("POST", "/v1/documents")).status_code == 201
 
 
 async def test_a_server_that_stays_busy_is_given_up() -> None:
     busy = httpx.MockTransport(lambda _: httpx.Response(503, headers={"Retry-After": "0"}, json={"title": "Busy"}))
     async with httpx.AsyncClient(transport=busy, base_url="http://api") as client:
         with pytest.raises(IngestError, match="Busy"):
-            await Session(client, {}, "token").call("POST", "/v1/documents")
+            await Session(client, {"PARLEY_TOKEN": "token"}).call("POST", "/v1/documents")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are text")
@@ -140,6 +150,179 @@ async def test_a_name_that_is_no_text(offline: Api, stack: LocalSupabase, person
     for expected in ("1 added", "1 unchanged"):
         code, said = await ingest(offline, stack, person, tmp_path)
         assert (code, expected in said) == (0, True), said
+
+
+async def documents(api: Api, person: Person) -> list[dict[str, Any]]:
+    async with person_client(api, person) as client:
+        items: list[dict[str, Any]] = (await client.get("/v1/documents")).json()["items"]
+        return items
+
+
+@pytest.mark.parametrize(
+    ("token", "said_of_it"),
+    [
+        ("not-a-token", "the API does not accept PARLEY_TOKEN: "),
+        ("wei\u00df", "PARLEY_TOKEN holds a character that none has"),
+    ],
+)
+async def test_a_bad_token_is_nobody_else(
+    offline: Api, stack: LocalSupabase, person: Person, folder: Path, token: str, said_of_it: str
+) -> None:
+    """Neither the user whose password is set, too, nor the demo user of a running `make run`."""
+    code, said = await ingest(offline, stack, person, folder, PARLEY_TOKEN=token)
+    assert (code, said.splitlines()[-1].startswith(said_of_it)) == (2, True), said
+    beside = running(
+        folder,
+        API_URL=offline.url,
+        SUPABASE_URL=stack.url,
+        SUPABASE_PUBLISHABLE_KEY=stack.publishable_key,
+        DEMO_EMAIL=person.email,
+        DEMO_PASSWORD=PASSWORD,
+    )
+    unset = dict.fromkeys(("API_URL", "PARLEY_EMAIL", "PARLEY_PASSWORD"), "")
+    code, said = await ingest(offline, stack, person, folder, **unset, **beside, PARLEY_TOKEN=token)
+    assert (code, said.splitlines()[-1].startswith(said_of_it)) == (2, True), said
+    assert await documents(offline, person) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said_of_it"),
+    [
+        ({"PARLEY_EMAIL": "me@example.com"}, "not signed in: set PARLEY_TOKEN, or PARLEY_PASSWORD"),
+        ({"PARLEY_PASSWORD": "mine"}, "not signed in: set PARLEY_TOKEN, or PARLEY_EMAIL"),
+        (
+            {"SUPABASE_URL": "http://127.0.0.1:1"},
+            "not signed in: set PARLEY_TOKEN, or SUPABASE_PUBLISHABLE_KEY, PARLEY_EMAIL, PARLEY_PASSWORD",
+        ),
+        ({"SUPABASE_URL": "localhost"}, "SUPABASE_URL must be an http:// or https:// address"),
+        ({"API_URL": "localhost:8000"}, "API_URL must be an http:// or https:// address"),
+    ],
+)
+async def test_half_a_setting_is_not_completed_by_make_run(
+    offline: Api, stack: LocalSupabase, person: Person, folder: Path, settings: dict[str, str], said_of_it: str
+) -> None:
+    written = {
+        "API_URL": offline.url,
+        "SUPABASE_URL": stack.url,
+        "SUPABASE_PUBLISHABLE_KEY": stack.publishable_key,
+        "DEMO_EMAIL": person.email,
+        "DEMO_PASSWORD": PASSWORD,
+    }
+    environment = {**running(folder, **written), **settings}
+    command = [sys.executable, "-m", "app.retrieval.ingest", str(folder)]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, said_of_it)
+
+
+async def test_a_charset_is_named_and_remembered(
+    offline: Api, stack: LocalSupabase, person: Person, tmp_path: Path
+) -> None:
+    (tmp_path / "mayor.txt").write_bytes("Der Bürgermeister heißt Jörg.".encode("cp1252"))
+    code, said = await ingest(offline, stack, person, tmp_path)
+    assert code == 1
+    assert "mayor.txt: The document is not valid UTF-8 text; name its charset. See --charset." in said
+    code, said = await ingest(offline, stack, person, tmp_path, "--charset", "Windows-1252")
+    assert (code, said.splitlines()[-1]) == (0, "1 added")
+    for _ in range(2):
+        # also without naming it again
+        assert (await ingest(offline, stack, person, tmp_path))[1].splitlines()[-1] == "1 unchanged"
+    async with person_client(offline, person) as client:
+        (passage,) = await found(client, "Bürgermeister", limit=1)
+    assert passage["content"] == "Der Bürgermeister heißt Jörg."
+
+    # another charset is another reading
+    code, said = await ingest(offline, stack, person, tmp_path, "--charset", "cp1251")
+    assert (code, said.splitlines()[-1]) == (0, "1 replaced")
+
+
+@pytest.mark.parametrize("charset", ["klingon", "zip", "", "latin 1", "utf-8; x=y"])
+def test_a_charset_is_known(charset: str, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "app.retrieval.ingest", str(tmp_path), "--charset", charset]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"argument --charset: {charset!r} is no known charset: name one like windows-1252" in done.stderr
+
+
+@pytest.mark.parametrize("api", ["localhost:8000", "http://", "http://localhost:99999", "ftp://localhost"])
+def test_the_address_of_the_api_is_one(api: str, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "app.retrieval.ingest", str(tmp_path), "--api", api]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"argument --api: {api!r} is no http:// or https:// address\n")
+
+
+async def test_everything_in_a_folder_is_said_and_counted(
+    offline: Api, stack: LocalSupabase, person: Person, folder: Path
+) -> None:
+    (folder / "broken.pdf").unlink()
+    (folder / "empty.txt").touch()
+    (folder / ".git").mkdir()
+    (folder / ".git" / "notes.md").write_text("not seen")
+    (folder / "link.md").symlink_to(folder / "tea.md")
+    (folder / "deep" / "loop").symlink_to(folder)
+    (folder / "dangling.txt").symlink_to(folder / "nowhere")
+    os.mkfifo(folder / "pipe.txt")
+    with (folder / "huge.txt").open("wb") as huge:
+        huge.truncate(MAX_BYTES + 1)
+    code, said = await ingest(offline, stack, person, folder)
+    assert code == 1
+    lines = said.splitlines()
+    assert lines[-1] == (
+        "2 added, 1 failed, 8 skipped "
+        "(3 a link, 1 empty, 2 hidden, 1 not a regular file, 1 not text, Markdown, HTML or PDF)"
+    )
+    assert lines[-10:-1] == [
+        ".git: skipped, hidden",
+        ".hidden.md: skipped, hidden",
+        "dangling.txt: skipped, a link",
+        "deep/loop: skipped, a link",
+        "empty.txt: skipped, empty",
+        "link.md: skipped, a link",
+        "photo.jpg: skipped, not text, Markdown, HTML or PDF",
+        "pipe.txt: skipped, not a regular file",
+        f"huge.txt: It has {MAX_BYTES + 1} bytes; no document may have more than {MAX_BYTES}.",
+    ]
+    (folder / "huge.txt").unlink()
+    assert (await ingest(offline, stack, person, folder))[0] == 0, "what is skipped is no failure"
+
+
+def test_a_folder_that_cannot_be_listed_is_a_failure(tmp_path: Path) -> None:
+    name = "d" * 250
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(18):  # longer than a path may be, so that no permission is needed to be refused
+        os.mkdir(name, dir_fd=place)
+        deeper = os.open(name, os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = deeper
+    os.close(place)
+    (tmp_path / "tea.md").write_text("Green")
+    entries = list(found_in(tmp_path))
+    assert [(entry.source, entry.fate) for entry in entries[:1]] == [("tea.md", "send")]
+    (refused,) = entries[1:]
+    assert (refused.fate, refused.reason) == ("fail", "File name too long")
+
+
+async def test_an_empty_folder(offline: Api, stack: LocalSupabase, person: Person, tmp_path: Path) -> None:
+    code, said = await ingest(offline, stack, person, tmp_path)
+    assert (code, said.splitlines()[-1]) == (0, "the folder is empty")
+
+
+async def test_what_fails_after_it_was_sent_is_counted_once() -> None:
+    document = {"id": "1", "status": "failed", "passages": 1, "indexed": 0, "error": "refused", "metadata": {}}
+    pages = httpx.MockTransport(lambda _: httpx.Response(200, json={"items": [document], "next_cursor": None}))
+    summary = Summary(Counter(added=2))
+    async with httpx.AsyncClient(transport=pages, base_url="http://api") as client:
+        session = Session(client, {"PARLEY_TOKEN": "token"})
+        await _see_through(session, {"1": Sent("1", "a.txt", "added")}, summary, Progress(disable=True))
+    assert summary.line() == "1 added, 1 failed"
+
+
+async def test_reembed_takes_no_half_of_another_project(folder: Path, stack: LocalSupabase) -> None:
+    keys = {"SUPABASE_PUBLISHABLE_KEY": stack.publishable_key, "SUPABASE_SECRET_KEY": stack.secret_key}
+    environment = running(folder, SUPABASE_URL=stack.url, **keys) | {"SUPABASE_SECRET_KEY": "sb_secret_other"}
+    command = [sys.executable, "-m", "app.retrieval.reembed"]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.split(";")[0]) == (2, "SUPABASE_URL is not set")
 
 
 def running(folder: Path, **written: str) -> dict[str, str]:
@@ -178,6 +361,13 @@ def test_help(command: str) -> None:
     arguments = [sys.executable, "-m", command, "--help"]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "usage: python -m app.retrieval" in done.stdout
+
+
+def test_metadata_leaves_the_commands_own_keys_alone(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "app.retrieval.ingest", str(tmp_path), "--metadata", '{"source": 1, "mine": 2}']
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith("argument --metadata: source: the command writes this itself\n")
 
 
 @pytest.mark.parametrize("metadata", ["[1]", "{", "7"])
