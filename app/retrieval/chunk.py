@@ -20,20 +20,29 @@ TOKENIZER = "text-embedding-3-small"
 SHORT_CHARACTERS = 120
 """A piece below this, such as a heading alone, goes with what follows it."""
 LONG_RUN_CHARACTERS = 1000
-"""Longer runs without a blank are cut at this length beforehand, and longer runs of blanks left out: tokenizers take
-quadratic time over them."""
+"""Longer runs without a blank or the end of a sentence are cut at this length beforehand, and longer runs of blanks left
+out: tokenizers take quadratic time over them."""
 MAX_CHARACTERS = 4000
 """Of a piece: rows of the same sign, such as rulers, are hardly any tokens."""
 MAX_HEADING_CHARACTERS = 300
+MAX_TABLE_HEADER_CHARACTERS = 800
+"""A longer header of a table is not repeated: it would take the room of its rows."""
 
 Structure = Literal["markdown", "plain"]
 
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
-_LONG_RUN = re.compile(rf"\S{{{LONG_RUN_CHARACTERS + 1},}}|\s{{{LONG_RUN_CHARACTERS + 1},}}")
+# scripts without blanks between words have signs of their own between sentences and their parts
+_LONG_RUN = re.compile(
+    rf"[^\s\u3001\u3002\uff01\uff0c\uff0e\uff1a\uff1b\uff1f\uff61\uff64]{{{LONG_RUN_CHARACTERS + 1},}}"
+    rf"|\s{{{LONG_RUN_CHARACTERS + 1},}}"
+)
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """A passage and its place: `start` and `end` are offsets in the document's text, in code points."""
+    """A passage and its place: `start` and `end` are offsets in the document's text, in code points.
+
+    `content` is what stands there; where that goes on with a table, the table's header stands before it.
+    """
 
     content: str
     start: int
@@ -46,12 +55,15 @@ class Chunk(msgspec.Struct, frozen=True):
 
 def chunks(text: str, structure: Structure, page_starts: Sequence[int] = ()) -> Iterator[Chunk]:
     """The passages of `text` in order. `page_starts` are the offsets at which its pages begin, if it has pages."""
-    headings = _headings(text) if structure == "markdown" else []
+    headings, tables = _outline(text) if structure == "markdown" else ([], [])
     heading_starts = [offset for offset, _ in headings]
+    row_starts = [table.rows for table in tables]
     for start, end in _joined(text, _pieces(text, structure)):
         above = bisect_right(heading_starts, start)
+        begun = bisect_right(row_starts, start)
+        header = tables[begun - 1].header if begun and start < tables[begun - 1].end else ""
         yield Chunk(
-            text[start:end],
+            header + text[start:end],
             start,
             end,
             headings[above - 1][1] if above else None,
@@ -65,7 +77,8 @@ def _pieces(text: str, structure: Structure) -> Iterator[tuple[int, int]]:
     for run in _LONG_RUN.finditer(text):
         yield from _split(text, done, run.start(), structure)
         if not run[0].isspace():
-            yield from _cut(run.start(), run.end(), LONG_RUN_CHARACTERS)
+            for start, end in _cut(run.start(), run.end(), LONG_RUN_CHARACTERS):
+                yield from _split(text, start, end, structure)
         done = run.end()
     yield from _split(text, done, len(text), structure)
 
@@ -102,28 +115,44 @@ def _joined(text: str, pieces: Iterator[tuple[int, int]]) -> Iterator[tuple[int,
         yield last
 
 
-def _headings(text: str) -> list[tuple[int, str]]:
-    """The offset of each heading and the path that begins with it."""
+class _Table(msgspec.Struct, frozen=True):
+    """A table: its rows stand from offset `rows` to `end`, and `header` is its first row and the line below it."""
+
+    header: str
+    rows: int
+    end: int
+
+
+def _outline(text: str) -> tuple[list[tuple[int, str]], list[_Table]]:
+    """The offset of each heading and the path that begins with it, and the tables."""
     lines = [0]
     lines.extend(match.end() for match in re.finditer("\n", text))
+    lines.append(len(text))
     path: list[tuple[int, str]] = []
-    found: list[tuple[int, str]] = []
-    tokens = _block_parser().parse(text)
-    for token, content in pairwise(tokens):
-        if token.type == "heading_open" and token.map is not None and token.level == 0:
+    headings: list[tuple[int, str]] = []
+    tables: list[_Table] = []
+    for token, content in pairwise(_block_parser().parse(text)):
+        if token.map is None or token.level != 0:
+            continue
+        first, after = token.map
+        if token.type == "heading_open":
             level = int(token.tag[1:])
             while path and path[-1][0] >= level:
                 path.pop()
             path.append((level, " ".join(_LINK.sub(r"\1", content.content).split())))
             joined = " > ".join(title for _, title in path if title)
-            found.append((lines[token.map[0]], joined[:MAX_HEADING_CHARACTERS]))
-    return found
+            headings.append((lines[first], joined[:MAX_HEADING_CHARACTERS]))
+        elif token.type == "table_open":
+            header = text[lines[first] : lines[first + 2]]
+            if len(header) <= MAX_TABLE_HEADER_CHARACTERS:
+                tables.append(_Table(header, lines[first + 2], lines[min(after, len(lines) - 1)]))
+    return headings, tables
 
 
 @cache
 def _block_parser() -> MarkdownIt:
-    # headings are blocks: what stands inside lines need not be parsed
-    return MarkdownIt("commonmark").disable("inline")
+    # headings and tables are blocks: what stands inside lines need not be parsed
+    return MarkdownIt("commonmark").enable("table").disable("inline")
 
 
 @cache
