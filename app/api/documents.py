@@ -21,7 +21,7 @@ from app.api.quotas import quota_headers
 from app.errors import InvalidRequest
 from app.guard.admission import Admission
 from app.retrieval.library import MAX_TITLE_CHARACTERS, Library, Upload
-from app.retrieval.reader import media_type_of
+from app.retrieval.media_types import KINDS, media_type_of
 from app.store.documents import Created, Document, Documents, DocumentStatus
 
 FORM_BYTES = 65_536
@@ -39,7 +39,10 @@ class NewDocument(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A document. `indexed` of its `passages` have been indexed; it is searched once its status is `ready`."""
+    """A document. `indexed` of its `passages` have been indexed; it is searched once its status is `ready`.
+
+    `pages_without_text` of its `pages` or slides hold no text, such as scans; null where a file has no pages.
+    """
 
     id: str
     title: str
@@ -48,6 +51,8 @@ class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
     status: DocumentStatus
     passages: int
     indexed: int
+    pages: int | None
+    pages_without_text: int | None
     error: str | None
     embedding_model: str | None
     created_at: str
@@ -63,6 +68,8 @@ class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
             status=row.status,
             passages=row.passages,
             indexed=row.indexed,
+            pages=row.pages,
+            pages_without_text=row.pages_without_text,
             error=row.error,
             embedding_model=row.embedding_model,
             created_at=row.created_at,
@@ -83,7 +90,7 @@ class UploadOperation(Operation):
         title = Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_TITLE_CHARACTERS)
         metadata = Schema(type=OpenAPIType.OBJECT, description="Copied to each passage, for a search's `filter`.")
         file = Schema(
-            type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="Plain text, Markdown, HTML or PDF."
+            type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description=f"One of: {KINDS}."
         )
         as_json = Schema(
             type=OpenAPIType.OBJECT,
@@ -211,12 +218,15 @@ async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
     if title and len(str(title)) > MAX_TITLE_CHARACTERS:
         raise InvalidRequest(f"title has at most {MAX_TITLE_CHARACTERS} characters.", status=422)
     data = await file.read()
+    media_type = media_type_of(file.filename, file.content_type, data)
+    if media_type is None:
+        raise InvalidRequest(f"A document is one of: {KINDS}.", status=422)
     # the file's own header, since Litestar's `content_type` comes without parameters
     header = HeaderFields()
     header["Content-Type"] = next((value for name, value in file.headers.items() if name.lower() == "content-type"), "")
     return Upload(
         data=data,
-        media_type=media_type_of(file.filename, file.content_type, data),
+        media_type=media_type,
         charset=header.get_content_charset(),
         title=str(title) if title else None,
         name=file.filename,

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from app.retrieval.reader import EXTENSIONS
+from app.retrieval.media_types import EXTENSIONS
 
 MAX_BYTES = 104_857_600
 """The most that `DOCUMENT_MAX_BYTES` can be: what is larger is not even read."""

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.retrieval.folder import Found, found_in
-from app.retrieval.reader import EXTENSIONS
+from app.retrieval.media_types import EXTENSIONS
 from app.settings import fits_a_header, is_web_address, with_running_stack
 
 AT_ONCE = 4

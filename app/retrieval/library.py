@@ -56,6 +56,8 @@ class Library:
             media_type=upload.media_type,
             document_id=document_id,
             model=self._indexer.model,
+            pages=read.pages,
+            pages_without_text=read.pages_without_text,
         )
         self._indexer.wake()
         return created

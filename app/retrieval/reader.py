@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from pathlib import PurePosixPath
 
 import msgspec
 
@@ -21,36 +20,6 @@ LEAST_BYTES = 1_000_000
 """What any file counts as: small ones take their time, too."""
 CHARACTERS_PER_PASSAGE = 4000
 """Hardly any passage is longer: text beyond this times the limit of passages need not even be cut."""
-
-EXTENSIONS = {
-    ".txt": "text/plain",
-    ".text": "text/plain",
-    ".md": "text/markdown",
-    ".markdown": "text/markdown",
-    ".html": "text/html",
-    ".htm": "text/html",
-    ".xhtml": "text/html",
-    ".pdf": "application/pdf",
-}
-"""The files that can be read."""
-MEDIA_TYPES = {
-    "text/plain": "text/plain",
-    "text/markdown": "text/markdown",
-    "text/x-markdown": "text/markdown",
-    "text/html": "text/html",
-    "application/xhtml+xml": "text/html",
-    "application/pdf": "application/pdf",
-}
-
-
-def media_type_of(name: str, declared: str, data: bytes) -> str:
-    """What the file is: by its first bytes, its name, or what the sender says. Raises `InvalidRequest`."""
-    if data.startswith(b"%PDF-"):
-        return "application/pdf"
-    kind = EXTENSIONS.get(PurePosixPath(name.lower()).suffix) or MEDIA_TYPES.get(declared.lower())
-    if kind is None:
-        raise InvalidRequest("Plain text, Markdown, HTML and PDF files are accepted.", status=422)
-    return kind
 
 
 class Reader:

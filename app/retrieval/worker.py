@@ -29,6 +29,8 @@ class Read(msgspec.Struct, frozen=True):
 
     title: str | None = None
     passages: list[dict[str, object]] = []
+    pages: int | None = None
+    pages_without_text: int | None = None
     error: str | None = None
     too_large: bool = False
 
@@ -68,7 +70,9 @@ def read_file(task: Task, data: bytes) -> Read:
     if not passages:
         return Read(error="The document has no text.")
     title = " ".join(text.title.split()) if text.title else None
-    return Read(title or None, passages)
+    if not text.page_starts:
+        return Read(title or None, passages)
+    return Read(title or None, passages, len(text.page_starts), text.pages_without_text)
 
 
 def main() -> None:

@@ -26,6 +26,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     status: DocumentStatus
     passages: int
     indexed: int
+    pages: int | None
+    pages_without_text: int | None
     error: str | None
     embedding_model: str | None
     position: int
@@ -78,6 +80,8 @@ class Documents:
         media_type: str,
         document_id: str | None = None,
         model: str | None = None,
+        pages: int | None = None,
+        pages_without_text: int | None = None,
     ) -> Created:
         """Store a document and queue it for indexing; with `document_id`, in the place of that one's content.
         `model` is the one to index it by, unless its replicas are gone.
@@ -90,6 +94,8 @@ class Documents:
             "p_media_type": media_type,
             "p_document_id": document_id,
             "p_embedding_model": model,
+            "p_pages": pages,
+            "p_pages_without_text": pages_without_text,
         }
         return await self._supabase.user_rpc(token, "create_document", arguments, Created)
 

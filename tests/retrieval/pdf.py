@@ -18,6 +18,25 @@ def page_stream(text: str) -> str:
     return f"BT /F1 11 Tf 14 TL 50 780 Td\n{shown}ET"
 
 
+def filled_form(label: str, value: str) -> bytes:
+    """A PDF whose page has `label`, and a text field that somebody has filled in."""
+    page = f"BT /F1 11 Tf 50 780 Td ({label}) Tj ET".encode()
+    shown = f"/Tx BMC BT /F1 11 Tf 2 4 Td ({value}) Tj ET EMC".encode()
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [6 0 R] /DR << /Font << /F1 3 0 R >> >> >> >>",
+        b"<< /Type /Pages /Count 1 /Kids [4 0 R] >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> "
+        b"/Contents 5 0 R /Annots [6 0 R] >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(page), page),
+        b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (name) /V (%s) /F 4 /Rect [100 775 300 795] /P 4 0 R "
+        b"/DA (/F1 11 Tf 0 g) /AP << /N 7 0 R >> >>" % value.encode(),
+        b"<< /Type /XObject /Subtype /Form /BBox [0 0 200 20] /Resources << /Font << /F1 3 0 R >> >> /Length %d >>\n"
+        b"stream\n%s\nendstream" % (len(shown), shown),
+    ]
+    return _file(objects)
+
+
 def bomb(megabytes: int) -> bytes:
     """A PDF whose one page unpacks to that much, twice compressed."""
     inner = zlib.compress(b"(A) Tj " * (megabytes * 150_000), 9)
@@ -43,6 +62,10 @@ def assembled(streams: Sequence[tuple[bytes, bytes]], *, title: str | None = Non
     if title is not None:
         objects.append(f"<< /Title ({title}) >>".encode())
         info = b" /Info %d 0 R" % len(objects)
+    return _file(objects, info)
+
+
+def _file(objects: Sequence[bytes], info: bytes = b"") -> bytes:
     body = b"%PDF-1.4\n"
     offsets = []
     for number, content in enumerate(objects, 1):

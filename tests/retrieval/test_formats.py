@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.retrieval.formats import read
-from tests.retrieval.pdf import pdf
+from tests.retrieval.pdf import assembled, filled_form, pdf
 
 LINE = "The turbine runs at 1450 kelvin."
 
@@ -42,3 +42,49 @@ def test_a_page_turned_with_its_box_but_without_its_text() -> None:
 @pytest.mark.parametrize(("title", "expected"), [("untitled", None), ("Turbines", "Turbines"), (None, None)])
 def test_a_title_that_is_one(title: str | None, expected: str | None) -> None:
     assert read(pdf([LINE], title=title), "application/pdf", None, 1000).title == expected
+
+
+def pdf_text(*lines: str) -> str:
+    return read(pdf(["\n".join(lines)]), "application/pdf", None, 10_000).content.strip()
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (("Order AB-", "1234 today"), "Order AB-1234 today"),
+        (("between 4711-", "0815 only"), "between 4711-0815 only"),
+        (("by Jean-", "Pierre himself"), "by Jean-Pierre himself"),
+        (("a well-", "known fact"), "a well-known fact"),
+        (("state-of-the-", "art tools"), "state-of-the-art tools"),
+        (("more infor-", "mation here"), "more information here"),
+        (("the deve-", "lopment goes on"), "the development goes on"),
+        # what the rest of the document writes decides
+        (("a Regel-", "werk und ein Regelwerk"), "a Regelwerk und ein Regelwerk"),
+        (("a dash -", "and more"), "a dash -\nand more"),
+    ],
+)
+def test_a_hyphen_at_a_line_s_end_stays_unless_it_divides_a_word(lines: tuple[str, ...], text: str) -> None:
+    assert pdf_text(*lines) == text
+
+
+def test_paragraphs_of_a_pdf_are_apart() -> None:
+    shown = b"(The first one) Tj T* (has two lines.) Tj 0 -26 Td (The second one) Tj T* (too.) Tj 0 -26 Td (Third.) Tj"
+    page = assembled([(b"BT /F1 11 Tf 14 TL 50 780 Td " + shown + b" ET", b"")])
+    text = read(page, "application/pdf", None, 1000).content
+    assert text == "The first one\nhas two lines.\n\nThe second one\ntoo.\n\nThird."
+
+
+def test_pages_without_text_are_counted() -> None:
+    text = read(pdf([LINE, "", LINE, ""]), "application/pdf", None, 1000)
+    assert (len(text.page_starts), text.pages_without_text) == (4, 2)
+    assert [text.content[start:].startswith(LINE) for start in text.page_starts] == [True, False, True, False]
+
+
+def test_a_filled_form_is_read_with_its_values() -> None:
+    text = read(filled_form("Name:", "Ada Lovelace"), "application/pdf", None, 1000).content
+    assert text.split() == ["Name:", "Ada", "Lovelace"]
+
+
+def test_a_page_in_a_form_keeps_its_text() -> None:
+    page = "<form id='aspnetForm'><h1>Rules</h1><p>Dogs are welcome.</p><input type='hidden' value='x'></form>"
+    assert html("", page, "utf-8") == "# Rules\n\nDogs are welcome."

@@ -43,6 +43,11 @@ def pdf(data: bytes, max_characters: int) -> Text:
     length = 0
     for number in range(len(document)):
         try:
+            if document.formenv is not None:
+                # makes the values of form fields text of the page, as it is from its next loading on
+                flattened = document[number]
+                flattened.flatten()
+                flattened.close()
             pages.append(_page_text(document[number]))
         except pypdfium2.PdfiumError:
             pages.append("")  # a broken page does not cost the others
@@ -66,8 +71,6 @@ def _page_text(page: pypdfium2.PdfPage) -> str:
         # some writers turn a page's box with the page, but not what they write into it: it may stand outside
         right = left + max(right - left, top - bottom)
         top = bottom + right - left
-    if page.pdf.formenv is not None:
-        page.flatten()  # makes the values of form fields text of the page
     textpage = page.get_textpage()
     try:
         # bounded: what stands outside of the page is text that nobody sees

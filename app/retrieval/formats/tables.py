@@ -16,6 +16,8 @@ from app.retrieval.formats.text import Text, TooLarge, Unreadable
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_ROWS = 100
 """By which the delimiter is judged."""
+NO_DELIMITER = "\x1f"
+"""Of a file with one column: the sign is in no text that was cleaned."""
 MAX_FIELD_CHARACTERS = 1_000_000
 
 
@@ -37,7 +39,8 @@ def csv_table(text: str, delimiter: str | None, max_characters: int) -> Text:
 
 def delimiter_of(text: str) -> str:
     """The one that parts the first rows most evenly: the decimal commas of a `;` table do not."""
-    return max(DELIMITERS, key=lambda delimiter: _evenness(text, delimiter))
+    evenness, delimiter = max((_evenness(text, delimiter), delimiter) for delimiter in DELIMITERS)
+    return delimiter if evenness[0] > 0.5 else NO_DELIMITER
 
 
 def _evenness(text: str, delimiter: str) -> tuple[float, int]:
