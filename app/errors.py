@@ -20,6 +20,7 @@ AppError                        what a client is told: a status, a stable code, 
 
 ProviderError                   what went wrong with a provider; never shown to a client as it is
 ├── Unreachable                 connect failed or timed out, connection lost before the answer began
+│   └── AnswerTimeout           connected, but an answer that is not streamed took too long
 ├── FirstTokenTimeout           nothing came within the first-token deadline
 ├── Stalled                     tokens stopped coming, or the whole reply took too long
 ├── ServerError                 5xx, 529, an "overloaded" or internal error inside a 200 stream
@@ -229,6 +230,10 @@ class ProviderError(Exception):
 class Unreachable(ProviderError):
     retryable = True
     breaker = "failure"
+
+
+class AnswerTimeout(Unreachable):
+    pass
 
 
 class FirstTokenTimeout(ProviderError):

@@ -89,9 +89,7 @@ class UploadOperation(Operation):
         text = Schema(type=OpenAPIType.STRING)
         title = Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_TITLE_CHARACTERS)
         metadata = Schema(type=OpenAPIType.OBJECT, description="Copied to each passage, for a search's `filter`.")
-        file = Schema(
-            type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description=f"One of: {KINDS}."
-        )
+        file = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description=f"One of: {KINDS}.")
         as_json = Schema(
             type=OpenAPIType.OBJECT,
             properties={"title": title, "content": text, "metadata": metadata},

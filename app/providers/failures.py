@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from app.errors import (
+    AnswerTimeout,
     AuthenticationRefused,
     ContentFiltered,
     ContextTooLong,
@@ -26,7 +27,8 @@ MESSAGE_LIMIT = 200
 
 # How OpenAI, vLLM, llama.cpp, LM Studio, OpenRouter, Anthropic, Gemini and Ollama say that the prompt does not fit.
 _TOO_LONG = re.compile(
-    r"context[ _-]?(length|window|size)|maximum context|context limit|prompt (is )?too long|input token count",
+    r"context[ _-]?(length|window|size)|maximum context|context limit|input token count"
+    r"|(prompt|input|text)( \(\d+ tokens\))? (is )?too (long|large)|physical batch size|maximum sequence length",
     re.IGNORECASE,
 )
 # How Azure, OpenAI and Anthropic say, with a plain 400, that a policy refused the prompt.
@@ -62,10 +64,11 @@ def failure(
 ) -> ProviderError:
     """The error of this `kind`, refined by the provider's words. `code` is the provider's short name for it."""
     words = " ".join(str(message or "").split())
-    if issubclass(kind, RequestRefused | ServerError) and (status is None or status < 500):
-        if _TOO_LONG.search(words):
+    if issubclass(kind, RequestRefused | ServerError):
+        # llama.cpp says with a 500 that a text is too long, and some gateways make a 501 of it
+        if _TOO_LONG.search(words) and (status is None or status <= 501):
             kind = ContextTooLong
-        elif _FILTERED.search(words):
+        elif _FILTERED.search(words) and (status is None or status < 500):
             kind = ContentFiltered
     if issubclass(kind, RequestRefused | Throttled) and _NO_CREDIT.search(words):
         kind = QuotaExhausted
@@ -80,7 +83,9 @@ def unreachable(exc: Exception, *, provider: str, model: str | None) -> Unreacha
     """The error for a connection that failed. The SDKs keep what happened in the cause of their own error."""
     cause = exc.__cause__ or exc
     words = " ".join(f"{type(cause).__name__}: {cause}".split())
-    return Unreachable(words[:MESSAGE_LIMIT], provider=provider, model=model)
+    # asyncio's own, from our deadline for an answer; the transports have types of theirs
+    kind = AnswerTimeout if type(exc) is TimeoutError else Unreachable
+    return kind(words[:MESSAGE_LIMIT], provider=provider, model=model)
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:

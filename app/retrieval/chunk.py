@@ -20,8 +20,8 @@ TOKENIZER = "text-embedding-3-small"
 SHORT_CHARACTERS = 120
 """A piece below this, such as a heading alone, goes with what follows it."""
 LONG_RUN_CHARACTERS = 1000
-"""Longer runs without a blank or the end of a sentence are cut at this length beforehand, and longer runs of blanks left
-out: tokenizers take quadratic time over them."""
+"""Longer runs without a blank or the end of a sentence are cut at this length beforehand, and longer runs of blanks are
+left out: tokenizers take quadratic time over them."""
 MAX_CHARACTERS = 4000
 """Of a piece: rows of the same sign, such as rulers, are hardly any tokens."""
 MAX_HEADING_CHARACTERS = 300

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
 
+from app.errors import AnswerTimeout, ContextTooLong, RequestRefused
 from app.providers.base import Embedder, EmbeddingKind
 from app.providers.demo.embeddings import MODEL as LOCAL
 from app.providers.demo.embeddings import LocalEmbedder
@@ -14,6 +16,11 @@ from app.settings import Settings
 
 MAX_OTHERS = 8
 """Models besides the configured one that passages may still have, and that queries are then embedded with."""
+MAX_BATCH = 64
+"""Passages sent to an embedder at once."""
+ANSWERS_BEFORE_GROWING = 16
+LEAST_CHARACTERS = 100
+"""No passage is halved into parts shorter than this: a model that refuses them takes no text."""
 LOCAL_THRESHOLD = 0.12
 """The local vectors of a question and of the passage that answers it share a few features of hundreds. Of 30 facts,
 each a sentence in a long document, 25 are found by it and 22 by 0.15; of 15 questions about nothing that is there, 4
@@ -48,9 +55,70 @@ class Embedders:
             await embedder.aclose()
 
 
-async def embed_passages(embedder: Embedder, texts: Sequence[str]) -> list[str]:
-    """The vectors of passages as the database takes them. Raises `ProviderError`."""
-    return [as_text(vector) for vector in await embedder.embed(texts, "passage")]
+class PassageEmbedder:
+    """Embeds passages in batches that the embedder's server takes.
+
+    Servers differ in how many texts and tokens they take at once, and a slow one needs longer for many than an answer
+    may take. What was refused or too slow is halved; passages too long for the model are halved themselves, and the
+    vector of such a passage is the mean of its halves', weighted by their length.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._taken = MAX_BATCH
+        """What the server has not refused."""
+        self._size = MAX_BATCH
+        """What it answers in time; grows again, as a server is slow while it loads its model."""
+        self._answered = 0
+
+    @property
+    def model(self) -> str:
+        return self._embedder.model
+
+    async def embed(self, texts: Sequence[str]) -> list[str]:
+        """A vector a text, as the database takes it. Raises `ProviderError`: `ContextTooLong` when even a small part of
+        a passage is too long for the model."""
+        vectors: list[list[float]] = []
+        while len(vectors) < len(texts):
+            batch = texts[len(vectors) : len(vectors) + self._size]
+            try:
+                vectors += await self._embedder.embed(batch, "passage")
+            except AnswerTimeout:
+                if len(batch) == 1:
+                    raise
+                self._size, self._answered = len(batch) // 2, 0
+            except RequestRefused as error:
+                if len(batch) > 1:
+                    self._taken = self._size = len(batch) // 2
+                elif isinstance(error, ContextTooLong):
+                    vectors.append(await self._halved(batch[0], error))
+                else:
+                    raise
+            else:
+                self._grow()
+        return [as_text(vector) for vector in vectors]
+
+    def _grow(self) -> None:
+        self._answered += 1
+        if self._answered == ANSWERS_BEFORE_GROWING:
+            self._size, self._answered = min(2 * self._size, self._taken), 0
+
+    async def _halved(self, text: str, refusal: ContextTooLong) -> list[float]:
+        if len(text) < 2 * LEAST_CHARACTERS:
+            raise refusal
+        middle = len(text) // 2
+        blank = text.rfind(" ", LEAST_CHARACTERS, middle) + 1
+        parts = (text[: blank or middle], text[blank or middle :])
+        vectors: list[list[float]] = []
+        for part in parts:
+            try:
+                vectors += await self._embedder.embed([part], "passage")
+            except ContextTooLong as error:
+                vectors.append(await self._halved(part, error))
+        mean = [sum(len(part) * number for part, number in zip(parts, numbers, strict=True))
+                for numbers in zip(*vectors, strict=True)]  # fmt: skip
+        length = math.hypot(*mean) or 1.0
+        return [number / length for number in mean]
 
 
 async def embed_query(embedder: Embedder, query: str) -> str:

@@ -55,7 +55,7 @@ def _judged(folder: Path, path: Path) -> Found:
     if not stat.S_ISREG(about.st_mode):
         return _found(folder, path, "skip", "not a regular file")
     if path.suffix.lower() not in EXTENSIONS:
-        return _found(folder, path, "skip", "not text, Markdown, HTML or PDF")
+        return _found(folder, path, "skip", "not a kind of file that can be read")
     if about.st_size == 0:
         return _found(folder, path, "skip", "empty")
     if about.st_size > MAX_BYTES:

@@ -7,8 +7,8 @@ import uuid
 from functools import partial
 
 from app import observe
-from app.errors import AppError, ContextTooLong, ProviderError, RequestRefused
-from app.retrieval.embedders import Embedders, embed_passages
+from app.errors import AnswerTimeout, AppError, ContextTooLong, ProviderError, RequestRefused
+from app.retrieval.embedders import Embedders, PassageEmbedder
 from app.store.indexing import Indexing, IndexJob, PassageVector
 
 BATCH = 64
@@ -19,13 +19,13 @@ POLL_SECONDS = 3.0
 """How soon a document is taken up that another process stored, or left."""
 RENEW_SECONDS = 4.0
 """The lease is 15 s; an embedding provider may take longer than that for a batch."""
-EMBED_SECONDS = 120.0
 
 
 class Indexer:
     def __init__(self, indexing: Indexing, embedders: Embedders, *, max_passages: int) -> None:
         self._indexing = indexing
         self._embedders = embedders
+        self._passages = PassageEmbedder(embedders.current)
         self._max_passages = max_passages
         self._worker = str(uuid.uuid4())
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -101,9 +101,6 @@ class Indexer:
         except ProviderError as error:
             observe.event("indexing.postponed", provider=error.provider, error=type(error).__name__)
             await self._postpone(job, _reason(error), final=isinstance(error, RequestRefused))
-        except TimeoutError:
-            observe.event("indexing.postponed", error="TimeoutError")
-            await self._postpone(job, "The embedding provider does not answer.", final=False)
         except AppError as error:
             # the database: its lease runs out, and whoever reaches it then goes on
             observe.event("indexing.retry", step="store", error=error.code)
@@ -112,14 +109,13 @@ class Indexer:
             await self._postpone(job, "Something went wrong while indexing.", final=False)
 
     async def _index_batches(self, job: IndexJob) -> None:
-        embedder = self._embedders.current
+        embedder = self._passages
         vectors: list[PassageVector] = []
         while True:
             step = await self._indexing.index_passages(self._worker, job, embedder.model, vectors, BATCH)
             if step.state != "indexing":
                 return
-            async with asyncio.timeout(EMBED_SECONDS):
-                embedded = await embed_passages(embedder, [waiting.content for waiting in step.passages])
+            embedded = await embedder.embed([waiting.content for waiting in step.passages])
             vectors = [
                 PassageVector(waiting.passage, vector) for waiting, vector in zip(step.passages, embedded, strict=True)
             ]
@@ -137,4 +133,6 @@ def _reason(error: ProviderError) -> str:
         return "A passage is too long for the embedding model."
     if isinstance(error, RequestRefused):
         return "The embedding provider refuses the text."
+    if isinstance(error, AnswerTimeout):
+        return "The embedding provider does not answer in time."
     return "The embedding provider is unavailable."

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.retrieval.folder import Found, found_in
-from app.retrieval.media_types import EXTENSIONS
+from app.retrieval.media_types import EXTENSIONS, KINDS
 from app.settings import fits_a_header, is_web_address, with_running_stack
 
 AT_ONCE = 4
@@ -310,7 +310,7 @@ def _address(text: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m app.retrieval.ingest",
-        description="Give the text, Markdown, HTML and PDF files of a folder to Parley, as documents of one user. "
+        description=f"Give the files of a folder to Parley ({KINDS}), as documents of one user. "
         "Start it again to resume: what is there already is not sent again, and what has changed is replaced.",
         epilog="The user is PARLEY_TOKEN, or PARLEY_EMAIL and PARLEY_PASSWORD with SUPABASE_URL and "
         "SUPABASE_PUBLISHABLE_KEY, from the environment; beside a running `make run`, its demo user. Hidden files, "

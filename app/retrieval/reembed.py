@@ -18,9 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.errors import AppError, ProviderError
-from app.providers.base import Embedder
 from app.providers.demo.embeddings import MODEL as LOCAL
-from app.retrieval.embedders import Embedders, embed_passages
+from app.retrieval.embedders import Embedders, PassageEmbedder
 from app.settings import SettingsError, load_settings, with_running_stack
 from app.store.client import open_supabase
 from app.store.indexing import Indexing, PassageVector
@@ -30,7 +29,7 @@ TRIES = 6
 """Of a batch, with pauses that double: about a minute of a provider's bad day."""
 
 
-async def reembed(indexing: Indexing, embedder: Embedder, progress: Progress) -> int:
+async def reembed(indexing: Indexing, embedder: PassageEmbedder, progress: Progress) -> int:
     """Move everything; how many vectors were made. Raises `AppError` or `ProviderError`."""
     made = 0
     start = await indexing.reembed_progress(embedder.model)
@@ -48,10 +47,10 @@ async def reembed(indexing: Indexing, embedder: Embedder, progress: Progress) ->
     return made
 
 
-async def _embedded(embedder: Embedder, texts: Sequence[str]) -> list[str]:
+async def _embedded(embedder: PassageEmbedder, texts: Sequence[str]) -> list[str]:
     for attempt in range(TRIES):
         try:
-            return await embed_passages(embedder, texts) if texts else []
+            return await embedder.embed(texts) if texts else []
         except ProviderError as error:
             if not error.retryable or attempt == TRIES - 1:
                 raise
@@ -81,7 +80,7 @@ async def run(console: Console) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console) as progress:
-            made = await reembed(indexing, embedder, progress)
+            made = await reembed(indexing, PassageEmbedder(embedder), progress)
         left = (await indexing.reembed_progress(embedder.model)).documents_left
         state = f"{left} documents are being replaced: start it again after that" if left else "nothing is left"
         console.print(f"{made} vectors made with {embedder.model}; {state}", markup=False, highlight=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from semantic_text_splitter import TextSplitter
 
-from app.retrieval.chunk import LONG_RUN_CHARACTERS, MAX_CHARACTERS, Chunk, Structure, chunks
+from app.retrieval.chunk import LONG_RUN_CHARACTERS, MAX_CHARACTERS, MAX_TOKENS, TOKENIZER, Chunk, Structure, chunks
 from app.retrieval.clean import cleaned
 
 PARAGRAPH = "The committee meets every second Tuesday of the month, and its minutes are open to all members. " * 12
@@ -90,3 +91,25 @@ def test_what_is_hardly_any_tokens_is_cut_too(line: str) -> None:
 def test_a_lonely_heading_goes_with_its_text() -> None:
     long = "A sentence that stands in one long paragraph. " * 100
     assert all(len(chunk.content) > 50 for chunk in chunks(f"# A heading\n\n{long}", "markdown"))
+
+
+@pytest.mark.parametrize("structure", ["plain", "markdown"])
+def test_text_without_blanks_is_cut_at_its_sentences(structure: Structure) -> None:
+    sentence = "東京の中央委員会は毎月第二火曜日に開かれ、その議事録はすべての会員に公開されている。"
+    found = list(chunks(sentence * 100, structure))
+    assert joined(found) == sentence * 100
+    assert all(chunk.content.endswith("公開されている。") for chunk in found)
+    assert not any(too_long(chunk.content) for chunk in found)
+
+
+@pytest.mark.parametrize(
+    "word", ["東京中央委員会議事録会員公開", "aGVsbG8gd29ybGQgdGhpcyBpcyBiYXNlNjQ", "คณะกรรมการประชุม"]
+)
+def test_a_run_without_a_sentence_s_end_keeps_the_limit_of_tokens(word: str) -> None:
+    found = list(chunks(word * 300, "plain"))
+    assert joined(found) == word * 300
+    assert not any(too_long(chunk.content) for chunk in found)
+
+
+def too_long(text: str) -> bool:
+    return len(TextSplitter.from_tiktoken_model(TOKENIZER, MAX_TOKENS).chunks(text)) > 1

@@ -63,8 +63,8 @@ async def test_a_folder(offline: Api, stack: LocalSupabase, person: Person, fold
     code, said = await ingest(offline, stack, person, folder)
     assert code == 1
     assert "broken.pdf: The file is not a readable PDF." in said
-    assert said.splitlines()[-1] == "2 added, 1 failed, 2 skipped (1 hidden, 1 not text, Markdown, HTML or PDF)"
-    assert "photo.jpg: skipped, not text, Markdown, HTML or PDF\n" in said
+    assert said.splitlines()[-1] == "2 added, 1 failed, 2 skipped (1 hidden, 1 not a kind of file that can be read)"
+    assert "photo.jpg: skipped, not a kind of file that can be read\n" in said
     assert ".hidden.md: skipped, hidden\n" in said
     async with person_client(offline, person) as client:
         assert [p["metadata"]["source"] for p in await found(client, "espresso pressure")] == ["deep/coffee.txt"]
@@ -269,7 +269,7 @@ async def test_everything_in_a_folder_is_said_and_counted(
     lines = said.splitlines()
     assert lines[-1] == (
         "2 added, 1 failed, 8 skipped "
-        "(3 a link, 1 empty, 2 hidden, 1 not a regular file, 1 not text, Markdown, HTML or PDF)"
+        "(3 a link, 1 empty, 2 hidden, 1 not a regular file, 1 not a kind of file that can be read)"
     )
     assert lines[-10:-1] == [
         ".git: skipped, hidden",
@@ -278,7 +278,7 @@ async def test_everything_in_a_folder_is_said_and_counted(
         "deep/loop: skipped, a link",
         "empty.txt: skipped, empty",
         "link.md: skipped, a link",
-        "photo.jpg: skipped, not text, Markdown, HTML or PDF",
+        "photo.jpg: skipped, not a kind of file that can be read",
         "pipe.txt: skipped, not a regular file",
         f"huge.txt: It has {MAX_BYTES + 1} bytes; no document may have more than {MAX_BYTES}.",
     ]

@@ -129,7 +129,12 @@ def test_too_much_text_is_refused(data: bytes, media_type: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "declared", "kind"),
-    [("a.DOCX", "application/octet-stream", DOCX), ("a", PPTX, PPTX), ("a.csv", "text/plain", CSV), ("a.doc", "x", None)],
+    [
+        ("a.DOCX", "application/octet-stream", DOCX),
+        ("a", PPTX, PPTX),
+        ("a.csv", "text/plain", CSV),
+        ("a.doc", "x", None),
+    ],
 )
 def test_files_are_known_by_name_or_type(name: str, declared: str, kind: str | None) -> None:
     assert media_type_of(name, declared, b"PK\x03\x04") == kind

@@ -86,7 +86,9 @@ def _with_paragraphs(shown: str, textpage: pypdfium2.PdfTextPage) -> str:
     if textpage.get_text_range() != shown.replace("\x02", "\ufffe") or textpage.count_chars() != len(shown):
         return shown  # some text is outside the page: the places of characters are not those in `shown`
     breaks = [match.start() for match in re.finditer("(?<=\\S)\r\n(?=\\S)", shown)]
-    baselines = [(textpage.get_charbox(at - 1, loose=True)[1], textpage.get_charbox(at + 2, loose=True)[1]) for at in breaks]
+    baselines = [
+        (textpage.get_charbox(at - 1, loose=True)[1], textpage.get_charbox(at + 2, loose=True)[1]) for at in breaks
+    ]
     leadings = [above - below for above, below in baselines]
     downward = sorted(leading for leading in leadings if leading > 0)  # a new column begins above
     # the lower quartile: where paragraphs are short, many lines are the last of one
@@ -98,6 +100,10 @@ def _with_paragraphs(shown: str, textpage: pypdfium2.PdfTextPage) -> str:
             parts.append(shown[done:place] + "\r\n")
             done = place
     return "".join(parts) + shown[done:]
+
+
+def _bottom(textpage: pypdfium2.PdfTextPage, place: int) -> float:
+    return float(textpage.get_charbox(place, loose=True)[1])
 
 
 def _undivided(words: set[str]) -> Callable[[re.Match[str]], str]:
