@@ -54,7 +54,7 @@ authenticated  public.conversations  update title
 FUNCTIONS = """
 authenticated  private.admit_request(text,boolean)                                                          execute
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                               execute
-authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text)                                execute
+authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
 authenticated  private.may_receive(text)                                                                    execute
 authenticated  private.my_usage()                                                                           execute
 authenticated  private.nearest_by_index(uuid,extensions.vector,integer,jsonb,text,bigint[])                 execute
@@ -67,7 +67,7 @@ authenticated  private.stop_reply(uuid)                                         
 authenticated  private.unfinished_revisions(uuid)                                                           execute
 authenticated  public.admit_request(text,boolean)                                                           execute
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                                execute
-authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text)                                 execute
+authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  public.my_usage()                                                                            execute
 authenticated  public.read_reply(uuid,integer)                                                              execute

@@ -12,6 +12,7 @@ import pytest
 
 from tests.client import assert_problem
 from tests.retrieval.documents import found, indexed, put_in, put_in_file
+from tests.retrieval.office import book, docx, slides, workbook
 from tests.retrieval.pdf import pdf
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -53,6 +54,31 @@ async def test_files(reader: httpx.AsyncClient, name: str, data: bytes, place: d
     assert TEA in passage["content"]
     assert "let tea" not in passage["content"]
     assert {key: passage["metadata"].get(key) for key in place} == place
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("tea.docx", docx([("Heading1", "Drinks"), (None, TEA)])),
+        ("tea.pptx", slides([("Drinks", TEA, "")])),
+        ("tea.xlsx", workbook({"Drinks": [["drink", "how"], ["tea", TEA]]})),
+        ("tea.epub", book([("tea.xhtml", f"<h1>Drinks</h1><p>{TEA}</p>")])),
+        ("tea.csv", f"drink;how\ntea;{TEA}\n".encode()),
+    ],
+)
+async def test_office_files_and_books_are_found(reader: httpx.AsyncClient, name: str, data: bytes) -> None:
+    assert (await put_in_file(reader, name, data))["status"] == "ready"
+    (passage,) = await found(reader, "brewing green tea", limit=1)
+    assert TEA in passage["content"]
+
+
+async def test_a_document_says_how_many_of_its_pages_hold_no_text(reader: httpx.AsyncClient) -> None:
+    scanned = await put_in_file(reader, "tea.pdf", pdf([TEA, "", ""]))
+    assert (scanned["pages"], scanned["pages_without_text"]) == (3, 2)
+    replaced = await reader.put(f"/v1/documents/{scanned['id']}", json={"title": "Tea", "content": TEA})
+    assert replaced.status_code == 200
+    document = await indexed(reader, scanned["id"])
+    assert (document["pages"], document["pages_without_text"]) == (None, None)
 
 
 async def test_a_title_may_be_given_with_a_file(reader: httpx.AsyncClient) -> None:

@@ -269,7 +269,7 @@ async def test_everything_in_a_folder_is_said_and_counted(
     lines = said.splitlines()
     assert lines[-1] == (
         "2 added, 1 failed, 8 skipped "
-        "(3 a link, 1 empty, 2 hidden, 1 not a regular file, 1 not a kind of file that can be read)"
+        "(3 a link, 1 empty, 2 hidden, 1 not a kind of file that can be read, 1 not a regular file)"
     )
     assert lines[-10:-1] == [
         ".git: skipped, hidden",
