@@ -15,6 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.errors import SupabaseUnavailable
+from app.store.client import open_supabase, translated
 from scripts.calls.__main__ import record
 from scripts.calls.recorder import sign_up
 from scripts.calls.replay import broken
@@ -82,6 +84,28 @@ def test_stores_are_read() -> None:
     made = made_by_stores()
     assert {("POST", "/rpc/begin_turn"), ("GET", "/messages"), ("DELETE", "/documents")} <= made
     assert ("POST", "/rpc/finish_replies") in made
+
+
+# ── a replica that is ahead of its database ──────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_is_not_there_yet_is_unavailable(own_stack: LocalSupabase) -> None:
+    """No error of the user's: the journal, for one, goes on trying."""
+    user = sign_up(own_stack)
+    supabase = open_supabase(own_stack.url, own_stack.publishable_key, own_stack.secret_key)
+    try:
+        with pytest.raises(SupabaseUnavailable):
+            await supabase.user_rpc(user.token, "begin_turn_v2", {"p_writer": user.id}, object)
+        with pytest.raises(SupabaseUnavailable):
+            await supabase.user_rpc(user.token, "stop_reply", {"p_message_id": user.id, "p_new": 1}, object)
+        with pytest.raises(SupabaseUnavailable):
+            async with translated():
+                await supabase.for_user(user.token).from_("messages").select("id,a_new_column").execute()
+        with pytest.raises(SupabaseUnavailable):
+            async with translated():
+                await supabase.for_user(user.token).from_("conversations").insert({"a_new_column": 1}).execute()
+    finally:
+        await supabase.aclose()
 
 
 # ── JSON that a function takes is taken by key ───────────────────────────────────────────────────────────────────────
