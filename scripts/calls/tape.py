@@ -140,5 +140,6 @@ class Names:
             return self._values[name]
         value: Any = self.answers
         for step in name.split("."):
-            value = value[int(step)] if isinstance(value, list) else value[step]
+            # an answer that is a refusal, or null, has nothing of the kind
+            value = value[int(step)] if isinstance(value, list) else (value or {})[step]
         return value

@@ -52,6 +52,7 @@ async def _limits_and_plans(supabase: Supabase, user: User) -> None:
         await usages.admit_request(user.token, "search")
     await plans.grant(user.email, "pro", datetime(2100, 1, 1, tzinfo=UTC))
     await plans.show(user.email)
+    assert [entitled.user_id async for entitled in plans.users("pro")] == [user.id]
     with suppress(AppError):
         await plans.grant(user.email, "no such plan", None)
     with suppress(AppError):
@@ -218,4 +219,8 @@ async def _documents(supabase: Supabase, user: User) -> None:
 async def _end(supabase: Supabase, user: User, conversation: str) -> None:
     await Usages(supabase).mine(user.token)
     await Conversations(supabase).delete(user.token, conversation)
-    await Plans(supabase).revoke(user.email)
+    plans = Plans(supabase)
+    with suppress(AppError):  # somebody has it
+        await plans.delete("pro")
+    await plans.revoke(user.email)
+    await plans.delete("pro")

@@ -35,15 +35,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Constant:
-    """A `c_…` constant of a function. Intervals are in seconds."""
+    """A `c_…` constant of a function: a number, an interval in seconds, or a list of words."""
 
     function: str
     name: str
 
     def read(self, db: Connection) -> Known:
-        declared = rf"\b{self.name} constant [\w ]+ := (?:interval '(\d+) seconds'|([\d.]+));"
-        [(interval, number)] = re.findall(declared, body(db, self.function))
-        return float(interval or number)
+        declared = rf"\b{self.name} constant [\w \[\]]+ := (?:interval '(\d+) seconds'|([\d.]+)|array\[(.*?)\]);"
+        [(interval, number, listed)] = re.findall(declared, body(db, self.function))
+        return frozenset(re.findall(r"'(\w+)'", listed)) if listed else float(interval or number)
 
 
 @dataclass(frozen=True)

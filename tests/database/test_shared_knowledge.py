@@ -35,6 +35,7 @@ from app.store.client import CALL_TIMEOUT, ServiceCall
 from app.store.documents import Document, DocumentStatus
 from app.store.indexing import IndexStep, PassageVector
 from app.store.limits import Plan
+from app.store.plans import PAGE
 from app.store.replies import Piece, TurnVerdict
 from app.store.rows import Conversation, StoredMessage
 from app.store.usage import RequestKind
@@ -118,6 +119,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         Constant("private.announce_conversations", "c_most"),
         Said(r"deletes more than ([\d,]+) rows"),
     ),
+    "users of a page": (PAGE, default("public.admin_users", 3), Written("public.admin_users", r"1\), (\d+)\)")),
     "rows of an answer of the Data API": (
         MAX_ROWS,
         Said(r"max_rows: (\d+)", "scripts/local_supabase/gateway/rest.mjs"),
@@ -232,8 +234,11 @@ SAME: dict[str, tuple[Side, ...]] = {
         frozenset(PassageVector.__struct_fields__),
         Keys("p_vectors", "public.store_reembedded"),
     ),
-    "keys of a plan's changes": (frozenset(PLAN_CHANGES), Keys("p_changes", "public.admin_limits")),
-    "what a plan sets": (frozenset(PLAN_CHANGES), frozenset(Plan.__struct_fields__) - {"plan"}),
+    "keys of a plan's changes": (
+        frozenset(PLAN_CHANGES),
+        Keys("p_changes", "public.admin_limits"),
+        Constant("public.admin_limits", "c_columns"),
+    ),
     # ── what may be called ───────────────────────────────────────────────────────────────────────────────────────
     "functions of the service": (
         words(ServiceCall),
@@ -260,8 +265,9 @@ AT_MOST: dict[str, tuple[Side, Side]] = {
     "seconds between two renewals of a reply": (type_info(JournalMilliseconds).le / 1000 + CALL_TIMEOUT.total, LEASE),
     "seconds of three renewals of an index job": (3 * RENEW_SECONDS, INDEX_LEASE),
     "seconds between two recoveries": (RECOVERY_SECONDS, LEASE),
+    "what a plan is changed by and shown with": (frozenset(PLAN_CHANGES), frozenset(Plan.__struct_fields__)),
 }
-"""What has to fit into what is larger, or as large."""
+"""What has to fit into what is as large, or larger."""
 
 DATABASE_ALONE = {
     "documents_media_type_check",
@@ -342,11 +348,6 @@ BY_STATEMENT = {
         "add check (role in ('user', 'assistant', 'system', 'tool'))"
     ),
     "functions of the service": "revoke execute on function public.admin_show from service_role",
-    "numbers of a vector": (
-        "drop index public.embeddings_embedding_idx; alter table public.embeddings "
-        "alter column embedding type extensions.vector(768); create index embeddings_embedding_idx "
-        "on public.embeddings using hnsw ((embedding::extensions.halfvec(768)) extensions.halfvec_cosine_ops)"
-    ),
 }
 BY_BODY = {
     "characters of a user message": ("private.begin_turn", "100000", "200000"),

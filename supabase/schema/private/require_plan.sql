@@ -4,12 +4,13 @@ create or replace function private.require_plan(
   p_plan text
 ) returns void
 language plpgsql
-stable
 security invoker
 set search_path = ''
 as $$
 begin
-  if not exists (select from private.plans as p where p.plan = p_plan) then
+  -- the lock keeps the plan from being deleted before what names it is committed
+  perform from private.plans as p where p.plan = p_plan for key share;
+  if not found then
     raise exception using errcode = 'PT422', message = 'invalid_request', detail = format(
       'There is no plan %s; there are %s.',
       coalesce(p_plan, 'null'), (select string_agg(p.plan, ', ' order by p.plan) from private.plans as p)

@@ -8,8 +8,26 @@ language plpgsql
 security invoker
 set search_path = ''
 as $$
+declare
+  c_columns constant text[] := array['premium', 'requests_per_minute', 'tokens_per_minute', 'monthly_budget_micro_usd'];
+  v_unknown text;
+  v_made boolean := false;
 begin
-  if p_plan is not null then
+  select string_agg(k.key, ', ' order by k.key) into v_unknown
+  from jsonb_object_keys(p_changes) as k (key)
+  where k.key <> all(c_columns);
+  if v_unknown is not null then
+    raise exception using errcode = 'PT422', message = 'invalid_request', detail = format(
+      'p_changes has no %s; it may hold %s.', v_unknown, array_to_string(c_columns, ', ')
+    );
+  end if;
+  if p_changes = '{}' then
+    if p_plan is not null then
+      perform private.require_plan(p_plan);
+    end if;
+  elsif p_plan is null then
+    raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'p_changes needs a p_plan.';
+  else
     insert into private.plans as p (plan, premium, requests_per_minute, tokens_per_minute, monthly_budget_micro_usd)
     select
       p_plan, coalesce(c.premium, true), c.requests_per_minute, c.tokens_per_minute, c.monthly_budget_micro_usd
@@ -28,16 +46,34 @@ begin
       monthly_budget_micro_usd = case
         when p_changes ? 'monthly_budget_micro_usd' then excluded.monthly_budget_micro_usd
         else p.monthly_budget_micro_usd
-      end;
+      end
+    -- a row that was updated carries the lock of the update
+    returning p.xmax = 0 into v_made;
   end if;
   return jsonb_build_object(
     'settings', (select to_jsonb(s) - 'singleton' from private.settings as s),
-    'plans', (select jsonb_agg(to_jsonb(p) order by p.plan) from private.plans as p)
+    'plans', (
+      select jsonb_agg(
+        to_jsonb(p) || jsonb_build_object('users', coalesce(h.users, 0), 'expired', coalesce(h.expired, 0))
+        order by p.plan
+      )
+      from private.plans as p
+      left join (
+        select
+          e.plan,
+          count(*) filter (where e.valid_until is null or e.valid_until > clock_timestamp()) as users,
+          count(*) filter (where e.valid_until <= clock_timestamp()) as expired
+        from public.entitlements as e
+        group by e.plan
+      ) as h on h.plan = p.plan
+      where p_plan is null or p.plan = p_plan
+    ),
+    'made', v_made
   );
 end;
 $$;
 
 comment on function public.admin_limits(text, jsonb) is
-'Makes or changes a plan when one is named: p_changes may hold premium, requests_per_minute, tokens_per_minute and monthly_budget_micro_usd. Returns {settings, plans}. For the service.';
+'The limits of all plans, or of one: {settings, plans, made}, each plan with the number of users who have it now and of those for whom it has expired. p_changes makes or changes that one first: it may hold premium, requests_per_minute, tokens_per_minute and monthly_budget_micro_usd; without it, a plan that does not exist is refused. For the service.';
 
 grant execute on function public.admin_limits(text, jsonb) to service_role;
