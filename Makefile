@@ -47,6 +47,14 @@ fmt: install ## Format code and SQL
 openapi: install ## Write docs/openapi.json anew
 	$(BIN)/python -m scripts.openapi
 
+.PHONY: schema
+schema: install ## Write supabase/schema, every function as the migrations leave it, anew
+	$(BIN)/python -m scripts.schema
+
+.PHONY: record-calls
+record-calls: install ## Record what this release calls of the database, for the next one's tests
+	$(BIN)/python -m scripts.calls
+
 .PHONY: lock
 lock: install ## Resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock

@@ -1,4 +1,5 @@
 -- Plans are made by being changed, never by being read; they can be deleted, and who has which can be listed.
+-- Before the code: the older command gets the answers that it knows.
 create or replace function private.require_plan(p_plan text) returns void
 language plpgsql
 volatile

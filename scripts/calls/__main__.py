@@ -1,0 +1,36 @@
+"""`make record-calls`: writes tests/database/calls-VERSION.json, for the version in pyproject.toml."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tomllib
+from pathlib import Path
+
+from scripts.calls.recorder import User, recording, sign_up
+from scripts.calls.tape import Call, Recording
+from scripts.calls.tour import tour
+from scripts.local_supabase import LocalSupabase
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+async def record(stack: LocalSupabase, user: User) -> list[Call]:
+    """The calls of the code as it is."""
+    async with recording(stack, user) as supabase:
+        await tour(supabase, user)
+    return supabase.recorder.calls
+
+
+def main() -> None:
+    release = tomllib.loads(PROJECT.read_text())["project"]["version"]
+    if Recording(release, []).path.exists():
+        sys.exit(f"the calls of {release} are recorded: what a release calls does not change after it")
+    with LocalSupabase.throwaway() as stack:
+        made = Recording(release, asyncio.run(record(stack, sign_up(stack))))
+    made.write()
+    print(f"{len(made.calls)} calls of {release} are recorded in {made.path.relative_to(Path.cwd())}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""A tour of the database: every call that the service makes, once or more, as its stores make it."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from app.errors import AppError
+from app.messages import Source, Usage
+from app.store.client import Supabase
+from app.store.conversations import Conversations
+from app.store.documents import Documents
+from app.store.indexing import Indexing, PassageVector
+from app.store.limits import Limits
+from app.store.messages import Messages
+from app.store.plans import Plans
+from app.store.replies import FinishedReply, Piece, Replies, TurnVerdict
+from app.store.usage import Usages
+from scripts.calls.recorder import User
+from scripts.calls.tape import VECTOR
+
+FIRST, SECOND = "first-model", "second-model"
+"""Embedding models that no other process has: nobody else takes up what is indexed here."""
+BEYOND = 2**53 - 1
+"""A position after all others."""
+
+
+async def tour(supabase: Supabase, user: User) -> None:
+    """Use every store as the service does; on a database of its own, since it sets the limits of all."""
+    await _limits_and_plans(supabase, user)
+    conversation = await _conversations(supabase, user)
+    await _turns(supabase, user, conversation)
+    await _documents(supabase, user)
+    await _end(supabase, user, conversation)
+
+
+async def _limits_and_plans(supabase: Supabase, user: User) -> None:
+    limits, plans, usages = Limits(supabase), Plans(supabase), Usages(supabase)
+    await limits.configure_limits(
+        require_premium=True, requests_per_minute=1000, tokens_per_minute=1_000_000, screen_input=True
+    )
+    await limits.show(None, {})
+    changes = {
+        "premium": True,
+        "requests_per_minute": 500,
+        "tokens_per_minute": None,
+        "monthly_budget_micro_usd": 1_000_000,
+    }
+    await limits.show("pro", changes)
+    with suppress(AppError):  # no plan yet
+        await usages.admit_request(user.token, "search")
+    await plans.grant(user.email, "pro", datetime(2100, 1, 1, tzinfo=UTC))
+    await plans.show(user.email)
+    assert [entitled.user_id async for entitled in plans.users("pro")] == [user.id]
+    with suppress(AppError):
+        await plans.grant(user.email, "no such plan", None)
+    with suppress(AppError):
+        await plans.show("nobody@parley.example")
+    await usages.admit_request(user.token, "search", charge=False)
+    await usages.admit_request(user.token, "moderation")
+    await usages.mine(user.token)
+
+
+async def _conversations(supabase: Supabase, user: User) -> str:
+    conversations = Conversations(supabase)
+    conversation = await conversations.create(user.token, title="A title", model="a-model")
+    await conversations.create(user.token, title=None, model=None)
+    await conversations.page(user.token, before=None, limit=2)
+    await conversations.page(user.token, before=BEYOND, limit=2)
+    await conversations.get(user.token, conversation.id)
+    await conversations.rename(user.token, conversation.id, {"title": "Another", "model": None})
+    return conversation.id
+
+
+async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
+    messages, replies = Messages(supabase), Replies(supabase)
+    writer, reply, regenerated, flagged = (str(uuid.uuid4()) for _ in range(4))
+    begun = await messages.begin_turn(
+        user.token,
+        writer=writer,
+        reply_id=reply,
+        conversation_id=conversation,
+        content="A question",
+        idempotency_key="a-key",
+        request_hash="a-hash",
+        max_tokens=100,
+    )
+    await messages.replay_turn(user.token, idempotency_key="a-key", request_hash="a-hash")
+    await messages.replay_turn(user.token, idempotency_key="no-key", request_hash="a-hash")
+    with suppress(AppError):
+        await messages.replay_turn(user.token, idempotency_key="a-key", request_hash="another-hash")
+    with suppress(AppError):
+        await messages.begin_turn(
+            user.token, writer=writer, reply_id=str(uuid.uuid4()), conversation_id=str(uuid.uuid4()), content="x"
+        )
+    with suppress(AppError):
+        await messages.begin_turn(
+            user.token, writer=writer, reply_id=str(uuid.uuid4()), conversation_id=conversation, content=" "
+        )
+    source = Source("a-passage", "a-document", "A title", 0.5, "An excerpt")
+    piece = Piece(reply, 1, "An ans", "demo", "demo-1", [source])
+    await replies.journal_write([piece], [reply])
+    await messages.read_reply(user.token, reply, 3)
+    await messages.stop_reply(user.token, reply)
+    await replies.journal_write([], [reply, str(uuid.uuid4())])
+    with suppress(AppError):  # still streaming
+        await messages.begin_turn(user.token, writer=writer, reply_id=str(uuid.uuid4()), reply_to=reply)
+    await replies.finish_replies(
+        [
+            FinishedReply(
+                id=reply,
+                content="An answer",
+                status="complete",
+                finish_reason="stop",
+                error_code=None,
+                provider="demo",
+                model="demo-1",
+                sources=[source],
+                usage=Usage(10, 20, 5),
+                user_id=user.id,
+                cost_micro_usd=7,
+                verdict=TurnVerdict(passed=True),
+            )
+        ]
+    )
+    await messages.begin_turn(user.token, writer=writer, reply_id=regenerated, reply_to=reply)
+    await messages.begin_turn(
+        user.token, writer=writer, reply_id=flagged, conversation_id=conversation, content="Another question"
+    )
+    await replies.finish_replies(
+        [
+            FinishedReply(
+                id=regenerated,
+                content="",
+                status="failed",
+                finish_reason=None,
+                error_code="provider_unavailable",
+                provider=None,
+                model=None,
+                sources=None,
+                usage=None,
+                user_id=user.id,
+            ),
+            FinishedReply(
+                id=flagged,
+                content="",
+                status="filtered",
+                finish_reason=None,
+                error_code="content_flagged",
+                provider="demo",
+                model="demo-1",
+                sources=None,
+                usage=Usage(1, 1),
+                user_id=user.id,
+                verdict=TurnVerdict(flagged=("violence",), part="input"),
+            ),
+        ]
+    )
+    await messages.get(user.token, reply)
+    await messages.get(user.token, begun.user_message.id)
+    await messages.get(user.token, regenerated)
+    await messages.get(user.token, flagged)
+    await messages.page(user.token, conversation, after=None, limit=10)
+    await messages.page(user.token, conversation, after=0, limit=10)
+    await replies.recover_replies()
+    await replies.reachable()
+
+
+async def _documents(supabase: Supabase, user: User) -> None:
+    documents, indexing = Documents(supabase), Indexing(supabase)
+    worker = str(uuid.uuid4())
+    passages = [{"content": "A first passage", "metadata": {}}, {"content": "A second passage", "metadata": {}}]
+    created = await documents.create(
+        user.token,
+        title="A document",
+        passages=passages,
+        content_hash="a",
+        metadata={},
+        media_type="text/plain",
+        model=FIRST,
+    )
+    document = created.document.id
+    [job] = await indexing.claim_index_jobs(worker, FIRST, 1)
+    await indexing.renew_index_jobs(worker, [document])
+    await indexing.release_index_jobs(worker)
+    [job] = await indexing.claim_index_jobs(worker, FIRST, 1)
+    step = await indexing.index_passages(worker, job, FIRST, [], 64)
+    vectors = [PassageVector(waiting.passage, VECTOR) for waiting in step.passages]
+    await indexing.index_passages(worker, job, FIRST, vectors, 64)
+    await indexing.index_passages(worker, job, FIRST, vectors, 64)  # lost: it is done
+    for hybrid in (False, True):
+        await documents.search(
+            user.token, text="passage", embedding=VECTOR, threshold=0.5, count=5, filter={}, model=FIRST, hybrid=hybrid
+        )
+    await indexing.reembed_progress(SECOND)
+    old = await indexing.passages_to_reembed(SECOND, 64)
+    assert old is not None
+    await indexing.store_reembedded(SECOND, old, [PassageVector(waiting.passage, VECTOR) for waiting in old.passages])
+    await indexing.passages_to_reembed(SECOND, 64)
+    await documents.create(
+        user.token,
+        title="A document",
+        passages=passages[:1],
+        content_hash="b",
+        metadata={},
+        media_type="text/plain",
+        document_id=document,
+        model=SECOND,
+    )
+    await indexing.claim_index_jobs(worker, SECOND, 1)
+    await indexing.postpone_index_job(worker, document, "A reason", final=True)
+    await documents.get(user.token, document)
+    await documents.page(user.token, before=None, limit=10)
+    await documents.page(user.token, before=BEYOND, limit=10)
+    await documents.delete(user.token, document)
+
+
+async def _end(supabase: Supabase, user: User, conversation: str) -> None:
+    await Usages(supabase).mine(user.token)
+    await Conversations(supabase).delete(user.token, conversation)
+    plans = Plans(supabase)
+    with suppress(AppError):  # somebody has it
+        await plans.delete("pro")
+    await plans.revoke(user.email)
+    await plans.delete("pro")

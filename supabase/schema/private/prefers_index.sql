@@ -1,0 +1,39 @@
+-- Written by `make schema` from the migrations: to change it, add a migration.
+
+create or replace function private.prefers_index(
+  p_user_id uuid,
+  p_model text,
+  p_count integer
+) returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  -- recall is exact up to here
+  c_exact constant integer := 2000;
+  -- what the walk costs for each passage it has to return, against what ranking one costs, as measured
+  c_walk constant double precision := 4;
+
+  v_passages double precision;
+  v_total double precision;
+begin
+  select c.passages into v_passages
+  from private.passage_counts as c
+  where c.user_id = p_user_id and c.embedding_model = p_model;
+  if coalesce(v_passages, 0) <= c_exact then
+    return false;
+  end if;
+  select greatest(t.reltuples, v_passages) into v_total
+  from pg_catalog.pg_class as t
+  where t.oid = 'public.embeddings'::regclass;
+  -- the walk meets one of the owner's passages in v_total / v_passages
+  return v_passages > c_walk * p_count * v_total / v_passages;
+end;
+$$;
+
+comment on function private.prefers_index(uuid, text, integer) is
+'Whether the p_count nearest passages of this owner are found faster by the HNSW index than by ranking all of them.';
+
+grant execute on function private.prefers_index(uuid, text, integer) to authenticated;

@@ -1,0 +1,48 @@
+-- Written by `make schema` from the migrations: to change it, add a migration.
+
+create or replace function public.claim_index_jobs(
+  p_worker uuid,
+  p_embedding_model text,
+  p_limit integer
+) returns jsonb
+language sql
+security invoker
+set search_path = ''
+as $$
+  with waiting as (
+    select
+      w.document_id,
+      -- one document of each owner in turn: a thousand uploads of one do not hold up another's only one
+      row_number() over (partition by w.user_id order by w.created_at) as turn
+    from private.index_jobs as w
+    where w.due_at <= now()
+    -- whom another model would suit better is left a minute to be taken by a replica that has it
+    and (
+      w.embedding_model is null or w.embedding_model = p_embedding_model or w.due_at <= now() - interval '1 minute'
+    )
+  ), chosen as (
+    select j.document_id
+    from private.index_jobs as j
+    join waiting as w on w.document_id = j.document_id
+    where j.due_at <= now()
+    order by w.turn, j.created_at
+    limit p_limit
+    for update of j skip locked
+  ), claimed as (
+    update private.index_jobs as j
+    set worker = p_worker, due_at = now() + private.index_lease()
+    from chosen as c
+    where j.document_id = c.document_id
+    returning j.document_id, j.revision
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'document_id', c.document_id, 'revision', c.revision, 'passages', d.passages
+  )), '[]')
+  from claimed as c
+  join public.documents as d on d.id = c.document_id
+$$;
+
+comment on function public.claim_index_jobs(uuid, text, integer) is
+'Gives at most p_limit documents that wait for indexing to p_worker, for the time of a lease: [{document_id, revision, passages}]. For the service.';
+
+grant execute on function public.claim_index_jobs(uuid, text, integer) to service_role;

@@ -1,0 +1,26 @@
+-- Written by `make schema` from the migrations: to change it, add a migration.
+
+create or replace function public.configure_limits(
+  p_require_premium boolean,
+  p_requests_per_minute integer,
+  p_tokens_per_minute integer,
+  p_screen_input boolean
+) returns jsonb
+language sql
+security invoker
+set search_path = ''
+as $$
+  update private.settings as s
+  set
+    require_premium = p_require_premium,
+    requests_per_minute = p_requests_per_minute,
+    tokens_per_minute = p_tokens_per_minute,
+    screen_input = p_screen_input
+  where s.singleton
+  returning to_jsonb(s) - 'singleton'
+$$;
+
+comment on function public.configure_limits(boolean, integer, integer, boolean) is
+'Sets the limits of every plan that names none of its own. Called by the API at its start with its environment; the last one to start is obeyed. For the service.';
+
+grant execute on function public.configure_limits(boolean, integer, integer, boolean) to service_role;

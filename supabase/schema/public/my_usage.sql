@@ -1,0 +1,12 @@
+-- Written by `make schema` from the migrations: to change it, add a migration.
+
+create or replace function public.my_usage() returns jsonb
+language sql
+security invoker
+set search_path = ''
+as $$ select private.my_usage() $$;
+
+comment on function public.my_usage() is
+'The caller''s {plan, today, month, models (of this month), held_tokens, requests, tokens, budget}; days and months are UTC. budget is null where the plan has none.';
+
+grant execute on function public.my_usage() to authenticated;
