@@ -162,6 +162,25 @@ def test_list_of_origins(text: str, origins: tuple[str, ...]) -> None:
     assert load_settings({**REQUIRED, "CORS_ALLOW_ORIGINS": text}).cors_allow_origins == origins
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        # the issuer of users' tokens is compared with it
+        ("HTTPS://Project.Supabase.co:443/", "https://project.supabase.co"),
+        ("http://127.0.0.1:54321//", "http://127.0.0.1:54321"),
+        ("https://example.com/supabase/", "https://example.com/supabase"),
+    ],
+)
+def test_one_form_of_the_projects_address(text: str, kept: str) -> None:
+    assert load_settings({**REQUIRED, "SUPABASE_URL": text}).supabase_url == kept
+
+
+@pytest.mark.parametrize("name", sorted({*settings_of_kind("url")} - {"SUPABASE_URL"}))
+def test_providers_base_url_keeps_its_query(name: str) -> None:
+    values = load_settings({**REQUIRED, name: "http://x/v1/?api-version=2026-10-21"}).provider_values
+    assert values == {name: "http://x/v1?api-version=2026-10-21"}
+
+
 @pytest.mark.parametrize("provider", PROVIDERS.names)
 def test_default_provider(provider: str) -> None:
     assert load_settings({**REQUIRED, "DEFAULT_AI_PROVIDER": provider}).default_ai_provider == provider
@@ -175,9 +194,10 @@ def test_default_provider(provider: str) -> None:
             for name in settings_of_kind("url")
             for value in (
                 *(SECRET, "ftp://x", "http:///x", "//x", "localhost:54321", "http://x:port", "http://x:65536"),
-                *("http://[x", "http://x y", "http://x\ny", "http://x/\u2026"),
+                *("http://[x", "http://x y", "http://x\ny", "http://x/\u2026", "http://u:p@x", "http://x/#f"),
             )
         ),
+        *(("SUPABASE_URL", f"http://x{value}") for value in ("?a=b", "/rest/v1", "/auth/v1/", "/x/realtime/v1")),
         *(("REDIS_URL", value) for value in (SECRET, "http://x", "redis:///0", "redis://x:port")),
         *(
             (name, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,7 +15,8 @@ _CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})"
 _PATH = re.compile(f"{_CHARACTER}*")
 _QUERY = re.compile(rf"(?:{_CHARACTER}|\?)*")
 # Underscores are in no DNS name of a host, and in many of Docker's.
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?")
 
 
 class BadBaseUrl(ValueError):
@@ -78,9 +79,11 @@ class BaseUrl(msgspec.Struct, frozen=True):
 
 
 def _is_host(host: str, *, bracketed: bool) -> bool:
-    if not bracketed:
-        return _NAME.fullmatch(host) is not None
     try:
-        return IPv6Address(host).scope_id is None
+        if bracketed:
+            return IPv6Address(host).scope_id is None
+        if host.replace(".", "").isdigit():
+            return str(IPv4Address(host)) == host
     except AddressValueError:
         return False
+    return _NAME.fullmatch(host) is not None

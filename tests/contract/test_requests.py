@@ -125,26 +125,3 @@ async def test_name_of_a_model_stays_in_its_place() -> None:
     exchange = await sent("gemini", ChatRequest("models/../../v1/files?x#", CONVERSATION))
 
     assert exchange.path == "/v1beta/models/..%2F..%2Fv1%2Ffiles%3Fx%23:streamGenerateContent?alt=sse"
-
-
-@pytest.mark.parametrize(
-    ("adapter", "setting", "path", "expected"),
-    [
-        ("openai", "OPENAI_BASE_URL", "/proxy/v1/", "/proxy/v1/chat/completions"),
-        ("claude", "ANTHROPIC_BASE_URL", "/proxy/v1", "/proxy/v1/messages"),
-        ("gemini", "GOOGLE_AI_BASE_URL", "/proxy/v1beta/", "/proxy/v1beta/models/m:streamGenerateContent?alt=sse"),
-        ("ollama", "OLLAMA_BASE_URL", "/proxy/", "/proxy/api/chat"),
-    ],
-    indirect=["adapter"],
-)
-async def test_base_url(adapter: ProviderName, setting: str, path: str, expected: str) -> None:
-    async def answer(exchange: Exchange) -> None:
-        exchange.start()
-        exchange.send(WIRES[adapter].token + WIRES[adapter].ending)
-
-    async with raw_upstream(answer) as upstream:
-        provider = make_providers(configured_at(upstream.url, **{setting: upstream.url + path}))[adapter]
-        await collect(provider, ChatRequest("m", CONVERSATION))
-        await provider.aclose()
-
-    assert upstream.exchanges[0].path == expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -27,19 +26,17 @@ T = TypeVar("T")
 API_VERSION = "v1beta"
 """The version with system instructions and thinking, and the one that compatible servers have."""
 
-_VERSION_AT_END = re.compile(r"/(v\d+(?:(?:alpha|beta)\d*)?)$")
+APPENDED = (f"/{API_VERSION}/models", f"/{API_VERSION}", "/v1alpha", "/v1")
+"""The SDK's paths begin with the version; other people's base URLs end with it, or with another."""
 
 
 def make_client(configuration: Configuration) -> tuple[Client, httpx2.AsyncClient]:
     """Google's SDK without its retries and timeouts, and its HTTP client."""
-    base, version = BaseUrl.parse(configuration.required(BASE_URL)), API_VERSION
-    # the SDK's paths begin with the version, other people's base URLs end with it
-    if given := _VERSION_AT_END.search(base.path):
-        base, version = base.without((given[0],)), given[1]
+    base = BaseUrl.parse(configuration.required(BASE_URL)).without(APPENDED)
     http_client = sdk_client(configuration.connect_timeout, base.query)
     options = types.HttpOptions(
         base_url=base.url,
-        api_version=version,
+        api_version=API_VERSION,
         httpx_async_client=http_client,
         # unasked, the SDK may try a lost connection again after some seconds
         retry_options=types.HttpRetryOptions(attempts=1),
