@@ -79,12 +79,12 @@ class Service:
         self.usages = Usages(self.supabase)
         self.admission = Admission(self.usages)
         self.moderation = Moderation(
-            make_moderator(settings) if settings.moderation == "openai" else None,
+            make_moderator(settings.moderation, settings.providers),
             fail=settings.moderation_fail,
             output=settings.moderation_output,
         )
         self.documents = Documents(self.supabase)
-        self.providers = make_providers(settings)
+        self.providers = make_providers(settings.providers)
         self.embedders = Embedders(settings)
         self.search = Search(self.documents, self.embedders)
         self.indexer = Indexer(Indexing(self.supabase), self.embedders, max_passages=settings.document_max_passages)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NewType
 
 import msgspec
 
 Role = Literal["user", "assistant", "system"]
-ProviderName = Literal["openai", "gemini", "claude", "ollama", "demo"]
+ProviderName = NewType("ProviderName", str)  # those that there are: `app.providers.registry`
 TaskType = Literal["code", "creative", "analysis", "general"]
 ReplyStatus = Literal["streaming", "complete", "stopped", "failed", "interrupted", "filtered"]
 

@@ -12,12 +12,18 @@ import msgspec
 from dotenv import dotenv_values
 
 from app.messages import ProviderName
+from app.providers.base_url import BadBaseUrl, BaseUrl
+from app.providers.description import Configuration
+from app.providers.registry import PROVIDERS
 
 Seconds = Annotated[float, msgspec.Meta(ge=0.01, le=86_400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 # far below the lease of a reply, which each write renews
 JournalMilliseconds = Annotated[int, msgspec.Meta(ge=50, le=5000)]
+
+
+OFF = "off"
 
 
 class SettingsError(Exception):
@@ -32,17 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     supabase_secret_key: str
     supabase_jwt_secret: str | None = None
 
-    openai_api_key: str | None = None
-    openai_base_url: str = "https://api.openai.com/v1"
-    openai_model: str | None = None
-    google_ai_api_key: str | None = None
-    google_ai_base_url: str | None = None
-    gemini_model: str | None = None
-    anthropic_api_key: str | None = None
-    anthropic_base_url: str | None = None
-    claude_model: str | None = None
-    ollama_base_url: str | None = None
-    ollama_model: str | None = None
+    provider_values: Mapping[str, str] = {}
+    """The settings that the providers describe, by their environment names; only those that are set."""
     default_ai_provider: ProviderName | None = None
     embedding_model: str = "text-embedding-3-small"
 
@@ -62,7 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     rate_limit_requests_per_minute: Count = 60
     rate_limit_tokens_per_minute: Count = 100_000
     rate_limit_unauthenticated_per_minute: Count = 300
-    moderation: Literal["openai", "off"] = "off"
+    moderation: str = OFF
+    """The provider that moderates, or `off`."""
     moderation_fail: Literal["open", "closed"] = "open"
     moderation_output: bool = False
 
@@ -74,76 +72,75 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     parley_host: str = "127.0.0.1"
     parley_port: Port = 8000
 
+    @property
+    def providers(self) -> Configuration:
+        """What the providers are made of."""
+        return Configuration(self.provider_values, self.connect_timeout_seconds)
 
-PROVIDER_SETTINGS: dict[ProviderName, tuple[str, ...]] = {
-    "openai": ("openai_api_key", "openai_model", "openai_base_url"),
-    "gemini": ("google_ai_api_key", "gemini_model", "google_ai_base_url"),
-    "claude": ("anthropic_api_key", "claude_model", "anthropic_base_url"),
-    "ollama": ("ollama_base_url", "ollama_model"),
-}
-"""The field without which a provider is not configured, the one that names its model, and others that only it uses."""
 
+FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings) if field.name != "provider_values"}
+"""The settings that are not a provider's own, by their names."""
 LEGACY_NAMES = {"SUPABASE_ANON_KEY": "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SERVICE_ROLE_KEY": "SUPABASE_SECRET_KEY"}
 PROJECT_SETTINGS = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", *LEGACY_NAMES)
-URL_SETTINGS = ("SUPABASE_URL", "OPENAI_BASE_URL", "GOOGLE_AI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL")
-KEY_SETTINGS = (
-    "SUPABASE_PUBLISHABLE_KEY",
-    "SUPABASE_SECRET_KEY",
-    "OPENAI_API_KEY",
-    "GOOGLE_AI_API_KEY",
-    "ANTHROPIC_API_KEY",
-)
-"""Sent in a header, which holds printable ASCII. A pasted `…`, quotation mark or line break would fail every call."""
+SUPABASE_PATHS = ("/auth/v1", "/realtime/v1", "/rest/v1", "/storage/v1")
+"""Of the parts of a project, whose addresses the dashboard shows, too."""
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings from `environ`. An empty value counts as not set. Raises `SettingsError`."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
-    values: dict[str, object] = {}
+    texts = {name: text for name in (*FIELDS, *PROVIDERS.settings) if (text := environ.get(name, "").strip())}
     for legacy, name in LEGACY_NAMES.items():
-        if legacy_value := environ.get(legacy, "").strip():
-            values[name] = legacy_value
-    for name, field in fields.items():
-        text = environ.get(name, "").strip()
-        if text:
-            is_list = field.type == tuple[str, ...]
-            values[name] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
-        elif field.required and name not in values:
+        if text := environ.get(legacy, "").strip():
+            texts.setdefault(name, text)
+    for name, field in FIELDS.items():
+        if field.required and name not in texts:
             raise SettingsError(f"{name} is not set; see .env.example")
-    for name in URL_SETTINGS:
-        if (url := values.get(name)) is not None and not is_web_address(str(url)):
-            raise SettingsError(f"{name} must be an http:// or https:// address")
-    if (url := values.get("REDIS_URL")) is not None and not _is_url(str(url), ("redis", "rediss")):
-        raise SettingsError("REDIS_URL must be a redis:// or rediss:// address")
-    for name in KEY_SETTINGS:
-        if (key := values.get(name)) is not None and not fits_a_header(str(key)):
+    for name in texts:
+        if name in settings_of_kind("url"):
+            texts[name] = base_url(name, texts[name])
+        if name in settings_of_kind("key") and not fits_a_header(texts[name]):
             raise SettingsError(f"{name} holds a character that no key has")
-    for name, value in values.items():
-        field = fields[name]
-        try:
-            values[name] = msgspec.convert(value, field.type, strict=False)
-        except msgspec.ValidationError:
-            # the value itself is not repeated: it may be a key
-            raise SettingsError(f"{name} is malformed: expected {_expected(field)}") from None
-    if values.get("MODERATION") == "openai" and "OPENAI_API_KEY" not in values:
-        raise SettingsError("OPENAI_API_KEY is not set, and MODERATION=openai needs it")
-    return msgspec.convert(values, Settings)
+    if (url := texts.get("REDIS_URL")) is not None and not _is_redis_url(url):
+        raise SettingsError("REDIS_URL must be a redis:// or rediss:// address")
+    values: dict[str, object] = {name: _value(FIELDS[name], text) for name, text in texts.items() if name in FIELDS}
+    values["PROVIDER_VALUES"] = {name: text for name, text in texts.items() if name in PROVIDERS.settings}
+    settings = msgspec.convert(values, Settings)
+    if settings.moderation != OFF:
+        moderator = PROVIDERS[ProviderName(settings.moderation)]
+        if moderator.enabled_by is not None and not moderator.is_configured(settings.providers):
+            raise SettingsError(f"{moderator.enabled_by.name} is not set, and MODERATION={moderator.name} needs it")
+    return settings
+
+
+def settings_of_kind(kind: Literal["key", "url"]) -> tuple[str, ...]:
+    """The names of the settings that hold a key, which is sent in a header, or a base URL."""
+    ours = {"key": ("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY"), "url": ("SUPABASE_URL",)}
+    return (*ours[kind], *(setting.name for setting in PROVIDERS.settings.values() if setting.kind == kind))
+
+
+def choices(name: str) -> tuple[str, ...]:
+    """What a setting may be set to, where the registry of providers says that; else nothing."""
+    known = {"DEFAULT_AI_PROVIDER": PROVIDERS.names, "MODERATION": (*PROVIDERS.moderators, OFF)}
+    return known.get(name, ())
 
 
 def without_effect(settings: Settings) -> tuple[str, ...]:
     """A line for each setting that was set in vain, since another one that it needs is not set; it names both."""
-    defaults = {field.name: field.default for field in msgspec.structs.fields(Settings)}
-    chosen = settings.default_ai_provider
+    chosen, configuration = settings.default_ai_provider, settings.providers
+    stands_in = chosen is not None and PROVIDERS[chosen].stand_in
     lines = []
-    for provider, (needed, *others) in PROVIDER_SETTINGS.items():
-        if getattr(settings, needed) is not None:
-            if chosen == "demo":
-                lines.append(f"DEFAULT_AI_PROVIDER=demo has no effect: {needed.upper()} is set")
+    for provider in PROVIDERS:
+        if (needed := provider.enabled_by) is None:
             continue
-        names = [name.upper() for name in others if getattr(settings, name) != defaults[name]]
-        if chosen == provider:
-            names.append(f"DEFAULT_AI_PROVIDER={provider}")
-        lines += [f"{name} has no effect: {needed.upper()} is not set" for name in names]
+        if provider.is_configured(configuration):
+            if stands_in:
+                lines.append(f"DEFAULT_AI_PROVIDER={chosen} has no effect: {needed.name} is set")
+            continue
+        given = configuration.values
+        names = [one.name for one in provider.settings if given.get(one.name, one.default) != one.default]
+        if chosen == provider.name:
+            names.append(f"DEFAULT_AI_PROVIDER={chosen}")
+        lines += [f"{name} has no effect: {needed.name} is not set" for name in names]
     return tuple(lines)
 
 
@@ -160,18 +157,17 @@ def with_running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str
     return given if any(name in given for name in PROJECT_SETTINGS) else running_stack(environ) | given
 
 
-def is_web_address(text: str) -> bool:
-    """Whether `text` is an http:// or https:// address."""
-    return _is_url(text, ("http", "https"))
-
-
-def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+def base_url(name: str, text: str) -> str:
+    """The one form of the base URL that the setting `name` holds. Raises `SettingsError`."""
     try:
-        parts = urlsplit(text)
-        port = parts.port  # raises as well, for one that is no port
-    except ValueError:
-        return False
-    return parts.scheme in schemes and bool(parts.hostname) and port != 0 and fits_a_header(text) and " " not in text
+        base = BaseUrl.parse(text)
+        if base.query and name not in PROVIDERS.settings:
+            raise BadBaseUrl("not have a query (?…)")
+        if name == "SUPABASE_URL" and base.path.endswith(SUPABASE_PATHS):
+            raise BadBaseUrl(f"be the project's address alone, without {base.path}")
+    except BadBaseUrl as error:
+        raise SettingsError(f"{name} must {error}") from None
+    return str(base)
 
 
 def fits_a_header(text: str) -> bool:
@@ -179,11 +175,30 @@ def fits_a_header(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
+def _value(field: msgspec.structs.FieldInfo, text: str) -> object:
+    """What `text` means. Raises `SettingsError`, which does not repeat the text: it may be a key."""
+    allowed = choices(field.encode_name)
+    if field.type == tuple[str, ...]:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return msgspec.convert(text, Literal[allowed] if allowed else field.type, strict=False)
+    except msgspec.ValidationError:
+        raise SettingsError(f"{field.encode_name} is malformed: expected {_expected(field)}") from None
+
+
+def _is_redis_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port  # raises as well, for one that is no port
+    except ValueError:
+        return False
+    fits = fits_a_header(text) and " " not in text
+    return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0 and fits
+
+
 def _expected(field: msgspec.structs.FieldInfo) -> str:
-    if field.name == "default_ai_provider":
-        return "one of " + ", ".join(get_args(ProviderName))
-    if get_origin(field.type) is Literal:
-        return "one of " + ", ".join(get_args(field.type))
+    if allowed := choices(field.encode_name) or (get_args(field.type) if get_origin(field.type) is Literal else ()):
+        return "one of " + ", ".join(allowed)
     if field.type is bool:
         return "true or false"
     kind, limits = get_args(field.type)

@@ -5,7 +5,7 @@
         aimock.reply("Bonjour", user="French")        # to prompts whose last user message holds the word
         aimock.error(503)                             # to every prompt
         aimock.chaos(dropRate=1)                      # break it whatever the fixtures say
-        settings = Settings(..., **aimock.settings)   # every provider, pointed at it
+        settings = load_settings({..., **aimock.settings})   # every provider, pointed at it
         ...
         assert len(aimock.journal("/v1/messages")) == 1
 
@@ -41,20 +41,20 @@ class AIMock:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings, by their field names, that point every provider at this server."""
+        """The settings that point every provider at this server."""
         return self.settings_at(self.url)
 
     @staticmethod
     def settings_at(url: str) -> dict[str, str]:
         """The same for any server that plays all four, with the paths that the real ones have."""
         return {
-            "openai_api_key": "test-openai",
-            "openai_base_url": f"{url}/v1",
-            "google_ai_api_key": "test-gemini",
-            "google_ai_base_url": url,
-            "anthropic_api_key": "test-claude",
-            "anthropic_base_url": url,
-            "ollama_base_url": url,
+            "OPENAI_API_KEY": "test-openai",
+            "OPENAI_BASE_URL": f"{url}/v1",
+            "GOOGLE_AI_API_KEY": "test-gemini",
+            "GOOGLE_AI_BASE_URL": url,
+            "ANTHROPIC_API_KEY": "test-claude",
+            "ANTHROPIC_BASE_URL": url,
+            "OLLAMA_BASE_URL": url,
         }
 
     def reply(self, content: str, *, user: str | None = None, model: str | None = None, **fixture: Any) -> None:

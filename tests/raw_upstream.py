@@ -126,12 +126,12 @@ class Connection(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def raw_upstream(answer: Answer) -> AsyncIterator[Upstream]:
+async def raw_upstream(answer: Answer, *, host: str = "127.0.0.1") -> AsyncIterator[Upstream]:
     """A server on a free port of this machine, in this event loop. An answer must end when its client is gone."""
     upstream = Upstream(answer)
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(upstream), "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    upstream.url = f"http://{host}:{port}"
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(upstream), host, 0)
+    port = server.sockets[0].getsockname()[1]
+    upstream.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     try:
         yield upstream
     finally:

@@ -15,26 +15,26 @@ ROOT = Path(__file__).parent.parent
 APP = ROOT / "app"
 SOURCES = {path: path.read_text() for path in sorted(APP.rglob("*.py"))}
 
-LEAVES = frozenset({"messages", "errors", "settings", "observe"})
+LEAVES = frozenset({"messages", "errors", "observe"})
 """What anyone may import."""
 ARROWS: dict[str, frozenset[str]] = {
     "api": frozenset({"chat", "guard", "retrieval", "routing", "store"}),
     "chat": frozenset({"guard", "retrieval", "routing", "store"}),
-    "guard": frozenset({"providers", "store"}),
-    "retrieval": frozenset({"providers", "store"}),
-    "routing": frozenset({"providers"}),
+    "guard": frozenset({"providers", "settings", "store"}),
+    "retrieval": frozenset({"providers", "settings", "store"}),
+    "routing": frozenset({"providers", "settings"}),
+    "settings": frozenset({"providers"}),
     "providers": frozenset(),
     "store": frozenset(),
-    "main": frozenset({"api", "chat", "guard", "retrieval", "routing", "providers", "store"}),
-    "serve": frozenset({"main"}),
-    "admin": frozenset({"store"}),
+    "main": frozenset({"api", "chat", "guard", "retrieval", "routing", "providers", "settings", "store"}),
+    "serve": frozenset({"main", "settings"}),
+    "admin": frozenset({"settings", "store"}),
     "__main__": frozenset({"serve"}),
     "__init__": frozenset(),
 }
 """The stages, and what each may import beside the leaves. One that is not here fails the test."""
 LEAF_ARROWS = {
     "errors": frozenset({"messages"}),
-    "settings": frozenset({"messages"}),
     "messages": frozenset(),
     "observe": frozenset(),
 }

@@ -6,24 +6,22 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
-import msgspec
 import pytest
 
-from app.messages import ProviderName
+from app.providers.registry import PROVIDERS
 from app.settings import (
-    KEY_SETTINGS,
+    FIELDS,
     LEGACY_NAMES,
-    URL_SETTINGS,
-    Settings,
     SettingsError,
+    choices,
     load_settings,
+    settings_of_kind,
     without_effect,
 )
 
 ROOT = Path(__file__).parent.parent
-FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
+NAMES = {*FIELDS, *PROVIDERS.settings}
 REQUIRED = {
     "SUPABASE_URL": "https://project.supabase.co",
     "SUPABASE_PUBLISHABLE_KEY": "sb_publishable_x",
@@ -71,15 +69,15 @@ def described() -> dict[str, str | None]:
 
 
 def test_every_setting_is_described() -> None:
-    assert not set(FIELDS) - set(described())
+    assert not NAMES - set(described())
 
 
 def test_everything_described_is_a_setting() -> None:
-    assert not set(described()) - set(FIELDS)
+    assert not set(described()) - NAMES
 
 
 def test_promised_names_are_there() -> None:
-    assert not PROMISED - set(FIELDS)
+    assert not PROMISED - NAMES
 
 
 def test_required_settings_are_the_ones_to_fill_in() -> None:
@@ -99,6 +97,11 @@ def test_described_default_is_the_default(name: str) -> None:
         assert getattr(read, FIELDS[name].name) == FIELDS[name].default
 
 
+@pytest.mark.parametrize("name", PROVIDERS.settings)
+def test_described_default_of_a_providers_setting_is_the_default(name: str) -> None:
+    assert described()[name] == PROVIDERS.settings[name].default
+
+
 def test_each_setting_has_a_comment() -> None:
     blocks = (ROOT / ".env.example").read_text().split("\n\n")
     for block in blocks[1:]:
@@ -112,7 +115,7 @@ def test_required_ones_are_enough() -> None:
     settings = load_settings(REQUIRED)
     assert settings.supabase_url == REQUIRED["SUPABASE_URL"]
     assert settings.supabase_secret_key == REQUIRED["SUPABASE_SECRET_KEY"]
-    assert settings.openai_api_key is None
+    assert settings.provider_values == {}
     assert settings.parley_port == 8000
 
 
@@ -138,13 +141,13 @@ def test_legacy_name(legacy: str, name: str) -> None:
     assert getattr(load_settings({**environment, legacy: "eyJ", name: "sb_new"}), field) == "sb_new"
 
 
-@pytest.mark.parametrize("name", sorted(set(FIELDS) - set(REQUIRED)))
+@pytest.mark.parametrize("name", sorted(NAMES - set(REQUIRED)))
 def test_empty_value_is_none(name: str) -> None:
     assert load_settings({**REQUIRED, name: " "}) == load_settings(REQUIRED)
 
 
 def test_values_are_trimmed() -> None:
-    assert load_settings({**REQUIRED, "OPENAI_API_KEY": " sk-x\n"}).openai_api_key == "sk-x"
+    assert load_settings({**REQUIRED, "OPENAI_API_KEY": " sk-x\n"}).provider_values == {"OPENAI_API_KEY": "sk-x"}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +162,26 @@ def test_list_of_origins(text: str, origins: tuple[str, ...]) -> None:
     assert load_settings({**REQUIRED, "CORS_ALLOW_ORIGINS": text}).cors_allow_origins == origins
 
 
-@pytest.mark.parametrize("provider", get_args(ProviderName))
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        # the issuer of users' tokens is compared with it
+        ("HTTPS://Project.Supabase.co:443/", "https://project.supabase.co"),
+        ("http://127.0.0.1:54321//", "http://127.0.0.1:54321"),
+        ("https://example.com/supabase/", "https://example.com/supabase"),
+    ],
+)
+def test_one_form_of_the_projects_address(text: str, kept: str) -> None:
+    assert load_settings({**REQUIRED, "SUPABASE_URL": text}).supabase_url == kept
+
+
+@pytest.mark.parametrize("name", sorted({*settings_of_kind("url")} - {"SUPABASE_URL"}))
+def test_providers_base_url_keeps_its_query(name: str) -> None:
+    values = load_settings({**REQUIRED, name: "http://x/v1/?api-version=2026-10-21"}).provider_values
+    assert values == {name: "http://x/v1?api-version=2026-10-21"}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.names)
 def test_default_provider(provider: str) -> None:
     assert load_settings({**REQUIRED, "DEFAULT_AI_PROVIDER": provider}).default_ai_provider == provider
 
@@ -169,16 +191,23 @@ def test_default_provider(provider: str) -> None:
     [
         *(
             (name, value)
-            for name in URL_SETTINGS
+            for name in settings_of_kind("url")
             for value in (
                 *(SECRET, "ftp://x", "http:///x", "//x", "localhost:54321", "http://x:port", "http://x:65536"),
-                *("http://[x", "http://x y", "http://x\ny", "http://x/\u2026"),
+                *("http://[x", "http://x y", "http://x\ny", "http://x/\u2026", "http://u:p@x", "http://x/#f"),
             )
         ),
+        *(("SUPABASE_URL", f"http://x{value}") for value in ("?a=b", "/rest/v1", "/auth/v1/", "/x/realtime/v1")),
         *(("REDIS_URL", value) for value in (SECRET, "http://x", "redis:///0", "redis://x:port")),
-        *((name, value) for name in KEY_SETTINGS for value in ("sk-\u2026", "ключ", "sk-do\nnot", "sk-\x00")),
+        *(
+            (name, value)
+            for name in settings_of_kind("key")
+            for value in ("sk-\u2026", "ключ", "sk-do\nnot", "sk-\x00")
+        ),
         ("DEFAULT_AI_PROVIDER", SECRET),
         ("DEFAULT_AI_PROVIDER", "OpenAI"),
+        ("MODERATION", SECRET),
+        ("MODERATION", "claude"),
         ("LOG_LEVEL", SECRET),
         ("LOG_LEVEL", "trace"),
         ("PARLEY_PORT", SECRET),
@@ -200,7 +229,8 @@ def test_malformed_one_is_named_and_its_value_is_not(name: str, value: str) -> N
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, field in FIELDS.items() if field.type not in (str, str | None, tuple[str, ...])]
+    "name",
+    [name for name, field in FIELDS.items() if choices(name) or field.type not in (str, str | None, tuple[str, ...])],
 )
 def test_every_setting_that_can_be_malformed_says_what_it_takes(name: str) -> None:
     with pytest.raises(SettingsError, match=rf"^{name} is malformed: expected \w") as refused:
@@ -215,9 +245,11 @@ def test_every_setting_that_can_be_malformed_says_what_it_takes(name: str) -> No
         ("DOCUMENT_MAX_BYTES", "0", "a whole number from 1 to 104857600"),
         ("PARLEY_PORT", "65536", "a whole number from 1 to 65535"),
         ("CONNECT_TIMEOUT_SECONDS", "0", "a number from 0.01 to 86400"),
+        ("DEFAULT_AI_PROVIDER", "mistral", "one of gemini, openai, claude, ollama, demo"),
+        ("MODERATION", "on", "one of openai, off"),
     ],
 )
-def test_the_limits_of_a_number_are_said(name: str, value: str, expected: str) -> None:
+def test_what_is_allowed_is_said(name: str, value: str, expected: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} is malformed: expected {expected}$"):
         load_settings({**REQUIRED, name: value})
 
@@ -259,8 +291,8 @@ def test_start_is_stopped_with_one_line() -> None:
         (
             {"OPENAI_BASE_URL": "http://127.0.0.1:8080/v1", "OPENAI_MODEL": "m"},
             [
-                "OPENAI_MODEL has no effect: OPENAI_API_KEY is not set",
                 "OPENAI_BASE_URL has no effect: OPENAI_API_KEY is not set",
+                "OPENAI_MODEL has no effect: OPENAI_API_KEY is not set",
             ],
         ),
     ],

@@ -7,13 +7,17 @@ from typing import Annotated
 import msgspec
 
 from app.api.paging import Page
-from app.messages import ProviderName, ReplyStatus, Role, TaskType, Usage
+from app.messages import ReplyStatus, Role, TaskType, Usage
+from app.routing.catalog import provider_names
 from app.store.rows import Conversation, StoredMessage
 
 MAX_CONTENT_CHARACTERS = 100_000
 
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 ModelId = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+# Any name is read, since the router's refusal says which providers are configured; the OpenAPI document lists all.
+_PROVIDERS = {"oneOf": None, "type": ["string", "null"], "enum": [*provider_names(), None]}
+ProviderChoice = Annotated[str, msgspec.Meta(min_length=1, max_length=100, extra_json_schema={"extra": _PROVIDERS})]
 
 
 class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
@@ -29,7 +33,7 @@ class ConversationChanges(msgspec.Struct, forbid_unknown_fields=True):
 class AnswerOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How a message is to be answered. All optional: without them the router decides."""
 
-    provider: ProviderName | None = None
+    provider: ProviderChoice | None = None
     model: ModelId | None = None
     task_type: TaskType | None = None
     max_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None

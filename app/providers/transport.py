@@ -24,13 +24,15 @@ TRANSPORT_ERRORS = (httpx2.RequestError, httpx.RequestError, aiohttp.ClientError
 """What the transports raise when a connection fails. `OSError` covers `TimeoutError` and `ssl.SSLError`."""
 
 
-def sdk_client(connect_timeout: float) -> httpx2.AsyncClient:
+def sdk_client(connect_timeout: float, query: str = "") -> httpx2.AsyncClient:
     """An HTTP client for the SDKs that speak httpx2: OpenAI's, Anthropic's and Google's. Honours proxy settings.
 
     `connect_timeout` in seconds covers the wait for a connection too. Nothing limits the time between two reads:
-    the deadlines of a reply are the caller's, who cancels.
+    the deadlines of a reply are the caller's, who cancels. `query` is the base URL's: the SDKs append their paths to
+    it or lose it, so they are given a base URL without, and it is added here to every request.
     """
     return _SdkClient(
+        query,
         timeout=httpx2.Timeout(None, connect=connect_timeout, pool=connect_timeout),
         limits=httpx2.Limits(max_connections=CONNECTION_LIMIT, keepalive_expiry=KEEP_ALIVE_SECONDS),
         verify=_ssl_context(),
@@ -42,7 +44,13 @@ class _SdkClient(Httpx2AiohttpClient):
     reply's CPU and which no call of a provider has a use for. The SDKs pass whole addresses and all headers.
     """
 
+    def __init__(self, query: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._query = query
+
     def build_request(self, method: str, url: httpx2.URL | str, **parts: Any) -> httpx2.Request:
+        if self._query:
+            url = _with_query(str(url), self._query)
         # Google's SDK asks for no timeout at all, the other two for ten minutes
         parts["extensions"] = {"timeout": self.timeout.as_dict()}
         known = ("content", "params", "headers", "extensions")
@@ -60,15 +68,30 @@ class _SdkClient(Httpx2AiohttpClient):
         return response
 
 
-def httpx_transport() -> httpx.AsyncBaseTransport:
-    """The same transport for the SDK that speaks httpx: Ollama's."""
+def httpx_transport(query: str = "") -> httpx.AsyncBaseTransport:
+    """The same transport, with the base URL's `query`, for the SDK that speaks httpx: Ollama's."""
     limits = httpx.Limits(max_connections=CONNECTION_LIMIT, keepalive_expiry=KEEP_ALIVE_SECONDS)
-    return AiohttpTransport(limits=limits, verify=_ssl_context())
+    return _Transport(query, limits=limits, verify=_ssl_context())
+
+
+class _Transport(AiohttpTransport):
+    def __init__(self, query: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._query = query
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._query:
+            request.url = httpx.URL(_with_query(str(request.url), self._query))
+        return await super().handle_async_request(request)
 
 
 def httpx_timeout(connect_timeout: float) -> httpx.Timeout:
     """The same timeouts for httpx."""
     return httpx.Timeout(None, connect=connect_timeout, pool=connect_timeout)
+
+
+def _with_query(url: str, query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
 @lru_cache

@@ -9,9 +9,8 @@ import msgspec
 
 from app.errors import AnswerTimeout, ContextTooLong, RequestRefused
 from app.providers.base import Embedder, EmbeddingKind
-from app.providers.demo.embeddings import MODEL as LOCAL
-from app.providers.demo.embeddings import LocalEmbedder
 from app.providers.factory import make_embedder
+from app.providers.registry import PROVIDERS
 from app.settings import Settings
 
 MAX_OTHERS = 8
@@ -21,18 +20,17 @@ MAX_BATCH = 64
 ANSWERS_BEFORE_GROWING = 16
 LEAST_CHARACTERS = 100
 """No passage is halved into parts shorter than this: a model that refuses them takes no text."""
-LOCAL_THRESHOLD = 0.12
-"""The local vectors of a question and of the passage that answers it share a few features of hundreds. Of 30 facts,
-each a sentence in a long document, 25 are found by it and 22 by 0.15; of 15 questions about nothing that is there, 4
-are given a passage by it and 2 by 0.15."""
 
 
 class Embedders:
-    """The embedder of `EMBEDDING_MODEL`, or the local one when nobody else can embed; and those of other models."""
+    """The embedder of `EMBEDDING_MODEL`, or the offline one when its provider is not configured; and those of other
+    models."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.current: Embedder = make_embedder(settings) or LocalEmbedder()
+        offline = PROVIDERS.offline_embeddings
+        configured = make_embedder(settings.embedding_model, settings.providers)
+        self.current = configured or offline.make(settings.providers, offline.names[0])
         self._others: dict[str, Embedder] = {}
 
     def of(self, model: str) -> Embedder | None:
@@ -40,15 +38,16 @@ class Embedders:
         if model == self.current.model:
             return self.current
         if model not in self._others and len(self._others) < MAX_OTHERS:
-            settings = msgspec.structs.replace(self._settings, embedding_model=model)
-            made = LocalEmbedder() if model == LOCAL else make_embedder(settings)
+            made = make_embedder(model, self._settings.providers)
             if made is not None:
                 self._others[model] = made
         return self._others.get(model)
 
     def threshold(self, model: str) -> float:
         """The similarity from which on a passage of `model` counts as an answer, when nobody says."""
-        return LOCAL_THRESHOLD if model == LOCAL else self._settings.search_threshold
+        description = PROVIDERS.embedding(model)
+        own = description.embeddings.threshold if description and description.embeddings else None
+        return self._settings.search_threshold if own is None else own
 
     async def aclose(self) -> None:
         for embedder in (self.current, *self._others.values()):

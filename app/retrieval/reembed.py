@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.errors import AppError, ProviderError
-from app.providers.demo.embeddings import MODEL as LOCAL
+from app.providers.registry import PROVIDERS
 from app.retrieval.embedders import Embedders, PassageEmbedder
 from app.settings import SettingsError, load_settings, with_running_stack
 from app.store.client import open_supabase
@@ -73,7 +73,8 @@ async def run(console: Console) -> int:
     embedders = Embedders(settings)
     embedder = embedders.current
     if embedder.model != settings.embedding_model:
-        console.print(f"{settings.embedding_model} has no configured provider; set its key, or {LOCAL}", style="red")
+        offline = PROVIDERS.offline_embeddings.names[0]
+        console.print(f"{settings.embedding_model} has no configured provider; set its key, or {offline}", style="red")
         return 2
     supabase = open_supabase(settings.supabase_url, settings.supabase_publishable_key, settings.supabase_secret_key)
     indexing = Indexing(supabase)

@@ -13,13 +13,12 @@ from app.messages import ProviderName
 from app.observe import event
 from app.providers.base import Provider
 from app.providers.factory import warm
+from app.providers.registry import PROVIDERS
 
 LIST_SECONDS = 2.0
 """How long a provider may take to list its models."""
-FRESH_SECONDS = 15.0
-"""How long an Ollama is taken to be as it last was, and how long a list that failed is not asked for again."""
-HOSTED_FRESH_SECONDS = 600.0
-"""How long the list of a hosted provider is good."""
+RETRY_SECONDS = 15.0
+"""How long a list that failed is not asked for again. How long one is good, each provider's description says."""
 MOST_MODELS = 5_000
 """Of a longer list the rest is ignored. OpenRouter, the longest known, has about 500."""
 
@@ -77,10 +76,10 @@ class Availability:
             event("provider.list_failed", provider=provider, error=type(error).__name__)
         finally:
             del self._asking[provider]
-        hosted = models is not None and provider != "ollama"
+        good = RETRY_SECONDS if models is None else PROVIDERS[provider].list_fresh_seconds
         listing = self._listings[provider] = Listing(
             models=models if models is not None else known.models if known else frozenset(),
             answered=models is not None,
-            until=self._clock() + (HOSTED_FRESH_SECONDS if hosted else FRESH_SECONDS),
+            until=self._clock() + good,
         )
         return listing

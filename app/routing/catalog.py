@@ -1,30 +1,17 @@
-"""In charge of what is known of models, as data: limits, prices, the tasks each is the first choice for."""
+"""In charge of what is known of models, as the providers' descriptions say it: limits, prices, tasks."""
 
 from __future__ import annotations
-
-from typing import get_args
 
 import msgspec
 
 from app.messages import ProviderName, TaskType, Usage
+from app.providers.description import FREE, KnownModel, Price, ProviderDescription
+from app.providers.registry import PROVIDERS
 from app.settings import Settings
-
-PROVIDERS: tuple[ProviderName, ...] = get_args(ProviderName)
-
-
-class Price(msgspec.Struct, frozen=True):
-    """Micro-dollars per million tokens. Surcharges for prompts above 100,000 tokens are left out."""
-
-    input: int
-    cached: int
-    output: int
-
-
-FREE = Price(0, 0, 0)
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one model. None: unknown; an unknown limit is taken to be high enough."""
+    """A model of a provider, and what is known of it. None: unknown; an unknown limit is taken to be high enough."""
 
     provider: ProviderName
     model: str
@@ -48,100 +35,45 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         return -(-total // 1_000_000)
 
 
-TASKS: dict[ProviderName, tuple[TaskType, ...]] = {
-    "claude": ("code",),
-    "openai": ("creative",),
-    "gemini": ("analysis", "general"),
-}
-
-
-def _spec(
-    provider: ProviderName, model: str, context: int, output: int, dollars: tuple[float, float, float]
-) -> ModelSpec:
-    """One row of the table below; its prices are dollars per million tokens: input, cached input, output."""
-    return ModelSpec(
-        provider=provider,
-        model=model,
-        context_tokens=context,
-        max_output_tokens=output,
-        price=Price(*(round(amount * 1_000_000) for amount in dollars)),
-        task_types=TASKS.get(provider, ()),
-    )
-
-
-# The first row of a provider is its default: the middle of its current range, as a chat needs an answer soon.
-# Read in November 2026 from developers.openai.com/api/docs/models and /pricing,
-# platform.claude.com/docs/en/models and ai.google.dev/gemini-api/docs/pricing. Google halves the price of the
-# 3.8 Flash until the end of 2026 and of the two Gemini 4 until the end of November; these are for later.
-KNOWN: tuple[ModelSpec, ...] = (
-    _spec("openai", "gpt-6.1-terra", 1_050_000, 128_000, (1.00, 0.05, 5.00)),
-    _spec("openai", "gpt-6.1-sol", 1_050_000, 128_000, (2.00, 0.10, 10.00)),
-    _spec("openai", "gpt-6-astra", 1_050_000, 128_000, (10.00, 1.00, 50.00)),
-    _spec("openai", "gpt-6-luna", 1_050_000, 128_000, (0.10, 0.01, 0.50)),
-    _spec("openai", "gpt-5-mini", 400_000, 128_000, (0.25, 0.025, 2.00)),
-    _spec("openai", "gpt-4o-mini", 128_000, 16_384, (0.15, 0.075, 0.60)),
-    _spec("claude", "claude-sonnet-5-5", 1_000_000, 128_000, (2.00, 0.10, 10.00)),
-    _spec("claude", "claude-opus-5-5", 1_000_000, 128_000, (4.00, 0.20, 20.00)),
-    _spec("claude", "claude-haiku-5-5", 1_000_000, 128_000, (0.10, 0.01, 0.50)),
-    _spec("gemini", "gemini-3.8-flash", 1_048_576, 65_536, (1.50, 0.15, 7.50)),
-    _spec("gemini", "gemini-4-argon", 1_048_576, 65_536, (4.00, 0.20, 20.00)),
-    _spec("gemini", "gemini-4-carbon", 1_048_576, 65_536, (4.00, 0.20, 20.00)),
-    _spec("gemini", "gemini-2.5-flash", 1_048_576, 65_536, (0.30, 0.03, 2.50)),
-    ModelSpec(provider="demo", model="demo", price=FREE),
-)
-
-
-# Models whose names begin so are this provider's, and are not served by the other two.
-FAMILIES: dict[str, ProviderName] = {"gpt-": "openai", "claude-": "claude", "gemini-": "gemini"}
-
-
-def bare(provider: ProviderName, model: str) -> str:
-    """The one name of a model that has several: Gemini's own API writes `models/gemini-…`, and Ollama takes a name
-    without a tag for the one tagged `latest`. Upper and lower case are different models."""
-    if provider == "gemini":
-        return model.removeprefix("models/")
-    return model.removesuffix(":latest") if provider == "ollama" else model
+def provider_names() -> tuple[ProviderName, ...]:
+    """The providers that there are, configured or not, in the order of fallback."""
+    return PROVIDERS.names
 
 
 class Catalog:
     """The known models, with the defaults that the settings name."""
 
     def __init__(self, settings: Settings) -> None:
-        named = {
-            "openai": settings.openai_model,
-            "gemini": settings.gemini_model,
-            "claude": settings.claude_model,
-            "ollama": settings.ollama_model,
-        }
-        self._known = {(spec.provider, spec.model): spec for spec in KNOWN}
+        self._known: dict[tuple[ProviderName, str], ModelSpec] = {}
         self._default: dict[ProviderName, ModelSpec] = {}
-        for spec in KNOWN:
-            self._default.setdefault(spec.provider, spec)
         for provider in PROVIDERS:
-            if name := named.get(provider):
-                model = bare(provider, name)
-                self._default[provider] = self._known.setdefault((provider, model), self.spec(provider, model))
+            specs = [_spec(provider, model) for model in provider.models]
+            self._known |= {(spec.provider, spec.model): spec for spec in specs}
+            setting = provider.model_setting
+            if setting is not None and (named := settings.providers.value(setting)) is not None:
+                default = self.spec(provider.name, provider.bare(named))
+                self._known[provider.name, default.model] = self._default[provider.name] = default
+            elif specs:
+                self._default[provider.name] = specs[0]
 
     def spec(self, provider: ProviderName, model: str) -> ModelSpec:
         """What is known of this model; of one that is not in the data, what holds for its provider."""
-        return self._known.get((provider, model)) or ModelSpec(
-            provider=provider,
-            model=model,
-            # what runs on one's own machine sends no bill
-            price=FREE if provider == "ollama" else None,
-            task_types=TASKS.get(provider, ()),
-        )
+        description = PROVIDERS[provider]
+        unknown = KnownModel(model, price=FREE if description.free else None)
+        return self._known.get((provider, model)) or _spec(description, unknown)
 
     def belongs_elsewhere(self, provider: ProviderName, model: str) -> bool:
         """Whether `model` is known to be another provider's. Judges by name alone: for when the list that would tell
-        cannot be had. An OpenAI-compatible server and an Ollama may serve every family."""
-        if any(owner != provider and bare(owner, model) == bare(owner, name) for owner, name in self._known):
+        cannot be had."""
+        others = [other for other in PROVIDERS if other.name != provider]
+        if any((other.name, other.bare(model)) in self._known for other in others):
             return True
-        family = next((owner for prefix, owner in FAMILIES.items() if model.startswith(prefix)), provider)
-        return provider in ("claude", "gemini") and family != provider
+        if PROVIDERS[provider].serves_other_families:
+            return False
+        return any(model.startswith(other.families) for other in others)
 
     def default(self, provider: ProviderName) -> ModelSpec | None:
-        """The model that the router proposes for a provider; None for an Ollama whose model is not set."""
+        """The model that the router proposes for a provider; None where neither its data nor a setting names one."""
         return self._default.get(provider)
 
     def models(self, provider: ProviderName) -> tuple[ModelSpec, ...]:
@@ -149,3 +81,14 @@ class Catalog:
         specs = [spec for (owner, _), spec in self._known.items() if owner == provider]
         default = self._default.get(provider)
         return tuple(sorted(specs, key=lambda spec: spec != default))
+
+
+def _spec(provider: ProviderDescription, model: KnownModel) -> ModelSpec:
+    return ModelSpec(
+        provider=provider.name,
+        model=model.name,
+        context_tokens=model.context_tokens,
+        max_output_tokens=model.max_output_tokens,
+        price=model.price,
+        task_types=provider.tasks,
+    )

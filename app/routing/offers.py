@@ -12,14 +12,14 @@ from app.errors import AppError, NoProviderConfigured
 from app.messages import ProviderName, TaskType
 from app.observe import event
 from app.providers.base import Provider
+from app.providers.description import ProviderDescription
+from app.providers.registry import PROVIDERS
 from app.routing.availability import Availability, Listing
 from app.routing.breaker import Breakers
-from app.routing.catalog import Catalog, ModelSpec, bare
+from app.routing.catalog import Catalog, ModelSpec
 from app.routing.router import BreakerState, Candidate, Offer, Wish, is_named, preferred, route
-from app.settings import PROVIDER_SETTINGS
 
-HOSTED: tuple[ProviderName, ...] = ("openai", "gemini", "claude")
-# Ollama lists these beside the models that can chat, and says no more of them than their name.
+# Lists have these beside the models that can chat, and say no more of them than their name.
 NOT_FOR_CHAT = ("embed", "minilm", "bge-")
 
 
@@ -93,44 +93,43 @@ class Offers:
         """Say so where a provider does not list the model that it is to be proposed with: at the start, since a turn
         would only find out that it is refused, and pass on to the next provider."""
         for provider in self._providers:
-            spec = self._catalog.default(provider)
-            if spec is None or provider == "demo":
+            spec, setting = self._catalog.default(provider), PROVIDERS[provider].model_setting
+            if spec is None or setting is None:
                 continue
             listing = await self._availability.listing(provider)
             if listing.answered and not _lists(listing.models, spec.model):
-                setting = PROVIDER_SETTINGS[provider][1].upper()
-                event("provider.model_not_listed", provider=provider, model=spec.model, setting=setting)
+                event("provider.model_not_listed", provider=provider, model=spec.model, setting=setting.name)
 
     async def _offers(self) -> list[Offer]:
-        """Every model of the catalog, and every model of an Ollama."""
+        """Every model of the catalog, and every model of a provider that is what it lists."""
         offers: list[Offer] = []
-        for provider in HOSTED:
-            offers += self._all(provider, self._catalog.models(provider), available=True)
-        offers += await self._ollama()
-        if "demo" in self._providers:
-            offers += self._all("demo", self._catalog.models("demo"), available=True)
+        for provider in PROVIDERS:
+            if provider.availability == "listed":
+                offers += await self._listed(provider)
+            elif provider.name in self._providers or not provider.stand_in:
+                offers += self._all(self._catalog.models(provider.name), available=True)
         return offers
 
-    async def _ollama(self) -> list[Offer]:
-        specs = {bare("ollama", spec.model): spec for spec in self._catalog.models("ollama")}
-        if "ollama" not in self._providers:
-            return self._all("ollama", specs.values(), available=False)
-        listing = await self._availability.listing("ollama")
-        for model in sorted({bare("ollama", model) for model in listing.models}):
+    async def _listed(self, provider: ProviderDescription) -> list[Offer]:
+        specs = {spec.model: spec for spec in self._catalog.models(provider.name)}
+        if provider.name not in self._providers:
+            return self._all(specs.values(), available=False)
+        listing = await self._availability.listing(provider.name)
+        for model in sorted(set(map(provider.bare, listing.models))):
             if model not in specs and _chats(model):
-                specs[model] = self._catalog.spec("ollama", model)
-        return self._all("ollama", specs.values(), available=listing.answered)
+                specs[model] = self._catalog.spec(provider.name, model)
+        return self._all(specs.values(), available=listing.answered)
 
     async def _asked_for(self, wish: Wish) -> list[Offer]:
         """All offers; when `wish` names a model that is none of them, also what the configured providers list."""
         offers = await self._offers()
-        asked = [name for name in self._providers if wish.provider in (None, name) and name != "demo"]
+        asked = [name for name in self._providers if wish.provider in (None, name) and not PROVIDERS[name].stand_in]
         model, known = wish.model, len(offers)
         if model is None or any(offer.spec.provider in asked and is_named(offer.spec, model) for offer in offers):
             return offers
         listings = dict(zip(asked, await asyncio.gather(*map(self._availability.listing, asked)), strict=True))
         for provider, listing in listings.items():
-            if _lists(listing.models, bare(provider, model)):
+            if _lists(listing.models, PROVIDERS[provider].bare(model)):
                 offers.append(self._named(provider, model, listing))
         if len(offers) > known:
             return offers
@@ -139,16 +138,17 @@ class Offers:
             if listing.answered:
                 others = sorted(filter(_chats, listing.models))
                 offers += [self._offer(self._catalog.spec(provider, other), available=True) for other in others]
-            elif not self._catalog.belongs_elsewhere(provider, bare(provider, model)):
+            elif not self._catalog.belongs_elsewhere(provider, PROVIDERS[provider].bare(model)):
                 offers.append(self._named(provider, model, listing))
         return offers
 
     def _named(self, provider: ProviderName, model: str, listing: Listing) -> Offer:
-        """The offer of a model that the catalog does not know. An Ollama that does not answer is not there."""
-        spec = self._catalog.spec(provider, bare(provider, model))
-        return self._offer(spec, available=listing.answered or provider != "ollama")
+        """The offer of a model that the catalog does not know."""
+        description = PROVIDERS[provider]
+        spec = self._catalog.spec(provider, description.bare(model))
+        return self._offer(spec, available=listing.answered or description.availability == "configured")
 
-    def _all(self, provider: ProviderName, specs: Iterable[ModelSpec], *, available: bool) -> list[Offer]:
+    def _all(self, specs: Iterable[ModelSpec], *, available: bool) -> list[Offer]:
         """Offers of a provider's models; the first is its default."""
         return [self._offer(spec, available=available, default=index == 0) for index, spec in enumerate(specs)]
 

@@ -11,13 +11,10 @@ import msgspec
 
 from app.errors import InvalidRequest, ProviderUnavailable
 from app.messages import ProviderName, TaskType
-from app.routing.catalog import PROVIDERS, ModelSpec, bare
+from app.providers.registry import PROVIDERS
+from app.routing.catalog import ModelSpec
 
 BreakerState = Literal["closed", "open", "half-open", "cooldown"]
-
-# After the preference, the provider for the named task and DEFAULT_AI_PROVIDER: how the rest follows each other.
-FALLBACK_ORDER: tuple[ProviderName, ...] = ("gemini", "openai", "claude", "ollama", "demo")
-
 
 MOST_NAMED = 20
 """How many models a refusal names."""
@@ -68,7 +65,7 @@ def route(
     ordered = preferred(offers, wish, configured)
     defaults = {offer.spec.provider: offer for offer in offers if offer.default}
     ordered += [offer for offer in defaults.values() if wish.task_type in offer.spec.task_types]
-    fallback = [name for name in (default_provider, *FALLBACK_ORDER) if name is not None]
+    fallback = [name for name in (default_provider, *PROVIDERS.names) if name is not None]
     ordered += [defaults[name] for name in fallback if name in defaults]
     serving = [offer for offer in _unique(ordered) if _serves(offer, wish)]
     candidates = tuple(
@@ -127,7 +124,8 @@ def preferred(offers: Sequence[Offer], wish: Wish, configured: Collection[Provid
 
 def is_named(spec: ModelSpec, model: str) -> bool:
     """Whether `model` is a name of this one."""
-    return bare(spec.provider, spec.model) == bare(spec.provider, model)
+    bare = PROVIDERS[spec.provider].bare
+    return bare(spec.model) == bare(model)
 
 
 def _what_there_is(offers: Iterable[Offer], model: str) -> str:

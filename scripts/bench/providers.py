@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
 
 import ollama
 import uvloop
@@ -23,14 +22,14 @@ from anthropic import AsyncAnthropic
 from google import genai
 from openai import AsyncOpenAI
 
-from app.messages import ChatRequest, Delta, Message, ProviderName
+from app.messages import ChatRequest, Delta, Message
 from app.providers.base import Provider
-from app.providers.claude import chat as claude
+from app.providers.claude.client import make_client as make_claude_client
+from app.providers.description import Configuration
 from app.providers.factory import make_providers
-from app.providers.gemini import chat as gemini
-from app.providers.ollama import chat as our_ollama
-from app.providers.openai import chat as openai
-from app.settings import Settings
+from app.providers.gemini.client import make_client as make_gemini_client
+from app.providers.ollama.client import make_client as make_ollama_client
+from app.providers.openai.client import make_client as make_openai_client
 from scripts.bench.provider_upstream import TOKENS, WORDS
 from scripts.bench.turns import process, wait_for
 from scripts.local_supabase.processes import free_port
@@ -39,7 +38,7 @@ ROUNDS = 7
 CONCURRENT = 32
 EACH = 3
 LARGEST_SHARE = 0.25
-REQUIRED: tuple[ProviderName, ...] = ("openai", "claude")
+REQUIRED = ("openai", "claude")
 
 SYSTEM = "You are a helpful assistant."
 PROMPT = "What is the capital of France, and why? " * 5
@@ -127,7 +126,7 @@ async def cost(reply: Reply) -> float:
     return (time.process_time() - started) / (CONCURRENT * EACH) * 1000
 
 
-async def compare(name: ProviderName, *replies: Reply) -> float:
+async def compare(name: str, *replies: Reply) -> float:
     """Print what the SDK, the SDK on our transport and ours cost, and return our share of the first."""
     for reply in replies:
         await cost(reply)
@@ -141,48 +140,46 @@ async def compare(name: ProviderName, *replies: Reply) -> float:
     return share
 
 
-async def measure(url: str) -> dict[ProviderName, float]:
-    keys: dict[str, Any] = {"openai_api_key": "-", "google_ai_api_key": "-", "anthropic_api_key": "-"}
-    urls: dict[str, Any] = {
-        "openai_base_url": f"{url}/v1",
-        "google_ai_base_url": url,
-        "anthropic_base_url": url,
-        "ollama_base_url": url,
-    }
-    supabase: dict[str, Any] = {"supabase_url": url, "supabase_publishable_key": "-", "supabase_secret_key": "-"}
-    settings = Settings(**supabase, **keys, **urls)
-    connect = settings.connect_timeout_seconds
+async def measure(url: str) -> dict[str, float]:
+    configuration = Configuration(
+        {
+            **dict.fromkeys(("OPENAI_API_KEY", "GOOGLE_AI_API_KEY", "ANTHROPIC_API_KEY"), "-"),
+            **dict.fromkeys(("GOOGLE_AI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL"), url),
+            "OPENAI_BASE_URL": f"{url}/v1",
+        }
+    )
     async with AsyncExitStack() as stack:
         openai_sdks = (
             AsyncOpenAI(api_key="-", base_url=f"{url}/v1", max_retries=0),
-            openai.make_client("-", f"{url}/v1", connect),
+            make_openai_client(configuration),
         )
         claude_sdks = (
             AsyncAnthropic(api_key="-", base_url=url, max_retries=0),
-            claude.make_client("-", url, connect),
+            make_claude_client(configuration),
         )
-        moved_gemini, gemini_http = gemini.make_client("-", url, connect)
+        moved_gemini, gemini_http = make_gemini_client(configuration)
         gemini_sdks = (
             genai.Client(vertexai=False, api_key="-", http_options={"base_url": url}),
             moved_gemini,
         )
-        ollama_sdks = (ollama.AsyncClient(url), our_ollama.make_client(url, connect))
-        providers = make_providers(settings)
+        ollama_sdks = (ollama.AsyncClient(url), make_ollama_client(configuration))
+        providers = make_providers(configuration)
         for closing in (*openai_sdks, *claude_sdks, *ollama_sdks):
             stack.push_async_callback(closing.close)
         stack.push_async_callback(gemini_sdks[0].aio.aclose)
         stack.push_async_callback(gemini_http.aclose)
         for provider in providers.values():
             stack.push_async_callback(provider.aclose)
-        sdks: dict[ProviderName, list[Reply]] = {
+        sdks: dict[str, list[Reply]] = {
             "openai": [by_openai(client) for client in openai_sdks],
             "claude": [by_claude(client) for client in claude_sdks],
             "gemini": [by_gemini(client) for client in gemini_sdks],
             "ollama": [by_ollama(client) for client in ollama_sdks],
         }
+        ours = {str(name): by_us(provider) for name, provider in providers.items()}
         print(f"CPU of a reply of {TOKENS} tokens, {CONCURRENT} at once, median of {ROUNDS} rounds\n")
         print(f"{'':<8}{'SDK':>11} {'on our transport':>17} {'ours':>11} {'share':>8}")
-        return {name: await compare(name, *replies, by_us(providers[name])) for name, replies in sdks.items()}
+        return {name: await compare(name, *replies, ours[name]) for name, replies in sdks.items()}
 
 
 def main() -> int:

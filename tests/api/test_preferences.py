@@ -56,6 +56,7 @@ async def mixed(
 @pytest.mark.parametrize(
     ("options", "detail"),
     [
+        ({"provider": "acme"}, f"There is no provider 'acme'. {ONLY_DEMO}"),
         ({"provider": "openai"}, f"The provider 'openai' is not configured. {ONLY_DEMO}"),
         ({"provider": "ollama", "model": "demo"}, f"The provider 'ollama' is not configured. {ONLY_DEMO}"),
         ({"provider": "demo", "model": "gpt-5-mini"}, f"'demo' does not offer the model 'gpt-5-mini'. {ONLY_DEMO}"),

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import get_args
 
 import pytest
 
 from app.messages import ChatRequest, Delta, Finish, Message, ProviderName
 from app.providers.base import Provider
+from app.providers.description import Configuration
 from app.providers.factory import make_providers
-from app.settings import Settings
+from app.providers.registry import PROVIDERS
 from tests.aimock import AIMock, aimock, aimock_server
 
 __all__ = ["aimock", "aimock_server"]
 
-ADAPTERS: tuple[ProviderName, ...] = tuple(name for name in get_args(ProviderName) if name != "demo")
+ADAPTERS = tuple(provider.name for provider in PROVIDERS if not provider.stand_in)
 MODEL = "some-model"
 
 
-def settings_for(url: str, **changes: object) -> Settings:
-    """Settings whose four providers are all at `url`."""
-    supabase = {"supabase_url": "http://127.0.0.1:1", "supabase_publishable_key": "p", "supabase_secret_key": "s"}
-    return Settings(**{**supabase, **AIMock.settings_at(url), **changes})  # type: ignore[arg-type]
+def configured_at(url: str, *, connect_timeout: float = 5.0, **changes: str) -> Configuration:
+    """All four providers, at `url`."""
+    return Configuration({**AIMock.settings_at(url), **changes}, connect_timeout)
 
 
 def ask(text: str = "Hello", *, system: str | None = None, max_tokens: int | None = None) -> ChatRequest:
@@ -42,7 +41,7 @@ async def collect(provider: Provider, request: ChatRequest) -> tuple[str, Finish
 @pytest.fixture(scope="session")
 async def mocked(aimock_server: AIMock) -> AsyncIterator[dict[ProviderName, Provider]]:
     """Every adapter, its provider played by aimock."""
-    providers = make_providers(settings_for(aimock_server.url))
+    providers = make_providers(configured_at(aimock_server.url))
     yield providers
     for provider in providers.values():
         await provider.aclose()

@@ -22,7 +22,7 @@ from app.messages import ProviderName
 from app.providers.base import Provider
 from app.providers.factory import make_providers
 from tests.aimock import AIMock
-from tests.contract.conftest import MODEL, ask, collect, settings_for
+from tests.contract.conftest import MODEL, ask, collect, configured_at
 
 STATUSES = {
     400: RequestRefused,
@@ -103,7 +103,7 @@ async def test_truncated_stream(provider: Provider, aimock: AIMock) -> None:
 async def test_nobody_listens(adapter: ProviderName) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        provider = make_providers(settings_for(f"http://127.0.0.1:{unused.getsockname()[1]}"))[adapter]
+        provider = make_providers(configured_at(f"http://127.0.0.1:{unused.getsockname()[1]}"))[adapter]
         with pytest.raises(Unreachable):
             await collect(provider, ask())
         await provider.aclose()
@@ -118,8 +118,7 @@ async def test_connecting_takes_too_long(adapter: ProviderName) -> None:
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
         host, port = listener.getsockname()
-        settings = settings_for(f"http://{host}:{port}", connect_timeout_seconds=0.2)
-        provider = make_providers(settings)[adapter]
+        provider = make_providers(configured_at(f"http://{host}:{port}", connect_timeout=0.2))[adapter]
         with pytest.raises(Unreachable):
             await collect(provider, ask())
         await provider.aclose()
@@ -129,7 +128,7 @@ async def test_connecting_takes_too_long(adapter: ProviderName) -> None:
 async def test_models_cannot_be_listed(adapter: ProviderName) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        lost = make_providers(settings_for(f"http://127.0.0.1:{unused.getsockname()[1]}"))[adapter]
+        lost = make_providers(configured_at(f"http://127.0.0.1:{unused.getsockname()[1]}"))[adapter]
         with pytest.raises(Unreachable):
             await lost.list_models()
         await lost.aclose()

@@ -9,7 +9,7 @@ import pytest
 from app.messages import ChatRequest, Message, ProviderName
 from app.providers.claude.chat import DEFAULT_MAX_TOKENS
 from app.providers.factory import make_providers
-from tests.contract.conftest import collect, settings_for
+from tests.contract.conftest import collect, configured_at
 from tests.contract.wires import WIRES
 from tests.raw_upstream import Exchange, raw_upstream
 
@@ -71,7 +71,7 @@ async def sent(adapter: ProviderName, request: ChatRequest) -> Exchange:
         exchange.send(wire.opening + wire.token + wire.ending)
 
     async with raw_upstream(answer) as upstream:
-        provider = make_providers(settings_for(upstream.url))[adapter]
+        provider = make_providers(configured_at(upstream.url))[adapter]
         await collect(provider, request)
         await provider.aclose()
     (exchange,) = upstream.exchanges
@@ -125,26 +125,3 @@ async def test_name_of_a_model_stays_in_its_place() -> None:
     exchange = await sent("gemini", ChatRequest("models/../../v1/files?x#", CONVERSATION))
 
     assert exchange.path == "/v1beta/models/..%2F..%2Fv1%2Ffiles%3Fx%23:streamGenerateContent?alt=sse"
-
-
-@pytest.mark.parametrize(
-    ("adapter", "setting", "path", "expected"),
-    [
-        ("openai", "openai_base_url", "/proxy/v1/", "/proxy/v1/chat/completions"),
-        ("claude", "anthropic_base_url", "/proxy/v1", "/proxy/v1/messages"),
-        ("gemini", "google_ai_base_url", "/proxy/v1beta/", "/proxy/v1beta/models/m:streamGenerateContent?alt=sse"),
-        ("ollama", "ollama_base_url", "/proxy/", "/proxy/api/chat"),
-    ],
-    indirect=["adapter"],
-)
-async def test_base_url(adapter: ProviderName, setting: str, path: str, expected: str) -> None:
-    async def answer(exchange: Exchange) -> None:
-        exchange.start()
-        exchange.send(WIRES[adapter].token + WIRES[adapter].ending)
-
-    async with raw_upstream(answer) as upstream:
-        provider = make_providers(settings_for(upstream.url, **{setting: upstream.url + path}))[adapter]
-        await collect(provider, ChatRequest("m", CONVERSATION))
-        await provider.aclose()
-
-    assert upstream.exchanges[0].path == expected

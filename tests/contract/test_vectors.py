@@ -10,14 +10,14 @@ from app.errors import ServerError
 from app.providers.base import EMBEDDING_WIDTH, Verdict
 from app.providers.factory import make_embedder, make_moderator
 from tests.aimock import AIMock
-from tests.contract.conftest import settings_for
+from tests.contract.conftest import configured_at
 
 MODELS = ["text-embedding-3-small", "gemini-embedding-001", "nomic-embed-text"]
 
 
 @pytest.mark.parametrize("model", MODELS)
 async def test_same_text_same_vector(aimock: AIMock, model: str) -> None:
-    embedder = make_embedder(settings_for(aimock.url, embedding_model=model))
+    embedder = make_embedder(model, configured_at(aimock.url))
     assert embedder is not None
 
     try:
@@ -33,7 +33,7 @@ async def test_same_text_same_vector(aimock: AIMock, model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 async def test_outage(aimock: AIMock, model: str) -> None:
     aimock.chaos(dropRate=1)
-    embedder = make_embedder(settings_for(aimock.url, embedding_model=model))
+    embedder = make_embedder(model, configured_at(aimock.url))
     assert embedder is not None
 
     with pytest.raises(ServerError):
@@ -44,7 +44,7 @@ async def test_outage(aimock: AIMock, model: str) -> None:
 
 
 async def test_moderation(aimock: AIMock) -> None:
-    moderator = make_moderator(settings_for(aimock.url))
+    moderator = make_moderator("openai", configured_at(aimock.url))
     assert moderator is not None
 
     assert await moderator.check("hello") == Verdict(False)

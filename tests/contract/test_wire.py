@@ -13,7 +13,7 @@ from app.messages import Delta, Finish, ProviderName, Usage
 from app.providers import transport
 from app.providers.base import Provider
 from app.providers.factory import make_providers
-from tests.contract.conftest import ask, collect, settings_for
+from tests.contract.conftest import ask, collect, configured_at
 from tests.contract.wires import WIRES, Wire
 from tests.raw_upstream import Answer, Exchange, Upstream, raw_upstream
 
@@ -30,7 +30,7 @@ def wire(adapter: ProviderName) -> Wire:
 async def served(adapter: ProviderName, answer: Answer) -> AsyncIterator[tuple[Provider, Upstream]]:
     """The adapter and the server that it talks to."""
     async with raw_upstream(answer) as upstream:
-        provider = make_providers(settings_for(upstream.url))[adapter]
+        provider = make_providers(configured_at(upstream.url))[adapter]
         try:
             yield provider, upstream
         finally:

@@ -6,46 +6,46 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.messages import ChatRequest, ProviderName
 from app.providers.deferred import Deferred, DeferredProvider
 from app.providers.demo.chat import DemoProvider
-from app.providers.factory import embedding_provider, make_embedder, make_moderator, make_providers, warm
-from app.settings import Settings
+from app.providers.description import Configuration
+from app.providers.factory import make_embedder, make_moderator, make_providers, warm
+from app.providers.registry import PROVIDERS
 
 ROOT = Path(__file__).parent.parent.parent
-KEYS: dict[ProviderName, dict[str, str]] = {
-    "openai": {"openai_api_key": "k"},
-    "gemini": {"google_ai_api_key": "k"},
-    "claude": {"anthropic_api_key": "k"},
-    "ollama": {"ollama_base_url": "http://127.0.0.1:11434"},
+ENABLING = {
+    "gemini": {"GOOGLE_AI_API_KEY": "k"},
+    "openai": {"OPENAI_API_KEY": "k"},
+    "claude": {"ANTHROPIC_API_KEY": "k"},
+    "ollama": {"OLLAMA_BASE_URL": "http://127.0.0.1:11434"},
 }
 
 
-def settings(**values: Any) -> Settings:
-    return Settings(supabase_url="http://s", supabase_publishable_key="p", supabase_secret_key="s", **values)
+def all_of_them() -> Configuration:
+    return Configuration({name: value for values in ENABLING.values() for name, value in values.items()})
 
 
-@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("name", ENABLING)
 def test_one_key_one_provider(name: ProviderName) -> None:
-    providers = make_providers(settings(**KEYS[name]))
+    providers = make_providers(Configuration(ENABLING[name]))
     assert list(providers) == [name]
     assert providers[name].name == name
 
 
 def test_all_keys() -> None:
-    assert list(make_providers(settings(**{k: v for keys in KEYS.values() for k, v in keys.items()}))) == list(KEYS)
+    assert list(make_providers(all_of_them())) == list(ENABLING)
 
 
 def test_no_key_is_the_demo() -> None:
-    assert list(make_providers(settings())) == ["demo"]
+    assert list(make_providers(Configuration())) == ["demo"]
 
 
 def test_an_address_is_no_key() -> None:
-    assert list(make_providers(settings(openai_base_url="http://127.0.0.1:8080/v1"))) == ["demo"]
+    assert list(make_providers(Configuration({"OPENAI_BASE_URL": "http://127.0.0.1:8080/v1"}))) == ["demo"]
 
 
 @pytest.mark.parametrize(
@@ -56,33 +56,45 @@ def test_an_address_is_no_key() -> None:
         ("gemini-embedding-001", "gemini"),
         ("nomic-embed-text", "ollama"),
         ("bge-m3:latest", "ollama"),
-        ("local", None),
+        ("localai", "ollama"),
+        ("local", "demo"),
     ],
 )
-def test_whose_embedding_model_it_is(model: str, provider: ProviderName | None) -> None:
-    assert embedding_provider(model) == provider
-    embedder = make_embedder(settings(embedding_model=model, **(KEYS[provider] if provider else {})))
-    assert (embedder and embedder.model) == (model if provider else None)
+def test_whose_embedding_model_it_is(model: str, provider: str) -> None:
+    description = PROVIDERS.embedding(model)
+    assert description is not None
+    assert description.name == provider
+    embedder = make_embedder(model, Configuration(ENABLING.get(provider, {})))
+    assert embedder is not None
+    assert embedder.model == model
 
 
 @pytest.mark.parametrize("model", ["text-embedding-3-small", "gemini-embedding-001", "nomic-embed-text"])
 def test_embedding_model_of_a_provider_without_key(model: str) -> None:
-    assert make_embedder(settings(embedding_model=model)) is None
+    assert make_embedder(model, Configuration()) is None
 
 
-def test_moderator_needs_openai() -> None:
-    assert make_moderator(settings(**KEYS["openai"])) is not None
-    assert make_moderator(settings(**KEYS["claude"])) is None
+def test_moderator_needs_its_provider() -> None:
+    assert make_moderator("openai", Configuration(ENABLING["openai"])) is not None
+    assert make_moderator("openai", Configuration(ENABLING["claude"])) is None
+    assert make_moderator("claude", Configuration(ENABLING["claude"])) is None
+    assert make_moderator("off", Configuration(ENABLING["openai"])) is None
 
 
 def test_a_start_imports_no_sdk() -> None:
     program = """
 import sys
+from app.main import create_app
 from app.providers.factory import make_embedder, make_moderator, make_providers
-from app.settings import Settings
-settings = Settings(supabase_url="http://s", supabase_publishable_key="p", supabase_secret_key="s",
-    openai_api_key="k", google_ai_api_key="k", anthropic_api_key="k", ollama_base_url="http://o")
-make_providers(settings), make_embedder(settings), make_moderator(settings)
+from app.providers.registry import PROVIDERS
+from app.settings import load_settings
+values = {name: "http://127.0.0.1:1" if setting.kind == "url" else "k" for name, setting in PROVIDERS.settings.items()}
+supabase = {"SUPABASE_URL": "http://s", "SUPABASE_PUBLISHABLE_KEY": "p", "SUPABASE_SECRET_KEY": "s"}
+settings = load_settings(supabase | values)
+assert len(make_providers(settings.providers)) == 4
+for model in ("text-embedding-3-small", "gemini-embedding-001", "nomic-embed-text"):
+    assert make_embedder(model, settings.providers)
+assert make_moderator("openai", settings.providers)
 print({"openai", "anthropic", "google.genai", "ollama", "httpx2"} & set(sys.modules))
 """
     printed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -10,7 +10,9 @@ from openai import AsyncOpenAI
 from pytest_httpx2 import HTTPXMock as HTTPX2Mock
 
 from app.messages import ChatRequest, Message
+from app.providers.description import Configuration
 from app.providers.openai.chat import OpenAIProvider
+from app.providers.openai.client import make_client
 
 REPLY = b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\n'
 
@@ -37,3 +39,25 @@ async def test_name_of_the_limit(httpx2_mock: HTTPX2Mock, base_url: str, field: 
     (request,) = httpx2_mock.get_requests()
     body = json.loads(request.content)
     assert {name: value for name, value in body.items() if name.startswith("max_")} == {field: 7}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "sent_to"),
+    [
+        ("https://api.openai.com", "https://api.openai.com/v1/models"),
+        ("https://eu.api.openai.com/", "https://eu.api.openai.com/v1/models"),
+        (
+            "https://mine.openai.azure.com/?api-version=preview",
+            "https://mine.openai.azure.com/openai/v1/models?api-version=preview",
+        ),
+        ("https://api.openai.com/v2", "https://api.openai.com/v2/models"),
+        # others may have their API anywhere: Perplexity's has no path
+        ("https://api.perplexity.ai", "https://api.perplexity.ai/models"),
+    ],
+)
+async def test_path_of_a_host_of_openai(base_url: str, sent_to: str) -> None:
+    client = make_client(Configuration({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": base_url}))
+    request = client._client.build_request("GET", client._prepare_url("/models"))
+    await client.close()
+
+    assert str(request.url) == sent_to

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from app.providers.base import EMBEDDING_WIDTH
+from app.providers.demo.description import THRESHOLD
 from app.providers.demo.embeddings import LocalEmbedder, vector_of
-from app.retrieval.embedders import LOCAL_THRESHOLD
 
 ANSWER = "Employees are entitled to thirty days of paid holiday a year, to be taken before the end of March. " * 3
 OTHER = "The reactor is cooled by two independent loops of pressurised water, each with a pump of its own. " * 3
@@ -39,13 +39,13 @@ def test_is_the_same_on_every_machine() -> None:
     "question", ["How many days of holiday do I get?", "paid holidays per year", "holiday entitlement for an employee"]
 )
 def test_a_question_is_nearer_to_its_answer(question: str) -> None:
-    assert cosine(question, ANSWER) > LOCAL_THRESHOLD > cosine(question, OTHER)
+    assert cosine(question, ANSWER) > THRESHOLD > cosine(question, OTHER)
 
 
 def test_one_sentence_is_found_in_a_long_passage_that_repeats_its_words() -> None:
     filler = "The inspection crew checks pressure, valves, coolant and alarm sensors of the system on schedule. " * 12
     passage = f"{filler} The Brindlewick reactor is flushed every 417 hours. {filler}"
-    assert cosine("How often is the Brindlewick reactor flushed?", passage) > LOCAL_THRESHOLD
+    assert cosine("How often is the Brindlewick reactor flushed?", passage) > THRESHOLD
 
 
 @pytest.mark.parametrize(

@@ -5,36 +5,40 @@ from __future__ import annotations
 import pytest
 
 from app.messages import Usage
-from app.routing.catalog import KNOWN, PROVIDERS, Catalog, ModelSpec, Price
+from app.providers.description import Price
+from app.providers.openai.description import OPENAI
+from app.providers.registry import PROVIDERS
+from app.routing.catalog import Catalog, ModelSpec
 from app.settings import Settings
 
 
 def settings(**values: str) -> Settings:
-    return Settings(supabase_url="http://localhost", supabase_publishable_key="p", supabase_secret_key="s", **values)
+    return Settings(
+        supabase_url="http://localhost", supabase_publishable_key="p", supabase_secret_key="s", provider_values=values
+    )
 
 
 def test_every_provider_but_ollama_has_a_default() -> None:
     catalog = Catalog(settings())
-    assert [name for name in PROVIDERS if catalog.default(name) is None] == ["ollama"]
+    assert [name for name in PROVIDERS.names if catalog.default(name) is None] == ["ollama"]
 
 
 def test_models_are_listed_once_and_the_default_first() -> None:
-    assert len({(spec.provider, spec.model) for spec in KNOWN}) == len(KNOWN)
-    catalog = Catalog(settings(openai_model="gpt-5-mini"))
+    catalog = Catalog(settings(OPENAI_MODEL="gpt-5-mini"))
     models = [spec.model for spec in catalog.models("openai")]
     assert models[0] == "gpt-5-mini"
-    assert len(models) == len(set(models)) == sum(spec.provider == "openai" for spec in KNOWN)
+    assert len(models) == len(set(models)) == len(OPENAI.models)
 
 
 def test_a_setting_names_a_model_that_is_not_in_the_data() -> None:
-    catalog = Catalog(settings(claude_model="claude-next"))
+    catalog = Catalog(settings(CLAUDE_MODEL="claude-next"))
     spec = catalog.default("claude")
     assert spec == ModelSpec(provider="claude", model="claude-next", task_types=("code",))
     assert catalog.models("claude")[0] == spec
 
 
 def test_a_setting_names_an_ollama_model_that_costs_nothing() -> None:
-    spec = Catalog(settings(ollama_model="llama3.2")).default("ollama")
+    spec = Catalog(settings(OLLAMA_MODEL="llama3.2")).default("ollama")
     assert spec is not None
     assert spec.cost(Usage(1_000_000, 1_000_000)) == 0
 

@@ -20,10 +20,12 @@ from app.errors import (
 )
 from app.messages import ProviderName
 from app.providers.deferred import DeferredProvider
+from app.providers.openai.description import OPENAI
+from app.providers.registry import PROVIDERS
 from app.routing import availability
-from app.routing.availability import FRESH_SECONDS, HOSTED_FRESH_SECONDS, LIST_SECONDS, MOST_MODELS, Availability
+from app.routing.availability import LIST_SECONDS, MOST_MODELS, RETRY_SECONDS, Availability
 from app.routing.breaker import Breakers
-from app.routing.catalog import PROVIDERS, Catalog
+from app.routing.catalog import Catalog
 from app.routing.offers import Offers
 from app.routing.router import Wish
 from app.routing.window import LEAST_CALLS
@@ -35,9 +37,8 @@ class World:
     """Providers that are configured, and what is on offer from them."""
 
     def __init__(self, *providers: Scripted, default: ProviderName | None = None, **models: str) -> None:
-        settings = Settings(
-            supabase_url="http://localhost", supabase_publishable_key="p", supabase_secret_key="s", **models
-        )
+        supabase = {"supabase_url": "http://localhost", "supabase_publishable_key": "p", "supabase_secret_key": "s"}
+        settings = Settings(**supabase, provider_values=models)
         self.providers = {provider.name: provider for provider in providers}
         self.breakers = Breakers(clock=clock)
         self.availability = Availability(self.providers, clock=clock)
@@ -65,7 +66,7 @@ def test_the_default_models_of_what_is_configured() -> None:
 
 def test_settings_name_the_models_and_the_default_provider() -> None:
     async def main() -> None:
-        world = World(Scripted("openai"), Scripted("claude"), openai_model="gpt-5-mini", default="claude")
+        world = World(Scripted("openai"), Scripted("claude"), OPENAI_MODEL="gpt-5-mini", default="claude")
         assert await world.ask() == ["claude/claude-sonnet-5-5", "openai/gpt-5-mini"]
 
     virtually(main)
@@ -103,7 +104,7 @@ def test_the_demo_answers_alone() -> None:
 )
 def test_the_default_model_of_an_ollama(listed: Sequence[str], set_to: str | None, expected: list[str]) -> None:
     async def main() -> None:
-        world = World(ollama(*listed), **({"ollama_model": set_to} if set_to else {}))
+        world = World(ollama(*listed), **({"OLLAMA_MODEL": set_to} if set_to else {}))
         assert await world.ask() == expected
 
     virtually(main)
@@ -113,7 +114,7 @@ def test_an_ollama_that_does_not_answer_is_not_there_whatever_its_url() -> None:
     async def main() -> None:
         down = Scripted("ollama")
         down.models = failure(Unreachable)
-        world = World(down, Scripted("openai"), ollama_model="llama3.2")
+        world = World(down, Scripted("openai"), OLLAMA_MODEL="llama3.2")
         assert await world.ask(provider="ollama") == ["openai/gpt-6.1-terra"]
         items = {item.model: item.available for item in (await world.offers.models()).items}
         assert items["llama3.2"] is False
@@ -139,7 +140,7 @@ def test_an_ollama_that_hangs_delays_one_turn_once_and_briefly() -> None:
         assert clock() - began == pytest.approx(LIST_SECONDS)
         assert hanging.listed == 1
         for _ in range(5):
-            await asyncio.sleep(FRESH_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
             began = clock()
             await world.ask()
             assert clock() == began
@@ -178,13 +179,13 @@ def test_an_ollama_is_noticed_when_it_comes_and_goes() -> None:
         world = World(coming, Scripted("openai"))
         assert "ollama/qwen3:8b" in await world.ask()
         coming.models = failure(Unreachable)
-        await asyncio.sleep(FRESH_SECONDS)
+        await asyncio.sleep(RETRY_SECONDS)
         # the turn that finds the answer too old still gets it, and has a new one fetched
         assert "ollama/qwen3:8b" in await world.ask()
         await asyncio.sleep(0.1)
         assert "ollama/qwen3:8b" not in await world.ask()
         coming.models = frozenset({"qwen3:8b"})
-        await asyncio.sleep(FRESH_SECONDS)
+        await asyncio.sleep(RETRY_SECONDS)
         await world.ask()
         await asyncio.sleep(0.1)
         assert "ollama/qwen3:8b" in await world.ask()
@@ -213,7 +214,7 @@ def test_an_unknown_model_that_a_provider_lists() -> None:
         with pytest.raises(InvalidRequest):
             await world.ask(provider="openai", model="claude-next")
         assert [provider.listed for provider in world.providers.values()] == [1, 1]
-        await asyncio.sleep(HOSTED_FRESH_SECONDS)
+        await asyncio.sleep(OPENAI.list_fresh_seconds)
         await world.ask(model="claude-next")
         await asyncio.sleep(0.1)
         assert [provider.listed for provider in world.providers.values()] == [2, 2]
@@ -254,11 +255,11 @@ def test_an_unknown_model_while_a_provider_cannot_be_asked() -> None:
 )
 def test_a_model_that_is_known_to_be_anothers_while_its_provider_cannot_be_asked(provider: str, model: str) -> None:
     async def main() -> None:
-        all_of_them = [Scripted(name) for name in PROVIDERS if name != "demo"]
+        all_of_them = [Scripted(provider.name) for provider in PROVIDERS if not provider.stand_in]
         for one in all_of_them:
             one.models = failure(Unreachable)
         with pytest.raises(InvalidRequest, match=f"'{provider}' does not offer the model '{model}'"):
-            await World(*all_of_them, ollama_model="mine").ask(provider=provider, model=model)
+            await World(*all_of_them, OLLAMA_MODEL="mine").ask(provider=provider, model=model)
 
     virtually(main)
 
@@ -356,8 +357,8 @@ def test_a_setting_that_names_a_model_in_its_providers_own_way() -> None:
         world = World(
             Scripted("gemini"),
             ollama("aya:8b", "llama3.2:latest"),
-            gemini_model="models/gemini-2.5-flash",
-            ollama_model="llama3.2:latest",
+            GEMINI_MODEL="models/gemini-2.5-flash",
+            OLLAMA_MODEL="llama3.2:latest",
         )
         assert await world.ask() == ["gemini/gemini-2.5-flash", "ollama/llama3.2"]
         items = (await world.offers.models()).items
@@ -372,7 +373,7 @@ def test_a_default_model_that_its_provider_does_not_list_is_said() -> None:
         silent.models = failure(Unreachable)
         lacking.models = frozenset({"gemini-9"})
         dated.models = frozenset({"claude-sonnet-5-5-20261021"})
-        world = World(silent, lacking, dated, ollama("llama3.2:latest"), ollama_model="llama3")
+        world = World(silent, lacking, dated, ollama("llama3.2:latest"), OLLAMA_MODEL="llama3")
         with capture_logs() as logs:
             await world.offers.check_defaults()
         said = [line for line in logs if line["event"] == "provider.model_not_listed"]
@@ -399,7 +400,7 @@ def test_a_model_of_an_ollama_that_went_away_is_known_but_passed_over() -> None:
         world = World(Scripted("openai"), going)
         assert (await world.ask(model="llama3.2"))[0] == "ollama/llama3.2"
         going.models = failure(Unreachable)
-        await asyncio.sleep(FRESH_SECONDS)
+        await asyncio.sleep(RETRY_SECONDS)
         await world.ask()
         await asyncio.sleep(0.1)
         assert await world.ask(model="llama3.2") == ["openai/gpt-6.1-terra"]

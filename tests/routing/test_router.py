@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidRequest, ProviderUnavailable
 from app.messages import ProviderName
-from app.routing.catalog import PROVIDERS, TASKS, ModelSpec
-from app.routing.router import FALLBACK_ORDER, Candidate, Offer, Wish, route
+from app.providers.registry import PROVIDERS
+from app.routing.catalog import ModelSpec
+from app.routing.router import Candidate, Offer, Wish, route
 
 
 def offer(
@@ -27,7 +28,7 @@ def offer(
         model=model,
         max_output_tokens=limit,
         streaming=streaming,
-        task_types=TASKS.get(provider, ()),
+        task_types=PROVIDERS[provider].tasks,
     )
     return Offer(
         spec=spec,
@@ -310,7 +311,7 @@ def test_nothing_that_could_serve_the_wish() -> None:
 offers_of_all = st.lists(
     st.builds(
         offer,
-        st.sampled_from(PROVIDERS),
+        st.sampled_from(PROVIDERS.names),
         st.sampled_from(["main", "opus", "mini"]),
         limit=st.none() | st.integers(1, 100),
         streaming=st.booleans(),
@@ -324,7 +325,7 @@ offers_of_all = st.lists(
 )
 wishes = st.builds(
     Wish,
-    provider=st.none() | st.sampled_from(PROVIDERS),
+    provider=st.none() | st.sampled_from(PROVIDERS.names),
     model=st.none() | st.sampled_from(["main", "opus", "mini"]),
     task_type=st.none() | st.sampled_from(["code", "creative", "analysis", "general"]),
     max_tokens=st.none() | st.integers(1, 100),
@@ -351,7 +352,7 @@ def outcome_of(
         return error
 
 
-@given(offers_of_all, wishes, st.sets(st.sampled_from(PROVIDERS)), st.none() | st.sampled_from(PROVIDERS))
+@given(offers_of_all, wishes, st.sets(st.sampled_from(PROVIDERS.names)), st.none() | st.sampled_from(PROVIDERS.names))
 def test_what_holds_for_every_case(
     offers: list[Offer], wish: Wish, listless: set[ProviderName], default: ProviderName | None
 ) -> None:
@@ -388,7 +389,3 @@ def test_what_holds_for_every_case(
     assert set(candidates) >= able & set(proposed), "leaves out a provider that can serve"
     preferred = [key(one) for one in offers if wanted(one) and key(one) in able]
     assert candidates[: len(preferred)] == preferred
-
-
-def test_the_fallback_order_knows_every_provider() -> None:
-    assert sorted(FALLBACK_ORDER) == sorted(PROVIDERS)

@@ -30,7 +30,7 @@ class Turns:
 
     def __init__(self, settings: Settings) -> None:
         self.ahead = 0.0
-        self.providers = make_providers(settings)
+        self.providers = make_providers(settings.providers)
         self.breakers = Breakers(clock=lambda: time.monotonic() + self.ahead)
         self.failover = Failover(self.providers, self.breakers, Deadlines.of(settings))
 
@@ -67,7 +67,7 @@ async def turns(aimock: AIMock) -> AsyncIterator[Turns]:
         supabase_url="http://localhost",
         supabase_publishable_key="p",
         supabase_secret_key="s",
-        **aimock.settings,
+        provider_values=aimock.settings,
     )
     turns = Turns(settings)
     yield turns

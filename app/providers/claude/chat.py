@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from functools import partial
 from typing import cast
 
-import anthropic
 import httpx2
 import msgspec
 from anthropic import AsyncAnthropic, AsyncStream
 
-from app.errors import RequestRefused
-from app.messages import ChatRequest, Delta, Finish, ProviderName
+from app.messages import ChatRequest, Delta, Finish
 from app.providers.answers import document, relay
-from app.providers.claude.wire import ClaudeDecoder, ErrorBody, failure_of
-from app.providers.failures import failure, retry_after, unreachable
-from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, sdk_client
+from app.providers.claude.client import translated
+from app.providers.claude.description import NAME
+from app.providers.claude.wire import ClaudeDecoder
+from app.providers.transport import ANSWER_TIMEOUT_SECONDS
 from app.providers.turns import alternating
 
 DEFAULT_MAX_TOKENS = 4096
 """Anthropic demands a limit. This is what every model of theirs can write, and more than a chat's reply needs."""
 
 
-def make_client(api_key: str, base_url: str | None, connect_timeout: float) -> AsyncAnthropic:
-    """Anthropic's SDK without its retries and timeouts. `connect_timeout` in seconds."""
-    # the SDK's paths begin with the version, other people's base URLs end with it
-    url = base_url.rstrip("/").removesuffix("/v1") if base_url else "https://api.anthropic.com"
-    return AsyncAnthropic(api_key=api_key, base_url=url, max_retries=0, http_client=sdk_client(connect_timeout))
-
-
 class ClaudeProvider:
     """Anthropic's messages API."""
 
-    name: ProviderName = "claude"
+    name = NAME
 
     def __init__(self, client: AsyncAnthropic) -> None:
         self._client = client
@@ -71,7 +62,7 @@ class ClaudeProvider:
         return body
 
     async def _open(self, request: ChatRequest) -> httpx2.Response:
-        # the SDK's door for requests it has no method for, see openai.py
+        # the SDK's door for requests it has no method for, see `app/providers/openai/chat.py`
         opened = await self._client.post(
             "/v1/messages",
             cast_to=httpx2.Response,
@@ -88,28 +79,3 @@ class _Model(msgspec.Struct):
 
 class _Models(msgspec.Struct):
     data: list[_Model]
-
-
-class _ErrorAnswer(msgspec.Struct):
-    error: ErrorBody
-
-
-@contextmanager
-def translated(model: str | None) -> Iterator[None]:
-    """Raise the SDK's errors as ours."""
-    try:
-        yield
-    except anthropic.APIStatusError as exc:
-        wait = retry_after(exc.response.headers)
-        raise failure_of(_error(exc.body), model, exc.status_code, wait) from exc
-    except (anthropic.APIConnectionError, *TRANSPORT_ERRORS) as exc:
-        raise unreachable(exc, provider="claude", model=model) from exc
-    except anthropic.AnthropicError as exc:
-        raise failure(RequestRefused, exc, provider="claude", model=model) from exc
-
-
-def _error(body: object) -> ErrorBody:
-    try:
-        return msgspec.convert(body, _ErrorAnswer).error
-    except msgspec.ValidationError:
-        return ErrorBody()

@@ -14,6 +14,7 @@ from app.errors import (
     Throttled,
 )
 from app.messages import FinishReason, Usage
+from app.providers.claude.description import NAME
 from app.providers.failures import failure, kind_of_status
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
@@ -57,7 +58,7 @@ def failure_of(
     return failure(
         kind,
         error.message,
-        provider="claude",
+        provider=NAME,
         model=model,
         status=status,
         code=error.type,
@@ -113,7 +114,7 @@ _NAMES = frozenset(
 class ClaudeDecoder(Decoder):
     """Reads the events of a message: text blocks only, no thinking, no tools."""
 
-    provider = "claude"
+    provider = NAME
 
     def __init__(self, model: str) -> None:
         super().__init__(model, Events(_NAMES))

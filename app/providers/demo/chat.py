@@ -6,26 +6,22 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
-from app.messages import ChatRequest, Delta, Finish, Message, ProviderName, Usage
+from app.messages import ChatRequest, Delta, Finish, Message, Usage
+from app.providers.demo.description import NAME
+from app.providers.registry import PROVIDERS
 
-MODEL = "demo"
 PACE_SECONDS = 0.025
 """Between two words: about as fast as a real model writes."""
 
 _QUOTE_LIMIT = 200
 _PASSAGES = re.compile(r"<passages>\n(.*?)\n?</passages>", re.DOTALL)
 _PASSAGE = re.compile(r"^(\[\d+\] .*)\n((?:>.*\n?)*)", re.MULTILINE)
-_NOTICE = (
-    "This is Parley's offline demo: no AI provider is configured, so nobody thought about your message. "
-    "Set OPENAI_API_KEY, GOOGLE_AI_API_KEY, ANTHROPIC_API_KEY or OLLAMA_BASE_URL in .env and start again "
-    "for real replies."
-)
 
 
 class DemoProvider:
     """Streams a fixed notice, what the user said and what was found in their documents, word by word."""
 
-    name: ProviderName = "demo"
+    name = NAME
 
     def __init__(self, pace: float = PACE_SECONDS) -> None:
         self._pace = pace
@@ -43,14 +39,14 @@ class DemoProvider:
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`."""
-        return frozenset({MODEL})
+        return frozenset({NAME})
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
 
 def _reply(request: ChatRequest) -> str:
-    paragraphs = [_NOTICE]
+    paragraphs = [_notice()]
     said = [message for message in request.messages if message.role == "user"]
     if said and (question := _PASSAGES.sub("", said[-1].content).strip()):
         paragraphs.append(f"You wrote: “{_shortened(question)}”")
@@ -59,6 +55,14 @@ def _reply(request: ChatRequest) -> str:
         quotes = "\n".join(f"- {passage}" for passage in passages)
         paragraphs.append(f"Your documents say about it:\n\n{quotes}")
     return "\n\n".join(paragraphs)
+
+
+def _notice() -> str:
+    enabling = [description.enabled_by.name for description in PROVIDERS if description.enabled_by is not None]
+    return (
+        "This is Parley's offline demo: no AI provider is configured, so nobody thought about your message. "
+        f"Set {', '.join(enabling[:-1])} or {enabling[-1]} in .env and start again for real replies."
+    )
 
 
 def _passages(messages: list[Message]) -> list[str]:

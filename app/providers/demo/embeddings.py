@@ -16,8 +16,8 @@ from functools import lru_cache
 from itertools import pairwise
 
 from app.providers.base import EMBEDDING_WIDTH, EmbeddingKind
+from app.providers.demo.description import EMBEDDING_MODEL
 
-MODEL = "local"
 MAX_CHARACTERS = 20_000
 """Of a text that are looked at."""
 
@@ -43,7 +43,7 @@ _WORD, _PAIR, _PART = math.sqrt(0.5), 0.25, 0.25
 class LocalEmbedder:
     """Feature hashing (https://arxiv.org/abs/0902.2206) of words, pairs of words and their parts."""
 
-    model = MODEL
+    model = EMBEDDING_MODEL
 
     async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> list[list[float]]:
         """See `Embedder.embed`. Never fails; a text without words is the zero vector, which is similar to nothing."""

@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from functools import partial
-from typing import TypeVar, cast
+from typing import cast
 from urllib.parse import quote
 
 import httpx2
 import msgspec
-from google.genai import Client, errors, types
+from google.genai import Client
 
-from app.errors import BrokenStream
-from app.messages import ChatRequest, Delta, Finish, ProviderName
-from app.providers.answers import document, relay
-from app.providers.failures import failure, retry_after, unreachable
-from app.providers.gemini.wire import ErrorBody, GeminiDecoder, failure_of
-from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, sdk_client
+from app.messages import ChatRequest, Delta, Finish
+from app.providers.answers import relay
+from app.providers.gemini.client import call, model_path, translated
+from app.providers.gemini.description import NAME
+from app.providers.gemini.wire import GeminiDecoder
 from app.providers.turns import alternating
-
-T = TypeVar("T")
-
-API_VERSION = "v1beta"
-"""The version with system instructions and thinking, and the one that compatible servers have."""
 
 PAGE_LIMIT = 10
 """Pages of a hundred models each that a list is read to."""
 
 
-def make_client(api_key: str, base_url: str | None, connect_timeout: float) -> tuple[Client, httpx2.AsyncClient]:
-    """Google's SDK without its retries and timeouts, and its HTTP client. `connect_timeout` in seconds."""
-    # other people's base URLs end with the version
-    url = base_url.rstrip("/").removesuffix(f"/{API_VERSION}") if base_url else None
-    http_client = sdk_client(connect_timeout)
-    options = types.HttpOptions(
-        base_url=url,
-        api_version=API_VERSION,
-        httpx_async_client=http_client,
-        # unasked, the SDK may try a lost connection again after some seconds
-        retry_options=types.HttpRetryOptions(attempts=1),
-    )
-    return Client(vertexai=False, api_key=api_key, http_options=options), http_client
-
-
 class GeminiProvider:
     """The Gemini API's `streamGenerateContent`."""
 
-    name: ProviderName = "gemini"
+    name = NAME
 
     def __init__(self, client: Client, http_client: httpx2.AsyncClient) -> None:
         self._client = client
@@ -112,50 +89,3 @@ class _Model(msgspec.Struct):
 class _Models(msgspec.Struct, rename="camel"):
     models: list[_Model] = msgspec.field(default_factory=list)
     next_page_token: str = ""
-
-
-class _ErrorAnswer(msgspec.Struct):
-    error: ErrorBody
-
-
-def model_path(model: str) -> str:
-    """The path of a model. A user may choose the name, so nothing in it can leave its place in the path."""
-    return f"models/{quote(model.removeprefix('models/'), safe='')}"
-
-
-async def call(
-    client: Client, method: str, path: str, body: dict[str, object], type_: type[T], *, model: str | None
-) -> T:
-    """Ask Gemini for one JSON document. Raises `ProviderError`."""
-    with translated(model):
-        async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
-            answer = await client._api_client.async_request(method, path, body)
-    return document(answer.body or "", type_, provider="gemini", model=model)
-
-
-@contextmanager
-def translated(model: str | None) -> Iterator[None]:
-    """Raise the SDK's errors as ours."""
-    try:
-        yield
-    except errors.APIError as exc:
-        raise failure_of(_error(exc), model, _retry_after(exc)) from exc
-    except TRANSPORT_ERRORS as exc:
-        raise unreachable(exc, provider="gemini", model=model) from exc
-    except ValueError as exc:
-        # the SDK's own reading of an answer that is not JSON
-        raise failure(BrokenStream, type(exc).__name__, provider="gemini", model=model) from exc
-
-
-def _error(exc: errors.APIError) -> ErrorBody:
-    try:
-        error = msgspec.convert(exc.details, _ErrorAnswer).error
-    except msgspec.ValidationError:
-        error = ErrorBody()
-    error.code = exc.code
-    return error
-
-
-def _retry_after(exc: errors.APIError) -> float | None:
-    response = exc.response
-    return retry_after(response.headers) if isinstance(response, httpx2.Response) else None

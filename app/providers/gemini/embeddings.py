@@ -9,7 +9,8 @@ import msgspec
 from google.genai import Client
 
 from app.providers.base import EMBEDDING_WIDTH, EmbeddingKind
-from app.providers.gemini.chat import call, model_path
+from app.providers.gemini.client import call, model_path
+from app.providers.gemini.description import NAME
 from app.providers.vectors import batches, checked, unit
 
 BATCH = 100
@@ -29,7 +30,7 @@ class GeminiEmbedder:
         vectors: list[list[float]] = []
         for batch in batches(texts, BATCH):
             values = await self._values([self._body(text, kind) for text in batch])
-            vectors += checked(values, len(batch), provider="gemini", model=self.model)
+            vectors += checked(values, len(batch), provider=NAME, model=self.model)
         # only the full 3072 numbers come with the length 1
         return [unit(vector) for vector in vectors]
 

@@ -10,6 +10,7 @@ import msgspec
 from app.errors import AuthenticationRefused, ContentFiltered, ProviderError, QuotaExhausted, ServerError
 from app.messages import FinishReason, Usage
 from app.providers.failures import failure, kind_of_status
+from app.providers.gemini.description import NAME
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
 
@@ -71,7 +72,7 @@ def failure_of(error: ErrorBody, model: str | None, retry_after: float | None = 
     return failure(
         kind,
         error.message,
-        provider="gemini",
+        provider=NAME,
         model=model,
         status=status,
         code=error.status,
@@ -135,7 +136,7 @@ _CHUNK = msgspec.json.Decoder(_Chunk)
 class GeminiDecoder(Decoder):
     """Reads response chunks. The format has no last event: the finish is given out at the end of the stream."""
 
-    provider = "gemini"
+    provider = NAME
 
     def __init__(self, model: str) -> None:
         super().__init__(model, Events())

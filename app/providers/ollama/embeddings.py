@@ -8,7 +8,8 @@ import msgspec
 from ollama import AsyncClient
 
 from app.providers.base import EmbeddingKind
-from app.providers.ollama.chat import call
+from app.providers.ollama.client import call
+from app.providers.ollama.description import NAME
 from app.providers.vectors import batches, checked
 
 BATCH = 32
@@ -29,7 +30,7 @@ class OllamaEmbedder:
             body = {"model": self.model, "input": list(batch)}
             answer = await call(self._client, "POST", "/api/embed", body, _Answer, model=self.model)
             rows = [answer.embedding] if answer.embedding else answer.embeddings
-            vectors += checked(rows, len(batch), provider="ollama", model=self.model)
+            vectors += checked(rows, len(batch), provider=NAME, model=self.model)
         return vectors
 
     async def aclose(self) -> None:

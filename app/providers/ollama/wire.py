@@ -7,6 +7,7 @@ import msgspec
 from app.errors import ProviderError, ServerError
 from app.messages import Usage
 from app.providers.failures import failure, kind_of_status
+from app.providers.ollama.description import NAME
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Lines
 
@@ -26,7 +27,7 @@ def failure_of(
     """The failure that Ollama's error means, answered with `status` or, when that is None, inside a stream."""
     message = error.message if isinstance(error, ErrorBody) else error
     kind = ServerError if status is None else kind_of_status(status)
-    return failure(kind, message, provider="ollama", model=model, status=status, retry_after=retry_after)
+    return failure(kind, message, provider=NAME, model=model, status=status, retry_after=retry_after)
 
 
 class _Message(msgspec.Struct):
@@ -48,7 +49,7 @@ _CHUNK = msgspec.json.Decoder(_Chunk)
 class OllamaDecoder(Decoder):
     """Reads one chunk a line; thinking is left out. A model that is done says so, and why in newer versions."""
 
-    provider = "ollama"
+    provider = NAME
 
     def __init__(self, model: str) -> None:
         super().__init__(model, Lines())

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from functools import partial
-from typing import TypeVar, cast
+from typing import cast
 
 import httpx2
 import msgspec
-import openai
 from openai import AsyncOpenAI, AsyncStream
 
-from app.errors import RequestRefused
-from app.messages import ChatRequest, Delta, Finish, ProviderName
-from app.providers.answers import document, relay
-from app.providers.failures import failure, retry_after, unreachable
-from app.providers.openai.wire import ErrorBody, OpenAIDecoder, failure_of
-from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, sdk_client
-
-T = TypeVar("T")
-
-
-def make_client(api_key: str, base_url: str, connect_timeout: float) -> AsyncOpenAI:
-    """OpenAI's SDK without its retries and timeouts. `connect_timeout` in seconds."""
-    http_client = sdk_client(connect_timeout)
-    return AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=http_client)
+from app.messages import ChatRequest, Delta, Finish
+from app.providers.answers import relay
+from app.providers.openai.client import OWN_HOSTS, call, translated
+from app.providers.openai.description import NAME
+from app.providers.openai.wire import OpenAIDecoder
 
 
 class OpenAIProvider:
     """Chat completions rather than responses: the endpoint that every compatible server has."""
 
-    name: ProviderName = "openai"
+    name = NAME
 
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
         # OpenAI's newer models refuse `max_tokens`; most other servers know nothing else
-        own = client.base_url.host.endswith(("api.openai.com", ".openai.azure.com"))
+        own = client.base_url.host.endswith(tuple(OWN_HOSTS))
         self._max_tokens_field = "max_completion_tokens" if own else "max_tokens"
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
@@ -85,35 +73,3 @@ class _Model(msgspec.Struct):
 
 class _Models(msgspec.Struct):
     data: list[_Model]
-
-
-async def call(client: AsyncOpenAI, method: str, path: str, body: object, type_: type[T], *, model: str | None) -> T:
-    """Ask OpenAI for one JSON document. Raises `ProviderError`."""
-    with translated(model):
-        async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
-            if method == "get":
-                response = await client.get(path, cast_to=httpx2.Response)
-            else:
-                response = await client.post(path, cast_to=httpx2.Response, body=body)
-    return document(response.content, type_, provider="openai", model=model)
-
-
-@contextmanager
-def translated(model: str | None) -> Iterator[None]:
-    """Raise the SDK's errors as ours."""
-    try:
-        yield
-    except openai.APIStatusError as exc:
-        wait = retry_after(exc.response.headers)
-        raise failure_of(_error(exc.body), model, exc.status_code, wait) from exc
-    except (openai.APIConnectionError, *TRANSPORT_ERRORS) as exc:
-        raise unreachable(exc, provider="openai", model=model) from exc
-    except openai.OpenAIError as exc:
-        raise failure(RequestRefused, exc, provider="openai", model=model) from exc
-
-
-def _error(body: object) -> ErrorBody | str:
-    try:
-        return msgspec.convert(body, ErrorBody)
-    except msgspec.ValidationError:
-        return ErrorBody()

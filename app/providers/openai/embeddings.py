@@ -8,7 +8,8 @@ import msgspec
 from openai import AsyncOpenAI
 
 from app.providers.base import EMBEDDING_WIDTH, EmbeddingKind
-from app.providers.openai.chat import call
+from app.providers.openai.client import call
+from app.providers.openai.description import NAME
 from app.providers.vectors import batches, checked
 
 BATCH = 128
@@ -28,7 +29,7 @@ class OpenAIEmbedder:
         for batch in batches(texts, BATCH):
             answer = await call(self._client, "post", "/embeddings", self._body(batch), _Answer, model=self.model)
             ordered = sorted(answer.data, key=lambda item: item.index)
-            vectors += checked([item.embedding for item in ordered], len(batch), provider="openai", model=self.model)
+            vectors += checked([item.embedding for item in ordered], len(batch), provider=NAME, model=self.model)
         return vectors
 
     async def aclose(self) -> None:

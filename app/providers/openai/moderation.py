@@ -6,7 +6,7 @@ import msgspec
 from openai import AsyncOpenAI
 
 from app.providers.base import Verdict
-from app.providers.openai.chat import call
+from app.providers.openai.client import call
 
 MODEL = "omni-moderation-latest"
 

@@ -17,6 +17,7 @@ from app.errors import (
 )
 from app.messages import FinishReason, Usage
 from app.providers.failures import failure, kind_of_status
+from app.providers.openai.description import NAME
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
 
@@ -64,9 +65,7 @@ def failure_of(
     if kind is None:
         kind = RequestRefused if error.type == "invalid_request_error" else ServerError
     code = error.code if isinstance(error.code, str) else error.type
-    return failure(
-        kind, error.message, provider="openai", model=model, status=status, code=code, retry_after=retry_after
-    )
+    return failure(kind, error.message, provider=NAME, model=model, status=status, code=code, retry_after=retry_after)
 
 
 class _PromptDetails(msgspec.Struct):
@@ -103,7 +102,7 @@ _CHUNK = msgspec.json.Decoder(_Chunk)
 class OpenAIDecoder(Decoder):
     """Reads chat completion chunks, or the whole completion of a server that ignored `stream`."""
 
-    provider = "openai"
+    provider = NAME
 
     def __init__(self, model: str) -> None:
         super().__init__(model, Events())

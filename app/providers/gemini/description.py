@@ -1,0 +1,55 @@
+"""Gemini: settings, models and parts."""
+
+from __future__ import annotations
+
+from app.messages import ProviderName
+from app.providers.base import Embedder, Provider
+from app.providers.description import (
+    Configuration,
+    Embeddings,
+    KnownModel,
+    ProviderDescription,
+    Setting,
+    dollars,
+)
+
+NAME = ProviderName("gemini")
+API_KEY = Setting("GOOGLE_AI_API_KEY", "key")
+BASE_URL = Setting("GOOGLE_AI_BASE_URL", "url", default="https://generativelanguage.googleapis.com")
+MODEL = Setting("GEMINI_MODEL", "model")
+
+
+def _chat(configuration: Configuration) -> Provider:
+    from app.providers.gemini.chat import GeminiProvider
+    from app.providers.gemini.client import make_client
+
+    return GeminiProvider(*make_client(configuration))
+
+
+def _embedder(configuration: Configuration, model: str) -> Embedder:
+    from app.providers.gemini.client import make_client
+    from app.providers.gemini.embeddings import GeminiEmbedder
+
+    return GeminiEmbedder(*make_client(configuration), model)
+
+
+GEMINI = ProviderDescription(
+    name=NAME,
+    settings=(API_KEY, BASE_URL, MODEL),
+    enabled_by=API_KEY,
+    make=_chat,
+    tasks=("analysis", "general"),
+    # Read in November 2026 from ai.google.dev/gemini-api/docs/pricing. Google halves the price of the 3.8 Flash until
+    # the end of 2026 and of the two Gemini 4 until the end of November; these are for later. The first is the middle
+    # of the current range.
+    models=(
+        KnownModel("gemini-3.8-flash", 1_048_576, 65_536, dollars(1.50, 0.15, 7.50)),
+        KnownModel("gemini-4-argon", 1_048_576, 65_536, dollars(4.00, 0.20, 20.00)),
+        KnownModel("gemini-4-carbon", 1_048_576, 65_536, dollars(4.00, 0.20, 20.00)),
+        KnownModel("gemini-2.5-flash", 1_048_576, 65_536, dollars(0.30, 0.03, 2.50)),
+    ),
+    families=("gemini-",),
+    # as Google's API writes them
+    alias_prefix="models/",
+    embeddings=Embeddings(prefixes=("gemini-",), make=_embedder),
+)

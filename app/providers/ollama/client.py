@@ -1,0 +1,82 @@
+"""Ollama's official client: how it is made, asked, and its errors read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import httpx
+import msgspec
+from ollama import AsyncClient
+
+from app.providers.answers import document
+from app.providers.base_url import BaseUrl
+from app.providers.description import Configuration
+from app.providers.failures import retry_after, unreachable
+from app.providers.ollama.description import BASE_URL, NAME
+from app.providers.ollama.wire import ErrorBody, failure_of
+from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, httpx_timeout, httpx_transport
+
+T = TypeVar("T")
+
+APPENDED = ("/api/chat", "/api", "/v1")
+"""The paths of Ollama's own API begin with `/api`; those of its copy of OpenAI's, with `/v1`."""
+
+
+def make_client(configuration: Configuration) -> AsyncClient:
+    """Ollama's client with our transport and timeouts."""
+    base = BaseUrl.parse(configuration.required(BASE_URL)).without(APPENDED)
+    return AsyncClient(
+        host=base.url,
+        timeout=httpx_timeout(configuration.connect_timeout),
+        transport=httpx_transport(base.query),
+        follow_redirects=False,
+    )
+
+
+class _ErrorAnswer(msgspec.Struct):
+    error: ErrorBody | str | None = None
+
+
+async def call(client: AsyncClient, method: str, path: str, body: object, type_: type[T], *, model: str | None) -> T:
+    """Ask Ollama for one JSON document. Raises `ProviderError`."""
+    with translated(model):
+        async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+            response = await send(client, method, path, body, model=model)
+    return document(response.content, type_, provider=NAME, model=model)
+
+
+async def send(
+    client: AsyncClient, method: str, path: str, body: object, *, model: str | None, stream: bool = False
+) -> httpx.Response:
+    """Send a request through the client's own connection, which has its address, headers and key.
+
+    The client's methods give out parsed models only, and it has no other door.
+    """
+    http: httpx.AsyncClient = client._client
+    request = http.build_request(method, path, json=body)
+    response = await http.send(request, stream=stream)
+    if response.is_success:
+        return response
+    try:
+        raise failure_of(_error(await response.aread()), model, response.status_code, retry_after(response.headers))
+    finally:
+        await response.aclose()
+
+
+@contextmanager
+def translated(model: str | None) -> Iterator[None]:
+    """Raise the errors of the connection as ours."""
+    try:
+        yield
+    except TRANSPORT_ERRORS as exc:
+        raise unreachable(exc, provider=NAME, model=model) from exc
+
+
+def _error(body: bytes) -> ErrorBody | str | None:
+    try:
+        return msgspec.json.decode(body, type=_ErrorAnswer).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,41 @@
+"""Ollama: settings and parts. Its models are those that have been pulled."""
+
+from __future__ import annotations
+
+from app.messages import ProviderName
+from app.providers.base import Embedder, Provider
+from app.providers.description import Configuration, Embeddings, ProviderDescription, Setting
+
+NAME = ProviderName("ollama")
+BASE_URL = Setting("OLLAMA_BASE_URL", "url")
+MODEL = Setting("OLLAMA_MODEL", "model")
+
+
+def _chat(configuration: Configuration) -> Provider:
+    from app.providers.ollama.chat import OllamaProvider
+    from app.providers.ollama.client import make_client
+
+    return OllamaProvider(make_client(configuration))
+
+
+def _embedder(configuration: Configuration, model: str) -> Embedder:
+    from app.providers.ollama.client import make_client
+    from app.providers.ollama.embeddings import OllamaEmbedder
+
+    return OllamaEmbedder(make_client(configuration), model)
+
+
+OLLAMA = ProviderDescription(
+    name=NAME,
+    settings=(BASE_URL, MODEL),
+    enabled_by=BASE_URL,
+    make=_chat,
+    serves_other_families=True,
+    # a name without a tag is the one tagged so
+    alias_suffix=":latest",
+    # what runs on one's own machine sends no bill
+    free=True,
+    availability="listed",
+    list_fresh_seconds=15.0,
+    embeddings=Embeddings(prefixes=("",), make=_embedder),
+)

@@ -1,0 +1,63 @@
+"""OpenAI, and every server that speaks its chat completions: settings, models and parts."""
+
+from __future__ import annotations
+
+from app.messages import ProviderName
+from app.providers.base import Embedder, Moderator, Provider
+from app.providers.description import (
+    Configuration,
+    Embeddings,
+    KnownModel,
+    ProviderDescription,
+    Setting,
+    dollars,
+)
+
+NAME = ProviderName("openai")
+API_KEY = Setting("OPENAI_API_KEY", "key")
+BASE_URL = Setting("OPENAI_BASE_URL", "url", default="https://api.openai.com/v1")
+MODEL = Setting("OPENAI_MODEL", "model")
+
+
+def _chat(configuration: Configuration) -> Provider:
+    from app.providers.openai.chat import OpenAIProvider
+    from app.providers.openai.client import make_client
+
+    return OpenAIProvider(make_client(configuration))
+
+
+def _embedder(configuration: Configuration, model: str) -> Embedder:
+    from app.providers.openai.client import make_client
+    from app.providers.openai.embeddings import OpenAIEmbedder
+
+    return OpenAIEmbedder(make_client(configuration), model)
+
+
+def _moderator(configuration: Configuration) -> Moderator:
+    from app.providers.openai.client import make_client
+    from app.providers.openai.moderation import OpenAIModerator
+
+    return OpenAIModerator(make_client(configuration))
+
+
+OPENAI = ProviderDescription(
+    name=NAME,
+    settings=(API_KEY, BASE_URL, MODEL),
+    enabled_by=API_KEY,
+    make=_chat,
+    tasks=("creative",),
+    # Read in November 2026 from developers.openai.com/api/docs/models and /pricing. The first is the middle of the
+    # current range, as a chat needs an answer soon.
+    models=(
+        KnownModel("gpt-6.1-terra", 1_050_000, 128_000, dollars(1.00, 0.05, 5.00)),
+        KnownModel("gpt-6.1-sol", 1_050_000, 128_000, dollars(2.00, 0.10, 10.00)),
+        KnownModel("gpt-6-astra", 1_050_000, 128_000, dollars(10.00, 1.00, 50.00)),
+        KnownModel("gpt-6-luna", 1_050_000, 128_000, dollars(0.10, 0.01, 0.50)),
+        KnownModel("gpt-5-mini", 400_000, 128_000, dollars(0.25, 0.025, 2.00)),
+        KnownModel("gpt-4o-mini", 128_000, 16_384, dollars(0.15, 0.075, 0.60)),
+    ),
+    families=("gpt-",),
+    serves_other_families=True,
+    embeddings=Embeddings(prefixes=("text-embedding-",), make=_embedder),
+    make_moderator=_moderator,
+)

@@ -1,0 +1,72 @@
+"""The providers, in the order in which the router falls back on them. Importing this imports no SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.messages import ProviderName
+from app.providers.claude.description import CLAUDE
+from app.providers.demo.description import DEMO
+from app.providers.description import Embeddings, ProviderDescription, Setting
+from app.providers.gemini.description import GEMINI
+from app.providers.ollama.description import OLLAMA
+from app.providers.openai.description import OPENAI
+
+
+class Registry:
+    """Descriptions by name, in order."""
+
+    def __init__(self, *descriptions: ProviderDescription) -> None:
+        self._descriptions: dict[ProviderName, ProviderDescription] = {}
+        for description in descriptions:
+            self.register(description)
+
+    def register(self, description: ProviderDescription) -> None:
+        """Add a provider, last in the order. Call it before `app.main` is imported, which reads the names.
+
+        Raises `ValueError` for a name or a setting that is taken.
+        """
+        if description.name in self._descriptions:
+            raise ValueError(f"there is already a provider {description.name}")
+        taken = self.settings.keys() & {setting.name for setting in description.settings}
+        if taken:
+            raise ValueError(f"another provider has the settings {', '.join(sorted(taken))}")
+        self._descriptions[description.name] = description
+
+    def __iter__(self) -> Iterator[ProviderDescription]:
+        return iter(self._descriptions.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._descriptions
+
+    def __getitem__(self, name: ProviderName) -> ProviderDescription:
+        return self._descriptions[name]
+
+    @property
+    def names(self) -> tuple[ProviderName, ...]:
+        """Of all providers."""
+        return tuple(self._descriptions)
+
+    @property
+    def moderators(self) -> tuple[ProviderName, ...]:
+        """Of the providers that moderate."""
+        return tuple(description.name for description in self if description.make_moderator is not None)
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """Of all providers, by their names."""
+        return {setting.name: setting for description in self for setting in description.settings}
+
+    def embedding(self, model: str) -> ProviderDescription | None:
+        """Whose embedding model this is, None: nobody's. See `Embeddings`."""
+        fits = {description.name: description.embeddings.fit(model) for description in self if description.embeddings}
+        best = max(fits, key=lambda name: fits[name], default=None)
+        return self._descriptions[best] if best is not None and fits[best] >= 0 else None
+
+    @property
+    def offline_embeddings(self) -> Embeddings:
+        """Those of the provider that needs no setting."""
+        return next(one.embeddings for one in self if one.embeddings is not None and one.enabled_by is None)
+
+
+PROVIDERS = Registry(GEMINI, OPENAI, CLAUDE, OLLAMA, DEMO)
