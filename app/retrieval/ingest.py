@@ -28,7 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.retrieval.folder import Found, found_in
 from app.retrieval.media_types import EXTENSIONS, KINDS
-from app.settings import fits_a_header, is_web_address, with_running_stack
+from app.settings import SettingsError, base_url, fits_a_header, with_running_stack
 
 AT_ONCE = 4
 TRIES = 5
@@ -273,9 +273,16 @@ def _environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     for name in ("PARLEY_TOKEN", "SUPABASE_PUBLISHABLE_KEY"):
         if not fits_a_header(environment.get(name, "")):
             raise IngestError(f"{name} holds a character that none has")
-    if not is_web_address(environment.get("SUPABASE_URL", "http://localhost")):
-        raise IngestError("SUPABASE_URL must be an http:// or https:// address")
+    if (url := environment.get("SUPABASE_URL")) is not None:
+        environment["SUPABASE_URL"] = _base_url("SUPABASE_URL", url)
     return environment
+
+
+def _base_url(name: str, text: str) -> str:
+    try:
+        return base_url(name, text)
+    except SettingsError as error:
+        raise IngestError(str(error)) from None
 
 
 def _json_object(text: str) -> dict[str, object]:
@@ -302,9 +309,10 @@ def _charset(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    if not is_web_address(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no http:// or https:// address")
-    return text
+    try:
+        return base_url("it", text)
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -336,9 +344,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def run(options: argparse.Namespace, console: Console) -> int:
     environment = _environment()
-    api = options.api or environment.get("API_URL") or "http://127.0.0.1:8000"
-    if not is_web_address(api):
-        raise IngestError("API_URL must be an http:// or https:// address")
+    api = options.api or _base_url("API_URL", environment.get("API_URL") or "http://127.0.0.1:8000")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     summary = Summary()
     try:

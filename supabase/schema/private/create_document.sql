@@ -7,7 +7,9 @@ create or replace function private.create_document(
   p_metadata jsonb,
   p_media_type text,
   p_document_id uuid,
-  p_embedding_model text
+  p_embedding_model text,
+  p_pages integer,
+  p_pages_without_text integer
 ) returns jsonb
 language plpgsql
 security definer
@@ -33,6 +35,9 @@ begin
   if v_count > c_passages then
     raise exception using errcode = 'PT413', message = 'payload_too_large',
       detail = format('A document has at most %s passages.', c_passages);
+  end if;
+  if coalesce(p_pages, 0) < 0 or coalesce(p_pages_without_text, 0) not between 0 and coalesce(p_pages, 0) then
+    raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'The counts of pages are not possible.';
   end if;
   if p_content_hash is null then
     raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'The content has no hash.';
@@ -92,6 +97,8 @@ begin
     passages = v_count,
     indexed = 0,
     error = null,
+    pages = p_pages,
+    pages_without_text = p_pages_without_text,
     next_revision = v_revision
   where d.id = v_document.id
   returning * into v_document;
@@ -116,7 +123,7 @@ begin
 end;
 $$;
 
-comment on function private.create_document(text, jsonb, text, jsonb, text, uuid, text) is
+comment on function private.create_document(text, jsonb, text, jsonb, text, uuid, text, integer, integer) is
 'Stores a document of auth.uid() and queues it for indexing. See public.create_document.';
 
-grant execute on function private.create_document(text, jsonb, text, jsonb, text, uuid, text) to authenticated;
+grant execute on function private.create_document(text, jsonb, text, jsonb, text, uuid, text, integer, integer) to authenticated;
