@@ -56,17 +56,17 @@ def install(environment: Path, bootstrap_lock: Path, lock: Path) -> None:
     print(f"Creating {environment.name} with Python {sys.version.split()[0]} …", flush=True)
     venv.EnvBuilder(clear=True, with_pip=True, symlinks=os.name != "nt").create(environment)
     programs = environment / ("Scripts" if os.name == "nt" else "bin")
-    pip = [str(programs / "python"), "-m", "pip"]
+    python = programs / "python"
+    pip = [str(python), "-m", "pip"]
+    exact = ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
     _step(
         "Installing uv",
-        [*pip, "install", "--quiet", "--disable-pip-version-check"]
-        + ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(bootstrap_lock)],
+        [*pip, "install", "--quiet", "--disable-pip-version-check", *exact, "-r", str(bootstrap_lock)],
         os.environ,
     )
     _step(
         "Installing the locked packages",
-        [str(programs / "uv"), "pip", "sync", "--python", str(programs / "python")]
-        + ["--require-hashes", "--no-build", str(lock)],
+        [str(programs / "uv"), "pip", "sync", "--python", str(python), "--require-hashes", "--no-build", str(lock)],
         {**uv_settings(pip_settings(pip)), **os.environ, "VIRTUAL_ENV": str(environment)},
     )
 

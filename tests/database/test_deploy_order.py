@@ -12,7 +12,7 @@ from scripts.calls.tape import recordings
 MIGRATIONS = sorted((Path(__file__).parents[2] / "supabase" / "migrations").glob("*.sql"))
 SINCE = "20261128"
 """The older ones came before the code of 0.1.0, the first release."""
-ORDER = re.compile(r"^-- (?:Before the code|After (?P<release>\d+\.\d+\.\d+))[.:]", re.MULTILINE)
+ORDER = re.compile(r"^-- (?:Before the code|After (?P<release>\d+\.\d+\.\d+))[.:]", re.MULTILINE | re.IGNORECASE)
 RECORDED = {recording.release for recording in recordings()}
 
 
