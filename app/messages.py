@@ -14,6 +14,9 @@ ReplyStatus = Literal["streaming", "complete", "stopped", "failed", "interrupted
 # Why a provider ended its reply: it was done, it reached the output limit, or a filter or refusal cut it.
 FinishReason = Literal["stop", "length", "content_filter"]
 
+# How much a model is to think before it answers; each provider has a parameter of its own for it.
+ReasoningEffort = Literal["off", "low", "medium", "high"]
+
 
 class Message(msgspec.Struct, frozen=True):
     """One entry of a prompt."""
@@ -29,14 +32,18 @@ class ChatRequest(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
     max_tokens: int | None = None
     temperature: float | None = None
+    reasoning: ReasoningEffort | None = None
+    """None: as the model does by itself."""
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Token counts as the provider reported them. `cached_tokens` is the part of the prompt read from its cache."""
+    """Token counts as the provider reported them. `cached_tokens` is the part of the prompt read from its cache,
+    `reasoning_tokens` the part of the completion that the model thought with."""
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -51,6 +58,16 @@ class Delta(msgspec.Struct, frozen=True):
     """New text of a reply: all tokens that arrived in one read, never empty."""
 
     text: str
+
+
+class Reasoning(msgspec.Struct, frozen=True):
+    """What the model shows of its thinking: all that arrived in one read, never empty, and no part of the text."""
+
+    text: str
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """A read that brought neither text nor reasoning, but shows that the provider works: a ping, an empty delta."""
 
 
 class Finish(msgspec.Struct, frozen=True):

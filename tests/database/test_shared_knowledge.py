@@ -281,7 +281,7 @@ DATABASE_ALONE = {
 }
 """Checks and constants that nothing outside the database has to know."""
 
-PYTHON_ALONE = {"TaskType", "FinishReason"}
+PYTHON_ALONE = {"TaskType", "FinishReason", "ReasoningEffort"}
 """Closed lists of `app/messages.py` whose words the database keeps as any text, or not at all."""
 
 
