@@ -36,10 +36,12 @@ ProviderError                   what went wrong with a provider; never shown to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
-from app.messages import Quota, Usage
+from msgspec import UNSET, structs
+
+from app.messages import Problem, Quota, Usage
 
 BreakerEffect = Literal["failure", "neutral", "cooldown"]
 
@@ -57,7 +59,6 @@ class AppError(Exception):
         *,
         status: int | None = None,
         retry_after: float | None = None,
-        extra: dict[str, object] | None = None,
     ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail
@@ -65,22 +66,18 @@ class AppError(Exception):
             self.status = status
         self.retry_after = retry_after
         """Seconds after which the same request may succeed; becomes the `Retry-After` header."""
-        self.extra = extra or {}
-        """Further members of the problem body, e.g. `categories`."""
         self.quotas: Mapping[str, Quota] = {}
         """The limits that refused the request, by name; become the `RateLimit` headers."""
 
-    def problem(self) -> dict[str, object]:
-        """The RFC 9457 body: type, title, status, code, and detail where there is one."""
-        body: dict[str, object] = {
-            "type": f"urn:parley:problem:{self.code}",
-            "title": self.title,
-            "status": self.status,
-            "code": self.code,
-        }
-        if self.detail is not None:
-            body["detail"] = self.detail
-        return body | self.extra
+    def problem(self) -> Problem:
+        """What a client is shown."""
+        return Problem(
+            type=f"urn:parley:problem:{self.code}",
+            title=self.title,
+            status=self.status,
+            code=self.code,
+            detail=UNSET if self.detail is None else self.detail,
+        )
 
 
 class InvalidRequest(AppError):
@@ -100,10 +97,21 @@ class ContentFlagged(InvalidRequest):
     code = "content_flagged"
     title = "Moderation does not let this pass"
 
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """What for."""
-        return tuple(cast("list[str]", self.extra.get("categories", ())))
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        categories: Sequence[str] = (),
+    ) -> None:
+        """`categories` are what the text was flagged for, where that is known."""
+        super().__init__(detail, status=status, retry_after=retry_after)
+        self.categories = tuple(categories)
+
+    def problem(self) -> Problem:
+        """What a client is shown."""
+        return structs.replace(super().problem(), categories=self.categories or UNSET)
 
 
 class PayloadTooLarge(InvalidRequest):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -30,11 +30,12 @@ from app.api.search import search_routes
 from app.api.strangers import Strangers, identified
 from app.api.usage import usage_routes
 from app.chat.journal import Journal
-from app.chat.live import LiveReplies
+from app.chat.live import Followers
 from app.chat.readers import Readers
 from app.chat.recovery import recover
 from app.chat.sources import Retriever
 from app.chat.turn import Turns
+from app.chat.writer import Tools
 from app.errors import AppError, SupabaseUnavailable
 from app.guard.admission import Admission, share_limits
 from app.guard.moderation import Moderation
@@ -54,14 +55,16 @@ from app.store.limits import Limits
 from app.store.messages import Messages
 from app.store.replies import Replies
 from app.store.usage import Usages
+from app.supervisor import Closing, Supervisor
 
 MAX_BODY_BYTES = 1_048_576
 START_SECONDS = 2.0
 """How long the start waits for the database to take the limits."""
 DRAIN_SECONDS = 6.0
-"""How long replies may go on after the order to stop; the process ends within 10 s."""
+"""How long replies may go on after the order to stop. The process ends within 10 s: after these come
+`turn.STORE_SECONDS`, `serve.SHUTDOWN_SECONDS`, and for all that is closed then `CLOSE_SECONDS`."""
 CLOSE_SECONDS = 0.5
-"""How long the background tasks may take to put down what they were doing; the database may be gone."""
+"""How long the parts of the process may take together to put down what they were doing; the database may be gone."""
 
 
 class Service:
@@ -95,19 +98,17 @@ class Service:
             max_bytes=settings.document_max_bytes,
         )
         self.routing = Routing(settings, self.providers)
-        self.live = LiveReplies()
+        self.followers = Followers()
         self.journal = Journal(self.replies, interval=settings.journal_interval_ms / 1000)
         self.turns = Turns(
             self.messages,
             self.routing.offers,
-            self.routing.failover,
-            self.live,
-            self.journal,
-            self.routing.catalog,
             Retriever(self.search, enabled=settings.enable_rag),
-            self.moderation,
+            self.followers,
+            Tools(self.routing.failover, self.moderation, self.journal, self.routing.catalog),
         )
-        self.readers = Readers(self.messages, self.live)
+        self.readers = Readers(self.messages, self.turns)
+        self.supervisor = Supervisor()
         self.verifier = TokenVerifier(settings.supabase_url, self._fetch_keys, jwt_secret=settings.supabase_jwt_secret)
 
     async def _fetch_keys(self) -> bytes:
@@ -121,50 +122,51 @@ class Service:
 
     @asynccontextmanager
     async def running(self, _: Litestar) -> AsyncGenerator[None]:
-        tasks = [
-            asyncio.create_task(self.journal.run()),
-            asyncio.create_task(self.live.watch()),
-            asyncio.create_task(recover(self.replies)),
-            asyncio.create_task(self.indexer.run()),
-            # what is on offer is asked now, so that no turn waits for a provider that is slow to say
-            asyncio.create_task(self.routing.offers.models()),
-            asyncio.create_task(self.routing.offers.check_defaults()),
-            asyncio.create_task(warm(self.providers.values())),
-        ]
-        for line in without_effect(self.settings):
-            observe.event("settings.without_effect", detail=line)
-        # the first turn should meet these limits; without a database there is no turn, and the start does not wait
-        sharing = asyncio.create_task(share_limits(self.limits, self.settings))
-        tasks.append(sharing)
-        await asyncio.wait({sharing}, timeout=START_SECONDS)
-        # what has been built stays: the collector need not look at it again
-        gc.collect()
-        gc.freeze()
-        observe.event("service.started")
-        try:
+        close = Closing(CLOSE_SECONDS).close
+        async with AsyncExitStack() as parts:
+            # left in the opposite order: what uses another part is closed before it
+            parts.callback(observe.event, "service.stopped")
+            parts.push_async_callback(close, "supabase", self.supabase.aclose)
+            parts.push_async_callback(close, "providers", self._close_providers)
+            parts.push_async_callback(close, "embedders", self.embedders.aclose)
+            parts.push_async_callback(close, "moderation", self.moderation.aclose)
+            parts.push_async_callback(close, "routing", self.routing.aclose)
+            parts.push_async_callback(close, "jobs", self.supervisor.aclose)
+            parts.push_async_callback(self.drain)
+            for line in without_effect(self.settings):
+                observe.event("settings.without_effect", detail=line)
+            await self._start_jobs()
+            # what has been built stays: the collector need not look at it again
+            gc.collect()
+            gc.freeze()
+            observe.event("service.started")
             yield
-        finally:
-            await self.drain()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
-            await self.readers.aclose()
-            await self.routing.aclose()
-            await self.moderation.aclose()
-            await self.embedders.aclose()
-            for provider in self.providers.values():
-                await provider.aclose()
-            await self.supabase.aclose()
-            observe.event("service.stopped")
+
+    async def _close_providers(self) -> None:
+        await asyncio.gather(*(provider.aclose() for provider in self.providers.values()))
+
+    async def _start_jobs(self) -> None:
+        keep, once = self.supervisor.keep, self.supervisor.once
+        keep("journal", self.journal.run)
+        keep("watch", self.followers.watch)
+        keep("recovery", lambda: recover(self.replies))
+        keep("indexer", self.indexer.run)
+        # what is on offer is asked now, so that no turn waits for a provider that is slow to say
+        once("offers", self.routing.offers.models)
+        once("default models", self.routing.offers.check_defaults)
+        once("warm", lambda: warm(self.providers.values()))
+        # the first turn should meet these limits; without a database there is no turn, and the start does not wait
+        limits = once("limits", lambda: share_limits(self.limits, self.settings))
+        await asyncio.wait({limits}, timeout=START_SECONDS)
 
     async def drain(self) -> None:
         """Refuse new turns, send readers elsewhere, and let replies end; what has not by then is `interrupted`.
         Only the first call has patience: after it, or with a second order to stop, what is left ends at once."""
         patience = 0.0
-        if not self.live.draining:
+        if not self.followers.draining:
             patience = DRAIN_SECONDS
-            observe.event("service.draining", replies=len(self.live))
-            self.live.drain()
+            observe.event("service.draining", replies=len(self.turns))
+            self.followers.drain()
             await self.readers.aclose()
         await self.turns.drain(patience)
 
@@ -180,14 +182,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
     service = Service(settings)
     app = Litestar(
         route_handlers=[
-            health_routes(service.supabase, service.live),
+            health_routes(service.supabase, service.followers, service.supervisor),
             model_routes(service.routing.offers),
             conversation_routes(service.conversations, service.routing.offers),
             usage_routes(service.usages),
             moderation_routes(service.admission, service.moderation),
             document_routes(service.documents, service.library, service.admission),
             search_routes(service.admission, service.search),
-            message_routes(service.conversations, service.messages, service.turns, service.readers, service.live),
+            message_routes(service.conversations, service.messages, service.turns, service.readers, service.followers),
         ],
         dependencies={"user": Provide(service.user)},
         exception_handlers={

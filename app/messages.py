@@ -1,4 +1,4 @@
-"""The values every stage speaks: messages, what a provider streams, usage, passages. No storage ids, no I/O."""
+"""The values every stage speaks: what a turn is asked, what a provider streams, how a reply ends. No I/O."""
 
 from __future__ import annotations
 
@@ -16,6 +16,26 @@ FinishReason = Literal["stop", "length", "content_filter"]
 
 # How much a model is to think before it answers; each provider has a parameter of its own for it.
 ReasoningEffort = Literal["off", "low", "medium", "high"]
+
+
+class Send(msgspec.Struct, frozen=True):
+    """A turn that is asked for: answer this new message of the conversation."""
+
+    conversation_id: str
+    content: str
+
+
+class Regenerate(msgspec.Struct, frozen=True):
+    """A turn that is asked for: answer again the user message that `message_id` is, or that it answers."""
+
+    message_id: str
+
+
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    """A repeated request with this key attaches to the first one's reply. `request_hash` tells others apart."""
+
+    key: str
+    request_hash: str
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -105,6 +125,36 @@ class Restart(msgspec.Struct, frozen=True):
     model: str
 
 
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """An error as clients see it, after RFC 9457. `code` is stable. Holds no secret and no text of a message, so it may
+    be stored with a reply."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str | msgspec.UnsetType = msgspec.UNSET
+    categories: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """What moderation flagged a text for."""
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
+    """Of the request that was answered with it."""
+
+
+class FinalState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a reply ended: what is stored of it, and all that its readers are told (`chat.endings.ending_of`).
+
+    `problem` is None when it ended well or was stopped. `length` is that of the stored text, in code points.
+    """
+
+    status: ReplyStatus
+    finish_reason: str | None = None
+    problem: Problem | None = None
+    usage: Usage | None = None
+    provider: str | None = None
+    model: str | None = None
+    length: int
+
+
 class Done(msgspec.Struct, frozen=True):
     """The regular end. `length` is that of the stored text, in code points."""
 
@@ -127,7 +177,7 @@ class Failed(msgspec.Struct, frozen=True):
     """The reply failed or was interrupted; what was stored is kept. `length` as in `Done`: a reader that holds more
     cuts its text to it."""
 
-    problem: dict[str, object]
+    problem: Problem
     status: ReplyStatus
     length: int
 

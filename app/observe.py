@@ -22,11 +22,13 @@ EventName = Literal[
     "journal.refused",
     "journal.retry",
     "limits.unshared",
+    "moderation.failed",
     "moderation.unavailable",
     "provider.cooling",
     "provider.failed",
     "provider.list_failed",
     "provider.model_not_listed",
+    "reading.failed",
     "recovery.failed",
     "recovery.interrupted",
     "request.done",
@@ -35,7 +37,9 @@ EventName = Literal[
     "service.draining",
     "service.started",
     "service.stopped",
+    "service.unclosed",
     "settings.without_effect",
+    "task.failed",
     "turn.failed",
     "turn.unanswered",
     "turn.unstored",
@@ -52,11 +56,13 @@ LEVELS: dict[EventName, Level] = {
     "journal.refused": "error",
     "journal.retry": "warning",
     "limits.unshared": "warning",
+    "moderation.failed": "error",
     "moderation.unavailable": "warning",
     "provider.cooling": "warning",
     "provider.failed": "warning",
     "provider.list_failed": "warning",
     "provider.model_not_listed": "warning",
+    "reading.failed": "error",
     "recovery.failed": "warning",
     "recovery.interrupted": "warning",
     "request.done": "info",
@@ -65,7 +71,9 @@ LEVELS: dict[EventName, Level] = {
     "service.draining": "info",
     "service.started": "info",
     "service.stopped": "info",
+    "service.unclosed": "warning",
     "settings.without_effect": "warning",
+    "task.failed": "error",
     "turn.failed": "error",
     "turn.unanswered": "error",
     "turn.unstored": "error",
@@ -79,14 +87,16 @@ def event(name: EventName, **fields: str | float | bool | None) -> None:
     getattr(_log, LEVELS[name])(name, **fields)
 
 
-def unforeseen(name: EventName, error: BaseException) -> None:
+def unforeseen(name: EventName, error: BaseException, **fields: str | float | bool | None) -> None:
     """Record an error that nobody expected: its class and where it was raised, not its text, which may hold data."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
     frame = traceback.tb_frame if traceback is not None else None
     where = f"{frame.f_globals.get('__name__')}:{traceback.tb_lineno}" if frame and traceback else None
-    event(name, error=type(error).__name__, where=where)
+    event(name, error=type(error).__name__, where=where, **fields)
 
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)

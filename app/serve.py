@@ -12,6 +12,7 @@ import uvicorn
 from litestar import Litestar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app import observe
 from app.main import Service, create_app
 from app.settings import Settings, SettingsError, load_settings
 
@@ -53,7 +54,12 @@ class Server(uvicorn.Server):
 
     def _drain(self) -> None:
         self._draining = asyncio.ensure_future(self._service.drain())
-        self._draining.add_done_callback(lambda _: setattr(self, "should_exit", True))
+        self._draining.add_done_callback(self._drained)
+
+    def _drained(self, draining: asyncio.Task[None]) -> None:
+        if not draining.cancelled() and (error := draining.exception()) is not None:
+            observe.unforeseen("task.failed", error, task="drain")
+        self.should_exit = True
 
 
 def make_server(settings: Settings) -> Server:

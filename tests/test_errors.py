@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec import structs
 
 from app import errors
-from app.errors import ERRORS, AppError, InvalidRequest, ProviderError, Unavailable
+from app.errors import ERRORS, AppError, ContentFlagged, InvalidRequest, ProviderError, Unavailable
+from app.messages import Problem
 
 PROMISED = {
     "unauthenticated": {401},
@@ -45,22 +47,18 @@ def test_every_error_is_listed_by_its_code() -> None:
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_problem_of_an_error(error: type[AppError]) -> None:
-    assert error().problem() == {
-        "type": f"urn:parley:problem:{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "code": error.code,
-    }
-    assert error("Why.").problem() == error().problem() | {"detail": "Why."}
+    problem = Problem(type=f"urn:parley:problem:{error.code}", title=error.title, status=error.status, code=error.code)
+    assert error().problem() == problem
+    assert error("Why.").problem() == structs.replace(problem, detail="Why.")
     assert error.title
     assert error.title[0].isupper()
     assert not error.title.endswith(".")
 
 
 def test_status_and_members_of_one_occurrence() -> None:
-    error = InvalidRequest("Why.", status=422, extra={"categories": []})
-    assert error.problem() == InvalidRequest("Why.").problem() | {"status": 422, "categories": []}
+    assert InvalidRequest("Why.", status=422).problem() == structs.replace(InvalidRequest("Why.").problem(), status=422)
     assert InvalidRequest.status == 400
+    assert ContentFlagged(categories=["violence"]).problem().categories == ("violence",)
 
 
 @pytest.mark.parametrize("root", [AppError, ProviderError])

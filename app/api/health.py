@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 from litestar import Router, get
 
 from app.api.openapi import not_ready
-from app.chat.live import LiveReplies
-from app.errors import Draining, SupabaseUnavailable
+from app.chat.live import Followers
+from app.errors import Draining, SupabaseUnavailable, Unavailable
 from app.store.client import Supabase
 
 PING_SECONDS = 1.0
@@ -20,6 +21,13 @@ PING_SECONDS = 1.0
 
 class Health(msgspec.Struct, frozen=True):
     status: str
+
+
+class Jobs(Protocol):
+    """The background jobs of the process."""
+
+    @property
+    def down(self) -> tuple[str, ...]: ...
 
 
 class Readiness:
@@ -40,7 +48,7 @@ class Readiness:
         return self._reachable
 
 
-def health_routes(supabase: Supabase, live: LiveReplies) -> Router:
+def health_routes(supabase: Supabase, followers: Followers, jobs: Jobs) -> Router:
     readiness = Readiness(supabase)
 
     @get("/live", operation_id="live")
@@ -50,9 +58,11 @@ def health_routes(supabase: Supabase, live: LiveReplies) -> Router:
 
     @get("/ready", operation_id="ready", responses=not_ready())
     async def ready() -> Health:
-        """The process takes requests: it is not draining, and Supabase answers."""
-        if live.draining:
+        """The process takes requests: it is not draining, its background jobs run, and Supabase answers."""
+        if followers.draining:
             raise Draining(retry_after=1)
+        if jobs.down:
+            raise Unavailable(f"Failed and about to be started again: {', '.join(jobs.down)}.", retry_after=1)
         if not await readiness.reachable():
             raise SupabaseUnavailable(retry_after=2)
         return Health("ok")

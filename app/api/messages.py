@@ -17,16 +17,17 @@ from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
 from app.api.quotas import quota_headers
 from app.api.sse import EventStream
 from app.api.views import MAX_CONTENT_CHARACTERS, AnswerOptions, MessagePage, MessageView, NewMessage, TurnView
-from app.chat.live import LiveReplies
+from app.chat.asked import Asked
+from app.chat.live import Followers
 from app.chat.readers import Readers
 from app.chat.turn import Turn, Turns
-from app.errors import InvalidRequest, PayloadTooLarge
-from app.guard.moderation import flagged
+from app.errors import ContentFlagged, InvalidRequest, PayloadTooLarge
+from app.messages import IdempotencyKey, Regenerate, Send
 from app.routing.router import Wish
 from app.store.conversations import Conversations
 from app.store.messages import Messages
 
-IdempotencyKey = Annotated[
+Key = Annotated[
     str | None,
     HeaderParameter(
         name="Idempotency-Key",
@@ -49,7 +50,7 @@ STOPPING = ResponseSpec(MessageView, description="The reply is about to stop.", 
 
 
 def message_routes(
-    conversations: Conversations, messages: Messages, turns: Turns, readers: Readers, live: LiveReplies
+    conversations: Conversations, messages: Messages, turns: Turns, readers: Readers, followers: Followers
 ) -> Router:
     @get("/conversations/{conversation_id:uuid}/messages", operation_id="listMessages", responses=problems(404))
     async def history(
@@ -73,7 +74,7 @@ def message_routes(
         user: Caller,
         conversation_id: FromPath[UUID],
         data: JSONBody[NewMessage],
-        idempotency_key: IdempotencyKey = None,
+        idempotency_key: Key = None,
         accept: Accept = None,
         prefer: Prefer = None,
     ) -> Response[TurnView]:
@@ -84,15 +85,9 @@ def message_routes(
             raise InvalidRequest("The message is empty.")
         if "\x00" in data.content:
             raise InvalidRequest("The message holds a NUL character, which text cannot.")
-        turn = await turns.send(
-            user,
-            str(conversation_id),
-            data.content,
-            _wish(data),
-            use_rag=data.use_rag,
-            idempotency_key=idempotency_key,
-            request_hash=_request_hash("send", conversation_id, data) if idempotency_key else None,
-        )
+        what = Send(str(conversation_id), data.content)
+        key = _key(idempotency_key, "send", conversation_id, data)
+        turn = await turns.begin(user, Asked(what=what, wish=_wish(data), use_rag=data.use_rag, key=key))
         return await respond(user, turn, accept, prefer)
 
     @post(
@@ -106,20 +101,15 @@ def message_routes(
         user: Caller,
         message_id: FromPath[UUID],
         data: JSONBody[AnswerOptions | None] = None,
-        idempotency_key: IdempotencyKey = None,
+        idempotency_key: Key = None,
         accept: Accept = None,
         prefer: Prefer = None,
     ) -> Response[TurnView]:
         """Answer again; the old reply stays. Body and answer as for sending."""
         asked = data or AnswerOptions()
-        turn = await turns.regenerate(
-            user,
-            str(message_id),
-            _wish(asked),
-            use_rag=asked.use_rag,
-            idempotency_key=idempotency_key,
-            request_hash=_request_hash("regenerate", message_id, asked) if idempotency_key else None,
-        )
+        what = Regenerate(str(message_id))
+        key = _key(idempotency_key, "regenerate", message_id, asked)
+        turn = await turns.begin(user, Asked(what=what, wish=_wish(asked), use_rag=asked.use_rag, key=key))
         return await respond(user, turn, accept, prefer)
 
     async def respond(user: User, turn: Turn, accept: str | None, prefer: str | None) -> Response[Any]:
@@ -128,14 +118,14 @@ def message_routes(
         headers["Location"] = f"/v1/messages/{turn.message.id}"
         if _wants_stream(accept):
             reply = turn.reply or await readers.open(user, turn.message.id)
-            return EventStream(live, reply, headers=headers)
+            return EventStream(followers, reply, headers=headers)
         if _wants_wait(prefer):
             reply = turn.reply or await readers.open(user, turn.message.id)
             await reply.ended()
             if reply.ending is not None:
                 finished = await messages.get(user.token, turn.message.id)
                 if finished.flagged is not None:
-                    raise flagged(finished.flagged)
+                    raise ContentFlagged(categories=finished.flagged)
                 headers["Preference-Applied"] = "wait"
                 return Response(MessageView.of(finished), status_code=200, headers=headers)
             # detached: this process cannot wait for the end, and the turn is begun all the same
@@ -156,7 +146,7 @@ def message_routes(
     async def follow(user: Caller, message_id: FromPath[UUID], last_event_id: LastEventId = None) -> Response[None]:
         """Follow a reply, or read a finished one, from any place; on any replica."""
         reply = await readers.open(user, str(message_id))
-        return EventStream(live, reply, last_event_id=last_event_id)
+        return EventStream(followers, reply, last_event_id=last_event_id)
 
     @post(
         "/messages/{message_id:uuid}/stop",
@@ -187,9 +177,11 @@ def _wish(options: AnswerOptions) -> Wish:
     )
 
 
-def _request_hash(kind: str, target: UUID, body: msgspec.Struct) -> str:
-    """What makes two requests under one Idempotency-Key the same."""
-    return hashlib.sha256(f"{kind} {target} ".encode() + msgspec.json.encode(body)).hexdigest()
+def _key(key: str | None, kind: str, target: UUID, body: msgspec.Struct) -> IdempotencyKey | None:
+    """The key of a request, with what makes two requests under it the same."""
+    if key is None:
+        return None
+    return IdempotencyKey(key, hashlib.sha256(f"{kind} {target} ".encode() + msgspec.json.encode(body)).hexdigest())
 
 
 def _wants_stream(accept: str | None) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import (
     Components,
@@ -19,20 +18,10 @@ from litestar.openapi.spec import (
 )
 
 from app.api.problem import PROBLEM_JSON
+from app.messages import Problem
 
 USER_TOKEN: list[SecurityRequirement] = [{"supabase": []}]
 """The security of every route below `/v1`."""
-
-
-class Problem(msgspec.Struct, kw_only=True):
-    """An error, after RFC 9457. `code` is stable; further members may stand beside these."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str | msgspec.UnsetType = msgspec.UNSET
-    request_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _REASONS = {

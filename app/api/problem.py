@@ -24,7 +24,7 @@ def problem_response(request: Request[Any, Any, Any], error: AppError) -> Respon
         headers["WWW-Authenticate"] = "Bearer"
     body = error.problem()
     if request_id := observe.request_id():
-        body["request_id"] = request_id
+        body = msgspec.structs.replace(body, request_id=request_id)
     return Response(msgspec.json.encode(body), status_code=error.status, media_type=PROBLEM_JSON, headers=headers)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 from litestar import Request, Response
 from litestar.types import Receive, Scope, Send
 
-from app.chat.live import Follower, LiveReplies, Reply
+from app.chat.live import Follower, Followers, Reply
 from app.errors import InvalidRequest
 from app.messages import Done, Ending, Failed, Preamble, Restart, Sources, Started, Stopped
 
@@ -66,30 +67,37 @@ def _event_frame(number: int, event: Preamble | Ending) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, _NAMES[type(event)], _encode(event))
 
 
-def _text_frame(reply: Reply, start: int) -> tuple[int, int, bytes]:
-    """The text from `start` on as one event: its start, its end, its bytes. Encoded once for all readers that are up
-    to date."""
-    end = min(reply.length, start + MAX_FRAME_CHARACTERS)
-    known = reply.frame
-    if known is not None and known[0] == start and known[1] == end:
-        return known
-    text = reply.text(start)[: end - start]
-    reply.frame = (start, end, b'id: %d\nevent: delta\ndata: {"text":%s}\n\n' % (TEXT_ID + end, _encode(text)))
-    return reply.frame
+class _Frames:
+    """The newest text of one reply as it is sent, encoded once for all its readers that are up to date."""
+
+    __slots__ = ("_end", "_frame", "_start")
+
+    def __init__(self) -> None:
+        self._start = self._end = 0
+        self._frame = b""
+
+    def text(self, reply: Reply, start: int, end: int) -> bytes:
+        """The text from `start` to `end` as one event."""
+        if start != self._start or end != self._end:
+            text = reply.text(start)[: end - start]
+            self._frame = b'id: %d\nevent: delta\ndata: {"text":%s}\n\n' % (TEXT_ID + end, _encode(text))
+            self._start, self._end = start, end
+        return self._frame
 
 
-def _pending(follower: Follower) -> bytes:
+_frames: WeakKeyDictionary[Reply, _Frames] = WeakKeyDictionary()
+
+
+def _news(follower: Follower, frames: _Frames) -> bytes:
     """Everything that the follower has not been sent yet; empty when it is up to date."""
     reply = follower.reply
-    frames = b""
-    if follower.announced < len(reply.preamble):
-        for index in range(follower.announced, len(reply.preamble)):
-            frames += _event_frame(index + 1, reply.preamble[index])
-        follower.announced = len(reply.preamble)
+    news = b""
+    if follower.unannounced:
+        news = b"".join(_event_frame(number, event) for number, event in follower.take_announced())
     if follower.offset < reply.length:
-        _, follower.offset, frame = _text_frame(reply, follower.offset)
-        return frames + frame if frames else frame
-    return frames
+        text = frames.text(reply, *follower.take_text(MAX_FRAME_CHARACTERS))
+        return news + text if news else text
+    return news
 
 
 class EventStream(Response[None]):
@@ -97,7 +105,7 @@ class EventStream(Response[None]):
 
     def __init__(
         self,
-        live: LiveReplies,
+        followers: Followers,
         reply: Reply,
         *,
         last_event_id: str | None = None,
@@ -105,16 +113,16 @@ class EventStream(Response[None]):
     ) -> None:
         super().__init__(None, headers=headers)
         announced, offset = place(last_event_id)
-        self._live = live
+        self._followers = followers
         # refused here, before the response starts, when there are too many readers
-        self._follower = live.follow(reply, announced=announced, offset=offset)
+        self._follower = followers.follow(reply, announced=announced, offset=offset)
 
     def to_asgi_response(self, request: Request[Any, Any, Any], **_: Any) -> Any:  # type: ignore[override]
         return self._respond
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         follower = self._follower
-        follower.abort = scope.get("parley.abort")  # type: ignore[assignment]  # our server's, see app/serve.py
+        follower.connect(scope.get("parley.abort"))  # type: ignore[arg-type]  # our server's, see app/serve.py
         own = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
         leaving = asyncio.create_task(_left(receive, follower))
         try:
@@ -123,16 +131,16 @@ class EventStream(Response[None]):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             leaving.cancel()
-            self._live.unfollow(follower)
+            self._followers.unfollow(follower)
 
 
 async def _write_all(follower: Follower, send: Send) -> bool:
     """Write until the reply ends or the reader is sent elsewhere; False when the reader was cut."""
     reply = follower.reply
-    time = asyncio.get_running_loop().time
+    frames = _frames.setdefault(reply, _Frames())
     while not follower.cut:
         last = False
-        frame = _pending(follower)
+        frame = _news(follower, frames)
         if not frame:
             if reply.ending is not None:
                 # of a reply that was withdrawn the reader holds more than there is, and ids only go up
@@ -147,11 +155,9 @@ async def _write_all(follower: Follower, send: Send) -> bool:
             else:
                 await follower.changed()
                 continue
-        follower.beat = False
-        follower.sent_at = time()
-        follower.writing = True
+        follower.sending()
         await send({"type": "http.response.body", "body": frame, "more_body": True})
-        follower.writing = False
+        follower.sent()
         if last:
             return True
     return False

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from app.api.paging import Page
-from app.messages import ReplyStatus, Role, TaskType, Usage
+from app.messages import Problem, ReplyStatus, Role, TaskType, Usage
 from app.routing.catalog import provider_names
 from app.store.rows import Conversation, StoredMessage
 
@@ -62,7 +62,7 @@ class ConversationPage(Page[ConversationView], frozen=True):
 
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     """A message. `parent_id` and `version` are a reply's: what it answers, and which answer to that it is. `flagged`:
-    the categories for which moderation refused it."""
+    the categories for which moderation refused it. `problem` is why a reply failed, as its event stream says it."""
 
     id: str
     conversation_id: str
@@ -76,6 +76,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None
     finish_reason: str | None
     error_code: str | None
+    problem: Problem | None
     sources: list[dict[str, object]] | None
     usage: Usage | None
     tokens_used: int | None
@@ -98,6 +99,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             model=row.model,
             finish_reason=row.finish_reason,
             error_code=row.error_code,
+            problem=_problem(row),
             sources=row.sources,
             usage=row.usage,
             tokens_used=row.tokens_used,
@@ -105,6 +107,11 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
+
+
+def _problem(row: StoredMessage) -> Problem | None:
+    final = row.final(len(row.content)) if row.role == "assistant" else None
+    return final.problem if final else None
 
 
 class MessagePage(Page[MessageView], frozen=True):

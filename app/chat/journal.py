@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from app import observe
+from app.chat.endings import Cut
 from app.chat.live import Reply
-from app.errors import AppError, InvalidRequest
+from app.errors import AppError, InvalidRequest, SupabaseUnavailable
 from app.store.replies import FinishedReply, Journaled, Piece
 
 INTERVAL_SECONDS = 0.5
@@ -42,24 +43,40 @@ class JournalStore(Protocol):
     async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[str]: ...
 
 
-class _Entry:
-    """How much of a live reply the journal has taken."""
+class Entry:
+    """A live reply, as the journal sees it: how much of its text has been taken.
 
-    __slots__ = ("offset", "on_stop", "pushed", "reply", "seq")
+    `cut(why)` is called with `STOPPED` when a user asked for it on any replica, `DELETED` when the reply was deleted,
+    and `OUTAGE` when the database has failed for too long or refuses its text.
+    """
 
-    def __init__(self, reply: Reply, on_stop: Callable[[str], None]) -> None:
+    __slots__ = ("_offset", "_pushed", "_seq", "cut", "reply")
+
+    def __init__(self, reply: Reply, cut: Callable[[Cut], None]) -> None:
         self.reply = reply
-        self.on_stop = on_stop
-        self.offset = 0
-        self.seq = 0
-        self.pushed: deque[float] = deque(maxlen=_PIECES_BEFORE_END + 1)
+        self.cut = cut
+        self._offset = 0
+        self._seq = 0
+        self._pushed: deque[float] = deque(maxlen=_PIECES_BEFORE_END + 1)
         """When its newest pieces were."""
 
-    def until_end(self) -> float:
+    def next_piece(self, now: float) -> Piece | None:
+        """The text that has come since the last one; None when there is none."""
+        reply = self.reply
+        if reply.length <= self._offset:
+            return None
+        text = reply.text(self._offset)
+        self._offset += len(text)
+        self._seq += 1
+        self._pushed.append(now)
+        sources = reply.sources if self._seq == 1 else None
+        return Piece(reply.id, self._seq, text, reply.provider, reply.model, sources)
+
+    def until_end(self, now: float) -> float:
         """The seconds until its end may be pushed; 0 or less when it may be now."""
-        if len(self.pushed) <= _PIECES_BEFORE_END or self.reply.length == self.offset:
+        if len(self._pushed) <= _PIECES_BEFORE_END or self.reply.length == self._offset:
             return 0.0
-        return self.pushed[0] + _BUDGET_SECONDS - asyncio.get_running_loop().time()
+        return self._pushed[0] + _BUDGET_SECONDS - now
 
 
 class _Final:
@@ -83,29 +100,33 @@ class Journal:
         self._store = store
         self._interval = interval
         self._outage = outage
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._finishing: list[_Final] = []
         self._opened = asyncio.Event()
         self._finish_asked = asyncio.Event()
         self.writes = 0
         """Calls of the first lane so far, repeated ones included."""
 
-    def open(self, reply: Reply, on_stop: Callable[[str], None]) -> None:
-        """Journal `reply` from now on. `on_stop(reason)` is called with `stopped` when a user asked for it on any
-        replica, `gone` when the reply was deleted, and `outage` when the database has failed for too long or
-        refuses its text."""
-        self._entries[reply.id] = _Entry(reply, on_stop)
+    def open(self, entry: Entry) -> None:
+        """Journal this reply from now on, until it is finished or closed."""
+        self._entries[entry.reply.id] = entry
         self._opened.set()
 
+    def close(self, reply_id: str) -> None:
+        """Journal it no longer. One that has not been finished is interrupted when its lease has run out."""
+        self._entries.pop(reply_id, None)
+
     async def finish(self, final: FinishedReply) -> bool:
-        """Commit the final state. Returns False when the reply no longer exists.
+        """Commit its final state. Returns False when the reply no longer exists.
 
         Raises `AppError` when the database did not take it for `OUTAGE_SECONDS`, or refuses it.
         """
         entry = self._entries.pop(final.id, None)
-        # a shorter interval is a choice of more messages
-        if entry is not None and self._interval >= INTERVAL_SECONDS and (pause := entry.until_end()) > 0:
-            await asyncio.sleep(pause)
+        # A shorter interval means more Realtime messages, so the pause applies to the default only.
+        if entry is not None and self._interval >= INTERVAL_SECONDS:
+            pause = entry.until_end(asyncio.get_running_loop().time())
+            if pause > 0:
+                await asyncio.sleep(pause)
         waiting = _Final(final, self._outage)
         self._finishing.append(waiting)
         self._finish_asked.set()
@@ -137,24 +158,18 @@ class Journal:
         alive: list[str] = []
         now = asyncio.get_running_loop().time()
         for entry in self._entries.values():
-            reply = entry.reply
-            alive.append(reply.id)
-            if reply.length > entry.offset:
-                text = reply.text(entry.offset)
-                entry.offset += len(text)
-                entry.seq += 1
-                entry.pushed.append(now)
-                sources = reply.sources if entry.seq == 1 else None
-                pieces.append(Piece(reply.id, entry.seq, text, reply.provider, reply.model, sources))
+            alive.append(entry.reply.id)
+            if (piece := entry.next_piece(now)) is not None:
+                pieces.append(piece)
         try:
             answer = await self._write(pieces, alive, now + self._outage)
         except AppError:
             for entry in tuple(self._entries.values()):
-                entry.on_stop("outage")
+                entry.cut(Cut.OUTAGE)
             return
-        for reason, ids in (("stopped", answer.stop), ("gone", answer.gone)):
+        for why, ids in ((Cut.STOPPED, answer.stop), (Cut.DELETED, answer.gone)):
             for reply_id in ids:
-                self._tell(reply_id, reason)
+                self._cut(reply_id, why)
 
     async def _write(self, pieces: list[Piece], alive: list[str], deadline: float) -> Journaled:
         async def call() -> Journaled:
@@ -167,7 +182,7 @@ class Journal:
             if len(pieces) <= 1:
                 for piece in pieces:
                     observe.event("journal.refused", message_id=piece.id, code=error.code)
-                    self._tell(piece.id, "outage")
+                    self._cut(piece.id, Cut.OUTAGE)
                 return Journaled((), ())
         # a value that the database refuses takes no other reply with it: halves, until it stands alone
         middle = len(pieces) // 2
@@ -175,9 +190,9 @@ class Journal:
         other = await self._write(pieces[middle:], alive, deadline)
         return Journaled(one.stop + other.stop, one.gone + other.gone)
 
-    def _tell(self, reply_id: str, reason: str) -> None:
+    def _cut(self, reply_id: str, why: Cut) -> None:
         if (entry := self._entries.get(reply_id)) is not None:
-            entry.on_stop(reason)
+            entry.cut(why)
 
     # ── the second lane: final states ────────────────────────────────────────────────────────────────────────────
 
@@ -187,7 +202,12 @@ class Journal:
             batch, self._finishing = self._finishing[:MAX_FINISH_BATCH], self._finishing[MAX_FINISH_BATCH:]
             if not self._finishing:
                 self._finish_asked.clear()
-            await self._finish(batch)
+            try:
+                await self._finish(batch)
+            except BaseException:
+                for final in batch:  # whatever ends this lane, nobody waits for it for ever
+                    _settle(final.done, SupabaseUnavailable())
+                raise
 
     async def _finish(self, batch: list[_Final]) -> None:
         async def call() -> list[str]:

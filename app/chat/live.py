@@ -2,18 +2,18 @@
 
 A reply is the text so far plus how it began and how it ended. A follower is only a place in it: whoever falls behind
 reads the text it has missed in one piece, so nothing is queued for anyone and memory is the text itself.
+
+Both change by their methods alone: the writer writes, the connection says what it has sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from app.errors import Draining, RateLimited
-from app.messages import Ending, Preamble, Source, Sources
+from app.messages import Ending, Preamble, Restart, Source, Sources, Started
 
-MAX_REPLIES = 2000
-"""Replies written at once by a process; further turns are refused with `draining`, another replica may take them."""
 MAX_REPLY_CHARACTERS = 500_000
 """A longer reply ends with finish reason `length`."""
 MAX_FOLLOWERS_PER_REPLY = 50
@@ -42,7 +42,6 @@ class Reply:
         "detached",
         "ending",
         "followers",
-        "frame",
         "id",
         "length",
         "model",
@@ -62,8 +61,6 @@ class Reply:
         self.ending: Ending | None = None
         self.detached = False
         self.followers: set[Follower] = set()
-        self.frame: tuple[int, int, bytes] | None = None
-        """The newest text as it is sent: (start, end, bytes), encoded once for all followers that are up to date."""
         self._awaiting = 0
         self._whole = ""
         self._tail: list[str] = []
@@ -73,7 +70,23 @@ class Reply:
         self._held: list[str] | None = None
         self._held_length = 0
 
-    def announce(self, event: Preamble) -> None:
+    # ── before the text ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, user_message_id: str, provider: str | None, model: str | None) -> None:
+        """Both messages are stored, and this model is asked."""
+        self.provider, self.model = provider, model
+        self._announce(Started(self.conversation_id, user_message_id, self.id, provider, model))
+
+    def draw_on(self, sources: Sources) -> None:
+        """These passages are what it is given."""
+        self._announce(sources)
+
+    def restart(self, reason: str, provider: str, model: str) -> None:
+        """Another model answers."""
+        self.provider, self.model = provider, model
+        self._announce(Restart(reason, provider, model))
+
+    def _announce(self, event: Preamble) -> None:
         self.preamble.append(event)
         self._wake()
 
@@ -81,6 +94,8 @@ class Reply:
     def sources(self) -> tuple[Source, ...] | None:
         """What it draws on, once that was announced; it is before the text."""
         return next((event.items for event in self.preamble if isinstance(event, Sources)), None)
+
+    # ── the text ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def append(self, text: str) -> None:
         if self._held is not None:
@@ -127,11 +142,12 @@ class Reply:
         return text
 
     def withdraw(self) -> None:
-        """Take the whole text back. Its readers learn by the ending that they hold too much."""
+        """Take the whole text back; none follows. Its readers learn by the ending that they hold too much."""
         self._tail.clear()
         self._whole = self._last = ""
         self._last_start = self.length = 0
-        self.frame = None
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def end(self, ending: Ending) -> None:
         """Nothing follows. Must come after the final state is stored."""
@@ -143,8 +159,7 @@ class Reply:
         """Nothing more can be learnt of this reply here: its readers must connect again."""
         self.detached = True
         for follower in self.followers:
-            follower.reconnect = True
-        self._wake()
+            follower.send_elsewhere()
         self._settle()
 
     def _settle(self) -> None:
@@ -162,10 +177,21 @@ class Reply:
         finally:
             self._awaiting -= 1
 
+    # ── its readers ──────────────────────────────────────────────────────────────────────────────────────────────
+
     @property
     def awaited(self) -> bool:
-        """Somebody waits for the end without reading."""
-        return self._awaiting > 0
+        """Somebody reads it, or waits for its end."""
+        return bool(self.followers) or self._awaiting > 0
+
+    def join(self, follower: Follower) -> None:
+        """Tell `follower` of every change from now on."""
+        self.followers.add(follower)
+        if self.detached:
+            follower.send_elsewhere()
+
+    def leave(self, follower: Follower) -> None:
+        self.followers.discard(follower)
 
     def _wake(self) -> None:
         for follower in self.followers:
@@ -176,32 +202,71 @@ class Follower:
     """One reader's place in a reply: how much of the beginning and of the text it has been sent."""
 
     __slots__ = (
+        "_abort",
+        "_announced",
         "_loop",
+        "_sending",
+        "_sent_at",
         "_waiter",
-        "abort",
-        "announced",
         "beat",
         "cut",
         "offset",
         "reconnect",
         "reply",
-        "sent_at",
-        "writing",
     )
 
     def __init__(self, reply: Reply, *, announced: int, offset: int) -> None:
         self.reply = reply
-        self.announced = announced
         self.offset = offset
-        self.writing = False
+        """How many code points of the text it holds."""
         self.beat = False
+        """It has been silent for so long that a comment is due."""
         self.cut = False
+        """Nothing more can be sent to it."""
         self.reconnect = False
-        self.abort: Callable[[], None] | None = None
-        """Closes the connection at once, whatever is still buffered for it."""
+        """It must connect again, here or elsewhere, once it has what there is."""
+        self._announced = announced
+        self._abort: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
-        self.sent_at = self._loop.time()
+        self._sent_at = self._loop.time()
+        """When it was last handed something, or came."""
+        self._sending = False
         self._waiter: asyncio.Future[None] | None = None
+
+    # ── what is to be sent ───────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def unannounced(self) -> bool:
+        """There are events before the text that it has not been sent."""
+        return self._announced < len(self.reply.preamble)
+
+    def take_announced(self) -> Sequence[tuple[int, Preamble]]:
+        """Those events, numbered from 1 on as the reply's; they count as sent."""
+        first, preamble = self._announced, self.reply.preamble
+        self._announced = len(preamble)
+        return list(enumerate(preamble[first:], first + 1))
+
+    def take_text(self, most: int) -> tuple[int, int]:
+        """Where the next text for it starts and ends, at most `most` code points; it counts as sent."""
+        start, length = self.offset, self.reply.length
+        self.offset = end = length if length - start <= most else start + most
+        return start, end
+
+    # ── the connection ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def connect(self, abort: Callable[[], None] | None) -> None:
+        """`abort` closes its connection at once, whatever is still buffered for it."""
+        self._abort = abort
+
+    def sending(self) -> None:
+        """Something is handed to the connection, which may take its time."""
+        self.beat = False
+        self._sent_at = self._loop.time()
+        self._sending = True
+
+    def sent(self) -> None:
+        """The connection has taken it."""
+        self._sending = False
 
     def wake(self) -> None:
         waiter = self._waiter
@@ -213,42 +278,45 @@ class Follower:
         self._waiter = self._loop.create_future()
         await self._waiter
 
+    def send_elsewhere(self) -> None:
+        """Ask it to connect again."""
+        self.reconnect = True
+        self.wake()
+
     def drop(self) -> None:
         """Send nothing more: the reader is gone or takes nothing."""
         self.cut = True
         self.wake()
-        if self.writing and self.abort is not None:
-            self.abort()
+        if self._sending and self._abort is not None:
+            self._abort()
+
+    def watch(self, now: float) -> None:
+        """Cut it if its connection has taken nothing for too long; have it sent a comment if it was sent nothing."""
+        silence = now - self._sent_at
+        if self._sending:
+            if silence > STALL_SECONDS:
+                self.drop()
+        elif silence > HEARTBEAT_SECONDS:
+            self.beat = True
+            self.wake()
 
 
-class LiveReplies:
-    """The replies that this process reads out: those it writes, and those it follows on another replica's behalf."""
+class Followers:
+    """All readers of this process, whatever they read."""
 
     def __init__(self) -> None:
-        self._replies: dict[str, Reply] = {}
         self._followers: set[Follower] = set()
         self.draining = False
 
     def __len__(self) -> int:
-        return len(self._replies)
+        return len(self._followers)
 
-    def get(self, reply_id: str) -> Reply | None:
-        return self._replies.get(reply_id)
-
-    def check_capacity(self, expected: int = 0) -> None:
-        """Raises `Draining` when this process takes no further turn. `expected` replies are about to be added."""
+    def check_capacity(self) -> None:
+        """Raises `Draining` when nobody who comes now could read here."""
         if self.draining:
             raise Draining(retry_after=1)
-        if len(self._replies) + expected >= MAX_REPLIES:
-            raise Draining("This server writes as many replies as it can; send the request again.", retry_after=1)
-        if len(self._followers) >= MAX_FOLLOWERS:  # before a turn is begun that its sender could not read here
+        if len(self._followers) >= MAX_FOLLOWERS:
             raise Draining("This server has as many readers as it can; send the request again.", retry_after=1)
-
-    def add(self, reply: Reply) -> None:
-        self._replies[reply.id] = reply
-
-    def remove(self, reply: Reply) -> None:
-        self._replies.pop(reply.id, None)
 
     def follow(self, reply: Reply, *, announced: int = 0, offset: int = 0) -> Follower:
         """A new follower at that place. Raises `RateLimited` when the reply or the process has too many."""
@@ -257,33 +325,26 @@ class LiveReplies:
         if len(self._followers) >= MAX_FOLLOWERS:
             raise Draining("This server has as many readers as it can; connect again.", retry_after=1)
         follower = Follower(reply, announced=announced, offset=offset)
-        follower.reconnect = self.draining or reply.detached
-        reply.followers.add(follower)
+        if self.draining:
+            follower.send_elsewhere()
+        reply.join(follower)
         self._followers.add(follower)
         return follower
 
     def unfollow(self, follower: Follower) -> None:
-        follower.reply.followers.discard(follower)
+        follower.reply.leave(follower)
         self._followers.discard(follower)
 
     def drain(self) -> None:
-        """Take no further turn and send every reader elsewhere."""
+        """Send every reader elsewhere, those who come from now on, too."""
         self.draining = True
         for follower in self._followers:
-            follower.reconnect = True
-            follower.wake()
+            follower.send_elsewhere()
 
     async def watch(self) -> None:
         """Keep silent connections alive and cut stalled ones, for as long as the process runs."""
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            now = loop.time()
+            now = asyncio.get_running_loop().time()
             for follower in tuple(self._followers):
-                silence = now - follower.sent_at
-                if follower.writing:
-                    if silence > STALL_SECONDS:
-                        follower.drop()
-                elif silence > HEARTBEAT_SECONDS:
-                    follower.beat = True
-                    follower.wake()
+                follower.watch(now)

@@ -1,4 +1,4 @@
-"""In charge of one turn's moderation: the message is checked beside its answer, the reply when it is whole."""
+"""One turn's moderation: the message is checked beside its answer, the reply when it is whole."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+from app import observe
 from app.chat.live import Reply
 from app.errors import AppError, ContentFlagged
 from app.guard.moderation import Moderation
+from app.store.replies import TurnVerdict
 
 
 class Screening:
-    """`cancel` is called when the message is refused: it must end what `run` awaits."""
+    """`refuse` is called when the message is refused: it must end what `run` awaits."""
 
-    def __init__(self, moderation: Moderation, reply: Reply, cancel: Callable[[], None]) -> None:
+    def __init__(self, moderation: Moderation, reply: Reply, refuse: Callable[[], None]) -> None:
         self._moderation = moderation
         self._reply = reply
-        self._cancel = cancel
-        self.passed = False
-        """The message was let pass."""
+        self._refuse = refuse
+        self._passed = False
+        self._part: Literal["input", "output"] | None = None
         self.refusal: AppError | None = None
-        """Why the message, or the reply, was not."""
-        self.part: Literal["input", "output"] | None = None
-        """What was flagged."""
+        """Why the message, or the reply, was not let pass."""
 
     @property
-    def flagged(self) -> tuple[str, ...] | None:
-        """The categories, when something was flagged."""
-        return self.refusal.categories if isinstance(self.refusal, ContentFlagged) else None
+    def verdict(self) -> TurnVerdict:
+        flagged = self.refusal.categories if isinstance(self.refusal, ContentFlagged) else None
+        return TurnVerdict(self._passed, flagged, self._part if flagged is not None else None)
 
     async def run(self, content: str, streaming: Awaitable[None]) -> None:
         """Await `streaming`, which writes the reply, while the message `content` is checked. Nothing is shown or
@@ -51,11 +51,11 @@ class Screening:
             return
         error = verdict.exception()
         if error is None:
-            self.passed = True
+            self._passed = True
             self._reply.release()
             return
-        self._refuse(error, "input")
-        self._cancel()
+        self._refused(error, "input")
+        self._refuse()
 
     async def check_reply(self) -> bool:
         """Check the whole text, where that is asked for; False when it is refused and withdrawn from its readers."""
@@ -64,12 +64,13 @@ class Screening:
         try:
             await self._moderation.screen(self._reply.text())
         except Exception as error:
-            self._refuse(error, "output")
+            self._refused(error, "output")
             self._reply.withdraw()
             return False
         return True
 
-    def _refuse(self, error: BaseException, part: Literal["input", "output"]) -> None:
-        self.refusal = error if isinstance(error, AppError) else AppError()
-        if self.flagged is not None:
-            self.part = part
+    def _refused(self, error: BaseException, part: Literal["input", "output"]) -> None:
+        if not isinstance(error, AppError):
+            observe.unforeseen("moderation.failed", error)
+            error = AppError()
+        self.refusal, self._part = error, part

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import Protocol
 
 import msgspec
 
 from app import observe
+from app.chat.asked import Asker
 from app.errors import AppError, ProviderUnavailable
 from app.messages import Passage, Source, Sources
 from app.retrieval.search import MAX_QUERY_CHARACTERS, Search
@@ -27,15 +27,6 @@ class Found(msgspec.Struct, frozen=True):
     sources: Sources
 
 
-class Asker(Protocol):
-    """Who asks: a verified user's id and token."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def token(self) -> str: ...
-
-
 class Retriever:
     """Searches for turns. `enabled` is for messages that do not say themselves; False there is False for all."""
 
@@ -44,7 +35,7 @@ class Retriever:
         self._enabled = enabled
         self._searchable: OrderedDict[str, None] = OrderedDict()
 
-    def foresee(self, asker: Asker, question: str | None, use_rag: bool | None) -> asyncio.Task[Found] | None:
+    def start_early(self, asker: Asker, question: str | None, use_rag: bool | None) -> asyncio.Task[Found] | None:
         """Begin to search beside `begin_turn`, for a user who is known to have documents."""
         if question is None or not self._wanted(use_rag) or asker.id not in self._searchable:
             return None
@@ -55,21 +46,21 @@ class Retriever:
         asker: Asker,
         question: str,
         use_rag: bool | None,
-        foreseen: asyncio.Task[Found] | None,
+        early: asyncio.Task[Found] | None,
         *,
         searchable: bool,
     ) -> asyncio.Task[Found] | None:
-        """The search of a turn that was begun: the foreseen one, a new one, or none, by what the database says."""
+        """The search of a turn that was begun: the early one, a new one, or none, by what the database says."""
         if not searchable or not self._wanted(use_rag):
             self._searchable.pop(asker.id, None)
-            if foreseen is not None:
-                foreseen.cancel()
+            if early is not None:
+                early.cancel()
             return None
         self._searchable[asker.id] = None
         self._searchable.move_to_end(asker.id)
         if len(self._searchable) > KNOWN_USERS:
             self._searchable.popitem(last=False)
-        return foreseen or asyncio.create_task(self._find(asker, question))
+        return early or asyncio.create_task(self._find(asker, question))
 
     def _wanted(self, use_rag: bool | None) -> bool:
         return self._enabled and use_rag is not False

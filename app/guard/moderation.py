@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Literal
 
 from app import observe
@@ -44,13 +43,8 @@ class Moderation:
                 raise
             return
         if verdict.flagged:
-            raise flagged(verdict.categories)
+            raise ContentFlagged(categories=verdict.categories)
 
     async def aclose(self) -> None:
         if self._moderator is not None:
             await self._moderator.aclose()
-
-
-def flagged(categories: Sequence[str]) -> ContentFlagged:
-    """The problem that says for what a text was flagged."""
-    return ContentFlagged(extra={"categories": list(categories)})

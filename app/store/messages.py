@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import msgspec
 
 from app.errors import NotFound
-from app.messages import Message, Quota
+from app.messages import IdempotencyKey, Message, Quota, Regenerate, Send
 from app.store.client import Supabase, translated
 from app.store.rows import StoredMessage, columns
 
@@ -28,10 +30,12 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class ReplyPart(msgspec.Struct, frozen=True):
-    """A reply's text after an offset, and its row (whose own `content` is left out)."""
+    """A reply's text after an offset, and its row (whose own `content` is left out). `length` is that of the whole
+    text, once the reply has ended."""
 
     text: str
     message: StoredMessage
+    length: int | None = None
 
 
 class Messages:
@@ -60,34 +64,30 @@ class Messages:
     async def begin_turn(
         self,
         token: str,
+        what: Send | Regenerate,
         *,
         writer: str,
         reply_id: str,
-        conversation_id: str | None = None,
-        content: str | None = None,
-        reply_to: str | None = None,
-        idempotency_key: str | None = None,
-        request_hash: str | None = None,
+        key: IdempotencyKey | None = None,
         max_tokens: int | None = None,
     ) -> Begun:
-        """Admit the turn, store the user message and a streaming reply, in one round trip; with `reply_to`, another
-        reply to the message that this one answers. `max_tokens`: what the reply may have at most. Raises what the
-        database function raises, see its comment."""
-        arguments = {
-            "p_writer": writer,
-            "p_reply_id": reply_id,
-            "p_conversation_id": conversation_id,
-            "p_content": content,
-            "p_reply_to": reply_to,
-            "p_idempotency_key": idempotency_key,
-            "p_request_hash": request_hash,
-            "p_max_tokens": max_tokens,
-        }
+        """Admit the turn, store the user message, if it is a new one, and a streaming reply, in one round trip.
+        `max_tokens`: what the reply may have at most. Raises what the database function raises, see its comment."""
+        arguments: dict[str, object] = {"p_writer": writer, "p_reply_id": reply_id, "p_max_tokens": max_tokens}
+        match what:
+            case Send():
+                arguments |= {"p_conversation_id": what.conversation_id, "p_content": what.content}
+            case Regenerate():
+                arguments |= {"p_reply_to": what.message_id}
+            case _:
+                assert_never(what)
+        if key is not None:
+            arguments |= {"p_idempotency_key": key.key, "p_request_hash": key.request_hash}
         return await self._supabase.user_rpc(token, "begin_turn", arguments, Begun)
 
-    async def replay_turn(self, token: str, *, idempotency_key: str, request_hash: str | None) -> Begun | None:
+    async def replay_turn(self, token: str, key: IdempotencyKey) -> Begun | None:
         """The turn that was begun under this key, or None. Raises `IdempotencyMismatch`."""
-        arguments = {"p_idempotency_key": idempotency_key, "p_request_hash": request_hash}
+        arguments = {"p_idempotency_key": key.key, "p_request_hash": key.request_hash}
         return await self._supabase.user_rpc(token, "replay_turn", arguments, Begun | None)  # type: ignore[arg-type]
 
     async def read_reply(self, token: str, message_id: str, after: int) -> ReplyPart:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from app.messages import ReplyStatus, Source, Usage
+from app.messages import FinalState, Source
 from app.store.client import Supabase
 
 
@@ -41,33 +41,28 @@ class TurnVerdict(msgspec.Struct, frozen=True):
 
 
 class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
-    """The final state of a reply. `usage` is None when it is not known."""
+    """A reply to be stored as ended, and charged to `user_id`, also when it was deleted while it was written."""
 
     id: str
-    content: str
-    status: ReplyStatus
-    finish_reason: str | None
-    error_code: str | None
-    provider: str | None
-    model: str | None
-    sources: Sequence[Source] | None
-    usage: Usage | None
     user_id: str | None = None
-    """Who pays, also when the reply was deleted while it was written."""
+    content: str
+    final: FinalState
+    sources: Sequence[Source] | None = None
     cost_micro_usd: int | None = None
     verdict: TurnVerdict = TurnVerdict()
 
     def row(self) -> dict[str, object]:
         """As `finish_replies` takes it: every value under the name of its column."""
-        usage = self.usage
+        final, usage, problem = self.final, self.final.usage, self.final.problem
         return {
             "id": self.id,
             "content": self.content,
-            "status": self.status,
-            "finish_reason": self.finish_reason,
-            "error_code": self.error_code,
-            "provider": self.provider,
-            "model": self.model,
+            "status": final.status,
+            "finish_reason": final.finish_reason,
+            "error_code": problem.code if problem else None,
+            "problem": problem,
+            "provider": final.provider,
+            "model": final.model,
             "sources": self.sources,
             "prompt_tokens": usage.prompt_tokens if usage else None,
             "completion_tokens": usage.completion_tokens if usage else None,

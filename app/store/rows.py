@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from app.messages import ReplyStatus, Role, Usage
+from app.errors import ERRORS, AppError, ContentFlagged, Interrupted
+from app.messages import FinalState, Problem, ReplyStatus, Role, Usage
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +32,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None
     finish_reason: str | None
     error_code: str | None
+    problem: Problem | None = None
     sources: list[dict[str, object]] | None
     prompt_tokens: int | None
     completion_tokens: int | None
@@ -46,6 +48,30 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
         if self.prompt_tokens is None or self.completion_tokens is None:
             return None
         return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens or 0)
+
+    def final(self, length: int) -> FinalState | None:
+        """How this reply ended, if it has. `length` is that of its text, which the row may come without."""
+        if self.status == "streaming":
+            return None
+        return FinalState(
+            status=self.status,
+            finish_reason=self.finish_reason,
+            problem=self.problem or self._problem_by_code(),
+            usage=self.usage,
+            provider=self.provider,
+            model=self.model,
+            length=length,
+        )
+
+    def _problem_by_code(self) -> Problem | None:
+        """The problem of a row that was stored without it: by recovery, or before there was a column for it."""
+        if self.status == "interrupted":
+            return Interrupted().problem()
+        if self.status == "failed":
+            return ERRORS.get(self.error_code or "", AppError)().problem()
+        if self.flagged is not None:
+            return ContentFlagged(categories=self.flagged).problem()
+        return None
 
 
 def columns(row: type[msgspec.Struct]) -> str:

@@ -12,7 +12,7 @@ from litestar.testing import AsyncTestClient
 
 from app.api import problem
 from app.api.requests import JsonRequest, observed
-from app.errors import ERRORS, AppError, Draining, RateLimited
+from app.errors import ERRORS, AppError, ContentFlagged, Draining, RateLimited
 from tests.client import assert_problem, new_conversation
 
 SECRET = "postgresql://owner:hunter2@db/secret"
@@ -129,7 +129,7 @@ async def test_retry_after_is_there_only_when_it_is_known() -> None:
 
 
 async def test_further_members_of_a_problem() -> None:
-    async with raising(AppError(extra={"categories": ["violence"]})) as client:
+    async with raising(ContentFlagged(categories=["violence"])) as client:
         assert (await client.get("/")).json()["categories"] == ["violence"]
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.api.sse import MAX_FRAME_CHARACTERS, EventStream, place
-from app.chat.live import LiveReplies, Reply
-from app.errors import InvalidRequest
-from app.messages import Done, Failed, Restart, Started, Stopped, Usage
+from app.chat.live import HEARTBEAT_SECONDS, Followers, Reply
+from app.errors import Interrupted, InvalidRequest
+from app.messages import Done, Failed, Started, Stopped, Usage
 from tests.sse import Transcript
 
 STARTED = Started("c", "u", "m", "openai", "model")
@@ -20,7 +20,7 @@ STARTED = Started("c", "u", "m", "openai", "model")
 
 def reply_of(*pieces: str) -> Reply:
     reply = Reply("m", conversation_id="c", user_id="u")
-    reply.announce(STARTED)
+    reply.begin(STARTED.user_message_id, STARTED.provider, STARTED.model)
     for piece in pieces:
         reply.append(piece)
     return reply
@@ -33,7 +33,7 @@ def done(reply: Reply) -> Done:
 class Connection:
     """The server's side of one reader's connection, as an ASGI server has it."""
 
-    def __init__(self, live: LiveReplies, reply: Reply, after: int | None = None) -> None:
+    def __init__(self, live: Followers, reply: Reply, after: int | None = None) -> None:
         self.transcript = Transcript(after or 0)
         self.sent: list[dict[str, Any]] = []
         self.taking = asyncio.Event()
@@ -97,7 +97,7 @@ def test_place_that_is_none(last_event_id: str) -> None:
 async def test_response_of_a_stream() -> None:
     reply = reply_of("text")
     reply.end(done(reply))
-    connection = Connection(LiveReplies(), reply)
+    connection = Connection(Followers(), reply)
     await connection.closed()
     start, *bodies = connection.sent
     assert (start["type"], start["status"]) == ("http.response.start", 200)
@@ -109,7 +109,7 @@ async def test_a_line_is_one_line_to_every_reader_of_lines() -> None:
     text = "one\x85two\u2028three\u2029four\x0bfive\x0csix\x1cseven\r\neight 日本 😀"
     reply = reply_of(text)
     reply.end(done(reply))
-    connection = Connection(LiveReplies(), reply)
+    connection = Connection(Followers(), reply)
     assert (await connection.closed()).text == text
     body = b"".join(message.get("body", b"") for message in connection.sent).decode()
     assert body.splitlines() == body.removesuffix("\n").split("\n")
@@ -121,20 +121,20 @@ async def test_a_line_is_one_line_to_every_reader_of_lines() -> None:
         (Done("complete", "stop", None, "openai", "model", 4), "done"),
         (Done("filtered", "content_filter", Usage(1, 2, 3), None, None, 4), "done"),
         (Stopped(Usage(1, 2), 4), "stopped"),
-        (Failed({"code": "interrupted"}, "interrupted", 4), "error"),
+        (Failed(Interrupted().problem(), "interrupted", 4), "error"),
     ],
 )
 async def test_ending(ending: Done | Stopped | Failed, name: str) -> None:
     reply = reply_of("text")
     reply.end(ending)
-    transcript = await Connection(LiveReplies(), reply).closed()
+    transcript = await Connection(Followers(), reply).closed()
     assert [event.name for event in transcript.events] == ["message.started", "delta", name]
     assert transcript.text == "text"
 
 
 async def test_reader_sees_what_comes_as_it_comes() -> None:
     reply = reply_of()
-    connection = Connection(LiveReplies(), reply)
+    connection = Connection(Followers(), reply)
     await connection.until(events=1)
     for index, piece in enumerate(("a😀", "b", "c\r\n")):
         reply.append(piece)
@@ -146,8 +146,8 @@ async def test_reader_sees_what_comes_as_it_comes() -> None:
 
 async def test_restart_comes_before_the_text() -> None:
     reply = reply_of()
-    connection = Connection(LiveReplies(), reply)
-    reply.announce(Restart("unreachable", "claude", "other"))
+    connection = Connection(Followers(), reply)
+    reply.restart("unreachable", "claude", "other")
     reply.append("text")
     reply.end(done(reply))
     transcript = await connection.closed()
@@ -156,7 +156,7 @@ async def test_restart_comes_before_the_text() -> None:
 
 async def test_who_falls_behind_gets_what_was_missed_in_one_piece() -> None:
     reply = reply_of()
-    connection = Connection(LiveReplies(), reply)
+    connection = Connection(Followers(), reply)
     await connection.until(events=1)
     connection.taking.clear()
     for index in range(100):
@@ -172,7 +172,7 @@ async def test_who_falls_behind_gets_what_was_missed_in_one_piece() -> None:
 async def test_long_text_is_caught_up_with_in_pieces() -> None:
     reply = reply_of("😀" * (2 * MAX_FRAME_CHARACTERS + 5))
     reply.end(done(reply))
-    transcript = await Connection(LiveReplies(), reply).closed()
+    transcript = await Connection(Followers(), reply).closed()
     assert [len(event.data["text"]) for event in transcript.named("delta")] == [MAX_FRAME_CHARACTERS] * 2 + [5]
 
 
@@ -185,7 +185,7 @@ def test_any_reader_at_any_time_reads_the_same(pieces: list[str], data: st.DataO
     afters = [data.draw(st.none() | st.integers(0, 10 + len("".join(pieces[:cut])))) for cut in cuts]
 
     async def read() -> list[Transcript]:
-        live, reply = LiveReplies(), reply_of()
+        live, reply = Followers(), reply_of()
         connections: list[Connection] = []
         for number in range(len(pieces) + 1):
             connections += [
@@ -205,7 +205,7 @@ def test_any_reader_at_any_time_reads_the_same(pieces: list[str], data: st.DataO
 
 
 async def test_frame_is_encoded_once_for_all_who_are_up_to_date() -> None:
-    live, reply = LiveReplies(), reply_of()
+    live, reply = Followers(), reply_of()
     connections = [Connection(live, reply) for _ in range(3)]
     for connection in connections:
         await connection.until(events=1)
@@ -224,12 +224,11 @@ async def test_frame_is_encoded_once_for_all_who_are_up_to_date() -> None:
 
 async def test_heartbeat_is_a_comment_and_no_event() -> None:
     reply = reply_of("text")
-    connection = Connection(LiveReplies(), reply)
+    connection = Connection(Followers(), reply)
     await connection.until(events=2)
     [follower] = reply.followers
     for number in (1, 2):
-        follower.beat = True
-        follower.wake()
+        follower.watch(asyncio.get_running_loop().time() + HEARTBEAT_SECONDS + 1)
         await connection.until(comments=number)
     assert connection.sent[-1]["body"] == b": keep-alive\n\n"
     assert len(connection.transcript.events) == 2
@@ -238,7 +237,7 @@ async def test_heartbeat_is_a_comment_and_no_event() -> None:
 
 
 async def test_reader_that_leaves_is_followed_no_longer() -> None:
-    live, reply = LiveReplies(), reply_of("text")
+    live, reply = Followers(), reply_of("text")
     staying, leaving = Connection(live, reply), Connection(live, reply)
     await leaving.until(events=2)
     leaving.leave()
@@ -253,14 +252,14 @@ async def test_reader_that_leaves_is_followed_no_longer() -> None:
 
 async def test_reader_that_takes_nothing_is_cut() -> None:
     """Its connection is closed at once: what waits for it in the server's buffer would never go."""
-    live, reply = LiveReplies(), reply_of()
+    live, reply = Followers(), reply_of()
     connection = Connection(live, reply)
     await connection.until(events=1)
     connection.taking.clear()
     reply.append("text")
     await asyncio.sleep(0)
     [follower] = reply.followers
-    assert follower.writing
+    assert follower._sending
     follower.drop()
     await connection.closed()
     assert connection.aborted
@@ -269,7 +268,7 @@ async def test_reader_that_takes_nothing_is_cut() -> None:
 
 async def test_idle_reader_that_is_dropped_is_not_aborted() -> None:
     reply = reply_of("text")
-    connection = Connection(LiveReplies(), reply)
+    connection = Connection(Followers(), reply)
     await connection.until(events=2)
     [follower] = reply.followers
     follower.drop()
@@ -278,7 +277,7 @@ async def test_idle_reader_that_is_dropped_is_not_aborted() -> None:
 
 
 async def test_draining_sends_readers_elsewhere_with_all_there_is() -> None:
-    live, reply = LiveReplies(), reply_of()
+    live, reply = Followers(), reply_of()
     early = Connection(live, reply)
     await early.until(events=1)
     reply.append("text")
@@ -292,7 +291,7 @@ async def test_draining_sends_readers_elsewhere_with_all_there_is() -> None:
 
 
 async def test_end_is_told_even_while_draining() -> None:
-    live, reply = LiveReplies(), reply_of("text")
+    live, reply = Followers(), reply_of("text")
     reply.end(done(reply))
     live.drain()
     assert [event.name for event in (await Connection(live, reply).closed()).events][-1] == "done"

@@ -12,7 +12,7 @@ import msgspec
 
 from app.chat.live import Reply
 from app.errors import InvalidRequest, NotFound, SupabaseUnavailable
-from app.messages import ReplyStatus, Usage
+from app.messages import FinalState, ReplyStatus, Usage
 from app.store.messages import Begun, ReplyPart
 from app.store.replies import FinishedReply, Journaled, Piece
 from app.store.rows import StoredMessage
@@ -33,17 +33,29 @@ def in_virtual_time(test: Test) -> Callable[..., None]:
 
 @dataclass
 class Row:
-    """A stored reply."""
+    """A stored reply: what of its columns matters here."""
 
     owner: str = "owner"
     content: str = ""
     seq: int = 0
     status: ReplyStatus = "streaming"
+    provider: str | None = "openai"
+    model: str | None = "m"
     finish_reason: str | None = None
     error_code: str | None = None
+    problem: dict[str, object] | None = None
+    prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
     sources: list[dict[str, object]] | None = None
+    flagged: list[str] | None = None
     stop_requested: bool = False
+
+    def finish(self, reply: FinishedReply) -> None:
+        """Take what `finish_replies` is sent."""
+        for name, value in msgspec.json.decode(msgspec.json.encode(reply.row())).items():
+            if hasattr(self, name):
+                setattr(self, name, value)
 
 
 @dataclass
@@ -89,13 +101,11 @@ class Database:
         for reply in replies:
             row = self.rows.get(reply.id)
             if row is not None and row.status in ("streaming", "interrupted"):
-                row.content, row.status = reply.content, reply.status
-                row.finish_reason, row.error_code = reply.finish_reason, reply.error_code
-                row.completion_tokens = reply.usage.completion_tokens if reply.usage else None
+                row.finish(reply)
         self._done(call)
         return [reply.id for reply in replies if reply.id in self.rows]
 
-    async def begin_turn(self, token: str, *, writer: str, reply_id: str, **_: object) -> Begun:
+    async def begin_turn(self, token: str, what: object, *, writer: str, reply_id: str, **_: object) -> Begun:
         call = await self._begun("begin_turn", ids=(reply_id,))
         self.rows[reply_id] = Row(owner=token)
         self._done(call)
@@ -107,7 +117,8 @@ class Database:
         if row is None or row.owner != token:
             raise NotFound("No such reply.")
         self._done(call)
-        return ReplyPart(row.content[after:], msgspec.structs.replace(self.stored(message_id), content=""))
+        length = None if row.status == "streaming" else len(row.content)
+        return ReplyPart(row.content[after:], msgspec.structs.replace(self.stored(message_id), content=""), length)
 
     async def get(self, token: str, message_id: str) -> StoredMessage:
         self._done(await self._begun("get", ids=(message_id,)))
@@ -170,38 +181,25 @@ def new_reply(database: Database, name: str) -> Reply:
 
 
 def final(name: str, content: str, status: ReplyStatus = "complete") -> FinishedReply:
-    return FinishedReply(
-        id=name,
-        content=content,
-        status=status,
-        finish_reason="stop",
-        error_code=None,
-        provider="openai",
-        model="m",
-        sources=None,
-        usage=Usage(1, 1),
+    ended = FinalState(
+        status=status, finish_reason="stop", usage=Usage(1, 1), provider="openai", model="m", length=len(content)
     )
+    return FinishedReply(id=name, content=content, final=ended)
 
 
 def _stored(name: str, row: Row) -> StoredMessage:
-    return StoredMessage(
-        id=name,
-        conversation_id="conversation",
-        role="assistant",
-        content=row.content,
-        status=row.status,
-        parent_id="asked",
-        version=1,
-        seq=row.seq,
-        provider="openai",
-        model="m",
-        finish_reason=row.finish_reason,
-        error_code=row.error_code,
-        sources=row.sources,
-        prompt_tokens=1,
-        completion_tokens=row.completion_tokens,
-        cached_tokens=0,
-        position=1,
-        created_at="2026-11-22T12:00:00+00:00",
-        updated_at="2026-11-22T12:00:00+00:00",
+    columns: dict[str, object] = dict(vars(row))
+    return msgspec.convert(
+        columns
+        | {
+            "id": name,
+            "conversation_id": "conversation",
+            "role": "assistant",
+            "parent_id": "asked",
+            "version": 1,
+            "position": 1,
+            "created_at": "2026-11-22T12:00:00+00:00",
+            "updated_at": "2026-11-22T12:00:00+00:00",
+        },
+        StoredMessage,
     )

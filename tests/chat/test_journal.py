@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from app.chat.journal import INTERVAL_SECONDS, MAX_FINISH_BATCH, OUTAGE_SECONDS, Journal
+from app.chat.endings import Cut
+from app.chat.journal import INTERVAL_SECONDS, MAX_FINISH_BATCH, OUTAGE_SECONDS, Entry, Journal
 from app.chat.live import Reply
 from app.errors import AppError, InvalidRequest, SupabaseUnavailable
 from tests.chat.scripted import Call, Database, final, in_virtual_time, new_reply, refuses, times, unavailable
@@ -28,12 +29,12 @@ async def journal_on(database: Database) -> AsyncGenerator[Journal]:
 
 
 class Stops:
-    """What replies were told."""
+    """Why replies were cut short."""
 
     def __init__(self) -> None:
-        self.told: dict[str, list[str]] = {}
+        self.told: dict[str, list[Cut]] = {}
 
-    def of(self, reply: Reply) -> Callable[[str], None]:
+    def of(self, reply: Reply) -> Callable[[Cut], None]:
         return self.told.setdefault(reply.id, []).append
 
 
@@ -63,7 +64,7 @@ async def test_text_is_stored_within_the_interval(latency: float) -> None:
 
     database.after = stored
     async with journal_on(database) as journal:
-        journal.open(reply, Stops().of(reply))
+        journal.open(Entry(reply, Stops().of(reply)))
         for index in range(400):
             came.append(clock())
             reply.append(f"{index} ")
@@ -84,7 +85,7 @@ async def test_a_reply_is_pushed_at_most_four_times_a_second(latency: float) -> 
             name = str(milliseconds)
             reply = new_reply(database, name)
             begun, calls = clock(), len(database.calls)
-            journal.open(reply, Stops().of(reply))
+            journal.open(Entry(reply, Stops().of(reply)))
             while clock() < begun + milliseconds / 1000:
                 reply.append("x")
                 await asyncio.sleep(0.01)
@@ -108,7 +109,7 @@ async def test_the_number_of_calls_does_not_grow_with_the_number_of_replies(repl
         written = []
         for number in range(replies):
             reply = new_reply(database, str(number))
-            journal.open(reply, Stops().of(reply))
+            journal.open(Entry(reply, Stops().of(reply)))
             written.append(asyncio.create_task(write(reply, 300, 0.05)))
             await asyncio.sleep(0.001)
         began, calls = clock(), len(database.calls)
@@ -125,7 +126,7 @@ async def test_replies_that_come_and_go_do_not_change_the_pace() -> None:
         began = clock()
         for number in range(200):
             reply = new_reply(database, str(number))
-            journal.open(reply, Stops().of(reply))
+            journal.open(Entry(reply, Stops().of(reply)))
             reply.append("x")
             await asyncio.sleep(0.05)
             assert await journal.finish(final(reply.id, "x"))
@@ -137,7 +138,7 @@ async def test_nothing_is_called_while_nothing_is_written() -> None:
     database = Database()
     reply = new_reply(database, "r")
     async with journal_on(database) as journal:
-        journal.open(reply, Stops().of(reply))
+        journal.open(Entry(reply, Stops().of(reply)))
         await write(reply, 5, 0.1)
         await journal.finish(final("r", reply.text()))
         await asyncio.sleep(2)
@@ -151,7 +152,7 @@ async def test_leases_are_renewed_without_new_text() -> None:
     database = Database()
     reply = new_reply(database, "r")
     async with journal_on(database) as journal:
-        journal.open(reply, Stops().of(reply))
+        journal.open(Entry(reply, Stops().of(reply)))
         await asyncio.sleep(5)
     assert len(database.calls) >= 9
     assert all(call.ids == ("r",) and call.pieces == () for call in database.calls)
@@ -163,7 +164,7 @@ async def test_while_one_write_is_in_flight_the_next_collects() -> None:
     replies = [new_reply(database, str(number)) for number in range(5)]
     async with journal_on(database) as journal:
         for reply in replies:
-            journal.open(reply, Stops().of(reply))
+            journal.open(Entry(reply, Stops().of(reply)))
         await asyncio.gather(*(write(reply, 100, 0.05) for reply in replies))
         await asyncio.sleep(8)
     assert database.most_in_flight == {"journal_write": 1}
@@ -186,7 +187,7 @@ async def test_a_failed_write_is_repeated_as_it_was(answered: bool) -> None:
         database.before = fault
     reply = new_reply(database, "r")
     async with journal_on(database) as journal:
-        journal.open(reply, Stops().of(reply))
+        journal.open(Entry(reply, Stops().of(reply)))
         await write(reply, 60, 0.05)
         await asyncio.sleep(2)
     first, *repeated = database.calls[:4]
@@ -203,7 +204,7 @@ async def test_a_final_state_that_is_committed_twice_is_committed_once() -> None
     database.after = times(2, unavailable, "finish_replies")
     reply = new_reply(database, "r")
     async with journal_on(database) as journal:
-        journal.open(reply, Stops().of(reply))
+        journal.open(Entry(reply, Stops().of(reply)))
         reply.append("whole")
         assert await journal.finish(final("r", "whole"))
     assert len(database.of("finish_replies")) == 3
@@ -215,7 +216,7 @@ async def test_a_write_under_way_adds_nothing_to_a_final_text() -> None:
     database = Database(latency=1)
     reply = new_reply(database, "r")
     async with journal_on(database) as journal:
-        journal.open(reply, Stops().of(reply))
+        journal.open(Entry(reply, Stops().of(reply)))
         reply.append("all of it")
         await asyncio.sleep(0.6)
         assert database.in_flight == {"journal_write": 1}
@@ -248,7 +249,7 @@ async def test_a_final_state_does_not_wait_for_the_text_of_others() -> None:
     other = new_reply(database, "other")
     new_reply(database, "r")
     async with journal_on(database) as journal:
-        journal.open(other, Stops().of(other))
+        journal.open(Entry(other, Stops().of(other)))
         await asyncio.sleep(0.6)
         assert database.in_flight == {"journal_write": 1}
         database.latency = 0.01
@@ -272,12 +273,12 @@ async def test_stops_and_deletions_reach_their_reply() -> None:
     stopped, deleted, other = (new_reply(database, name) for name in ("stopped", "deleted", "other"))
     async with journal_on(database) as journal:
         for reply in (stopped, deleted, other):
-            journal.open(reply, stops.of(reply))
+            journal.open(Entry(reply, stops.of(reply)))
         database.rows["stopped"].stop_requested = True
         del database.rows["deleted"]
         await asyncio.sleep(INTERVAL_SECONDS + 0.1)
-    assert set(stops.told["stopped"]) == {"stopped"}
-    assert set(stops.told["deleted"]) == {"gone"}
+    assert set(stops.told["stopped"]) == {Cut.STOPPED}
+    assert set(stops.told["deleted"]) == {Cut.DELETED}
     assert stops.told["other"] == []
 
 
@@ -290,7 +291,7 @@ async def test_an_outage_shorter_than_the_patience_loses_nothing() -> None:
     replies = [new_reply(database, str(number)) for number in range(3)]
     async with journal_on(database) as journal:
         for reply in replies:
-            journal.open(reply, stops.of(reply))
+            journal.open(Entry(reply, stops.of(reply)))
         writing = [asyncio.create_task(write(reply, 1000, 0.05)) for reply in replies]
         await asyncio.sleep(2)
         database.before = unavailable
@@ -314,12 +315,12 @@ async def test_after_a_long_outage_replies_are_given_up_and_the_next_ones_are_no
     async with journal_on(database) as journal:
         database.before = unavailable
         for reply in replies:
-            journal.open(reply, stops.of(reply))
+            journal.open(Entry(reply, stops.of(reply)))
             reply.append("lost")
         await asyncio.sleep(OUTAGE_SECONDS - 5)
         assert not any(stops.told.values())
         await asyncio.sleep(8)
-        assert set(map(tuple, stops.told.values())) == {("outage",)}
+        assert set(map(tuple, stops.told.values())) == {(Cut.OUTAGE,)}
 
         # now they end, and those that queue wait for the same outage, not for one each
         began = clock()
@@ -331,7 +332,7 @@ async def test_after_a_long_outage_replies_are_given_up_and_the_next_ones_are_no
 
         database.before = lambda _: None
         after = new_reply(database, "after")
-        journal.open(after, stops.of(after))
+        journal.open(Entry(after, stops.of(after)))
         after.append("kept")
         await asyncio.sleep(3)
         assert database.rows["after"].content == "kept"
@@ -345,10 +346,10 @@ async def test_a_refused_text_ends_its_own_reply_only() -> None:
     database.before = refuses("poison")
     async with journal_on(database) as journal:
         for reply in replies:
-            journal.open(reply, stops.of(reply))
+            journal.open(Entry(reply, stops.of(reply)))
             reply.append("poison" if reply.id == "17" else "text")
         await asyncio.sleep(0.6)
-        assert stops.told.pop("17") == ["outage"]
+        assert stops.told.pop("17") == [Cut.OUTAGE]
         assert not any(stops.told.values())
         for reply in replies:
             reply.append(" and more")
@@ -387,12 +388,12 @@ async def test_an_error_nobody_expected_does_not_end_the_journal(function: str) 
 
     database.before = times(1, surprise, function)
     async with journal_on(database) as journal:
-        journal.open(first, stops.of(first))
+        journal.open(Entry(first, stops.of(first)))
         first.append("x")
         await asyncio.sleep(1)
         with suppress(AppError):
             await journal.finish(final("first", "x"))
-        journal.open(second, stops.of(second))
+        journal.open(Entry(second, stops.of(second)))
         second.append("y")
         await asyncio.sleep(1)
         assert database.rows["second"].content == "y"

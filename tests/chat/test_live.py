@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.chat import live as live_module
-from app.chat.live import LiveReplies, Reply
+from app.chat.live import Followers, Reply
 from app.errors import Draining, RateLimited
 from app.messages import Done
 
@@ -80,7 +80,7 @@ async def test_detached_reply_is_not_waited_for() -> None:
 
 
 async def test_follower_wakes_with_every_change() -> None:
-    live, reply = LiveReplies(), new_reply()
+    live, reply = Followers(), new_reply()
     follower = live.follow(reply)
     for change in (lambda: reply.append("x"), lambda: reply.end(DONE), reply.detach, live.drain, follower.drop):
         waiting = asyncio.create_task(follower.changed())
@@ -91,7 +91,7 @@ async def test_follower_wakes_with_every_change() -> None:
 
 
 async def test_follower_of_a_detached_reply_is_to_connect_again() -> None:
-    live, reply = LiveReplies(), new_reply()
+    live, reply = Followers(), new_reply()
     before = live.follow(reply)
     reply.detach()
     assert before.reconnect
@@ -99,7 +99,7 @@ async def test_follower_of_a_detached_reply_is_to_connect_again() -> None:
 
 
 async def test_followers_of_a_reply_are_bounded() -> None:
-    live, reply = LiveReplies(), new_reply()
+    live, reply = Followers(), new_reply()
     followers = [live.follow(reply) for _ in range(live_module.MAX_FOLLOWERS_PER_REPLY)]
     with pytest.raises(RateLimited) as refused:
         live.follow(reply)
@@ -111,7 +111,7 @@ async def test_followers_of_a_reply_are_bounded() -> None:
 
 async def test_followers_of_a_process_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "MAX_FOLLOWERS", 2)
-    live = LiveReplies()
+    live = Followers()
     first = live.follow(new_reply("1"))
     live.follow(new_reply("2"))
     with pytest.raises(Draining):
@@ -120,26 +120,8 @@ async def test_followers_of_a_process_are_bounded(monkeypatch: pytest.MonkeyPatc
     live.follow(new_reply("3"))
 
 
-# ── replies ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_replies_of_a_process_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_module, "MAX_REPLIES", 2)
-    live = LiveReplies()
-    replies = [new_reply(str(number)) for number in range(2)]
-    for reply in replies:
-        live.check_capacity()
-        live.add(reply)
-    with pytest.raises(Draining) as refused:
-        live.check_capacity()
-    assert refused.value.retry_after is not None
-    live.remove(replies[0])
-    live.check_capacity()
-    assert (live.get("0"), live.get("1"), len(live)) == (None, replies[1], 1)
-
-
-async def test_draining_takes_no_turn_and_sends_readers_elsewhere() -> None:
-    live, reply = LiveReplies(), new_reply()
+async def test_draining_takes_no_reader_and_sends_those_there_are_elsewhere() -> None:
+    live, reply = Followers(), new_reply()
     before = live.follow(reply)
     live.drain()
     with pytest.raises(Draining):
@@ -155,7 +137,7 @@ def test_silence_is_never_longer_than_promised() -> None:
     assert live_module.HEARTBEAT_SECONDS + live_module.WATCH_SECONDS <= 15
 
 
-async def watched(live: LiveReplies, monkeypatch: pytest.MonkeyPatch) -> None:
+async def watched(live: Followers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the watch look once."""
     monkeypatch.setattr(live_module, "WATCH_SECONDS", 0)
     watch = asyncio.create_task(live.watch())
@@ -166,9 +148,9 @@ async def watched(live: LiveReplies, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_silent_follower_is_to_be_sent_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    live = LiveReplies()
+    live = Followers()
     fresh, silent = live.follow(new_reply("1")), live.follow(new_reply("2"))
-    silent.sent_at -= live_module.HEARTBEAT_SECONDS + 1
+    silent._sent_at -= live_module.HEARTBEAT_SECONDS + 1
     waiting = asyncio.create_task(silent.changed())
     await asyncio.sleep(0)
     await watched(live, monkeypatch)
@@ -177,13 +159,13 @@ async def test_silent_follower_is_to_be_sent_a_heartbeat(monkeypatch: pytest.Mon
 
 
 async def test_follower_that_takes_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    live, aborted = LiveReplies(), []
+    live, aborted = Followers(), []
     slow, stuck = live.follow(new_reply("1")), live.follow(new_reply("2"))
     for follower in (slow, stuck):
-        follower.writing = True
-        follower.abort = lambda: aborted.append(True)
-    slow.sent_at -= live_module.STALL_SECONDS - 1
-    stuck.sent_at -= live_module.STALL_SECONDS + 1
+        follower.connect(lambda: aborted.append(True))
+        follower.sending()
+    slow._sent_at -= live_module.STALL_SECONDS - 1
+    stuck._sent_at -= live_module.STALL_SECONDS + 1
     await watched(live, monkeypatch)
     assert (slow.cut, stuck.cut) == (False, True)
     assert aborted

@@ -9,7 +9,7 @@ import weakref
 import msgspec
 import pytest
 
-from app.chat.live import LiveReplies, Reply
+from app.chat.live import Followers, Reply
 from app.chat.readers import LOOK_SECONDS, PATIENCE_SECONDS, Readers
 from app.errors import NotFound, Unauthenticated
 from app.messages import Done, Failed, Source, Sources, Started, Stopped
@@ -22,11 +22,18 @@ class Person:
         self.id = self.token = id
 
 
-def scene(*rows: Row) -> tuple[Readers, LiveReplies, Database]:
-    """Readers on a database with these replies, named 0, 1, …"""
+class Written(dict[str, Reply]):
+    """The replies that this process writes."""
+
+    def find(self, message_id: str) -> Reply | None:
+        return self.get(message_id)
+
+
+def scene(*rows: Row, written: Reply | None = None) -> tuple[Readers, Followers, Database]:
+    """Readers on a database with these replies, named 0, 1, …, of which this process may write one."""
     database = Database(rows={str(number): row for number, row in enumerate(rows)})
-    live = LiveReplies()
-    return Readers(database, live), live, database  # type: ignore[arg-type]
+    here = Written({written.id: written} if written is not None else {})
+    return Readers(database, here), Followers(), database  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +60,7 @@ async def test_a_finished_reply_is_read_from_its_row(row: Row, ending: type) -> 
     assert len(database.calls) == 1
     if isinstance(reply.ending, Failed):
         known = {"failed": ("provider_unavailable", "internal_error"), "interrupted": ("interrupted",)}
-        assert reply.ending.problem["code"] in known[row.status]
+        assert reply.ending.problem.code in known[row.status]
 
 
 @in_virtual_time
@@ -166,17 +173,16 @@ async def test_who_only_waits_is_looked_for_too() -> None:
 
 @in_virtual_time
 async def test_a_reply_written_here_is_read_here() -> None:
-    readers, live, database = scene(Row())
     written = Reply("0", conversation_id="conversation", user_id="owner")
-    live.add(written)
+    readers, _, database = scene(Row(), written=written)
     assert await readers.open(Person(), "0") is written
     assert database.calls == []
 
 
 @in_virtual_time
 async def test_a_stranger_finds_nothing() -> None:
-    readers, live, _ = scene(Row(), Row(), Row(content="text", status="complete"))
-    live.add(Reply("0", conversation_id="conversation", user_id="owner"))
+    written = Reply("0", conversation_id="conversation", user_id="owner")
+    readers, live, _ = scene(Row(), Row(), Row(content="text", status="complete"), written=written)
     live.follow(await readers.open(Person(), "1"))
     for name in ("0", "1", "2", "none"):
         with pytest.raises(NotFound):
@@ -233,7 +239,7 @@ async def test_readers_of_a_deleted_reply_learn_it() -> None:
     del database.rows["0"]
     await reply.ended()
     assert isinstance(reply.ending, Failed)
-    assert (reply.ending.problem["code"], reply.ending.length) == ("not_found", 0)
+    assert (reply.ending.problem.code, reply.ending.length) == ("not_found", 0)
 
 
 @in_virtual_time

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.chat.turn import storable
+from app.chat.writer import storable
 
 
 @pytest.mark.parametrize(

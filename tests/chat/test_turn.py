@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from app.chat.asked import Asked
 from app.chat.journal import OUTAGE_SECONDS, Journal
-from app.chat.live import MAX_REPLY_CHARACTERS, LiveReplies, Reply
+from app.chat.live import MAX_REPLY_CHARACTERS, Followers, Reply
 from app.chat.turn import STORE_SECONDS, Turn, Turns
+from app.chat.writer import Tools
 from app.errors import BrokenStream, ContentFiltered, Draining, NotFound
 from app.guard.moderation import Moderation
-from app.messages import Done, Failed, Finish, Stopped, Usage
+from app.messages import Done, Failed, Finish, Send, Stopped, Usage
 from app.routing.catalog import Catalog
 from app.routing.router import Candidate, Wish
 from app.settings import Settings
@@ -34,7 +36,7 @@ class Person:
 class NoDocuments:
     """A retriever that finds nothing, for turns that search for nothing."""
 
-    def foresee(self, *_: object) -> None: ...
+    def start_early(self, *_: object) -> None: ...
     def settle(self, *_: object, **__: object) -> None: ...
 
 
@@ -48,12 +50,12 @@ class OneOffer:
 @dataclass
 class Scene:
     turns: Turns
-    live: LiveReplies
+    live: Followers
     database: Database
     provider: Scripted
 
     async def send(self) -> tuple[Turn, Reply]:
-        turn = await self.turns.send(Person(), "conversation", "hello", Wish())
+        turn = await self.turns.begin(Person(), Asked(what=Send("conversation", "hello")))
         assert turn.reply is not None
         return turn, turn.reply
 
@@ -68,16 +70,14 @@ class Scene:
 async def scene(*plays: Play, database: Database | None = None) -> AsyncGenerator[Scene]:
     database = database or Database()
     provider = Scripted("openai", *plays)
-    live, journal = LiveReplies(), Journal(database)
+    live, journal = Followers(), Journal(database)
+    catalog = Catalog(Settings(supabase_url="", supabase_publishable_key="", supabase_secret_key=""))
     turns = Turns(
         database,  # type: ignore[arg-type]
         OneOffer(),  # type: ignore[arg-type]
-        Stage(provider).failover,
-        live,
-        journal,
-        Catalog(Settings(supabase_url="", supabase_publishable_key="", supabase_secret_key="")),
         NoDocuments(),  # type: ignore[arg-type]
-        Moderation(None, fail="open", output=False),
+        live,
+        Tools(Stage(provider).failover, Moderation(None, fail="open", output=False), journal, catalog),
     )
     running = asyncio.create_task(journal.run())
     try:
@@ -113,10 +113,10 @@ async def test_ends(play: Play, status: str, text: str, finish_reason: str | Non
             assert isinstance(reply.ending, Done)
         else:
             assert isinstance(reply.ending, Failed)
-            assert reply.ending.problem["code"] == code
+            assert reply.ending.problem.code == code
         assert reply.ending.status == status
         assert reply.ending.length == len(text)
-        assert (len(on.live), on.provider.streaming) == (0, 0)
+        assert (len(on.turns), on.provider.streaming) == (0, 0)
 
 
 @in_virtual_time
@@ -157,7 +157,7 @@ async def test_an_end_that_cannot_be_stored_is_not_told() -> None:
         assert reply.ending is None
         assert reply.detached
         assert follower.reconnect
-        assert len(on.live) == 0
+        assert len(on.turns) == 0
         assert on.database.rows[reply.id].status == "streaming"
 
 
@@ -186,7 +186,7 @@ async def test_the_end_of_a_deleted_reply_is_that_it_is_gone() -> None:
         del on.database.rows[reply.id]
         await reply.ended()
         assert isinstance(reply.ending, Failed)
-        assert (reply.ending.problem["code"], reply.ending.length) == ("not_found", 0)
+        assert (reply.ending.problem.code, reply.ending.length) == ("not_found", 0)
 
 
 # ── stop ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -263,7 +263,7 @@ async def test_a_stranger_stops_nothing() -> None:
 
 @in_virtual_time
 async def test_turns_being_begun_count_as_replies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.chat.live.MAX_REPLIES", 3)
+    monkeypatch.setattr("app.chat.turn.MAX_REPLIES", 3)
     async with scene(database=Database(latency=1)) as on:
         begun = await asyncio.gather(*(on.send() for _ in range(5)), return_exceptions=True)
         assert [isinstance(one, Draining) for one in begun] == [False] * 3 + [True] * 2
@@ -284,7 +284,7 @@ async def test_no_turn_is_begun_whose_sender_could_not_read_it(monkeypatch: pyte
 
 @in_virtual_time
 async def test_a_turn_that_was_not_begun_leaves_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.chat.live.MAX_REPLIES", 1)
+    monkeypatch.setattr("app.chat.turn.MAX_REPLIES", 1)
     async with scene() as on:
         on.database.before = unavailable
         for _ in range(3):

@@ -44,7 +44,7 @@ def test_read_counts_code_points(db: Connection, owner: Caller, begun: Answer, a
     reply = begun["message"]["id"]
     expected = row(db, reply)
     assert expected.pop("content") == TEXT
-    assert read(db, owner, reply, after) == {"text": TEXT[after:], "message": expected}
+    assert read(db, owner, reply, after) == {"text": TEXT[after:], "message": expected, "length": None}
 
 
 def test_read_finds_only_the_caller_s_replies(db: Connection, owner: Caller, stranger: Caller, begun: Answer) -> None:

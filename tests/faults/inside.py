@@ -36,9 +36,8 @@ class Inside:
         service = self.service
         return {
             "connections": sum(len(pool._acquired) for pool in self.pools),
-            "replies being written": len(service.live),
-            "readers": len(service.live._followers),
-            "tasks": len(service.turns._tasks),
+            "replies being written": len(service.turns),
+            "readers": len(service.followers),
             "replies being journaled": len(service.journal._entries),
             "replies followed elsewhere": len(service.readers._followed),
         }

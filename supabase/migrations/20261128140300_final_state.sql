@@ -1,0 +1,109 @@
+-- Before the code: it reads the new column. The release before neither reads nor writes it.
+-- How a reply ended is stored as its readers were told, so that whoever comes later is told the same.
+alter table public.messages add column problem jsonb;
+alter table public.messages
+add constraint messages_problem_check check (jsonb_typeof(problem) = 'object') not valid;
+
+comment on column public.messages.problem is
+'The RFC 9457 problem that ended the reply: {type, title, status, code, detail, categories}. Null when it ended well or was '
+'stopped, and where the problem is the one of error_code without more. Holds no secret and no text of a message.';
+
+create or replace function public.finish_replies(p_replies jsonb) returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_kept uuid[];
+begin
+  -- as in journal_write: what is being deleted counts as deleted
+  select coalesce(array_agg(k.id), '{}') into v_kept
+  from (
+    select m.id from public.messages as m
+    where m.id in (select r.id from jsonb_to_recordset(p_replies) as r (id uuid))
+    for key share skip locked
+  ) as k;
+
+  perform from public.messages as m where m.id = any(v_kept) order by m.id for no key update;
+  perform from private.live_replies as l where l.message_id = any(v_kept) order by l.message_id for update;
+
+  -- an interrupted reply may still be finished: its writer was only cut off from the database for a while
+  with final as (
+    select * from jsonb_to_recordset(p_replies) as r (
+      id uuid, content text, status text, finish_reason text, error_code text, problem jsonb,
+      provider text, model text, sources jsonb, prompt_tokens integer, completion_tokens integer, cached_tokens integer,
+      flagged text[], flagged_part text, screened boolean
+    )
+  ), finished as (
+    update public.messages as m
+    set
+      content = r.content,
+      -- a text that is taken back is a piece, too: devices must hear that theirs is void
+      seq = m.seq + (r.content <> m.content)::integer,
+      status = r.status,
+      finish_reason = r.finish_reason,
+      error_code = r.error_code,
+      problem = r.problem,
+      provider = r.provider,
+      model = r.model,
+      sources = r.sources,
+      prompt_tokens = r.prompt_tokens,
+      completion_tokens = r.completion_tokens,
+      cached_tokens = r.cached_tokens,
+      flagged = r.flagged,
+      updated_at = now()
+    from final as r
+    where m.id = r.id and m.id = any(v_kept) and m.role = 'assistant' and m.status in ('streaming', 'interrupted')
+    returning m.id, m.user_id, m.parent_id, r.flagged, r.flagged_part, r.screened
+  ), judged as (
+    -- what is being deleted is skipped here too
+    select p.id, f.screened, case f.flagged_part when 'input' then f.flagged end as flagged
+    from finished as f
+    join public.messages as p on p.id = f.parent_id
+    where f.flagged_part = 'input' or (f.screened and not p.screened)
+    for no key update of p skip locked
+  ), marked as (
+    update public.messages as m
+    set flagged = j.flagged, screened = coalesce(j.screened, false)
+    from judged as j
+    where m.id = j.id
+  ), audited as (
+    insert into private.moderation_audit (message_id, user_id, part, categories)
+    select case f.flagged_part when 'input' then f.parent_id else f.id end, f.user_id, f.flagged_part, f.flagged
+    from finished as f
+    where f.flagged is not null
+  )
+  delete from private.live_replies as l using finished as f where l.message_id = f.id;
+
+  -- those that were deleted too: their owners pay for them all the same
+  perform private.settle(p_replies);
+
+  -- a repeated call finds its replies finished already and answers the same
+  return to_jsonb(v_kept);
+end;
+$$;
+
+comment on function public.finish_replies(jsonb) is
+'Writes the final text, status, problem and usage of replies, settles what they used (user_id, cost_micro_usd; see private.settle) '
+'and releases their leases. flagged: the categories for which moderation refused the reply, or with flagged_part input the '
+'message it answers; screened: moderation let that message pass. Returns the ids that exist: one that is missing was '
+'deleted. A repeated call changes nothing. For the service.';
+
+create or replace function public.read_reply(p_message_id uuid, p_after integer) returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'text', substr(m.content, p_after + 1),
+    'message', to_jsonb(m) - 'content',
+    'length', case when m.status <> 'streaming' then char_length(m.content) end
+  )
+  from public.messages as m
+  where m.id = p_message_id and m.user_id = (select auth.uid()) and m.role = 'assistant'
+$$;
+
+comment on function public.read_reply(uuid, integer) is
+'{text, message, length} of a reply of the caller: its text after the first p_after code points, its row without the text, '
+'and the length of the whole text once it has ended. Null when there is no such reply.';
