@@ -52,6 +52,8 @@ class Upstream:
     url: str = ""
     script: dict[str, Any] = field(default_factory=dict)
     """Laid over what the prompt says, e.g. `{"status": 500}` for an outage."""
+    models: tuple[str, ...] = (MODEL,)
+    """What it lists; it answers to any name."""
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -101,8 +103,8 @@ class Upstream:
                 )
                 body = await reader.readexactly(length)
                 if b"/models" in head.split(b"\r\n", 1)[0]:
-                    model = {"id": MODEL, "object": "model", "created": 1, "owned_by": "tests"}
-                    _json(writer, 200, {"object": "list", "data": [model]})
+                    models = [{"id": id_, "object": "model", "created": 1, "owned_by": "tests"} for id_ in self.models]
+                    _json(writer, 200, {"object": "list", "data": models})
                 elif b"/moderations" in head.split(b"\r\n", 1)[0]:
                     await self._moderate(json.loads(body)["input"], writer)
                 elif b"/chat/completions" in head.split(b"\r\n", 1)[0]:
@@ -134,11 +136,14 @@ class Upstream:
         self.calls.append(call)
         self._arrived.set()
         self._arrived = asyncio.Event()
+        if script.get("drop"):
+            call.ended_at = loop.time()
+            raise ConnectionResetError
         if (status := script.get("status", 200)) != 200:
             call.ended_at = loop.time()
             # providers quote what they refuse
             message = f"scripted: {body['messages'][-1]['content']}"
-            _json(writer, status, {"error": {"message": message, "type": "scripted", "code": None}})
+            _json(writer, status, {"error": {"message": message, "type": "scripted", "code": script.get("code")}})
             return
         # anything that arrives before the answer is over can only be the end of the connection
         gone = asyncio.ensure_future(reader.read(1))

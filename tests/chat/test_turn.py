@@ -3,90 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 
 import pytest
 
-from app.chat.asked import Asked
-from app.chat.journal import OUTAGE_SECONDS, Journal
-from app.chat.live import MAX_REPLY_CHARACTERS, Followers, Reply
-from app.chat.turn import STORE_SECONDS, Turn, Turns
-from app.chat.writer import Tools
+from app.chat.journal import OUTAGE_SECONDS
+from app.chat.live import MAX_REPLY_CHARACTERS
+from app.chat.turn import STORE_SECONDS
 from app.errors import BrokenStream, ContentFiltered, Draining, NotFound
-from app.guard.moderation import Moderation
-from app.messages import Done, Failed, Finish, Send, Stopped, Usage
-from app.routing.catalog import Catalog
-from app.routing.router import Candidate, Wish
-from app.settings import Settings
+from app.messages import Done, Failed, Finish, Stopped
+from tests.chat.scene import LONG, Person, scene
 from tests.chat.scripted import Call, Database, in_virtual_time, unavailable
-from tests.routing.scripted import Play, Scripted, Stage, clock, failure
-
-LONG: Play = (*("word ", 0.1) * 300, Finish("stop", Usage(3, 300)))
-"""Thirty seconds of text."""
-
-
-@dataclass
-class Person:
-    id: str = "owner"
-    token: str = "owner"
-
-
-class NoDocuments:
-    """A retriever that finds nothing, for turns that search for nothing."""
-
-    def start_early(self, *_: object) -> None: ...
-    def settle(self, *_: object, **__: object) -> None: ...
-
-
-class OneOffer:
-    """Offers one model."""
-
-    async def candidates(self, _: Wish) -> tuple[Candidate, ...]:
-        return (Candidate("openai", "openai-model"),)
-
-
-@dataclass
-class Scene:
-    turns: Turns
-    live: Followers
-    database: Database
-    provider: Scripted
-
-    async def send(self) -> tuple[Turn, Reply]:
-        turn = await self.turns.begin(Person(), Asked(what=Send("conversation", "hello")))
-        assert turn.reply is not None
-        return turn, turn.reply
-
-    async def whole(self) -> Reply:
-        """Send, and wait for the end."""
-        _, reply = await self.send()
-        await reply.ended()
-        return reply
-
-
-@asynccontextmanager
-async def scene(*plays: Play, database: Database | None = None) -> AsyncGenerator[Scene]:
-    database = database or Database()
-    provider = Scripted("openai", *plays)
-    live, journal = Followers(), Journal(database)
-    catalog = Catalog(Settings(supabase_url="", supabase_publishable_key="", supabase_secret_key=""))
-    turns = Turns(
-        database,  # type: ignore[arg-type]
-        OneOffer(),  # type: ignore[arg-type]
-        NoDocuments(),  # type: ignore[arg-type]
-        live,
-        Tools(Stage(provider).failover, Moderation(None, fail="open", output=False), journal, catalog),
-    )
-    running = asyncio.create_task(journal.run())
-    try:
-        yield Scene(turns, live, database, provider)
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-
+from tests.routing.scripted import Play, clock, failure
 
 # ── how a reply ends ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -124,11 +124,12 @@ class Client:
 
     @asynccontextmanager
     async def sending(
-        self, api: Origin, conversation_id: str, script: object, **headers: str
+        self, api: Origin, conversation_id: str, script: object, *, model: str | None = None, **headers: str
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Send and stream. Leaving closes the connection."""
         path = f"/v1/conversations/{conversation_id}/messages"
-        async with self._streaming(api, "POST", path, {"content": content(script)}, headers) as response:
+        body = {"content": content(script), "model": model}
+        async with self._streaming(api, "POST", path, body, headers) as response:
             yield response
 
     @asynccontextmanager

@@ -13,8 +13,11 @@ from scripts.local_supabase import LocalSupabase
 from tests.faults.client import Client
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.rows import Rows
+from tests.guard.conftest import kept_settings, owned
 from tests.service import Api
 from tests.upstream import Upstream
+
+__all__ = ["kept_settings", "owned"]
 
 
 @pytest.fixture(scope="session")
