@@ -42,19 +42,12 @@ class Indexer:
 
     async def run(self) -> None:
         """Index for as long as the process runs. When cancelled, gives back what it has not finished."""
-        renewing = asyncio.create_task(self._renew())
         try:
-            while True:
-                self._woken.clear()
-                await self._claim()
-                try:
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await self._woken.wait()
-                except TimeoutError:
-                    pass
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._take_up())
+                both.create_task(self._renew())
         finally:
-            renewing.cancel()
-            tasks = [renewing, *self._tasks.values()]
+            tasks = tuple(self._tasks.values())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -62,6 +55,16 @@ class Indexer:
                 await asyncio.shield(self._indexing.release_index_jobs(self._worker))
             except AppError:
                 observe.event("indexing.retry", step="release")
+
+    async def _take_up(self) -> None:
+        while True:
+            self._woken.clear()
+            await self._claim()
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
 
     async def _claim(self) -> None:
         free = AT_ONCE - len(self._tasks)
@@ -77,7 +80,9 @@ class Indexer:
             self._tasks[job.document_id] = task
             task.add_done_callback(partial(self._done, job.document_id))
 
-    def _done(self, document_id: str, _: asyncio.Task[None]) -> None:
+    def _done(self, document_id: str, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            observe.unforeseen("indexing.failed", error)
         self._tasks.pop(document_id, None)
         self.wake()
 

@@ -10,7 +10,7 @@ import msgspec
 
 from app.errors import ProviderError
 from app.messages import ProviderName
-from app.observe import event
+from app.observe import event, unforeseen
 from app.providers.base import Provider
 from app.providers.factory import warm
 from app.providers.registry import PROVIDERS
@@ -74,6 +74,8 @@ class Availability:
                 models = frozenset(sorted(await self._providers[provider].list_models())[:MOST_MODELS])
         except (ProviderError, TimeoutError) as error:
             event("provider.list_failed", provider=provider, error=type(error).__name__)
+        except Exception as error:
+            unforeseen("provider.list_failed", error, provider=provider)
         finally:
             del self._asking[provider]
         good = RETRY_SECONDS if models is None else PROVIDERS[provider].list_fresh_seconds

@@ -19,7 +19,7 @@ import pybreaker
 import redis
 
 from app.messages import ProviderName
-from app.observe import event
+from app.observe import event, unforeseen
 from app.routing.breaker import OPEN_SECONDS, Breaker
 
 Key = tuple[ProviderName, str]
@@ -117,6 +117,9 @@ class RedisSharing:
                     event("breaker.sharing_failed", error=type(error).__name__)
                     self._changed = changed | self._changed
                     self._given_back |= freed
+                    return
+                except Exception as error:  # the replica goes on alone with what this was about
+                    unforeseen("breaker.sharing_failed", error)
                     return
                 if not self._changed and not self._given_back:
                     return
