@@ -92,10 +92,11 @@ def _news(follower: Follower, frames: _Frames) -> bytes:
     """Everything that the follower has not been sent yet; empty when it is up to date."""
     reply = follower.reply
     news = b""
-    if follower.unannounced:
+    if follower.announced < len(reply.preamble):
         news = b"".join(_event_frame(number, event) for number, event in follower.take_announced())
-    if follower.offset < reply.length:
-        text = frames.text(reply, *follower.take_text(MAX_FRAME_CHARACTERS))
+    start = follower.offset
+    if start < reply.length:
+        text = frames.text(reply, start, follower.take_text(MAX_FRAME_CHARACTERS))
         return news + text if news else text
     return news
 

@@ -106,7 +106,8 @@ class Reply:
         self._last_start = self.length
         self._tail.append(text)
         self.length += len(text)
-        self._wake()
+        for follower in self.followers:  # not by `_wake`: this is done for every token
+            follower.wake()
 
     def text(self, start: int = 0) -> str:
         """What has been written from offset `start` on."""
@@ -203,11 +204,11 @@ class Follower:
 
     __slots__ = (
         "_abort",
-        "_announced",
         "_loop",
         "_sending",
         "_sent_at",
         "_waiter",
+        "announced",
         "beat",
         "cut",
         "offset",
@@ -217,6 +218,8 @@ class Follower:
 
     def __init__(self, reply: Reply, *, announced: int, offset: int) -> None:
         self.reply = reply
+        self.announced = announced
+        """How many of the events before the text it holds."""
         self.offset = offset
         """How many code points of the text it holds."""
         self.beat = False
@@ -225,7 +228,6 @@ class Follower:
         """Nothing more can be sent to it."""
         self.reconnect = False
         """It must connect again, here or elsewhere, once it has what there is."""
-        self._announced = announced
         self._abort: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._sent_at = self._loop.time()
@@ -235,22 +237,17 @@ class Follower:
 
     # ── what is to be sent ───────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def unannounced(self) -> bool:
-        """There are events before the text that it has not been sent."""
-        return self._announced < len(self.reply.preamble)
-
     def take_announced(self) -> Sequence[tuple[int, Preamble]]:
-        """Those events, numbered from 1 on as the reply's; they count as sent."""
-        first, preamble = self._announced, self.reply.preamble
-        self._announced = len(preamble)
+        """The events before the text that it has not been sent, each with its number, from 1; they count as sent."""
+        first, preamble = self.announced, self.reply.preamble
+        self.announced = len(preamble)
         return list(enumerate(preamble[first:], first + 1))
 
-    def take_text(self, most: int) -> tuple[int, int]:
-        """Where the next text for it starts and ends, at most `most` code points; it counts as sent."""
-        start, length = self.offset, self.reply.length
-        self.offset = end = length if length - start <= most else start + most
-        return start, end
+    def take_text(self, most: int) -> int:
+        """Where the next text for it ends, which begins at `offset` and has at most `most` code points; it counts as
+        sent."""
+        self.offset = end = min(self.reply.length, self.offset + most)
+        return end
 
     # ── the connection ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -273,10 +270,10 @@ class Follower:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    async def changed(self) -> None:
-        """Wait until there is something to send. The caller has just found that there is nothing."""
-        self._waiter = self._loop.create_future()
-        await self._waiter
+    def changed(self) -> asyncio.Future[None]:
+        """Await it until there is something to send. The caller has just found that there is nothing."""
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     def send_elsewhere(self) -> None:
         """Ask it to connect again."""

@@ -169,11 +169,12 @@ class ReplyWriter:
         async with aclosing(events):
             async for event in events:
                 if type(event) is Delta:
-                    text, room = storable(event.text), MAX_REPLY_CHARACTERS - reply.written
-                    reply.append(text[:room])
-                    if len(text) > room:
+                    text = storable(event.text)
+                    if reply.written + len(text) > MAX_REPLY_CHARACTERS:
+                        reply.append(text[: MAX_REPLY_CHARACTERS - reply.written])
                         self._end = End("complete", "length")
                         return
+                    reply.append(text)
                 elif type(event) is Finish:
                     self._end, self._usage = End("complete", event.reason), event.usage
                 elif type(event) is Answering:

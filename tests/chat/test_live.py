@@ -83,7 +83,7 @@ async def test_follower_wakes_with_every_change() -> None:
     live, reply = Followers(), new_reply()
     follower = live.follow(reply)
     for change in (lambda: reply.append("x"), lambda: reply.end(DONE), reply.detach, live.drain, follower.drop):
-        waiting = asyncio.create_task(follower.changed())
+        waiting = follower.changed()
         await asyncio.sleep(0)
         assert not waiting.done()
         change()
@@ -151,7 +151,7 @@ async def test_silent_follower_is_to_be_sent_a_heartbeat(monkeypatch: pytest.Mon
     live = Followers()
     fresh, silent = live.follow(new_reply("1")), live.follow(new_reply("2"))
     silent._sent_at -= live_module.HEARTBEAT_SECONDS + 1
-    waiting = asyncio.create_task(silent.changed())
+    waiting = silent.changed()
     await asyncio.sleep(0)
     await watched(live, monkeypatch)
     await waiting
