@@ -67,6 +67,7 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
             "prompt_tokens": usage.prompt_tokens if usage else None,
             "completion_tokens": usage.completion_tokens if usage else None,
             "cached_tokens": usage.cached_tokens if usage else None,
+            "reasoning_tokens": usage.reasoning_tokens if usage else None,
             "user_id": self.user_id,
             "cost_micro_usd": self.cost_micro_usd,
             "screened": self.verdict.passed,

@@ -37,6 +37,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    reasoning_tokens: int | None = None
     tokens_used: int | None = None
     flagged: tuple[str, ...] | None = None
     position: int
@@ -47,7 +48,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     def usage(self) -> Usage | None:
         if self.prompt_tokens is None or self.completion_tokens is None:
             return None
-        return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens or 0)
+        return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens or 0, self.reasoning_tokens or 0)
 
     def final(self, length: int) -> FinalState | None:
         """How this reply ended, if it has. `length` is that of its text, which the row may come without."""

@@ -6,8 +6,8 @@ import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from app.errors import AppError
-from app.messages import Source, Usage
+from app.errors import AppError, ContentFlagged, ProviderUnavailable
+from app.messages import FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
 from app.store.client import Supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
@@ -76,28 +76,15 @@ async def _conversations(supabase: Supabase, user: User) -> str:
 async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     messages, replies = Messages(supabase), Replies(supabase)
     writer, reply, regenerated, flagged = (str(uuid.uuid4()) for _ in range(4))
-    begun = await messages.begin_turn(
-        user.token,
-        writer=writer,
-        reply_id=reply,
-        conversation_id=conversation,
-        content="A question",
-        idempotency_key="a-key",
-        request_hash="a-hash",
-        max_tokens=100,
-    )
-    await messages.replay_turn(user.token, idempotency_key="a-key", request_hash="a-hash")
-    await messages.replay_turn(user.token, idempotency_key="no-key", request_hash="a-hash")
+    key, question = IdempotencyKey("a-key", "a-hash"), Send(conversation, "A question")
+    begun = await messages.begin_turn(user.token, question, writer=writer, reply_id=reply, key=key, max_tokens=100)
+    await messages.replay_turn(user.token, key)
+    await messages.replay_turn(user.token, IdempotencyKey("no-key", "a-hash"))
     with suppress(AppError):
-        await messages.replay_turn(user.token, idempotency_key="a-key", request_hash="another-hash")
-    with suppress(AppError):
-        await messages.begin_turn(
-            user.token, writer=writer, reply_id=str(uuid.uuid4()), conversation_id=str(uuid.uuid4()), content="x"
-        )
-    with suppress(AppError):
-        await messages.begin_turn(
-            user.token, writer=writer, reply_id=str(uuid.uuid4()), conversation_id=conversation, content=" "
-        )
+        await messages.replay_turn(user.token, IdempotencyKey("a-key", "another-hash"))
+    for refused in (Send(str(uuid.uuid4()), "x"), Send(conversation, " ")):
+        with suppress(AppError):
+            await messages.begin_turn(user.token, refused, writer=writer, reply_id=str(uuid.uuid4()))
     source = Source("a-passage", "a-document", "A title", 0.5, "An excerpt")
     piece = Piece(reply, 1, "An ans", "demo", "demo-1", [source])
     await replies.journal_write([piece], [reply])
@@ -105,56 +92,32 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     await messages.stop_reply(user.token, reply)
     await replies.journal_write([], [reply, str(uuid.uuid4())])
     with suppress(AppError):  # still streaming
-        await messages.begin_turn(user.token, writer=writer, reply_id=str(uuid.uuid4()), reply_to=reply)
+        await messages.begin_turn(user.token, Regenerate(reply), writer=writer, reply_id=str(uuid.uuid4()))
+    done = FinalState(
+        status="complete", finish_reason="stop", usage=Usage(10, 20, 5), provider="demo", model="demo-1", length=9
+    )
+    finished = FinishedReply(
+        id=reply,
+        user_id=user.id,
+        content="An answer",
+        final=done,
+        sources=[source],
+        cost_micro_usd=7,
+        verdict=TurnVerdict(passed=True),
+    )
+    await replies.finish_replies([finished])
+    await messages.begin_turn(user.token, Regenerate(reply), writer=writer, reply_id=regenerated)
+    await messages.begin_turn(user.token, Send(conversation, "Another question"), writer=writer, reply_id=flagged)
+    failed = FinalState(status="failed", problem=ProviderUnavailable("Why.").problem(), length=0)
+    refused_for = ContentFlagged(categories=["violence"]).problem()
+    filtered = FinalState(
+        status="filtered", problem=refused_for, usage=Usage(1, 1), provider="demo", model="demo-1", length=0
+    )
+    verdict = TurnVerdict(flagged=("violence",), part="input")
     await replies.finish_replies(
         [
-            FinishedReply(
-                id=reply,
-                content="An answer",
-                status="complete",
-                finish_reason="stop",
-                error_code=None,
-                provider="demo",
-                model="demo-1",
-                sources=[source],
-                usage=Usage(10, 20, 5),
-                user_id=user.id,
-                cost_micro_usd=7,
-                verdict=TurnVerdict(passed=True),
-            )
-        ]
-    )
-    await messages.begin_turn(user.token, writer=writer, reply_id=regenerated, reply_to=reply)
-    await messages.begin_turn(
-        user.token, writer=writer, reply_id=flagged, conversation_id=conversation, content="Another question"
-    )
-    await replies.finish_replies(
-        [
-            FinishedReply(
-                id=regenerated,
-                content="",
-                status="failed",
-                finish_reason=None,
-                error_code="provider_unavailable",
-                provider=None,
-                model=None,
-                sources=None,
-                usage=None,
-                user_id=user.id,
-            ),
-            FinishedReply(
-                id=flagged,
-                content="",
-                status="filtered",
-                finish_reason=None,
-                error_code="content_flagged",
-                provider="demo",
-                model="demo-1",
-                sources=None,
-                usage=Usage(1, 1),
-                user_id=user.id,
-                verdict=TurnVerdict(flagged=("violence",), part="input"),
-            ),
+            FinishedReply(id=regenerated, user_id=user.id, content="", final=failed),
+            FinishedReply(id=flagged, user_id=user.id, content="", final=filtered, verdict=verdict),
         ]
     )
     await messages.get(user.token, reply)

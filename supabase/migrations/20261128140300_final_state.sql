@@ -1,12 +1,18 @@
--- Before the code: it reads the new column. The release before neither reads nor writes it.
--- How a reply ended is stored as its readers were told, so that whoever comes later is told the same.
+-- Before the code: it reads the new columns. The release before neither reads nor writes them.
+-- What a reply's readers are told when it ends is stored whole, so that whoever comes later is told the same.
+set local lock_timeout = '2s';
+
 alter table public.messages add column problem jsonb;
+alter table public.messages add column reasoning_tokens integer;
 alter table public.messages
 add constraint messages_problem_check check (jsonb_typeof(problem) = 'object') not valid;
+alter table public.messages
+add constraint messages_reasoning_tokens_check check (reasoning_tokens >= 0) not valid;
 
 comment on column public.messages.problem is
 'The RFC 9457 problem that ended the reply: {type, title, status, code, detail, categories}. Null when it ended well or was '
 'stopped, and where the problem is the one of error_code without more. Holds no secret and no text of a message.';
+comment on column public.messages.reasoning_tokens is 'The part of completion_tokens that the model thought with.';
 
 create or replace function public.finish_replies(p_replies jsonb) returns jsonb
 language plpgsql
@@ -31,7 +37,8 @@ begin
   with final as (
     select * from jsonb_to_recordset(p_replies) as r (
       id uuid, content text, status text, finish_reason text, error_code text, problem jsonb,
-      provider text, model text, sources jsonb, prompt_tokens integer, completion_tokens integer, cached_tokens integer,
+      provider text, model text, sources jsonb,
+      prompt_tokens integer, completion_tokens integer, cached_tokens integer, reasoning_tokens integer,
       flagged text[], flagged_part text, screened boolean
     )
   ), finished as (
@@ -50,6 +57,7 @@ begin
       prompt_tokens = r.prompt_tokens,
       completion_tokens = r.completion_tokens,
       cached_tokens = r.cached_tokens,
+      reasoning_tokens = r.reasoning_tokens,
       flagged = r.flagged,
       updated_at = now()
     from final as r

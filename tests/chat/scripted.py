@@ -47,6 +47,7 @@ class Row:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
     sources: list[dict[str, object]] | None = None
     flagged: list[str] | None = None
     stop_requested: bool = False

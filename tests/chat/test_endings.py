@@ -28,7 +28,7 @@ from tests.chat.scripted import Database, Row, in_virtual_time, unavailable
 from tests.routing.scripted import Play, failure
 
 SECRET = "sk-secret"
-USAGE = Usage(7, 3, 2)
+USAGE = Usage(7, 3, 2, 1)
 
 
 class Nowhere:

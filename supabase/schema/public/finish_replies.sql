@@ -24,8 +24,9 @@ begin
   -- an interrupted reply may still be finished: its writer was only cut off from the database for a while
   with final as (
     select * from jsonb_to_recordset(p_replies) as r (
-      id uuid, content text, status text, finish_reason text, error_code text, provider text, model text,
-      sources jsonb, prompt_tokens integer, completion_tokens integer, cached_tokens integer,
+      id uuid, content text, status text, finish_reason text, error_code text, problem jsonb,
+      provider text, model text, sources jsonb,
+      prompt_tokens integer, completion_tokens integer, cached_tokens integer, reasoning_tokens integer,
       flagged text[], flagged_part text, screened boolean
     )
   ), finished as (
@@ -37,12 +38,14 @@ begin
       status = r.status,
       finish_reason = r.finish_reason,
       error_code = r.error_code,
+      problem = r.problem,
       provider = r.provider,
       model = r.model,
       sources = r.sources,
       prompt_tokens = r.prompt_tokens,
       completion_tokens = r.completion_tokens,
       cached_tokens = r.cached_tokens,
+      reasoning_tokens = r.reasoning_tokens,
       flagged = r.flagged,
       updated_at = now()
     from final as r
@@ -77,6 +80,6 @@ end;
 $$;
 
 comment on function public.finish_replies(jsonb) is
-'Writes the final text, status and usage of replies, settles what they used (user_id, cost_micro_usd; see private.settle) and releases their leases. flagged: the categories for which moderation refused the reply, or with flagged_part input the message it answers; screened: moderation let that message pass. Returns the ids that exist: one that is missing was deleted. A repeated call changes nothing. For the service.';
+'Writes the final text, status, problem and usage of replies, settles what they used (user_id, cost_micro_usd; see private.settle) and releases their leases. flagged: the categories for which moderation refused the reply, or with flagged_part input the message it answers; screened: moderation let that message pass. Returns the ids that exist: one that is missing was deleted. A repeated call changes nothing. For the service.';
 
 grant execute on function public.finish_replies(jsonb) to service_role;
