@@ -152,7 +152,7 @@ class Service:
         keep("recovery", lambda: recover(self.replies))
         keep("indexer", self.indexer.run)
         # what is on offer is asked now, so that no turn waits for a provider that is slow to say
-        once("offers", self.routing.offers.models)
+        once("offers", self.routing.offers.all)
         once("default models", self.routing.offers.check_defaults)
         once("warm", lambda: warm(self.providers.values()))
         # the first turn should meet these limits; without a database there is no turn, and the start does not wait

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Iterable, Mapping
-
-import msgspec
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.errors import AppError, NoProviderConfigured
-from app.messages import ProviderName, TaskType
+from app.messages import ProviderName
 from app.observe import event
 from app.providers.base import Provider
 from app.providers.description import ProviderDescription
@@ -17,36 +15,10 @@ from app.providers.registry import PROVIDERS
 from app.routing.availability import Availability, Listing
 from app.routing.breaker import Breakers
 from app.routing.catalog import Catalog, ModelSpec
-from app.routing.router import BreakerState, Candidate, Offer, Wish, is_named, preferred, route
+from app.routing.router import Candidate, Offer, Wish, is_named, preferred, route
 
 # Lists have these beside the models that can chat, and say no more of them than their name.
 NOT_FOR_CHAT = ("embed", "minilm", "bge-")
-
-
-class ModelView(msgspec.Struct, frozen=True):
-    """One entry of `GET /v1/models`. `max_output_tokens` is null where it is not known."""
-
-    provider: ProviderName
-    model: str
-    available: bool
-    breaker: BreakerState
-    streaming: bool
-    max_output_tokens: int | None
-    task_types: tuple[TaskType, ...]
-
-
-class DefaultView(msgspec.Struct, frozen=True):
-    """The model that a turn without a wish is answered by."""
-
-    provider: ProviderName
-    model: str
-
-
-class ModelsView(msgspec.Struct, frozen=True):
-    """The body of `GET /v1/models`. `default` is null while nothing can answer."""
-
-    default: DefaultView | None
-    items: tuple[ModelView, ...]
 
 
 class Offers:
@@ -78,16 +50,14 @@ class Offers:
         wish = Wish(model=model)
         return preferred(await self._asked_for(wish), wish, self._providers)[0].spec.model
 
-    async def models(self) -> ModelsView:
-        """What may be chosen, and how it is."""
+    async def all(self) -> tuple[Sequence[Offer], Candidate | None]:
+        """What may be chosen, and who answers a turn that chooses nothing: None while nobody can."""
         offers = await self._offers()
         try:
             best = route(offers, Wish(), self._providers, self._default_provider)[0]
         except AppError:
-            default = None
-        else:
-            default = DefaultView(best.provider, best.model)
-        return ModelsView(default, tuple(_view(offer) for offer in offers))
+            best = None
+        return offers, best
 
     async def check_defaults(self) -> None:
         """Say so where a provider does not list the model that it is to be proposed with: at the start, since a turn
@@ -172,15 +142,3 @@ def _lists(listed: Collection[str], model: str) -> bool:
     that is an alias, and so is `…-latest`; providers take aliases and do not list all of them."""
     dated = re.compile(re.escape(model.removesuffix("-latest")) + r"(-\d{3,4}|-\d{4}-?\d\d-?\d\d)?")
     return model in listed or any(dated.fullmatch(name) for name in listed)
-
-
-def _view(offer: Offer) -> ModelView:
-    return ModelView(
-        provider=offer.spec.provider,
-        model=offer.spec.model,
-        available=offer.available,
-        breaker=offer.breaker,
-        streaming=offer.spec.streaming,
-        max_output_tokens=offer.spec.max_output_tokens,
-        task_types=offer.spec.task_types,
-    )

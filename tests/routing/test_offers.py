@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
+from app.api.models import ModelView
 from app.errors import (
     AuthenticationRefused,
     InvalidRequest,
@@ -84,10 +85,10 @@ def test_the_demo_answers_alone() -> None:
     async def main() -> None:
         world = World(Scripted("demo"))
         assert await world.ask(task_type="code") == ["demo/demo"]
-        view = await world.offers.models()
-        assert view.default is not None
-        assert (view.default.provider, view.default.model) == ("demo", "demo")
-        assert [item.provider for item in view.items if item.available] == ["demo"]
+        offers, best = await world.offers.all()
+        assert best is not None
+        assert (best.provider, best.model) == ("demo", "demo")
+        assert [offer.spec.provider for offer in offers if offer.available] == ["demo"]
 
     virtually(main)
 
@@ -116,8 +117,8 @@ def test_an_ollama_that_does_not_answer_is_not_there_whatever_its_url() -> None:
         down.models = failure(Unreachable)
         world = World(down, Scripted("openai"), OLLAMA_MODEL="llama3.2")
         assert await world.ask(provider="ollama") == ["openai/gpt-6.1-terra"]
-        items = {item.model: item.available for item in (await world.offers.models()).items}
-        assert items["llama3.2"] is False
+        offers, _ = await world.offers.all()
+        assert {offer.spec.model: offer.available for offer in offers}["llama3.2"] is False
 
     virtually(main)
 
@@ -361,8 +362,8 @@ def test_a_setting_that_names_a_model_in_its_providers_own_way() -> None:
             OLLAMA_MODEL="llama3.2:latest",
         )
         assert await world.ask() == ["gemini/gemini-2.5-flash", "ollama/llama3.2"]
-        items = (await world.offers.models()).items
-        assert [item.model for item in items if item.provider == "ollama"] == ["llama3.2", "aya:8b"]
+        offers, _ = await world.offers.all()
+        assert [offer.spec.model for offer in offers if offer.spec.provider == "ollama"] == ["llama3.2", "aya:8b"]
 
     virtually(main)
 
@@ -415,10 +416,10 @@ def test_what_models_shows() -> None:
             permit = await world.breakers.admit("openai", "gpt-6.1-terra")
             assert permit is not None
             permit.fail(failure(ServerError))
-        view = await world.offers.models()
-        assert view.default is not None
-        assert (view.default.provider, view.default.model) == ("ollama", "qwen3:8b")
-        shown = {item.model: item for item in view.items}
+        offers, best = await world.offers.all()
+        assert best is not None
+        assert (best.provider, best.model) == ("ollama", "qwen3:8b")
+        shown = {view.model: view for view in map(ModelView.of, offers)}
         terra = shown["gpt-6.1-terra"]
         assert (terra.available, terra.breaker, terra.streaming) == (True, "open", True)
         assert (terra.max_output_tokens, terra.task_types) == (128_000, ("creative",))
@@ -432,8 +433,8 @@ def test_what_models_shows() -> None:
 
 def test_a_model_with_two_names_is_shown_once() -> None:
     async def main() -> None:
-        items = (await World(ollama("aya:8b", "llama3.2:latest")).offers.models()).items
-        assert [item.model for item in items if item.provider == "ollama"] == ["aya:8b", "llama3.2"]
+        offers, _ = await World(ollama("aya:8b", "llama3.2:latest")).offers.all()
+        assert [offer.spec.model for offer in offers if offer.spec.provider == "ollama"] == ["aya:8b", "llama3.2"]
 
     virtually(main)
 
