@@ -141,7 +141,7 @@ class Postgres:
 
     def _knows_letters(self) -> bool:
         with self.connect() as connection:
-            asked = "select to_tsvector('simple', '“слово”，「말」') @@ to_tsquery('simple', 'слово & 말')"
+            asked = "select to_tsvector('simple', '“слово”、「말」') @@ to_tsquery('simple', 'слово & 말')"
             return connection.execute(asked).fetchone() == (True,)
 
     def _initdb(self) -> None:
@@ -162,7 +162,8 @@ class Postgres:
                 if made.returncode == 0:
                     break
         if made.returncode != 0:
-            raise StackError(f"initdb failed:\n{made.stdout}{made.stderr}")
+            tried = ", ".join(_CHARACTER_TYPES)
+            raise StackError(f"initdb failed, tried with LC_CTYPE {tried}:\n{made.stdout}{made.stderr}")
         shutil.rmtree(self._folder, ignore_errors=True)
         new.rename(self._folder)
 
