@@ -178,7 +178,8 @@ def test_a_walk_that_finds_too_few_is_not_the_answer(library: Library) -> None:
 
 
 def test_the_vectors_of_another_model_are_not_compared(library: Library) -> None:
-    assert library.match(library.large, library.queries[0], 5, embedding_model="local") == []
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match=f"embedding model local; they have {MODEL}"):
+        library.match(library.large, library.queries[0], 5, embedding_model="local")
 
 
 def test_counts_are_true(library: Library) -> None:
