@@ -37,9 +37,10 @@ def documents(db: Connection, caller: Caller, *questions: dict[str, Any], **argu
 
 
 def move(db: Connection, document: object, model: str, passages: int) -> None:
-    """Give so many of a document's passages their vectors of another model, as `python -m app.retrieval.reembed` does."""
+    """Give so many of a document's passages their vectors of another model, as `app.retrieval.reembed` does."""
     query = (
-        "update public.documents set embedding_model = 'old', revision = 0, next_revision = nextval('private.revisions') "
+        "update public.documents "
+        "set embedding_model = 'old', revision = 0, next_revision = nextval('private.revisions') "
         "where id = %s returning next_revision"
     )
     revision = one(db, query, [document])
