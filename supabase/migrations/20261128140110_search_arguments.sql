@@ -11,18 +11,20 @@ as $$
     c.user_id = (select auth.uid())
     and c.passages > 0
     -- the counts hold what is not whole yet, too: a document's first vectors, and those of the model it is moved to
-    and (
-      exists (
-        select from public.documents as d
+    and coalesce(
+      (
+        select true from public.documents as d
         where d.embedding_model = c.embedding_model and d.user_id = c.user_id and d.revision is not null
-      )
+        limit 1
+      ),
       -- passages that somebody else than the indexer has written
-      or exists (
-        select from public.documents as d
+      (
+        select true from public.documents as d
         join public.embeddings as e on e.document_id = d.id and e.user_id = d.user_id
         where
           d.user_id = c.user_id and d.embedding_model is null and d.next_revision is null
           and e.embedding_model = c.embedding_model
+        limit 1
       )
     )
 $$;
