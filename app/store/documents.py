@@ -65,8 +65,8 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """What `search_documents` answers: the models that the user's passages have, and for each question what it found,
-    best first."""
+    """What `search_documents_v2` answers: the models of the user's passages, and for each question what it found, best
+    first."""
 
     models: tuple[str, ...]
     answers: tuple[tuple[Match, ...], ...]
@@ -157,4 +157,4 @@ class Documents:
             "p_filter": filter,
             "p_hybrid": hybrid,
         }
-        return await self._supabase.user_rpc(token, "search_documents", arguments, Answers)
+        return await self._supabase.user_rpc(token, "search_documents_v2", arguments, Answers)

@@ -1,4 +1,7 @@
 -- What a search is asked with, checked: a search that cannot find anything says so, and never answers with nothing.
+--
+-- Before the code: it calls passage_models and search_documents_v2. The release before calls search_documents, which does
+-- and answers what it did.
 create function public.passage_models() returns text[]
 language sql
 stable
@@ -327,9 +330,7 @@ comment on function public.search_passages(text, extensions.vector, double preci
 'Passages of the caller''s documents, best first, by reciprocal rank fusion of two lists: those that match_embeddings returns, '
 'and those with words of query_text, whatever their similarity. Arguments and errors as those of match_embeddings.';
 
-drop function public.search_documents(text, extensions.vector, double precision, integer, jsonb, text, boolean);
-
-create function public.search_documents(
+create function public.search_documents_v2(
   p_text text,
   p_questions jsonb,
   p_count integer,
@@ -383,11 +384,49 @@ begin
 end;
 $$;
 
-comment on function public.search_documents(text, jsonb, integer, jsonb, boolean) is
+comment on function public.search_documents_v2(text, jsonb, integer, jsonb, boolean) is
 'What the API searches with: the same question by several models, [{model, embedding, threshold}], in one view of the data, so '
 'that no document is missed that is just moved between them. A question whose embedding is null, of a text without words to the '
 'model, finds words only. Returns {models: those that the passages have, answers: the passages that each question finds, none '
 'where no passage has its model}. Errors as those of match_embeddings.';
+
+create or replace function public.search_documents(
+  p_text text,
+  p_embedding extensions.vector(1536),
+  p_threshold double precision,
+  p_count integer,
+  p_filter jsonb,
+  p_model text,
+  p_hybrid boolean
+) returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'passages', public.search_documents_v2(
+      p_text,
+      jsonb_build_array(jsonb_build_object(
+        'model', p_model,
+        'threshold', p_threshold,
+        'embedding', case when extensions.vector_norm(p_embedding) > 0 then p_embedding::text end
+      )),
+      p_count, p_filter, p_hybrid
+    ) -> 'answers' -> 0,
+    'others', (
+      select coalesce(jsonb_agg(c.embedding_model order by c.passages desc, c.embedding_model), '[]')
+      from private.passage_counts as c
+      where c.user_id = (select auth.uid()) and c.passages > 0 and c.embedding_model <> p_model
+    )
+  )
+$$;
+
+comment on function public.search_documents(
+  text, extensions.vector, double precision, integer, jsonb, text, boolean
+) is
+'What 0.1.0 searches with: {passages, others}. Others are the models that passages of the caller have beside p_model, under '
+'which they are to be searched as well.';
 
 revoke all on function public.passage_models() from public, anon, service_role;
 revoke all on function private.model_to_search(text) from public, anon, service_role;
@@ -397,7 +436,7 @@ revoke all on function private.similar_passages(extensions.vector, double precis
 from public, anon, service_role;
 revoke all on function private.hybrid_passages(text, extensions.vector, double precision, integer, jsonb, text)
 from public, anon, service_role;
-revoke all on function public.search_documents(text, jsonb, integer, jsonb, boolean) from public, anon, service_role;
+revoke all on function public.search_documents_v2(text, jsonb, integer, jsonb, boolean) from public, anon, service_role;
 grant execute on function public.passage_models() to authenticated;
 grant execute on function private.model_to_search(text) to authenticated;
 grant execute on function private.query_vector(extensions.vector) to authenticated;
@@ -405,4 +444,4 @@ grant execute on function private.check_search(double precision, integer, jsonb)
 grant execute on function private.similar_passages(extensions.vector, double precision, integer, jsonb, text) to authenticated;
 grant execute on function private.hybrid_passages(text, extensions.vector, double precision, integer, jsonb, text)
 to authenticated;
-grant execute on function public.search_documents(text, jsonb, integer, jsonb, boolean) to authenticated;
+grant execute on function public.search_documents_v2(text, jsonb, integer, jsonb, boolean) to authenticated;

@@ -32,7 +32,7 @@ def documents(db: Connection, caller: Caller, *questions: dict[str, Any], **argu
     given |= arguments
     named = ", ".join(f"p_{name} => %({name})s" for name in given)
     with acting(db, caller):
-        answer: dict[str, Any] = one(db, f"select public.search_documents({named})", given)
+        answer: dict[str, Any] = one(db, f"select public.search_documents_v2({named})", given)
     return answer
 
 
@@ -244,7 +244,7 @@ def test_hybrid_search_without_a_text(db: Connection, owner: Caller) -> None:
     assert contents(ask(db, owner, "search_passages", query_text="?!")) == ["a 0"]
 
 
-# ── search_documents ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── search_documents_v2 ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def question(model: str, **more: Any) -> dict[str, Any]:
@@ -298,3 +298,22 @@ def test_models_are_counted_among_the_caller_s_passages_alone(db: Connection, ow
     with acting(db, owner):
         assert one(db, "select public.passage_models()") == ["local"]
     assert documents(db, owner)["models"] == ["local"]
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+@pytest.mark.parametrize(
+    ("model", "query", "found"), [("local", vector(1), 1), ("gone", vector(1), 0), ("local", vector(0), 0)]
+)
+def test_release_0_1_0_is_answered_as_before(
+    db: Connection, owner: Caller, hybrid: bool, model: str, query: str, found: int
+) -> None:
+    """It searches by its own model first, whatever the passages have, also with the vector of a text without words."""
+    index(db, owner, "a", vector(1), model="local")
+    with acting(db, owner):
+        answer = one(
+            db,
+            "select public.search_documents('', %s, 0.5, 5, '{}', %s, %s)",
+            [query, model, hybrid],
+        )
+    assert len(answer["passages"]) == found
+    assert answer["others"] == ([] if model == "local" else ["local"])
