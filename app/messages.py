@@ -193,7 +193,8 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """What was found in the user's documents. `error` is a problem code: the search failed, the reply goes without."""
+    """What was found in the user's documents. `error` is a problem code: the search failed, or some documents could not
+    be searched, and the reply goes without what is missing."""
 
     items: tuple[Source, ...]
     error: str | None = None

@@ -16,6 +16,7 @@ from functools import partial
 from types import FrameType
 
 import httpx
+import psycopg
 
 from scripts.local_supabase.demo import DemoUser, ensure_demo_user
 from scripts.local_supabase.environment import RunSettings
@@ -166,8 +167,16 @@ def watch(settings: RunSettings, stack: LocalSupabase, apis: list[Child]) -> Non
                 wait_until(alive, seconds=30, child=apis[replica])
         if time.monotonic() - maintained > _MAINTENANCE_SECONDS:
             maintained = time.monotonic()
-            stack.maintain()
+            maintain(stack)
         time.sleep(0.5)
+
+
+def maintain(stack: LocalSupabase) -> None:
+    """What the stack needs once in a while. A database that is away at that moment is no reason to end the run."""
+    try:
+        stack.maintain()
+    except psycopg.Error as error:
+        print(f"maintenance failed, to be tried again in an hour: {str(error).strip()}", flush=True)
 
 
 def _say_restart(child: Child) -> None:

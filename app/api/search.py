@@ -53,9 +53,11 @@ class PassageView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchResults(msgspec.Struct, frozen=True):
-    """Passages, the best first."""
+    """Passages, the best first. `missing` are embedding models that cannot be asked now: passages that have one of them
+    were not searched."""
 
     items: list[PassageView]
+    missing: list[str]
 
 
 def search_routes(admission: Admission, search: Search) -> Router:
@@ -71,7 +73,7 @@ def search_routes(admission: Admission, search: Search) -> Router:
             hybrid=data.mode == "hybrid",
             filter=data.filter,
         )
-        results = SearchResults([PassageView.of(match) for match in found])
+        results = SearchResults([PassageView.of(match) for match in found.passages], list(found.missing))
         return Response(results, headers=quota_headers(quotas))
 
     return Router("/v1/search", route_handlers=[find], tags=["search"], security=USER_TOKEN)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -15,6 +18,8 @@ from app.retrieval.search import MAX_QUERY_CHARACTERS, Search
 
 SECONDS = 5.0
 """After which a turn goes on without."""
+EMBEDDING_SECONDS = 3.5
+"""After which it goes on with what the other models of the user's passages find."""
 PASSAGES = 6
 EXCERPT_CHARACTERS = 240
 KNOWN_USERS = 10_000
@@ -27,48 +32,72 @@ class Found(msgspec.Struct, frozen=True):
     sources: Sources
 
 
+class EarlySearch:
+    """A search that began before its turn. It asks nobody for a vector until it is `admitted`."""
+
+    def __init__(self, search: Callable[[asyncio.Event], Coroutine[Any, Any, Found]]) -> None:
+        self.admitted = asyncio.Event()
+        self.task = asyncio.create_task(search(self.admitted))
+
+    def cancel(self) -> None:
+        self.task.cancel()
+
+
 class Retriever:
     """Searches for turns. `enabled` is for messages that do not say themselves; False there is False for all."""
 
     def __init__(self, search: Search, *, enabled: bool) -> None:
         self._search = search
         self._enabled = enabled
-        self._searchable: OrderedDict[str, None] = OrderedDict()
+        self._searchable: OrderedDict[str, bool] = OrderedDict()
+        """Whether a user had passages in the last turn."""
 
-    def start_early(self, asker: Asker, question: str | None, use_rag: bool | None) -> asyncio.Task[Found] | None:
-        """Begin to search beside `begin_turn`, for a user who is known to have documents."""
-        if question is None or not self._wanted(use_rag) or asker.id not in self._searchable:
+    def start_early(self, asker: Asker, question: str | None, use_rag: bool | None) -> EarlySearch | None:
+        """Begin to search beside `begin_turn`, unless the user is known to have no documents. Of a user who has not
+        been let in before, only the models of their passages are looked up."""
+        known = self._searchable.get(asker.id)
+        if question is None or known is False or not self._wanted(use_rag):
             return None
-        return asyncio.create_task(self._find(asker, question))
+        early = EarlySearch(partial(self._find, asker, question))
+        if known:
+            early.admitted.set()
+        return early
 
     def settle(
         self,
         asker: Asker,
         question: str,
         use_rag: bool | None,
-        early: asyncio.Task[Found] | None,
+        early: EarlySearch | None,
         *,
         searchable: bool,
     ) -> asyncio.Task[Found] | None:
         """The search of a turn that was begun: the early one, a new one, or none, by what the database says."""
-        if not searchable or not self._wanted(use_rag):
-            self._searchable.pop(asker.id, None)
-            if early is not None:
-                early.cancel()
-            return None
-        self._searchable[asker.id] = None
+        self._searchable[asker.id] = searchable
         self._searchable.move_to_end(asker.id)
         if len(self._searchable) > KNOWN_USERS:
             self._searchable.popitem(last=False)
-        return early or asyncio.create_task(self._find(asker, question))
+        if not searchable or not self._wanted(use_rag):
+            if early is not None:
+                early.cancel()
+            return None
+        early = early or EarlySearch(partial(self._find, asker, question))
+        early.admitted.set()
+        return early.task
 
     def _wanted(self, use_rag: bool | None) -> bool:
         return self._enabled and use_rag is not False
 
-    async def _find(self, asker: Asker, question: str) -> Found:
+    async def _find(self, asker: Asker, question: str, admitted: asyncio.Event) -> Found:
         try:
             async with asyncio.timeout(SECONDS):
-                matches = await self._search.find(asker.token, question[:MAX_QUERY_CHARACTERS], limit=PASSAGES)
+                found = await self._search.find(
+                    asker.token,
+                    question[:MAX_QUERY_CHARACTERS],
+                    limit=PASSAGES,
+                    patience=EMBEDDING_SECONDS,
+                    admitted=admitted,
+                )
         except (AppError, TimeoutError) as error:
             code = error.code if isinstance(error, AppError) else ProviderUnavailable.code
             observe.event("retrieval.failed", error=code)
@@ -77,9 +106,11 @@ class Retriever:
             observe.unforeseen("retrieval.failed", error)
             return Found((), Sources((), AppError.code))
         passages = tuple(
-            Passage(match.id, match.document_id, match.title, match.content, match.similarity) for match in matches
+            Passage(match.id, match.document_id, match.title, match.content, match.similarity)
+            for match in found.passages
         )
-        return Found(passages, Sources(tuple(_source(passage) for passage in passages)))
+        error_code = ProviderUnavailable.code if found.missing else None
+        return Found(passages, Sources(tuple(_source(passage) for passage in passages), error_code))
 
 
 def _source(passage: Passage) -> Source:

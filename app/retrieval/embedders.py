@@ -120,10 +120,12 @@ class PassageEmbedder:
         return [number / length for number in mean]
 
 
-async def embed_query(embedder: Embedder, query: str) -> str:
-    """The vector of a query as the database takes it. Raises `ProviderError`."""
+async def embed_query(embedder: Embedder, query: str) -> str | None:
+    """The vector of a query as the database takes it; None when it has no direction, as that of a text without words
+    by the local model, and so is similar to nothing. Raises `ProviderError`."""
     kind: EmbeddingKind = "query"
-    return as_text((await embedder.embed([query], kind))[0])
+    [vector] = await embedder.embed([query], kind)
+    return as_text(vector) if any(vector) else None
 
 
 def as_text(vector: Sequence[float]) -> str:

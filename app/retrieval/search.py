@@ -1,4 +1,4 @@
-"""Questions into passages: the query's vector by the model of the user's passages, then a call of the database."""
+"""Questions into passages: the query's vector by each model of the user's passages, then a call of the database."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from dataclasses import dataclass
 
 from app import observe
 from app.errors import ProviderError, ProviderUnavailable
-from app.providers.base import Embedder
 from app.retrieval.clean import cleaned
 from app.retrieval.embedders import Embedders, embed_query
-from app.store.documents import Documents, Match, Matches
+from app.store.documents import Answers, Documents, Match, Question
 
 MAX_QUERY_CHARACTERS = 8000
 """Of a query that are embedded: below every model's limit, and far beyond what a question needs."""
+PATIENCE_SECONDS = 10.0
+"""For a query's vector. A local model that is loaded for it takes seconds."""
+ROUNDS = 3
+"""Searches at most, of documents that get yet another model each time."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """A query's vector by one model, and the similarity from which on that model's passages count as an answer."""
+class Searched:
+    """What was found, best first. `missing` are models of the user's passages that cannot embed the query now: their
+    passages were not searched."""
 
-    model: str
-    embedding: str
-    threshold: float
+    passages: Sequence[Match]
+    missing: tuple[str, ...] = ()
 
 
 class Search:
@@ -40,64 +43,68 @@ class Search:
         threshold: float | None = None,
         hybrid: bool = False,
         filter: Mapping[str, object] | None = None,
-    ) -> Sequence[Match]:
-        """The user's passages that match, best first. Without a threshold, the model's own.
+        patience: float = PATIENCE_SECONDS,
+        admitted: asyncio.Event | None = None,
+    ) -> Searched:
+        """The user's passages that match. Without a threshold, each model's own. Vectors have `patience` seconds.
 
-        While the user's documents have more than one model, each is searched under its own.
+        Only models that the user's passages have are asked for a vector, and only once `admitted` is set: while the
+        user's documents have more than one model, each is searched under its own.
 
-        Raises `ProviderUnavailable` when the query cannot be embedded, and what the database raises.
+        Raises `ProviderUnavailable` when the user has passages and none of their models can embed the query, and what
+        the database raises.
         """
         text = cleaned(query)[:MAX_QUERY_CHARACTERS]
-
-        async def ask(question: Question) -> Matches:
-            return await self._documents.search(
-                token,
-                text=text,
-                embedding=question.embedding,
-                threshold=question.threshold if threshold is None else threshold,
-                count=limit,
-                filter=filter or {},
-                model=question.model,
-                hybrid=hybrid,
+        questions: dict[str, Question | None] = {}
+        models = await self._documents.models(token)
+        if models and admitted is not None:
+            await admitted.wait()
+        found = Answers(models, ())
+        for _ in range(ROUNDS):
+            new = [model for model in models if model not in questions]
+            if not new:
+                break
+            embedded = await asyncio.gather(*(self._question(model, text, threshold, patience) for model in new))
+            questions |= zip(new, embedded, strict=True)
+            asked = [question for question in questions.values() if question is not None]
+            if not asked:
+                raise ProviderUnavailable(f"The query cannot be embedded now by {', '.join(new)}.", retry_after=5)
+            found = await self._documents.search(
+                token, text=text, questions=asked, count=limit, filter=filter or {}, hybrid=hybrid
             )
+            # a document that has got another model since is found by that one
+            models = found.models
+        asked = [question for question in questions.values() if question is not None]
+        missing = tuple(model for model in models if questions.get(model) is None)
+        return Searched(_merged(zip(asked, found.answers, strict=True), limit), missing)
 
-        current = await self._question(self._embedders.current, text)
-        found = await ask(current)
-        if not found.others:
-            return found.passages
-        known = [embedder for model in found.others if (embedder := self._embedders.of(model)) is not None]
-        others = await asyncio.gather(*(self._question(embedder, text) for embedder in known))
-        asked = [current, *others, current]
-        # the last once more: a document that was moved to it since the first is not found under the others either
-        answers = [found, *await asyncio.gather(*map(ask, others)), await ask(current)]
-        passages = _merged(zip(asked, answers, strict=True), limit)
-        if len(known) < len(found.others):
-            observe.event("retrieval.failed", error="unknown model")
-            if not passages:
-                raise ProviderUnavailable("Your documents have a model that is not configured.", retry_after=60)
-        return passages
-
-    async def _question(self, embedder: Embedder, text: str) -> Question:
+    async def _question(self, model: str, text: str, threshold: float | None, patience: float) -> Question | None:
+        """None when the model cannot embed the text now."""
+        embedder = self._embedders.of(model)
+        if embedder is None:
+            observe.event("retrieval.failed", model=model, error="unknown model")
+            return None
         try:
-            embedding = await embed_query(embedder, text)
-        except ProviderError as error:
-            observe.event("retrieval.failed", provider=error.provider, error=type(error).__name__)
-            raise ProviderUnavailable("The query cannot be embedded right now.", retry_after=5) from error
-        return Question(embedder.model, embedding, self._embedders.threshold(embedder.model))
+            async with asyncio.timeout(patience):
+                embedding = await embed_query(embedder, text)
+        except (ProviderError, TimeoutError) as error:
+            observe.event("retrieval.failed", model=model, error=type(error).__name__)
+            return None
+        return Question(model, embedding, self._embedders.threshold(model) if threshold is None else threshold)
 
 
-def _merged(answers: Iterable[tuple[Question, Matches]], limit: int) -> Sequence[Match]:
+def _merged(answers: Iterable[tuple[Question, Sequence[Match]]], limit: int) -> Sequence[Match]:
     """The best of what was found under several models, in turn: the first of each, then the second.
 
     Their similarities have nothing in common, not even how far they are above a threshold: ordered by those, one
     model's passages could push all of another's out. Only among those of the same place does the way from the model's
-    threshold to 1 decide. A document that was just moved may be found twice.
+    threshold to 1 decide.
     """
-    found: dict[tuple[str, str], tuple[tuple[float, int, float], Match]] = {}
-    for question, answer in answers:
-        for place, match in enumerate(answer.passages):
+    found: list[tuple[tuple[float, int, float], Match]] = []
+    for question, passages in answers:
+        for place, match in enumerate(passages):
             # 0 is the best there is, -1 the threshold
             nearness = (match.similarity - 1) / max(1 - question.threshold, 0.001)
-            found[match.document_id, match.content] = (match.score or 0.0, -place, nearness), match
-    ranked = sorted(found.values(), key=lambda entry: entry[0], reverse=True)
-    return [match for _, match in ranked[:limit]]
+            found.append(((match.score or 0.0, -place, nearness), match))
+    found.sort(key=lambda entry: entry[0], reverse=True)
+    return [match for _, match in found[:limit]]

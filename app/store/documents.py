@@ -55,11 +55,21 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     score: float | None = None
 
 
-class Matches(msgspec.Struct, frozen=True):
-    """What `search_documents` answers. `others` are models that passages of the user have beside the one asked for."""
+class Question(msgspec.Struct, frozen=True):
+    """A query's vector by one model, in pgvector's text form, and the similarity from which on a passage of that model
+    counts as an answer. Without a vector, the model found no words in the query."""
 
-    passages: tuple[Match, ...]
-    others: tuple[str, ...]
+    model: str
+    embedding: str | None
+    threshold: float
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """What `search_documents_v2` answers: the models of the user's passages, and for each question what it found, best
+    first."""
+
+    models: tuple[str, ...]
+    answers: tuple[tuple[Match, ...], ...]
 
 
 _COLUMNS = columns(Document)
@@ -125,26 +135,26 @@ class Documents:
         if not answer.data:
             raise NotFound("No such document.")
 
+    async def models(self, token: str) -> tuple[str, ...]:
+        """The embedding models of the user's passages; that of the most passages first."""
+        return await self._supabase.user_rpc(token, "passage_models", {}, tuple[str, ...])
+
     async def search(
         self,
         token: str,
         *,
         text: str,
-        embedding: str,
-        threshold: float,
+        questions: Sequence[Question],
         count: int,
         filter: Mapping[str, object],
-        model: str,
         hybrid: bool,
-    ) -> Matches:
-        """The user's passages that match, best first. `embedding` is pgvector's text form, made by `model`."""
+    ) -> Answers:
+        """The user's passages that match, at most `count` for each question, all in one view of the data."""
         arguments = {
             "p_text": text,
-            "p_embedding": embedding,
-            "p_threshold": threshold,
+            "p_questions": questions,
             "p_count": count,
             "p_filter": filter,
-            "p_model": model,
             "p_hybrid": hybrid,
         }
-        return await self._supabase.user_rpc(token, "search_documents", arguments, Matches)
+        return await self._supabase.user_rpc(token, "search_documents_v2", arguments, Answers)

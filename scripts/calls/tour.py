@@ -10,7 +10,7 @@ from app.errors import AppError, ContentFlagged, ProviderUnavailable
 from app.messages import FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
 from app.store.client import Supabase
 from app.store.conversations import Conversations
-from app.store.documents import Documents
+from app.store.documents import Documents, Question
 from app.store.indexing import Indexing, PassageVector
 from app.store.limits import Limits
 from app.store.messages import Messages
@@ -152,10 +152,10 @@ async def _documents(supabase: Supabase, user: User) -> None:
     vectors = [PassageVector(waiting.passage, VECTOR) for waiting in step.passages]
     await indexing.index_passages(worker, job, FIRST, vectors, 64)
     await indexing.index_passages(worker, job, FIRST, vectors, 64)  # lost: it is done
+    [model] = await documents.models(user.token)
     for hybrid in (False, True):
-        await documents.search(
-            user.token, text="passage", embedding=VECTOR, threshold=0.5, count=5, filter={}, model=FIRST, hybrid=hybrid
-        )
+        questions = [Question(model, VECTOR, 0.5), Question(model, None, 0.5)]
+        await documents.search(user.token, text="passage", questions=questions, count=5, filter={}, hybrid=hybrid)
     await indexing.reembed_progress(SECOND)
     old = await indexing.passages_to_reembed(SECOND, 64)
     assert old is not None

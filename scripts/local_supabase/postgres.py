@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from psycopg import sql
 
 from scripts.local_supabase.processes import Child, StackError, wait_until
 
@@ -26,6 +27,10 @@ with warnings.catch_warnings():
 
 SUPERUSER = "supabase_admin"
 _SYSTEM_USER = "embedded_postgres"
+
+_CHARACTER_TYPES = ("C.UTF-8", "en_US.UTF-8", "UTF-8")
+"""Values of LC_CTYPE under which the full-text parser and pg_trgm know the letters of every script; with C they take
+all beyond ASCII for letters, quotation marks too. The first is Linux's, the last macOS's."""
 
 # Small enough for a laptop, logical decoding for Realtime, and nothing on disk but what a crash needs.
 _SETTINGS = {
@@ -82,7 +87,12 @@ class Postgres:
         if not (self._folder / "PG_VERSION").exists():
             self._initdb()
         child = self._spawn()
-        wait_until(self._accepts, seconds=60, child=child)
+        try:
+            wait_until(self._accepts, seconds=60, child=child)
+            self._require_letters()
+        except BaseException:
+            child.stop()
+            raise
         return child
 
     def _spawn(self) -> Child:
@@ -107,6 +117,33 @@ class Postgres:
         except psycopg.OperationalError:
             return False
 
+    def _require_letters(self) -> None:
+        """See to it that words of any script are told from the punctuation around them. StackError when they are not.
+
+        Data folders were made with LC_CTYPE C once. Only full-text search and pg_trgm look at it: the order of texts,
+        and so every index on them, is the builtin provider's. So it can be changed in place, and takes effect with the
+        next connection. Full-text data that migrations did not make anew since stays as it was.
+        """
+        if self._knows_letters():
+            return
+        with self.connect() as connection:
+            for name in _CHARACTER_TYPES:
+                if not _has_locale(connection, name):
+                    continue
+                connection.execute("update pg_catalog.pg_database set datctype = %s", [name])
+                print(f"the database in {self._folder} had LC_CTYPE C; it is {name} now, for full-text search")
+                break
+        if not self._knows_letters():
+            raise StackError(
+                f"the database in {self._folder} cannot tell letters from punctuation beyond ASCII: install one of the "
+                f"locales {', '.join(_CHARACTER_TYPES)}"
+            )
+
+    def _knows_letters(self) -> bool:
+        with self.connect() as connection:
+            asked = "select to_tsvector('simple', '“слово”、「말」') @@ to_tsquery('simple', 'слово & 말')"
+            return connection.execute(asked).fetchone() == (True,)
+
     def _initdb(self) -> None:
         """Make the cluster beside its final place and move it there, so that a folder is whole or absent."""
         new = self._folder.with_name(self._folder.name + ".new")
@@ -119,35 +156,44 @@ class Postgres:
                 account = pwd.getpwnam(self._user)
                 os.chown(new, account.pw_uid, account.pw_gid)
                 os.chown(password_file.name, account.pw_uid, account.pw_gid)
-            command: list[str | Path] = [
-                POSTGRES_BIN_PATH / "initdb",
-                "--pgdata",
-                new,
-                "--username",
-                SUPERUSER,
-                "--pwfile",
-                password_file.name,
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
-                "--locale=C",
-                *(["--no-sync"] if self._throwaway else []),
-            ]
-            made = subprocess.run(
-                command,
-                cwd=new,
-                user=self._user,
-                group=self._user,
-                extra_groups=None if self._user is None else [],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            for character_type in _CHARACTER_TYPES:
+                made = self._run_initdb(new, password_file.name, character_type)
+                # a locale that the system does not have is refused before anything is written
+                if made.returncode == 0:
+                    break
         if made.returncode != 0:
-            raise StackError(f"initdb failed:\n{made.stdout}{made.stderr}")
+            tried = ", ".join(_CHARACTER_TYPES)
+            raise StackError(f"initdb failed, tried with LC_CTYPE {tried}:\n{made.stdout}{made.stderr}")
         shutil.rmtree(self._folder, ignore_errors=True)
         new.rename(self._folder)
+
+    def _run_initdb(self, folder: Path, password_file: str, character_type: str) -> subprocess.CompletedProcess[str]:
+        command: list[str | Path] = [
+            POSTGRES_BIN_PATH / "initdb",
+            "--pgdata",
+            folder,
+            "--username",
+            SUPERUSER,
+            "--pwfile",
+            password_file,
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--locale=C",
+            f"--lc-ctype={character_type}",
+            *(["--no-sync"] if self._throwaway else []),
+        ]
+        return subprocess.run(
+            command,
+            cwd=folder,
+            user=self._user,
+            group=self._user,
+            extra_groups=None if self._user is None else [],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def _let_system_user_in(self) -> None:
         """As root: the server's own user must reach its data and programs. Folders get only "may pass"."""
@@ -165,6 +211,17 @@ class Postgres:
             ensure_folder_permissions(POSTGRES_BIN_PATH.parent, everyone)
             for libraries in POSTGRES_BIN_PATH.parents[2].glob("embedded_postgres.libs"):
                 ensure_folder_permissions(libraries, everyone)
+
+
+def _has_locale(connection: psycopg.Connection, character_type: str) -> bool:
+    """Whether the server could run with this LC_CTYPE. With one that it lacks, nobody could connect any more."""
+    probe = sql.SQL("create collation pg_temp.probe (provider = libc, lc_collate = 'C', lc_ctype = {})")
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(probe.format(sql.Literal(character_type)))
+    except psycopg.Error:
+        return False
+    return True
 
 
 def end_servers_of(folder: Path) -> None:

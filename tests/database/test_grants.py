@@ -52,17 +52,24 @@ authenticated  public.conversations  update title
 
 # (role, function, privilege); an overload would appear here too
 FUNCTIONS = """
+anon           private.passage_words(jsonb,text)                                                            execute
 authenticated  private.admit_request(text,boolean)                                                          execute
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                               execute
+authenticated  private.check_search(double precision,integer,jsonb)                                         execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
+authenticated  private.hybrid_passages(text,extensions.vector,double precision,integer,jsonb,text)          execute
 authenticated  private.may_receive(text)                                                                    execute
+authenticated  private.model_to_search(text)                                                                execute
 authenticated  private.my_usage()                                                                           execute
 authenticated  private.nearest_by_index(uuid,extensions.vector,integer,jsonb,text,bigint[])                 execute
 authenticated  private.nearest_by_rank(uuid,extensions.vector,integer,jsonb,text,bigint[])                  execute
 authenticated  private.nearest_passages(extensions.vector,integer,jsonb,text)                               execute
+authenticated  private.passage_words(jsonb,text)                                                            execute
 authenticated  private.passages_with_words(text,integer,jsonb,text)                                         execute
 authenticated  private.prefers_index(uuid,text,integer)                                                     execute
+authenticated  private.query_vector(extensions.vector)                                                      execute
 authenticated  private.replay_turn(text,text)                                                               execute
+authenticated  private.similar_passages(extensions.vector,double precision,integer,jsonb,text)              execute
 authenticated  private.stop_reply(uuid)                                                                     execute
 authenticated  private.unfinished_revisions(uuid)                                                           execute
 authenticated  public.admit_request(text,boolean)                                                           execute
@@ -70,9 +77,11 @@ authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)    
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  public.my_usage()                                                                            execute
+authenticated  public.passage_models()                                                                      execute
 authenticated  public.read_reply(uuid,integer)                                                              execute
 authenticated  public.replay_turn(text,text)                                                                execute
 authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
+authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)                                 execute
 authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
 authenticated  public.stop_reply(uuid)                                                                      execute
 service_role   private.entitled(text,uuid,integer)                                                          execute
@@ -81,6 +90,7 @@ service_role   private.index_lease()                                            
 service_role   private.lease()                                                                              execute
 service_role   private.limits_of(uuid)                                                                      execute
 service_role   private.month_start()                                                                        execute
+service_role   private.passage_words(jsonb,text)                                                            execute
 service_role   private.require_plan(text)                                                                   execute
 service_role   private.settle(jsonb)                                                                        execute
 service_role   private.usage_totals(uuid,timestamp with time zone)                                          execute
@@ -90,7 +100,7 @@ service_role   public.admin_grant(text,text,timestamp with time zone)           
 service_role   public.admin_limits(text,jsonb)                                                              execute
 service_role   public.admin_revoke(text)                                                                    execute
 service_role   public.admin_show(text)                                                                      execute
-service_role   public.admin_users(text,uuid,integer)                                                       execute
+service_role   public.admin_users(text,uuid,integer)                                                        execute
 service_role   public.claim_index_jobs(uuid,text,integer)                                                   execute
 service_role   public.configure_limits(boolean,integer,integer,boolean)                                     execute
 service_role   public.finish_replies(jsonb)                                                                 execute
@@ -100,7 +110,7 @@ service_role   public.passages_to_reembed(text,integer)                         
 service_role   public.postpone_index_job(uuid,uuid,text,boolean)                                            execute
 service_role   public.recover_replies()                                                                     execute
 service_role   public.reembed_progress(text)                                                                execute
-service_role   public.release_index_jobs(uuid)                                                               execute
+service_role   public.release_index_jobs(uuid)                                                              execute
 service_role   public.renew_index_jobs(uuid,uuid[])                                                         execute
 service_role   public.store_reembedded(text,uuid,bigint,jsonb)                                              execute
 """

@@ -28,11 +28,12 @@ from app.errors import ERRORS, InvalidRequest
 from app.messages import ReplyStatus, Role
 from app.providers.base import EMBEDDING_WIDTH
 from app.retrieval.chunk import MAX_CHARACTERS
+from app.retrieval.embedders import MAX_OTHERS
 from app.retrieval.indexer import RENEW_SECONDS
 from app.retrieval.library import MAX_METADATA_BYTES, MAX_TITLE_CHARACTERS
 from app.settings import Count, JournalMilliseconds, Settings
 from app.store.client import CALL_TIMEOUT, ServiceCall
-from app.store.documents import Document, DocumentStatus
+from app.store.documents import Document, DocumentStatus, Question
 from app.store.indexing import IndexStep, PassageVector
 from app.store.limits import Plan
 from app.store.plans import PAGE
@@ -63,7 +64,7 @@ from tests.database.knowledge import (
 SETTINGS = Settings(supabase_url="", supabase_publishable_key="", supabase_secret_key="")
 LEASE = Asked("select extract(epoch from private.lease())::float")
 INDEX_LEASE = Asked("select extract(epoch from private.index_lease())::float")
-MOST_MATCHES = Written("public.match_embeddings", r"match_count, (\d+)\)")
+MOST_MATCHES = Written("public.match_embeddings", r"match_count, \d+\), (\d+)\)")
 MAX_ROWS = Said(r"max_rows = (\d+)", "supabase/config.toml")
 IDEMPOTENCY_KEY: int = max(
     parameter["schema"]["maxLength"]
@@ -184,26 +185,29 @@ SAME: dict[str, tuple[Side, ...]] = {
         ),
         Asked("select pg_get_indexdef('public.embeddings_embedding_idx'::regclass)", r"halfvec\((\d+)\)"),
         Written("private.nearest_by_index", r"halfvec\((\d+)\)"),
-    ),
-    "the embedding model": (
-        SETTINGS.embedding_model,
-        default("public.match_embeddings", 5),
-        default("public.search_passages", 6),
+        Constant("private.query_vector", "c_dimensions"),
     ),
     "how similar a passage has to be": (
         SETTINGS.search_threshold,
         default("public.match_embeddings", 2),
         default("public.search_passages", 3),
+        Written("public.match_embeddings", r"match_threshold, ([\d.]+)\)"),
+        Written("public.search_passages", r"match_threshold, ([\d.]+)\)"),
     ),
     "passages of a search": (
         field(SearchQuery, "limit").default,
         default("public.match_embeddings", 3),
         default("public.search_passages", 4),
+        Written("public.match_embeddings", r"match_count, (\d+)\)"),
+        Written("public.search_passages", r"match_count, (\d+)\)"),
+        Written("public.search_documents_v2", r"p_count, (\d+)\)"),
     ),
     "passages of a search at most": (
         MOST_MATCHES,
         commented("public.match_embeddings", r"\((\d+) at the most\)"),
-        Written("public.search_passages", r"(?:match_count|\* w\.count), (\d+)\)"),
+        Written("public.search_passages", r"match_count, \d+\), (\d+)\)"),
+        Written("public.search_documents_v2", r"p_count, \d+\), (\d+)\)"),
+        Written("private.hybrid_passages", r"\* p_count, (\d+)\)"),
     ),
     # ── closed lists ─────────────────────────────────────────────────────────────────────────────────────────────
     "roles": (words(Role), Check("messages_role_check")),
@@ -234,6 +238,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         frozenset(PassageVector.__struct_fields__),
         Keys("p_vectors", "public.store_reembedded"),
     ),
+    "keys of a question": (frozenset(Question.__struct_fields__), Keys("p_questions", "public.search_documents_v2")),
     "keys of a plan's changes": (
         frozenset(PLAN_CHANGES),
         Keys("p_changes", "public.admin_limits"),
@@ -259,6 +264,7 @@ AT_MOST: dict[str, tuple[Side, Side]] = {
     # SHA-256 in hexadecimal digits
     "characters of a request's hash": (64, Check("idempotency_keys_request_hash_check")),
     "characters of a content's hash": (64, Check("documents_content_hash_check")),
+    "models that a search asks": (MAX_OTHERS + 1, Constant("public.search_documents_v2", "c_questions")),
     "passages that a search asks for": (field(SearchQuery, "limit").type.le, MOST_MATCHES),
     "items of a page and one more": (MAX_LIMIT + 1, MAX_ROWS),
     # at the slowest pace, with a call that takes as long as it may
@@ -355,7 +361,7 @@ BY_BODY = {
     "bytes of a token": ("private.turn_history", "/ 4)", "/ 3)"),
     "kinds of requests that are charged": ("private.admit_request", "'search', ", ""),
     "keys of a finished reply": ("public.finish_replies", "status text, finish_reason", "status text, reason"),
-    "the embedding model": ("public.match_embeddings", "-3-small", "-3-large"),
+    "passages of a search at most": ("public.match_embeddings", ", 200)", ", 100)"),
 }
 
 
@@ -397,7 +403,11 @@ def test_problems_that_functions_raise_are_ours(db: Connection) -> None:
     for function in functions(db):
         source = body(db, function)
         found = re.findall(r"errcode = 'PT(\d{3})', message = '(\w+)'", source)
-        assert len(found) == len(re.findall(r"\braise exception\b", source)), f"{function} raises in another form"
+        # what a search is asked with, in Postgres' own codes and whole sentences, for clients of SQL and the Data API
+        arguments = re.findall(r"errcode = '22\d{3}'", source)
+        assert len(found) + len(arguments) == len(re.findall(r"\braise exception\b", source)), (
+            f"{function} raises in another form"
+        )
         raised |= {(code, int(status)) for status, code in found}
     assert ("payload_too_large", 413) in raised
     for code, status in raised:

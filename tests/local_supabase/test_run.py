@@ -19,8 +19,10 @@ import httpx
 import psutil
 import pytest
 
+from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import REPOSITORY
 from scripts.local_supabase.processes import Child, free_port, wait_until
+from scripts.run import maintain
 from tests.local_supabase.conftest import data_folder
 
 
@@ -201,3 +203,13 @@ def test_malformed_setting_is_named(tmp_path: Path) -> None:
     )
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == "make run: PARLEY_DB_PORT must be a number from 1 to 65535, not 'five'\n"
+
+
+def test_maintenance_that_fails_does_not_end_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """It connects to the database, which may be starting again just then."""
+    with LocalSupabase.throwaway() as stack:
+        maintain(stack)
+        assert capsys.readouterr().out == ""
+        stack.children[0].stop()
+        maintain(stack)
+        assert "maintenance failed, to be tried again in an hour" in capsys.readouterr().out

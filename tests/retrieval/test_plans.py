@@ -166,6 +166,16 @@ def test_a_large_owner_walks_the_index(library: Library) -> None:
     assert "Seq Scan on embeddings" not in library.plans
 
 
+def test_words_are_found_by_their_index(library: Library) -> None:
+    found = library.call(
+        library.large,
+        "select content from public.search_passages('“3”', %(query)s, 1)",
+        query=library.queries[0],
+    )
+    assert {content for (content,) in found} == {"passage 3"}
+    assert "embeddings_user_id_fts_idx" in library.plans
+
+
 def test_a_walk_that_finds_too_few_is_not_the_answer(library: Library) -> None:
     """Of a hundred documents one has it: the walk gives up before it has met enough, and ranking takes over."""
     rare = library.db.execute(
@@ -178,7 +188,8 @@ def test_a_walk_that_finds_too_few_is_not_the_answer(library: Library) -> None:
 
 
 def test_the_vectors_of_another_model_are_not_compared(library: Library) -> None:
-    assert library.match(library.large, library.queries[0], 5, embedding_model="local") == []
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match=f"embedding model local; they have {MODEL}"):
+        library.match(library.large, library.queries[0], 5, embedding_model="local")
 
 
 def test_counts_are_true(library: Library) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +20,8 @@ from scripts.local_supabase.realtime.hub import Hub
 from scripts.local_supabase.realtime.replay import replay
 from scripts.local_supabase.realtime.tokens import Claims, TokenRefused, Tokens, check
 from scripts.local_supabase.realtime.wire import Broadcast, Frame, Inbound, Serializer, WireError
+
+_log = logging.getLogger("realtime")
 
 _PREFIX = "realtime:"
 _CLOSE_SECONDS = 1.0
@@ -117,6 +120,7 @@ class Connection:
 
     async def run(self) -> None:
         writer = asyncio.create_task(self._write())
+        writer.add_done_callback(self._written)
         self._project.connections.add(self)
         try:
             await self._read()
@@ -125,8 +129,16 @@ class Connection:
             for joined in self._channels.values():
                 joined.channel.leave()
             writer.cancel()
-            with suppress(asyncio.CancelledError, ConnectionError):
+            with suppress(asyncio.CancelledError, Exception):
                 await writer
+
+    def _written(self, writer: asyncio.Task[None]) -> None:
+        """A client that is told nothing any more is cut off, so that it comes back."""
+        if writer.cancelled() or (error := writer.exception()) is None:
+            return
+        if not isinstance(error, ConnectionError):
+            _log.error("writing to a client", exc_info=error)
+        self._transport.abort()
 
     async def _read(self) -> None:
         while True:

@@ -57,7 +57,10 @@ class Database:
                 return connection
         try:
             return await psycopg.AsyncConnection.connect(
-                self._url, application_name="realtime", options="-c statement_timeout=5s -c timezone=UTC"
+                self._url,
+                application_name="realtime",
+                connect_timeout=5,
+                options="-c statement_timeout=5s -c timezone=UTC",
             )
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable from error

@@ -11,8 +11,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from psycopg import OperationalError, pq
 from psycopg.pq.abc import PGconn, PGresult
@@ -52,19 +52,25 @@ class Feed:
         """
         while True:
             try:
-                connection = await asyncio.to_thread(_open, self._url)
-                try:
-                    self.running = True
-                    ready.set()
-                    await self._read(connection)
-                finally:
-                    self.running = False
-                    connection.finish()
+                await self._stream(ready)
             except FeedBroken as error:
                 _log.warning("the stream of database messages: %s", error)
-                if ready.is_set():
-                    self._lost()
+            except Exception:
+                # nobody waits for this task: it says itself what went wrong, and tries again
+                _log.exception("the stream of database messages")
             await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _stream(self, ready: asyncio.Event) -> None:
+        """One connection, until it ends. Raises FeedBroken."""
+        connection = await asyncio.to_thread(_open, self._url)
+        try:
+            self.running = True
+            ready.set()
+            await self._read(connection)
+        finally:
+            self.running = False
+            connection.finish()
+            self._lost()
 
     async def _read(self, connection: PGconn) -> None:
         loop = asyncio.get_running_loop()
@@ -72,14 +78,18 @@ class Feed:
         readable = asyncio.Event()
         read_up_to = 0
         report_at = 0.0
-        loop.add_reader(connection.socket, readable.set)
+        # kept, since a connection that is lost no longer says which socket it had
+        with _broken_when_lost():
+            socket = connection.socket
+        loop.add_reader(socket, readable.set)
         try:
             while True:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_STATUS_SECONDS):
                         await readable.wait()
                 readable.clear()
-                _consume(connection)
+                with _broken_when_lost():
+                    connection.consume_input()
                 while (data := _next(connection)) is not None:
                     message = decoder.read(data)
                     if isinstance(message, Insert):
@@ -92,7 +102,7 @@ class Feed:
                     _report(connection, read_up_to)
                     report_at = loop.time() + _STATUS_SECONDS
         finally:
-            loop.remove_reader(connection.socket)
+            loop.remove_reader(socket)
 
     def _hand_on(self, row: Row) -> None:
         topic, event, private = row["topic"], row["event"], row["private"]
@@ -104,6 +114,15 @@ class Feed:
         elif binary is not None:
             content = bytes.fromhex(binary.removeprefix("\\x"))
             self._receive(topic, private == "t", Broadcast(event, content, binary=True, id=row["id"]))
+
+
+@contextmanager
+def _broken_when_lost() -> Iterator[None]:
+    """Around calls of libpq: what it says of a connection that is gone becomes FeedBroken."""
+    try:
+        yield
+    except OperationalError as error:
+        raise FeedBroken(str(error)) from error
 
 
 def _open(url: str) -> PGconn:
@@ -130,25 +149,17 @@ def _open(url: str) -> PGconn:
 
 
 def _run(connection: PGconn, command: str) -> PGresult:
-    result = connection.exec_(command.encode())
+    with _broken_when_lost():
+        result = connection.exec_(command.encode())
     if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COPY_BOTH):
         raise FeedBroken(result.error_message.decode(errors="replace").strip())
     return result
 
 
-def _consume(connection: PGconn) -> None:
-    try:
-        connection.consume_input()
-    except OperationalError as error:
-        raise FeedBroken("the connection is lost") from error
-
-
 def _next(connection: PGconn) -> bytes | None:
     """The next message that has arrived whole; None when there is none yet. Raises FeedBroken at the end."""
-    try:
+    with _broken_when_lost():
         length, data = connection.get_copy_data(1)
-    except OperationalError as error:
-        raise FeedBroken("the connection is lost") from error
     if length == 0:
         return None
     if length < 0:
@@ -157,8 +168,6 @@ def _next(connection: PGconn) -> bytes | None:
 
 
 def _report(connection: PGconn, read_up_to: int) -> None:
-    try:
+    with _broken_when_lost():
         connection.put_copy_data(status_update(read_up_to, time.time()))
         connection.flush()
-    except OperationalError as error:
-        raise FeedBroken("the connection is lost") from error

@@ -17,7 +17,7 @@ declare
 
   v_user_id uuid := auth.uid();
   -- any of the words: a question hardly ever has all its words in the passage that answers it
-  v_words tsquery := replace(plainto_tsquery('english', left(p_query, 2000))::text, ' & ', ' | ')::tsquery;
+  v_words tsquery := private.words_query(left(p_query, 2000));
   v_hidden bigint[] := private.unfinished_revisions(v_user_id);
   v_ids uuid[];
 begin

@@ -9,30 +9,30 @@ create or replace function public.search_documents(
   p_model text,
   p_hybrid boolean
 ) returns jsonb
-language plpgsql
+language sql
 stable
 security invoker
 set search_path = ''
 as $$
-declare
-  v_passages jsonb;
-  v_others jsonb;
-begin
-  select jsonb_agg(c.embedding_model order by c.passages desc, c.embedding_model) into v_others
-  from private.passage_counts as c
-  where c.user_id = (select auth.uid()) and c.passages > 0 and c.embedding_model <> p_model;
-  if p_hybrid then
-    select jsonb_agg(to_jsonb(s) order by s.score desc, s.id) into v_passages
-    from public.search_passages(p_text, p_embedding, p_threshold, p_count, p_filter, p_model) as s;
-  else
-    select jsonb_agg(to_jsonb(m) order by m.similarity desc, m.id) into v_passages
-    from public.match_embeddings(p_embedding, p_threshold, p_count, p_filter, p_model) as m;
-  end if;
-  return jsonb_build_object('passages', coalesce(v_passages, '[]'), 'others', coalesce(v_others, '[]'));
-end;
+  select jsonb_build_object(
+    'passages', public.search_documents_v2(
+      p_text,
+      jsonb_build_array(jsonb_build_object(
+        'model', p_model,
+        'threshold', p_threshold,
+        'embedding', case when extensions.vector_norm(p_embedding) > 0 then p_embedding::text end
+      )),
+      p_count, p_filter, p_hybrid
+    ) -> 'answers' -> 0,
+    'others', (
+      select coalesce(jsonb_agg(c.embedding_model order by c.passages desc, c.embedding_model), '[]')
+      from private.passage_counts as c
+      where c.user_id = (select auth.uid()) and c.passages > 0 and c.embedding_model <> p_model
+    )
+  )
 $$;
 
 comment on function public.search_documents(text, extensions.vector, double precision, integer, jsonb, text, boolean) is
-'What the API searches with: {passages, others}. Passages by search_passages or match_embeddings; others are the models that passages of the caller have beside p_model, under which they are to be searched as well.';
+'What 0.1.0 searches with: {passages, others}. Others are the models that passages of the caller have beside p_model, under which they are to be searched as well.';
 
 grant execute on function public.search_documents(text, extensions.vector, double precision, integer, jsonb, text, boolean) to authenticated;
