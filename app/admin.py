@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from app.errors import AppError, Unauthenticated
-from app.settings import LEGACY_NAMES, with_running_stack
+from app.settings import LEGACY_NAMES, SettingsError, base_url, with_running_stack
 from app.store.client import open_supabase
 from app.store.limits import Limits, LimitsView, Plan
 from app.store.plans import Entitled, Plans, UserView
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AppError as error:
         print(f"parley: {error.detail or error.title}", file=sys.stderr)  # noqa: T201
         return 1
-    except LookupError as error:
+    except (LookupError, SettingsError) as error:
         print(f"parley: {error.args[0]}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
@@ -96,12 +96,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def project(environ: Mapping[str, str]) -> tuple[str, str]:
-    """The address and the secret key of the project. LookupError when nothing names one, or the environment half."""
+    """The address and the secret key of the project. LookupError when nothing names one, or the environment half;
+    SettingsError for an address that is none."""
     place = with_running_stack(environ)
     legacy = {new: place.get(old) for old, new in LEGACY_NAMES.items()}
     url, key = place.get("SUPABASE_URL"), place.get("SUPABASE_SECRET_KEY") or legacy["SUPABASE_SECRET_KEY"]
     if url and key:
-        return url, key
+        return base_url("SUPABASE_URL", url), key
     if url or key:
         given, missing = ("SUPABASE_URL", "SUPABASE_SECRET_KEY")[:: 1 if url else -1]
         raise LookupError(f"{given} is set, but {missing} is not")

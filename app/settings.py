@@ -163,8 +163,8 @@ def base_url(name: str, text: str) -> str:
         base = BaseUrl.parse(text)
         if base.query and name not in PROVIDERS.settings:
             raise BadBaseUrl("not have a query (?…)")
-        if name == "SUPABASE_URL" and base.path.endswith(SUPABASE_PATHS):
-            raise BadBaseUrl(f"be the project's address alone, without {base.path}")
+        if name == "SUPABASE_URL" and (project := base.without(SUPABASE_PATHS)) != base:
+            raise BadBaseUrl(f"be the project's address alone: {project}")
     except BadBaseUrl as error:
         raise SettingsError(f"{name} must {error}") from None
     return str(base)

@@ -79,13 +79,14 @@ def environment(stack: LocalSupabase, **settings: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def running_api(
-    stack: LocalSupabase, log: Path, *, until: str = "/health/ready", **settings: str
+    stack: LocalSupabase, log: Path, *, until: str = "/health/ready", module: str = "app", **settings: str
 ) -> AsyncGenerator[Api]:
-    """Start the API with `settings` in its environment, wait until `until` answers 200, and end it."""
+    """Start the API (`python -m module`) with `settings` in its environment, wait until `until` answers 200, and end
+    it."""
     port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-            [sys.executable, "-m", "app"],
+            [sys.executable, "-m", module],
             cwd=ROOT,
             env=environment(stack, PARLEY_PORT=str(port), **settings),
             stdout=output,

@@ -307,6 +307,15 @@ async def test_half_a_project_is_no_other_project(
     assert await admin("plans") == (1, "", said)
 
 
+async def test_an_address_that_is_none_is_named(
+    stack: LocalSupabase, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPABASE_URL", f"{stack.url}?x=1")
+    assert await admin("plans") == (1, "", "parley: SUPABASE_URL must not have a query (?…)\n")
+    monkeypatch.setenv("SUPABASE_URL", f"{stack.url}//")
+    assert (await admin("plans"))[0] == 0
+
+
 async def test_a_key_that_is_not_accepted_is_named(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUPABASE_SECRET_KEY", "sb_secret_wrong")
     assert await admin("plans") == (1, "", "parley: SUPABASE_URL does not accept SUPABASE_SECRET_KEY\n")
