@@ -153,3 +153,11 @@ def test_file_says_what_it_is_for_and_is_short(path: Path) -> None:
     source = SOURCES[path]
     assert ast.get_docstring(ast.parse(source))
     assert len(source.splitlines()) <= LONGEST_FILE
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if shown(path) != "app/chat/live.py"], ids=shown)
+def test_replies_and_followers_change_by_their_methods_alone(path: Path) -> None:
+    for node in ast.walk(ast.parse(SOURCES[path])):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            owner = ast.unparse(node.value).rpartition(".")[2].lstrip("_")
+            assert owner not in ("reply", "follower"), f"{shown(path)}:{node.lineno}"

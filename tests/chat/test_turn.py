@@ -89,6 +89,23 @@ async def test_an_end_that_cannot_be_stored_is_not_told() -> None:
 
 
 @in_virtual_time
+async def test_a_bug_after_the_text_leaves_no_reply_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is journaled no longer, so that its lease runs out, and its readers are sent to look for themselves."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("app.chat.writer.estimate_usage", fail)
+    async with scene(("text", 1.0, Finish("stop", None))) as on:
+        _, reply = await on.send()
+        await reply.ended()
+        assert (reply.ending, reply.detached, len(on.turns)) == (None, True, 0)
+        calls = len(on.database.calls)
+        await asyncio.sleep(5)
+        assert len(on.database.calls) == calls
+
+
+@in_virtual_time
 async def test_a_long_outage_ends_the_reply_and_says_so_once_it_is_over() -> None:
     async with scene(("word ", 1.0) * 100) as on:
         _, reply = await on.send()

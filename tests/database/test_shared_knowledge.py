@@ -347,7 +347,7 @@ def test_nothing_is_left_out(db: Connection) -> None:
 BY_STATEMENT = {
     "characters of a conversation's title": (
         "alter table public.conversations drop constraint conversations_title_check, "
-        "add check (char_length(title) <= 100)"
+        "add check (char_length(title) <= 100) not valid"
     ),
     "roles": (
         "alter table public.messages drop constraint messages_role_check, "
