@@ -1,7 +1,7 @@
 """All errors of Parley, one closed tree.
 
 AppError                        what a client is told: a status, a stable code, a sentence
-├── InvalidRequest              400 invalid_request (422 where the body parsed but its values are wrong)
+├── InvalidRequest              422 invalid_request; 400 where a body cannot be read at all, 415 for its media type
 │   ├── IdempotencyMismatch     422 idempotency_mismatch
 │   ├── ContentFlagged          422 content_flagged
 │   └── PayloadTooLarge         413 payload_too_large
@@ -14,6 +14,7 @@ AppError                        what a client is told: a status, a stable code, 
 └── Unavailable                 503, each with Retry-After
     ├── ProviderUnavailable     provider_unavailable
     ├── NoProviderConfigured    no_provider_configured
+    ├── ModerationOff           moderation_off
     ├── SupabaseUnavailable     supabase_unavailable
     ├── Draining                draining
     └── Interrupted             interrupted: only inside a reply, whose writer went away
@@ -81,7 +82,7 @@ class AppError(Exception):
 
 
 class InvalidRequest(AppError):
-    status = 400
+    status = 422
     code = "invalid_request"
     title = "The request is not valid"
 
@@ -170,6 +171,11 @@ class NoProviderConfigured(Unavailable):
     title = "No AI provider is configured"
 
 
+class ModerationOff(Unavailable):
+    code = "moderation_off"
+    title = "Moderation is off"
+
+
 class SupabaseUnavailable(Unavailable):
     code = "supabase_unavailable"
     title = "The database cannot be reached right now"
@@ -201,6 +207,7 @@ ERRORS: dict[str, type[AppError]] = {
         RateLimited,
         ProviderUnavailable,
         NoProviderConfigured,
+        ModerationOff,
         SupabaseUnavailable,
         Draining,
         Interrupted,

@@ -23,7 +23,7 @@ from app.api.health import health_routes
 from app.api.messages import message_routes
 from app.api.models import model_routes
 from app.api.moderations import moderation_routes
-from app.api.openapi import openapi_config
+from app.api.openapi import NamedStructs, openapi_config
 from app.api.quotas import EXPOSED
 from app.api.requests import JsonRequest, observed
 from app.api.search import search_routes
@@ -180,6 +180,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     settings = settings or load_settings()
     observe.configure(settings.log_level)
     service = Service(settings)
+    structs = NamedStructs()
     app = Litestar(
         route_handlers=[
             health_routes(service.supabase, service.followers, service.supervisor),
@@ -202,7 +203,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lifespan=[service.running],
         request_max_body_size=MAX_BODY_BYTES,
         cors_config=_cors(settings),
-        openapi_config=openapi_config(),
+        openapi_config=openapi_config(structs),
+        plugins=[structs],
         logging_config=None,
     )
     app.state.service = service

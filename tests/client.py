@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from tests.described import check_response
 from tests.service import Api, Person
 from tests.sse import Transcript
 
@@ -26,8 +27,14 @@ WAIT = {"Prefer": "wait"}
 
 
 def person_client(api: Api, person: Person | None = None) -> httpx.AsyncClient:
-    """A client of one person, or of nobody. Use it as an async context manager."""
-    return httpx.AsyncClient(base_url=api.url, headers=person.headers if person else {}, timeout=PATIENCE_SECONDS)
+    """A client of one person, or of nobody, which fails for an answer that is not described in OpenAPI. Use it as an
+    async context manager."""
+    return httpx.AsyncClient(
+        base_url=api.url,
+        headers=person.headers if person else {},
+        timeout=PATIENCE_SECONDS,
+        event_hooks={"response": [check_response]},
+    )
 
 
 class Reader:

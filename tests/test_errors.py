@@ -17,7 +17,7 @@ PROMISED = {
     "not_found": {404},
     "conflict": {409},
     "idempotency_mismatch": {422},
-    "invalid_request": {400, 422},
+    "invalid_request": {422},
     "payload_too_large": {413},
     "content_flagged": {422},
     "rate_limited": {429},
@@ -56,8 +56,8 @@ def test_problem_of_an_error(error: type[AppError]) -> None:
 
 
 def test_status_and_members_of_one_occurrence() -> None:
-    assert InvalidRequest("Why.", status=422).problem() == structs.replace(InvalidRequest("Why.").problem(), status=422)
-    assert InvalidRequest.status == 400
+    assert InvalidRequest("Why.", status=400).problem() == structs.replace(InvalidRequest("Why.").problem(), status=400)
+    assert InvalidRequest.status == 422
     assert ContentFlagged(categories=["violence"]).problem().categories == ("violence",)
 
 

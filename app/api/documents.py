@@ -2,115 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from email.message import Message as HeaderFields
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.datastructures import UploadFile
-from litestar.exceptions import SerializationException
-from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.exceptions import ClientException
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
 from app.api.auth import Caller, User
-from app.api.openapi import USER_TOKEN, problems
-from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, Page, read_cursor, split_page
-from app.api.quotas import quota_headers
+from app.api.bodies import JSON, decode, require_media_type
+from app.api.mistakes import mistakes, unknown_fields
+from app.api.openapi import USER_TOKEN, UploadOperation, answers_with
+from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
+from app.api.quotas import EXPOSED, quota_headers
+from app.api.refusals import problems
+from app.api.views import DocumentForm, DocumentPage, DocumentTitle, DocumentView, NewDocument
 from app.errors import InvalidRequest
 from app.guard.admission import Admission
-from app.retrieval.library import MAX_TITLE_CHARACTERS, Library, Upload
+from app.retrieval.library import Library, Upload
 from app.retrieval.media_types import KINDS, media_type_of
-from app.store.documents import Created, Document, Documents, DocumentStatus
+from app.store.documents import Created, Documents
 
+FORM = "multipart/form-data"
+FORM_FIELDS = DocumentForm.__struct_fields__
 FORM_BYTES = 65_536
 """What a form or JSON adds to a document, besides escapes."""
 
-DocumentTitle = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
-
-
-class NewDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """A document as JSON; its text is read as Markdown."""
-
-    title: DocumentTitle
-    content: Annotated[str, msgspec.Meta(min_length=1)]
-    metadata: dict[str, Any] = {}
-
-
-class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A document. `indexed` of its `passages` have been indexed; it is searched once its status is `ready`.
-
-    `pages_without_text` of its `pages` or slides hold no text, such as scans; null where a file has no pages.
-    """
-
-    id: str
-    title: str
-    metadata: dict[str, Any]
-    media_type: str
-    status: DocumentStatus
-    passages: int
-    indexed: int
-    pages: int | None
-    pages_without_text: int | None
-    error: str | None
-    embedding_model: str | None
-    created_at: str
-    updated_at: str
-
-    @classmethod
-    def of(cls, row: Document) -> DocumentView:
-        return cls(
-            id=row.id,
-            title=row.title,
-            metadata=row.metadata,
-            media_type=row.media_type,
-            status=row.status,
-            passages=row.passages,
-            indexed=row.indexed,
-            pages=row.pages,
-            pages_without_text=row.pages_without_text,
-            error=row.error,
-            embedding_model=row.embedding_model,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
-
-
-class DocumentPage(Page[DocumentView], frozen=True):
-    """One page of documents."""
-
-
-@dataclass
-class UploadOperation(Operation):
-    """An operation whose body is JSON or a form: Litestar knows bodies of one kind only."""
-
-    def __post_init__(self) -> None:
-        text = Schema(type=OpenAPIType.STRING)
-        title = Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_TITLE_CHARACTERS)
-        metadata = Schema(type=OpenAPIType.OBJECT, description="Copied to each passage, for a search's `filter`.")
-        file = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description=f"One of: {KINDS}.")
-        as_json = Schema(
-            type=OpenAPIType.OBJECT,
-            properties={"title": title, "content": text, "metadata": metadata},
-            required=["title", "content"],
-        )
-        as_form = Schema(
-            type=OpenAPIType.OBJECT,
-            properties={
-                "file": file,
-                "title": title,
-                "metadata": Schema(type=OpenAPIType.STRING, description="A JSON object."),
-            },
-            required=["file"],
-        )
-        self.request_body = RequestBody(
-            content={
-                "application/json": OpenAPIMediaType(schema=as_json),
-                "multipart/form-data": OpenAPIMediaType(schema=as_form),
-            },
-            required=True,
-        )
+REFUSED = ("premium_required", "draining")
+KNOWN = ResponseSpec(DocumentView, description="The document that has this content.", generate_examples=False)
 
 
 def document_routes(documents: Documents, library: Library, admission: Admission) -> Router:
@@ -122,11 +44,16 @@ def document_routes(documents: Documents, library: Library, admission: Admission
         operation_id="createDocument",
         operation_class=UploadOperation,
         request_max_body_size=max_body,
-        responses=problems(403, 409, 413, 422, 429),
+        response_description="The new document, which is indexed from now on.",
+        response_headers=answers_with("Location", *EXPOSED),
+        responses={200: KNOWN, **problems(*REFUSED, body=True)},
     )
     async def create(user: Caller, request: Request[Any, Any, Any]) -> Response[DocumentView]:
-        """Store a document: 201, and it is indexed afterwards. Content that I have already sent is 200 and the
-        same document."""
+        """Store a document, to be indexed and searched.
+
+        The body is JSON with a text, or a form with a file. Content that I have already sent answers 200 with the
+        document that has it.
+        """
         created = await add(user, request)
         status = 201 if created.created else 200
         headers = {"Location": f"/v1/documents/{created.document.id}", **quota_headers(created.quotas)}
@@ -137,12 +64,17 @@ def document_routes(documents: Documents, library: Library, admission: Admission
         operation_id="replaceDocument",
         operation_class=UploadOperation,
         request_max_body_size=max_body,
-        responses=problems(403, 404, 409, 413, 422, 429),
+        response_description="The document, whose new content is indexed from now on.",
+        response_headers=answers_with(*EXPOSED),
+        responses=problems("not_found", "conflict", *REFUSED, body=True),
     )
     async def replace(
         user: Caller, document_id: FromPath[UUID], request: Request[Any, Any, Any]
     ) -> Response[DocumentView]:
-        """Give a document new content. Searches find the old until the new is indexed whole."""
+        """Give a document new content.
+
+        Searches find the old content until the new is indexed whole.
+        """
         replaced = await add(user, request, str(document_id))
         return Response(DocumentView.of(replaced.document), headers=quota_headers(replaced.quotas))
 
@@ -152,19 +84,29 @@ def document_routes(documents: Documents, library: Library, admission: Admission
         async with admission.charged_later(user, "document"):
             return await library.add(user.token, await _upload(request), document_id=document_id)
 
-    @get("/", operation_id="listDocuments", responses=problems())
+    @get("/", operation_id="listDocuments", response_description="One page.", responses=problems("invalid_request"))
     async def page(user: Caller, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> DocumentPage:
-        """My documents, newest first."""
+        """List my documents, the newest first."""
         rows = await documents.page(user.token, before=read_cursor(cursor), limit=limit + 1)
         shown, following = split_page(rows, limit)
         return DocumentPage([DocumentView.of(row) for row in shown], following)
 
-    @get("/{document_id:uuid}", operation_id="readDocument", responses=problems(404))
+    @get(
+        "/{document_id:uuid}",
+        operation_id="readDocument",
+        response_description="The document.",
+        responses=problems("not_found"),
+    )
     async def read(user: Caller, document_id: FromPath[UUID]) -> DocumentView:
-        """One document, and how far its indexing is."""
+        """Read one document, and how far its indexing is."""
         return DocumentView.of(await documents.get(user.token, str(document_id)))
 
-    @delete("/{document_id:uuid}", operation_id="deleteDocument", responses=problems(404))
+    @delete(
+        "/{document_id:uuid}",
+        operation_id="deleteDocument",
+        response_description="It is gone.",
+        responses=problems("not_found"),
+    )
     async def remove(user: Caller, document_id: FromPath[UUID]) -> None:
         """Delete a document with all its passages."""
         await documents.delete(user.token, str(document_id))
@@ -179,46 +121,35 @@ def document_routes(documents: Documents, library: Library, admission: Admission
 
 async def _upload(request: Request[Any, Any, Any]) -> Upload:
     """The document in a request's body. Raises `InvalidRequest`."""
-    kind, _ = request.content_type
-    if kind == "multipart/form-data":
+    if require_media_type(request.headers.get("content-type"), JSON, FORM) == FORM:
         return await _form_upload(request)
-    if kind not in ("application/json", ""):
-        raise InvalidRequest("Send JSON, or a form with a file.", status=422)
-    try:
-        sent = msgspec.convert(await request.json(), NewDocument)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(str(error), status=422) from None
-    except SerializationException:
-        raise InvalidRequest("The body is not JSON.") from None
-    return Upload(
-        data=sent.content.encode(errors="replace"), media_type="text/markdown", title=sent.title, metadata=sent.metadata
-    )
+    sent = decode(await request.body(), NewDocument)
+    return Upload(data=sent.content.encode(), media_type="text/markdown", title=sent.title, metadata=sent.metadata)
 
 
 async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
     try:
         form = await request.form()
     except (UnicodeDecodeError, LookupError):
-        raise InvalidRequest("The form has a field that is not text in its charset.", status=422) from None
-    files = form.getall("file", [])
-    if len(files) > 1:
-        raise InvalidRequest("The form has more than one file.", status=422)
-    file = files[0] if files else None
+        raise InvalidRequest("The form has a field that is not text in its charset.", status=400) from None
+    except ClientException:
+        parts = request.app.multipart_form_part_limit
+        raise InvalidRequest(f"The form is malformed, or has more than {parts} parts.", status=400) from None
+    wrong = [*unknown_fields([name for name in form if name not in FORM_FIELDS], FORM_FIELDS)]
+    wrong += [f"{name}: is there more than once." for name in FORM_FIELDS if len(form.getall(name, [])) > 1]
+    if wrong:
+        raise InvalidRequest(" ".join(wrong))
+    file, title, metadata = (form.get(name) for name in FORM_FIELDS)
     if not isinstance(file, UploadFile):
-        raise InvalidRequest("The form has no file.", status=422)
-    title, metadata = form.get("title"), form.get("metadata") or "{}"
+        raise InvalidRequest("file: " + ("missing; " if file is None else "") + "expected a file with a name.")
     if isinstance(title, UploadFile) or isinstance(metadata, UploadFile):
-        raise InvalidRequest("title and metadata are texts.", status=422)
-    try:
-        converted = msgspec.json.decode(str(metadata), type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise InvalidRequest("metadata is not a JSON object.", status=422) from None
-    if title and len(str(title)) > MAX_TITLE_CHARACTERS:
-        raise InvalidRequest(f"title has at most {MAX_TITLE_CHARACTERS} characters.", status=422)
+        raise InvalidRequest("title, metadata: expected fields, not files.")
+    if title and (wrong := [*mistakes(title, DocumentTitle, "title")]):
+        raise InvalidRequest(" ".join(wrong))
     data = await file.read()
     media_type = media_type_of(file.filename, file.content_type, data)
     if media_type is None:
-        raise InvalidRequest(f"A document is one of: {KINDS}.", status=422)
+        raise InvalidRequest(f"A document is one of: {KINDS}.")
     # the file's own header, since Litestar's `content_type` comes without parameters
     header = HeaderFields()
     header["Content-Type"] = next((value for name, value in file.headers.items() if name.lower() == "content-type"), "")
@@ -226,7 +157,7 @@ async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
         data=data,
         media_type=media_type,
         charset=header.get_content_charset(),
-        title=str(title) if title else None,
+        title=title or None,
         name=file.filename,
-        metadata=converted,
+        metadata=decode((metadata or "{}").encode(), dict[str, Any], "metadata"),
     )

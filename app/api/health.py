@@ -7,20 +7,16 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import msgspec
 from litestar import Router, get
 
-from app.api.openapi import not_ready
+from app.api.refusals import problems
+from app.api.views import Health
 from app.chat.live import Followers
 from app.errors import Draining, SupabaseUnavailable, Unavailable
 from app.store.client import Supabase
 
 PING_SECONDS = 1.0
 """How long an answer of Supabase is good for: readiness is asked by anyone, and often."""
-
-
-class Health(msgspec.Struct, frozen=True):
-    status: str
 
 
 class Jobs(Protocol):
@@ -51,20 +47,28 @@ class Readiness:
 def health_routes(supabase: Supabase, followers: Followers, jobs: Jobs) -> Router:
     readiness = Readiness(supabase)
 
-    @get("/live", operation_id="live")
+    @get("/live", operation_id="live", response_description="It does.", responses=problems(users=False))
     async def alive() -> Health:
-        """The process answers."""
-        return Health("ok")
+        """Ask whether the process answers."""
+        return Health()
 
-    @get("/ready", operation_id="ready", responses=not_ready())
+    @get(
+        "/ready",
+        operation_id="ready",
+        response_description="It is.",
+        responses=problems("supabase_unavailable", "draining", users=False, also={503: "internal_error"}),
+    )
     async def ready() -> Health:
-        """The process takes requests: it is not draining, its background jobs run, and Supabase answers."""
+        """Ask whether the process should be sent requests.
+
+        It should while it is not about to end, its background jobs run, and Supabase answers.
+        """
         if followers.draining:
             raise Draining(retry_after=1)
         if jobs.down:
             raise Unavailable(f"Failed and about to be started again: {', '.join(jobs.down)}.", retry_after=1)
         if not await readiness.reachable():
             raise SupabaseUnavailable(retry_after=2)
-        return Health("ok")
+        return Health()
 
     return Router("/health", route_handlers=[alive, ready], tags=["health"])

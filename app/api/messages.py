@@ -12,16 +12,17 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from app.api.auth import Caller, User
-from app.api.openapi import USER_TOKEN, EventStreamOperation, problems
+from app.api.openapi import USER_TOKEN, EventStreamOperation, answers_with
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
-from app.api.quotas import quota_headers
+from app.api.quotas import EXPOSED, quota_headers
+from app.api.refusals import problems
 from app.api.sse import EventStream
-from app.api.views import MAX_CONTENT_CHARACTERS, AnswerOptions, MessagePage, MessageView, NewMessage, TurnView
+from app.api.views import AnswerOptions, MessagePage, MessageView, NewMessage, TurnView, require_short
 from app.chat.asked import Asked
 from app.chat.live import Followers
 from app.chat.readers import Readers
 from app.chat.turn import Turn, Turns
-from app.errors import ContentFlagged, InvalidRequest, PayloadTooLarge
+from app.errors import ContentFlagged, InvalidRequest
 from app.messages import IdempotencyKey, Regenerate, Send
 from app.routing.router import Wish
 from app.store.conversations import Conversations
@@ -33,30 +34,57 @@ Key = Annotated[
         name="Idempotency-Key",
         min_length=1,
         max_length=255,
-        pattern=r"^[\x20-\x7e]+$",
-        description="A repeated request with the same key attaches to the first one's reply.",
+        pattern="^[ -~]+$",
+        description="1 to 255 printable ASCII characters. Within 24 hours, a request with the same key and content "
+        "begins no other turn: it is answered with the first one's.",
     ),
 ]
 LastEventId = Annotated[
-    str | None, HeaderParameter(name="Last-Event-ID", description="Go on after this event.", max_length=20)
+    str | None, HeaderParameter(name="Last-Event-ID", description="The id of the last event that the reader has.")
 ]
-Accept = Annotated[str | None, HeaderParameter(name="Accept", description="`text/event-stream` for the stream.")]
-Prefer = Annotated[str | None, HeaderParameter(name="Prefer", description="`wait` for the finished message.")]
+# no parameter in OpenAPI: there the media types of the answers say it
+Accept = Annotated[str | None, HeaderParameter(name="Accept", include_in_schema=False)]
+Prefer = Annotated[
+    str | None, HeaderParameter(name="Prefer", description="`wait`: answer with the finished reply. RFC 7240.")
+]
 
 FINISHED = ResponseSpec(
-    MessageView, description="The event stream, or with `Prefer: wait` the finished reply.", generate_examples=False
+    MessageView,
+    description="The event stream, where `Accept` asks for one; with `Prefer: wait` the finished reply.",
+    generate_examples=False,
 )
-STOPPING = ResponseSpec(MessageView, description="The reply is about to stop.", generate_examples=False)
+STOPPING = ResponseSpec(
+    MessageView, description="The reply is about to stop; another replica writes it.", generate_examples=False
+)
+BEGUN = answers_with("Location", "Idempotency-Replayed", "Preference-Applied", *EXPOSED)
+REFUSED = (
+    "budget_exceeded",
+    "premium_required",
+    "not_found",
+    "idempotency_mismatch",
+    "content_flagged",
+    "provider_unavailable",
+    "no_provider_configured",
+    "draining",
+)
 
 
 def message_routes(
     conversations: Conversations, messages: Messages, turns: Turns, readers: Readers, followers: Followers
 ) -> Router:
-    @get("/conversations/{conversation_id:uuid}/messages", operation_id="listMessages", responses=problems(404))
+    @get(
+        "/conversations/{conversation_id:uuid}/messages",
+        operation_id="listMessages",
+        response_description="One page.",
+        responses=problems("not_found", "invalid_request"),
+    )
     async def history(
         user: Caller, conversation_id: FromPath[UUID], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> MessagePage:
-        """The messages of a conversation, oldest first. All replies to a message are there, by `version`."""
+        """List the messages of a conversation, the oldest first.
+
+        All replies to a message are there, by `version`.
+        """
         rows = await messages.page(user.token, str(conversation_id), after=read_cursor(cursor), limit=limit + 1)
         if not rows:  # nothing said yet, or not this user's
             await conversations.get(user.token, str(conversation_id))
@@ -68,7 +96,9 @@ def message_routes(
         operation_id="sendMessage",
         operation_class=EventStreamOperation,
         status_code=202,
-        responses={200: FINISHED, **problems(402, 403, 404, 413, 422, 429)},
+        response_description="The turn has begun: the reply comes by its stream, by Realtime or by reading it.",
+        response_headers=BEGUN,
+        responses={200: FINISHED, **problems(*REFUSED, body=True)},
     )
     async def send(
         user: Caller,
@@ -78,13 +108,15 @@ def message_routes(
         accept: Accept = None,
         prefer: Prefer = None,
     ) -> Response[TurnView]:
-        """Send a message: an event stream, 202 at once, or with `Prefer: wait` the finished reply."""
-        if len(data.content) > MAX_CONTENT_CHARACTERS:
-            raise PayloadTooLarge(f"A message has at most {MAX_CONTENT_CHARACTERS} characters.")
+        """Send a message and have it answered.
+
+        With `Accept: text/event-stream` the answer is the stream of the reply, with `Prefer: wait` the finished reply,
+        otherwise 202 at once. The reply is written to its end whether anybody reads it or not. A request that may be
+        sent again has an `Idempotency-Key`, so that it is answered once.
+        """
+        require_short(data.content)
         if not data.content.strip():
-            raise InvalidRequest("The message is empty.")
-        if "\x00" in data.content:
-            raise InvalidRequest("The message holds a NUL character, which text cannot.")
+            raise InvalidRequest("content: expected text, got nothing but blanks.")
         what = Send(str(conversation_id), data.content)
         key = _key(idempotency_key, "send", conversation_id, data)
         turn = await turns.begin(user, Asked(what=what, wish=_wish(data), use_rag=data.use_rag, key=key))
@@ -95,7 +127,9 @@ def message_routes(
         operation_id="regenerateReply",
         operation_class=EventStreamOperation,
         status_code=202,
-        responses={200: FINISHED, **problems(402, 403, 404, 409, 413, 422, 429)},
+        response_description="Another turn has begun: the reply comes by its stream, by Realtime or by reading it.",
+        response_headers=BEGUN,
+        responses={200: FINISHED, **problems(*REFUSED, "conflict", body=True)},
     )
     async def regenerate(
         user: Caller,
@@ -105,7 +139,11 @@ def message_routes(
         accept: Accept = None,
         prefer: Prefer = None,
     ) -> Response[TurnView]:
-        """Answer again; the old reply stays. Body and answer as for sending."""
+        """Answer a message again; the old reply stays.
+
+        The id is the message's or one of its replies'. Body and answer are as for sending a message; the body may be
+        left out.
+        """
         asked = data or AnswerOptions()
         what = Regenerate(str(message_id))
         key = _key(idempotency_key, "regenerate", message_id, asked)
@@ -132,30 +170,48 @@ def message_routes(
         view = TurnView(MessageView.of(turn.user_message), MessageView.of(turn.message))
         return Response(view, status_code=202, headers=headers)
 
-    @get("/messages/{message_id:uuid}", operation_id="readMessage", responses=problems(404))
+    @get(
+        "/messages/{message_id:uuid}",
+        operation_id="readMessage",
+        response_description="The message.",
+        responses=problems("not_found"),
+    )
     async def read(user: Caller, message_id: FromPath[UUID]) -> MessageView:
-        """One message. A streaming reply shows what has been stored of it so far."""
+        """Read one message.
+
+        A streaming reply shows what has been stored of it so far.
+        """
         return MessageView.of(await messages.get(user.token, str(message_id)))
 
     @get(
         "/messages/{message_id:uuid}/stream",
         operation_id="followReply",
         operation_class=EventStreamOperation,
-        responses=problems(404, 429),
+        response_description="The event stream.",
+        responses=problems("not_found", "invalid_request", "draining"),
     )
     async def follow(user: Caller, message_id: FromPath[UUID], last_event_id: LastEventId = None) -> Response[None]:
-        """Follow a reply, or read a finished one, from any place; on any replica."""
+        """Follow a reply from any place in it, while it is written or afterwards.
+
+        Any replica answers. Without `Last-Event-ID` the stream begins at the start; an id that this stream cannot have
+        given is refused.
+        """
         reply = await readers.open(user, str(message_id))
-        return EventStream(followers, reply, last_event_id=last_event_id)
+        written = turns.find(str(message_id)) is reply
+        return EventStream(followers, reply, last_event_id=last_event_id, written=written)
 
     @post(
         "/messages/{message_id:uuid}/stop",
         operation_id="stopReply",
         status_code=200,
-        responses={202: STOPPING, **problems(404)},
+        response_description="The reply as it is now: it has stopped, or had ended before.",
+        responses={202: STOPPING, **problems("not_found")},
     )
     async def stop(user: Caller, message_id: FromPath[UUID]) -> Response[MessageView]:
-        """Stop a reply and keep what there is. 202 when another replica writes it and has yet to stop."""
+        """Stop a reply and keep what there is of it.
+
+        202 says that another replica writes it, and has yet to stop.
+        """
         stopped = await turns.stop(user, str(message_id))
         status = 202 if stopped.status == "streaming" else 200
         return Response(MessageView.of(stopped), status_code=status)

@@ -2,58 +2,19 @@
 
 from __future__ import annotations
 
-import msgspec
 from litestar import Router, get
 
 from app.api.auth import Caller
-from app.api.openapi import USER_TOKEN, problems
-from app.messages import ProviderName, TaskType
+from app.api.openapi import USER_TOKEN
+from app.api.refusals import problems
+from app.api.views import DefaultView, ModelsView, ModelView
 from app.routing.offers import Offers
-from app.routing.router import BreakerState, Offer
-
-
-class ModelView(msgspec.Struct, frozen=True):
-    """One entry of `GET /v1/models`. `max_output_tokens` is null where it is not known."""
-
-    provider: ProviderName
-    model: str
-    available: bool
-    breaker: BreakerState
-    streaming: bool
-    max_output_tokens: int | None
-    task_types: tuple[TaskType, ...]
-
-    @classmethod
-    def of(cls, offer: Offer) -> ModelView:
-        return cls(
-            provider=offer.spec.provider,
-            model=offer.spec.model,
-            available=offer.available,
-            breaker=offer.breaker,
-            streaming=offer.spec.streaming,
-            max_output_tokens=offer.spec.max_output_tokens,
-            task_types=offer.spec.task_types,
-        )
-
-
-class DefaultView(msgspec.Struct, frozen=True):
-    """The model that answers a turn without a preference."""
-
-    provider: ProviderName
-    model: str
-
-
-class ModelsView(msgspec.Struct, frozen=True):
-    """The body of `GET /v1/models`. `default` is null while nothing can answer."""
-
-    default: DefaultView | None
-    items: tuple[ModelView, ...]
 
 
 def model_routes(offers: Offers) -> Router:
-    @get("/models", operation_id="listModels", responses=problems())
+    @get("/models", operation_id="listModels", response_description="The models.", responses=problems())
     async def models(user: Caller) -> ModelsView:
-        """The models that may be asked for, and the one that answers when none is."""
+        """List the models that may be asked for, how healthy they are, and which answers when none is named."""
         offered, best = await offers.all()
         default = DefaultView(best.provider, best.model) if best is not None else None
         return ModelsView(default, tuple(map(ModelView.of, offered)))

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import msgspec
 from litestar import Response, Router, post
 from litestar.params import JSONBody
 
 from app.api.auth import Caller
-from app.api.openapi import USER_TOKEN, problems
-from app.api.quotas import quota_headers
-from app.api.views import MAX_CONTENT_CHARACTERS
-from app.errors import PayloadTooLarge
+from app.api.openapi import USER_TOKEN, answers_with
+from app.api.quotas import EXPOSED, quota_headers
+from app.api.refusals import problems
+from app.api.views import TextToCheck, VerdictView, require_short
 from app.guard.admission import Admission
 from app.guard.moderation import Moderation
 
 
-class TextToCheck(msgspec.Struct, forbid_unknown_fields=True):
-    content: Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class VerdictView(msgspec.Struct, frozen=True):
-    """`categories` names what the text was flagged for; empty when it is allowed."""
-
-    allowed: bool
-    categories: tuple[str, ...]
-
-
 def moderation_routes(admission: Admission, moderation: Moderation) -> Router:
-    @post("/moderations", operation_id="moderate", status_code=200, responses=problems(413, 422, 429))
+    @post(
+        "/moderations",
+        operation_id="moderate",
+        status_code=200,
+        response_description="The verdict.",
+        response_headers=answers_with(*EXPOSED),
+        responses=problems("provider_unavailable", "moderation_off", body=True),
+    )
     async def moderate(user: Caller, data: JSONBody[TextToCheck]) -> Response[VerdictView]:
-        """Whether moderation lets a text pass. A moderator that cannot be reached is 503, whatever the policy."""
-        if len(data.content) > MAX_CONTENT_CHARACTERS:
-            raise PayloadTooLarge(f"A text has at most {MAX_CONTENT_CHARACTERS} characters.")
+        """Check whether moderation lets a text pass.
+
+        When the moderator cannot be reached the answer is 503, whatever the server does with messages then.
+        """
+        require_short(data.content)
         quotas = await admission.check(user, "moderation")
         verdict = await moderation.judge(data.content)
         categories = verdict.categories if verdict.flagged else ()

@@ -1,108 +1,328 @@
-"""In charge of what the OpenAPI document says beyond the handlers' types: the token, the problems, the event stream."""
+"""The OpenAPI document: Litestar's list of operations with msgspec's schemas, and what neither of them knows.
+
+Litestar 2.25 describes a generic struct's list as a list of anything and says of no field what it means; msgspec does
+both. So the schemas are msgspec's own, and the rest is put in order here: a sentence a summary, the headers, examples.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from inspect import cleandoc
+from typing import Any
 
-from litestar.openapi import OpenAPIConfig, ResponseSpec
+import msgspec
+from litestar.datastructures import ResponseHeader
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import (
     Components,
+    License,
+    OpenAPI,
     OpenAPIMediaType,
     OpenAPIResponse,
     OpenAPIType,
     Operation,
+    Reference,
     RequestBody,
     Schema,
     SecurityRequirement,
     SecurityScheme,
+    Tag,
 )
+from litestar.plugins import OpenAPISchemaPlugin
+from litestar.typing import FieldDefinition
 
+from app.api import events, page
+from app.api.examples import EXAMPLES
 from app.api.problem import PROBLEM_JSON
+from app.api.refusals import PROBLEMS
+from app.api.views import DocumentForm, NewDocument
+from app.errors import ERRORS
 from app.messages import Problem
+from app.routing.catalog import provider_names
 
 USER_TOKEN: list[SecurityRequirement] = [{"supabase": []}]
 """The security of every route below `/v1`."""
 
-
-_REASONS = {
-    400: "The request is malformed.",
-    401: "The access token is missing, has expired or is not one of this project's users.",
-    402: "This month's budget is used up.",
-    403: "This needs a premium plan.",
-    404: "Nothing of the caller's has this id.",
-    409: "The request conflicts with the current state.",
-    413: "The request is too large.",
-    422: "A value is not acceptable.",
-    429: "Too many requests; `Retry-After` says when to come back.",
-    503: "The service, the database or every AI provider is unavailable; `Retry-After` says when to come back.",
+DESCRIPTION = """A Supabase-native chat backend. Every call below `/v1` carries the user's own Supabase access token,
+and sees what that user may see. Errors are RFC 9457 problems with a stable `code`. Lists are read page by page: as long
+as `next_cursor` is not null, it is the `cursor` of the next page."""
+TAGS = {
+    "conversations": "Threads of messages.",
+    "messages": "What is said in a conversation; sending, following, stopping and regenerating replies.",
+    "documents": "Texts that replies draw on, and what is searched.",
+    "search": "Passages of documents.",
+    "models": "What may be chosen to answer.",
+    "moderation": "Checking texts.",
+    "usage": "What was used, and what is left.",
+    "health": "For load balancers and orchestrators; no token is asked for.",
+}
+HEADERS = {
+    "Idempotency-Replayed": "`true` when an earlier request with this Idempotency-Key began the turn.",
+    "Location": "The path of what was made.",
+    "Preference-Applied": "`wait` when the request waited for the end of the reply.",
+    "RateLimit": 'What is left of each limit and in how many seconds there is more, e.g. `"requests";r=59;t=1`.',
+    "RateLimit-Policy": 'The limits, and their windows in seconds, e.g. `"requests";q=60;w=60`.',
+    "Retry-After": "In how many seconds the same request may succeed.",
+    "WWW-Authenticate": "`Bearer`.",
+    "X-Request-ID": "The request's id, which the log knows: the caller's own where it sent a plain one.",
+}
+OF_STATUS = {
+    "401": ["WWW-Authenticate"],
+    "429": ["RateLimit", "RateLimit-Policy", "Retry-After"],
+    "503": ["Retry-After"],
+}
+"""The headers of problems, beside X-Request-ID."""
+METADATA = {
+    "Metadata": {
+        "type": "object",
+        "additionalProperties": True,
+        "description": "Any JSON object: what its owner says of a document, to filter a search by. In JSON it has at "
+        "most 4000 bytes.",
+        "examples": [{"language": "en", "shelf": 3}],
+    },
+    "PassageMetadata": {
+        "type": "object",
+        "properties": {
+            "heading": {"type": "string", "description": 'The headings above it, outermost first, joined by " > ".'},
+            "page": {"type": "integer", "description": "Of a PDF, from 1."},
+            "start": {"type": "integer", "description": "Where it begins in the document's text, in code points."},
+            "end": {"type": "integer", "description": "Where it ends."},
+        },
+        "additionalProperties": True,
+        "description": "The document's own metadata, and the passage's place in it.",
+    },
 }
 
-EVENTS = """Server-sent events, each with a monotonic `id` and JSON data:
 
-- `message.started` {conversation_id, user_message_id, message_id, provider, model}: both messages are stored.
-- `sources` {items: [{id, document_id, title, similarity, excerpt}], error}: what the reply is given of the user's
-  documents, if there are any. It cites them by their place in the list. With an `error` code, it goes without.
-- `delta` {text}: the next piece of the reply.
-- `restart` {reason, provider, model}: another model answers; the text so far is void.
-- Then exactly one of `done` {status, finish_reason, usage, provider, model, length}, `stopped` {usage, length} and
-  `error` {problem, status, length}. `length` is that of the stored text, in code points.
-
-`reconnect` {} asks the reader to come back with `Last-Event-ID`, as does a connection that ends without one of the
-three. Lines that begin with a colon keep the connection alive."""
+def component(name: str) -> str:
+    return f"#/components/schemas/{name}"
 
 
-def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """The error responses of a `/v1` route: those any route has, and `statuses`."""
-    return {
-        status: ResponseSpec(Problem, description=_REASONS[status], media_type=PROBLEM_JSON, generate_examples=False)
-        for status in sorted({400, 401, 503, *statuses})
-    }
+_CODES = {code: component(kind.__name__) for code, kind in PROBLEMS.items()}
 
 
-def not_ready() -> dict[int, ResponseSpec]:
-    """The error response of a route that only says whether it can serve."""
-    return {503: problems()[503]}
+def answers_with(*headers: str) -> list[ResponseHeader]:
+    """The headers that an operation's success has."""
+    return [ResponseHeader(name=name, description=HEADERS[name], documentation_only=True) for name in headers]
 
 
-@dataclass
-class OptionalBodyOperation(Operation):
-    """An operation whose body may be left out where it may be null; Litestar calls every body required."""
+class NamedStructs(OpenAPISchemaPlugin):
+    """Notes the structs that operations name; the document has msgspec's schemas of them."""
 
-    def __post_init__(self) -> None:
-        if isinstance(self.request_body, RequestBody):
-            schemas = [media.schema for media in self.request_body.content.values()]
-            self.request_body.required = not any(
-                isinstance(schema, Schema) and any(_is_null(one) for one in schema.one_of or ()) for schema in schemas
-            )
+    def __init__(self) -> None:
+        self.kinds: set[type[msgspec.Struct]] = set()
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        return not field_definition.is_union and field_definition.is_subclass_of(msgspec.Struct)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        self.kinds.add(field_definition.annotation)
+        placeholder: Schema = schema_creator.create_component_schema(field_definition, required=[], property_fields={})
+        return placeholder
 
 
 @dataclass
-class EventStreamOperation(OptionalBodyOperation):
+class EventStreamOperation(Operation):
     """An operation whose 200 is an event stream, beside the JSON that it may be instead."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        answer = (self.responses or {}).get("200")
+        answer = (self.responses or {})["200"]
         if isinstance(answer, OpenAPIResponse):
             # Litestar describes an empty body as JSON null
-            json = {name: media for name, media in (answer.content or {}).items() if not _is_null(media.schema)}
-            stream = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, description=EVENTS))
+            json = {
+                name: media
+                for name, media in (answer.content or {}).items()
+                if not (isinstance(media.schema, Schema) and media.schema.type == OpenAPIType.NULL)
+            }
+            stream = OpenAPIMediaType(Reference(component("ReplyEvent")))
             answer.content = {"text/event-stream": stream, **json}
 
 
-def _is_null(schema: object) -> bool:
-    return isinstance(schema, Schema) and schema.type == OpenAPIType.NULL
+@dataclass
+class UploadOperation(Operation):
+    """An operation whose body is JSON or a form: Litestar knows bodies of one kind only."""
+
+    def __post_init__(self) -> None:
+        content = {
+            "application/json": OpenAPIMediaType(Reference(component("NewDocument"))),
+            "multipart/form-data": OpenAPIMediaType(Reference(component("DocumentForm"))),
+        }
+        self.request_body = RequestBody(content, required=True)
 
 
-def openapi_config() -> OpenAPIConfig:
-    return OpenAPIConfig(
+def openapi_config(named: NamedStructs) -> OpenAPIConfig:
+    return _Config(
         title="Parley",
         version="1",
-        description="A Supabase-native chat backend. Every call below `/v1` carries the user's own Supabase access "
-        "token, and sees what that user may see.",
-        path="/schema",
+        description=DESCRIPTION,
+        license=License("MIT", identifier="MIT"),
+        tags=[Tag(name, description) for name, description in TAGS.items()],
+        path=page.PATH,
+        openapi_router=page.router(),
+        render_plugins=[page.SwaggerPage(), JsonRenderPlugin(), YamlRenderPlugin()],
         use_handler_docstrings=True,
         components=Components(
-            security_schemes={"supabase": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+            security_schemes={
+                "supabase": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="JWT",
+                    description="The access token of a signed-in user, as Supabase Auth gives it.",
+                )
+            }
         ),
+        named=named,
     )
+
+
+@dataclass(kw_only=True)
+class _Config(OpenAPIConfig):
+    named: NamedStructs
+
+    def to_openapi_schema(self) -> OpenAPI:
+        plain = super().to_openapi_schema()
+        document = _Document(**{field.name: getattr(plain, field.name) for field in fields(plain)})
+        document.named = self.named
+        return document
+
+
+class _Document(OpenAPI):
+    named: NamedStructs
+
+    def to_schema(self) -> dict[str, Any]:
+        document = super().to_schema()
+        headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()}
+        document["components"] |= {"schemas": _schemas(self.named.kinds), "headers": headers}
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                _complete(operation)
+        return document
+
+
+def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
+    """The schemas of all these structs, and of those that only our own additions name."""
+    kinds = sorted(named | {Problem, NewDocument, DocumentForm}, key=lambda kind: kind.__name__)
+    (union, *_), components = msgspec.json.schema_components(
+        [events.ReplyEvent, *kinds], ref_template=component("{name}")
+    )
+    components["Problem"]["properties"]["code"]["enum"] = list(ERRORS)
+    for name in ("DefaultView", "ModelView"):
+        components[name]["properties"]["provider"]["enum"] = list(provider_names())
+    for schema in components.values():
+        _complete_struct(schema)
+    event = {"description": events.DESCRIPTION, "oneOf": union["anyOf"], "discriminator": union["discriminator"]}
+    return dict(sorted((components | METADATA | {"ReplyEvent": event}).items()))
+
+
+def _complete_struct(schema: dict[str, Any]) -> None:
+    del schema["title"]  # the component's name
+    schema["description"] = cleandoc(schema["description"])
+    properties = schema["properties"]
+    if "additionalProperties" in schema:  # what is sent: unknown fields are refused
+        for field in properties.values():
+            _say_default(field)
+    else:  # what is answered: every field is there but those that may be unset, which have no default
+        required = set(schema["required"])
+        schema["required"] = [name for name, field in properties.items() if name in required or "default" in field]
+        for field in properties.values():
+            field.pop("default", None)
+    if not schema["required"]:
+        del schema["required"]
+    for part in _parts(schema):
+        _tidy(part)
+
+
+def _say_default(field: dict[str, Any]) -> None:
+    """The default in words: openapi-typescript 7 makes a field with a `default` one that must be sent."""
+    default = field.pop("default", None)
+    if default:
+        field["description"] = f"{field.get('description', '')} Default: `{default}`.".strip()
+
+
+def _parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A schema and all schemas in it."""
+    yield schema
+    for below in (*schema.get("properties", {}).values(), *schema.get("anyOf", ()), schema.get("items")):
+        if below is not None:
+            yield from _parts(below)
+
+
+def _tidy(schema: dict[str, Any]) -> None:
+    if "$ref" in schema:
+        schema.pop("type", None)
+    if schema.get("format") == "binary":
+        schema.pop("contentEncoding", None)
+    if "enum" in schema:
+        schema["type"] = "integer" if isinstance(schema["enum"][0], int) else "string"
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    del operation["deprecated"]
+    summary, _, rest = operation["description"].partition("\n\n")
+    operation |= {"summary": " ".join(summary.split()), "description": rest or summary}
+    for parameter in operation.get("parameters", ()):
+        _complete_parameter(parameter)
+    if (body := operation.get("requestBody")) is not None:
+        for media in body["content"].values():
+            _complete_body(body, media)
+    responses = sorted(operation["responses"].items())
+    # Litestar knows of one success with headers
+    of_success = {name for _, response in responses for name in response.get("headers", {})}
+    operation["responses"] = {
+        status: _completed(response, status, of_success if status < "400" else set(OF_STATUS.get(status, ())))
+        for status, response in responses
+        # not the 400 that Litestar has by itself for parameters
+        if status < "400" or PROBLEM_JSON in response["content"]
+    }
+
+
+def _completed(response: dict[str, Any], status: str, headers: set[str]) -> dict[str, Any]:
+    names = sorted({*headers, "X-Request-ID"})
+    response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    for media_type, media in response.get("content", {}).items():
+        if media_type == PROBLEM_JSON:
+            _complete_problems(media, int(status))
+        elif media_type == "text/event-stream":
+            media["examples"] = {"reply": {"summary": "On the wire", "value": events.ON_THE_WIRE}}
+        else:
+            _give_example(media)
+    return response
+
+
+def _complete_parameter(parameter: dict[str, Any]) -> None:
+    for noise in ("deprecated", "allowEmptyValue", "allowReserved"):
+        parameter.pop(noise, None)
+    schema = parameter["schema"]
+    schema.pop("description", None)
+    for choice in schema.pop("oneOf", ()):  # null is Litestar's word for left out
+        if choice["type"] != "null":
+            schema |= choice
+    for limit in ("minimum", "maximum"):
+        if limit in schema:
+            schema[limit] = int(schema[limit])
+
+
+def _complete_body(body: dict[str, Any], media: dict[str, Any]) -> None:
+    if (choices := media["schema"].get("oneOf")) is not None:  # or null: it may be left out, which Litestar never says
+        body["required"] = False
+        media["schema"] = next(choice for choice in choices if "$ref" in choice)
+    _give_example(media)
+    if "example" in media:
+        media["example"] = {name: value for name, value in media["example"].items() if value is not None}
+
+
+def _give_example(media: dict[str, Any]) -> None:
+    name = media["schema"].get("$ref", "").rpartition("/")[2]
+    if (example := EXAMPLES.get(name)) is not None:
+        media["example"] = msgspec.json.decode(msgspec.json.encode(example))
+
+
+def _complete_problems(media: dict[str, Any], status: int) -> None:
+    choices = media["schema"].get("oneOf", [media["schema"]])
+    by_code = {code: ref for choice in choices for code, ref in _CODES.items() if ref == choice["$ref"]}
+    if len(choices) > 1:
+        media["schema"]["discriminator"] = {"propertyName": "code", "mapping": by_code}
+    problems = {code: ERRORS[code](status=status).problem() for code in by_code}
+    media["examples"] = {code: {"value": msgspec.to_builtins(problem)} for code, problem in problems.items()}

@@ -17,7 +17,7 @@ MAX_POSITION = 2**63 - 1
 """A position is a `bigint`."""
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items a page holds at most.")]
-Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.", max_length=64)]
+Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
 
 
 class Positioned(Protocol):
@@ -44,8 +44,8 @@ def read_cursor(cursor: str | None) -> int | None:
         text = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         text = b""
-    if not text.isdigit() or (position := int(text)) > MAX_POSITION:
-        raise InvalidRequest("The cursor is not valid; start from the first page.")
+    if not text.isdigit() or len(text) > len(str(MAX_POSITION)) or (position := int(text)) > MAX_POSITION:
+        raise InvalidRequest("cursor: not the next_cursor of a page; leave it out to start from the first page.")
     return position
 
 

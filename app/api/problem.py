@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.typing import FieldDefinition
+from litestar.utils import make_non_optional_union
 
 from app import observe
+from app.api.mistakes import expected
 from app.api.quotas import quota_headers
 from app.errors import AppError, InvalidRequest, NotFound, PayloadTooLarge
 
@@ -34,7 +37,7 @@ def handle_app_error(request: Request[Any, Any, Any], error: AppError) -> Respon
 
 def handle_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own refusals: unknown routes, methods, malformed bodies and parameters."""
-    response = problem_response(request, _as_app_error(error))
+    response = problem_response(request, _as_app_error(request, error))
     if error.headers and "allow" in error.headers:
         response.headers["Allow"] = error.headers["allow"]
     return response
@@ -45,26 +48,45 @@ def handle_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Resp
     return problem_response(request, AppError())
 
 
-def _as_app_error(error: HTTPException) -> AppError:
+def _as_app_error(request: Request[Any, Any, Any], error: HTTPException) -> AppError:
     if error.status_code == 404:
-        return NotFound()
+        return NotFound("There is nothing at this path; an id in it must be a UUID.")
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("allow", "")
+        return InvalidRequest(f"{request.method} is not allowed here; allowed: {allowed}.", status=405)
     if error.status_code == 413:
-        return PayloadTooLarge()
+        return PayloadTooLarge(_too_large(request))
     if isinstance(error, ValidationException):
-        return InvalidRequest(_invalid_values(error))
+        return _invalid_values(request, error)
     if error.status_code < 500:
         return InvalidRequest(error.detail.partition("\n")[0] or None, status=error.status_code)
     return AppError()
 
 
-def _invalid_values(error: ValidationException) -> str:
-    """Which fields are wrong and why, in msgspec's words: they name types, limits and the choices there are."""
-    reasons = []
-    for entry in error.extra if isinstance(error.extra, list) else []:
-        if isinstance(entry, dict) and "message" in entry:
-            key, message = str(entry.get("key") or "data"), str(entry["message"])
-            if message == repr(key):  # the KeyError of a value that is not there at all
-                message = "is required"
-            # `data` is what Litestar calls the body
-            reasons.append(f"{'body' if key == 'data' else key}: {message}")
-    return "; ".join(reasons) or "The request is malformed."
+def _too_large(request: Request[Any, Any, Any]) -> str:
+    limit = request.route_handler.resolve_request_max_body_size()
+    declared = request.headers.get("content-length")
+    return f"The body has {declared or f'more than {limit}'} bytes; at most {limit} are taken here."
+
+
+def _invalid_values(request: Request[Any, Any, Any], error: ValidationException) -> InvalidRequest:
+    """What Litestar refuses by itself: a missing body, and parameters. For other bodies see `app.api.bodies`."""
+    wrong = {entry["key"] for entry in error.extra if "key" in entry} if isinstance(error.extra, list) else set()
+    if "data" in wrong:
+        return InvalidRequest("The body is empty; expected a JSON object.", status=400)
+    if not wrong:  # a form without a boundary
+        return InvalidRequest(error.detail, status=400)
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    return InvalidRequest(" ".join(_wrong(parameters[name]) for name in sorted(wrong & parameters.keys())))
+
+
+def _wrong(parameter: FieldDefinition) -> str:
+    definition = parameter.kwarg_definition
+    limits = {
+        name: limit
+        for name in ("ge", "le", "min_length", "max_length", "pattern")
+        if (limit := getattr(definition, name, None)) is not None
+    }
+    kind = make_non_optional_union(parameter.annotation) if parameter.is_optional else parameter.annotation
+    wanted = expected(Annotated[kind, msgspec.Meta(**limits)])
+    return f"{getattr(definition, 'name', None) or parameter.name}: expected {wanted}."

@@ -15,12 +15,15 @@ import msgspec
 from litestar import Request, Response
 from litestar.types import Receive, Scope, Send
 
-from app.chat.live import Follower, Followers, Reply
+from app.chat.live import MAX_REPLY_CHARACTERS, Follower, Followers, Reply
 from app.errors import InvalidRequest
 from app.messages import Done, Ending, Failed, Preamble, Restart, Sources, Started, Stopped
 
 TEXT_ID = 10
 MAX_PREAMBLE = 9
+TOLD_AGAIN = 2
+"""How far beyond the text the id of its end may be: 1, or 2 for a reader that comes back after it."""
+MAX_ID_DIGITS = 20
 MAX_FRAME_CHARACTERS = 32_768
 """Of a long reply that somebody catches up with, so that what waits in memory for a slow connection stays small."""
 
@@ -53,14 +56,32 @@ def _encode(data: object) -> bytes:
     return encoded
 
 
-def place(last_event_id: str | None) -> tuple[int, int]:
-    """How many events before the text, and how many code points of it, a reader with this `Last-Event-ID` holds."""
+def place(last_event_id: str | None, last: int) -> tuple[int, int]:
+    """How many events before the text, and how many code points of it, a reader with this `Last-Event-ID` holds.
+
+    `last` is the highest id that the stream can have given. Raises `InvalidRequest` for what is no id up to there.
+    """
     if not last_event_id:
         return 0, 0
-    if not (last_event_id.isascii() and last_event_id.isdecimal()):
-        raise InvalidRequest("Last-Event-ID is none of this stream's.")
-    number = int(last_event_id)
+    digits = last_event_id if last_event_id.isascii() and last_event_id.isdecimal() else ""
+    if not digits or len(digits) > MAX_ID_DIGITS or (number := int(digits)) > last:
+        raise InvalidRequest(
+            "Last-Event-ID: not an id that this stream has given; leave the header out to read from the start."
+        )
     return (number, 0) if number < TEXT_ID else (MAX_PREAMBLE, number - TEXT_ID)
+
+
+def _last_id(reply: Reply, *, written: bool) -> int:
+    """The highest id that any reader of `reply` can have been given, by any replica.
+
+    A reply that is written here, or was stored whole, is as long as any reader has seen it. Another one may be behind
+    what its writer has shown, and one that failed may have lost or withdrawn what its readers hold.
+    """
+    if isinstance(reply.ending, Done | Stopped):
+        return TEXT_ID + reply.length + TOLD_AGAIN
+    if written and reply.ending is None:
+        return TEXT_ID + reply.length
+    return TEXT_ID + MAX_REPLY_CHARACTERS + TOLD_AGAIN
 
 
 def _event_frame(number: int, event: Preamble | Ending) -> bytes:
@@ -110,10 +131,12 @@ class EventStream(Response[None]):
         reply: Reply,
         *,
         last_event_id: str | None = None,
+        written: bool = False,
         headers: dict[str, str] | None = None,
     ) -> None:
+        """`written`: this process writes the reply."""
         super().__init__(None, headers=headers)
-        announced, offset = place(last_event_id)
+        announced, offset = place(last_event_id, _last_id(reply, written=written))
         self._followers = followers
         # refused here, before the response starts, when there are too many readers
         self._follower = followers.follow(reply, announced=announced, offset=offset)
@@ -146,6 +169,8 @@ async def _write_all(follower: Follower, send: Send) -> bool:
             if reply.ending is not None:
                 # of a reply that was withdrawn the reader holds more than there is, and ids only go up
                 held = max(reply.length, follower.offset)
+                if not isinstance(reply.ending, Failed):
+                    held = min(held, reply.length + TOLD_AGAIN - 1)
                 frame = _event_frame(TEXT_ID + 1 + held, reply.ending)
                 last = True
             elif follower.reconnect:

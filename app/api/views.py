@@ -1,55 +1,87 @@
-"""What clients send and see: the JSON bodies of `/v1`."""
+"""What clients send and see: the JSON bodies of `/v1`. Docstrings and descriptions stand in the OpenAPI document."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
 from app.api.paging import Page
-from app.messages import Problem, ReplyStatus, Role, TaskType, Usage
+from app.errors import ERRORS, PayloadTooLarge
+from app.messages import FinishReason, Problem, ProviderName, ReplyStatus, Role, TaskType, Usage
+from app.retrieval.library import MAX_TITLE_CHARACTERS
+from app.retrieval.media_types import KINDS
+from app.retrieval.search import MAX_QUERY_CHARACTERS
 from app.routing.catalog import provider_names
+from app.routing.router import BreakerState, Offer
+from app.store.documents import Document, DocumentStatus, Match
 from app.store.rows import Conversation, StoredMessage
 
 MAX_CONTENT_CHARACTERS = 100_000
 
+Id = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
+Time = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+Metadata = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Metadata"})]
+PassageMetadata = Annotated[
+    dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/PassageMetadata"})
+]
+StoredSource = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Source"})]
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+# any name is read, since the router's refusal says which providers are configured
+ProviderChoice = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=100, extra_json_schema={"enum": list(provider_names())})
+]
 ModelId = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-# Any name is read, since the router's refusal says which providers are configured; the OpenAPI document lists all.
-_PROVIDERS = {"oneOf": None, "type": ["string", "null"], "enum": [*provider_names(), None]}
-ProviderChoice = Annotated[str, msgspec.Meta(min_length=1, max_length=100, extra_json_schema={"extra": _PROVIDERS})]
+DocumentTitle = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
+# the columns of these two are text: what else a later version may have stored there is still shown
+FinishReasonText = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(get_args(FinishReason))})]
+ErrorCode = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ERRORS)})]
+
+
+def described(text: str) -> msgspec.Meta:
+    """What a field means, for the OpenAPI document."""
+    return msgspec.Meta(description=text)
+
+
+def require_short(content: str) -> None:
+    """Raises `PayloadTooLarge` for a text of more than `MAX_CONTENT_CHARACTERS`."""
+    if len(content) > MAX_CONTENT_CHARACTERS:
+        raise PayloadTooLarge(f"content: {len(content)} characters; at most {MAX_CONTENT_CHARACTERS} are taken.")
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The process is well."""
+
+    status: Literal["ok"] = "ok"
+
+
+# ── conversations and messages ───────────────────────────────────────────────────────────────────────────────────
 
 
 class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
+    """A conversation to create. All of it may be left out."""
+
     title: Title | None = None
-    model: ModelId | None = None
+    model: Annotated[ModelId | None, described("The model that answers where a message names none.")] = None
 
 
 class ConversationChanges(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of a conversation; null takes it away, what is left out stays as it is."""
+
     title: Title | msgspec.UnsetType | None = msgspec.UNSET
-    model: ModelId | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class AnswerOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """How a message is to be answered. All optional: without them the router decides."""
-
-    provider: ProviderChoice | None = None
-    model: ModelId | None = None
-    task_type: TaskType | None = None
-    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
-    use_rag: bool | None = None
-
-
-class NewMessage(AnswerOptions, forbid_unknown_fields=True, kw_only=True):
-    content: Annotated[str, msgspec.Meta(min_length=1)]
+    model: Annotated[
+        ModelId | msgspec.UnsetType | None, described("The model that answers where a message names none.")
+    ] = msgspec.UNSET
 
 
 class ConversationView(msgspec.Struct, frozen=True):
-    id: str
+    """A conversation."""
+
+    id: Id
     title: str | None
-    model: str | None
-    created_at: str
-    updated_at: str
+    model: Annotated[str | None, described("The model that answers where a message names none.")]
+    created_at: Time
+    updated_at: Time
 
     @classmethod
     def of(cls, row: Conversation) -> ConversationView:
@@ -60,29 +92,46 @@ class ConversationPage(Page[ConversationView], frozen=True):
     """One page of conversations."""
 
 
-class MessageView(msgspec.Struct, frozen=True, kw_only=True):
-    """A message. `parent_id` and `version` are a reply's: what it answers, and which answer to that it is. `flagged`:
-    the categories for which moderation refused it. `problem` is why a reply failed, as its event stream says it."""
+class AnswerOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How a message is to be answered. All optional: without them the router decides."""
 
-    id: str
-    conversation_id: str
+    provider: Annotated[ProviderChoice | None, described("Who is to answer.")] = None
+    model: Annotated[ModelId | None, described("The model that is to answer, see `GET /v1/models`.")] = None
+    task_type: Annotated[TaskType | None, described("What kind of answer it is, where no provider is named.")] = None
+    max_tokens: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None, described("The reply's tokens at most.")
+    ] = None
+    use_rag: Annotated[bool | None, described("Whether to search the user's documents for it.")] = None
+
+
+class NewMessage(AnswerOptions, forbid_unknown_fields=True, kw_only=True):
+    """A message to send, and how it is to be answered."""
+
+    content: Annotated[str, msgspec.Meta(min_length=1, description="The text; at most 100,000 characters.")]
+
+
+class MessageView(msgspec.Struct, frozen=True, kw_only=True):
+    """A message. What belongs to replies only is null for others."""
+
+    id: Id
+    conversation_id: Id
     role: Role
-    content: str
+    content: Annotated[str, described("The text; of a streaming reply what has been stored so far.")]
     status: ReplyStatus
-    parent_id: str | None
-    version: int
-    seq: int
+    parent_id: Annotated[Id | None, described("What a reply answers.")]
+    version: Annotated[int, described("Which answer to that it is, from 1.")]
+    seq: Annotated[int, described("How many pieces of the text have been stored.")]
     provider: str | None
     model: str | None
-    finish_reason: str | None
-    error_code: str | None
-    problem: Problem | None
-    sources: list[dict[str, object]] | None
+    finish_reason: FinishReasonText | None
+    error_code: Annotated[ErrorCode | None, described("Why a reply failed.")]
+    problem: Annotated[Problem | None, described("Why a reply failed, as its event stream says it.")]
+    sources: Annotated[list[StoredSource] | None, described("What a reply was given of the user's documents.")]
     usage: Usage | None
     tokens_used: int | None
-    flagged: tuple[str, ...] | None
-    created_at: str
-    updated_at: str
+    flagged: Annotated[tuple[str, ...] | None, described("The categories for which moderation refused it.")]
+    created_at: Time
+    updated_at: Time
 
     @classmethod
     def of(cls, row: StoredMessage) -> MessageView:
@@ -123,3 +172,171 @@ class TurnView(msgspec.Struct, frozen=True):
 
     user_message: MessageView
     message: MessageView
+
+
+class TextToCheck(msgspec.Struct, forbid_unknown_fields=True):
+    """A text to check."""
+
+    content: Annotated[str, msgspec.Meta(min_length=1, description="The text; at most 100,000 characters.")]
+
+
+class VerdictView(msgspec.Struct, frozen=True):
+    """Whether a text may pass."""
+
+    allowed: bool
+    categories: Annotated[tuple[str, ...], described("What it was flagged for; empty when it is allowed.")]
+
+
+# ── documents and search ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class NewDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """A document as JSON."""
+
+    title: DocumentTitle
+    content: Annotated[str, msgspec.Meta(min_length=1, description="The text, which is read as Markdown.")]
+    metadata: Metadata = {}
+
+
+class DocumentForm(msgspec.Struct, forbid_unknown_fields=True):
+    """A document as a form with a file."""
+
+    file: Annotated[
+        bytes,
+        msgspec.Meta(
+            description=f"One of: {KINDS}.",
+            extra_json_schema={"format": "binary", "contentEncoding": None},
+        ),
+    ]
+    title: Annotated[DocumentTitle, described("Left out, it is the file's own title or its name.")] = ""
+    metadata: Annotated[str, described("A JSON object, see `Metadata`.")] = ""
+
+
+class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
+    """A document. It is searched once its status is `ready`."""
+
+    id: Id
+    title: str
+    metadata: Metadata
+    media_type: str
+    status: DocumentStatus
+    passages: Annotated[int, described("How many pieces its text was cut into.")]
+    indexed: Annotated[int, described("How many of them have been indexed.")]
+    pages: Annotated[int | None, described("Pages or slides; null where a file has none.")]
+    pages_without_text: Annotated[int | None, described("Those that hold no text, such as scans.")]
+    error: Annotated[str | None, described("Why it failed.")]
+    embedding_model: str | None
+    created_at: Time
+    updated_at: Time
+
+    @classmethod
+    def of(cls, row: Document) -> DocumentView:
+        return cls(
+            id=row.id,
+            title=row.title,
+            metadata=row.metadata,
+            media_type=row.media_type,
+            status=row.status,
+            passages=row.passages,
+            indexed=row.indexed,
+            pages=row.pages,
+            pages_without_text=row.pages_without_text,
+            error=row.error,
+            embedding_model=row.embedding_model,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+class DocumentPage(Page[DocumentView], frozen=True):
+    """One page of documents."""
+
+
+class SearchQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is looked for."""
+
+    query: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUERY_CHARACTERS)]
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="How many passages at most.")] = 5
+    threshold: Annotated[
+        Annotated[float, msgspec.Meta(ge=-1, le=1)] | None,
+        described("The least similarity. Left out, it is 0.7, the one configured, or the offline model's own."),
+    ] = None
+    mode: Annotated[
+        Literal["vector", "hybrid"], described("`vector`: by meaning; `hybrid`: by meaning and by words.")
+    ] = "vector"
+    filter: Annotated[Metadata | None, described("What a passage's metadata must contain.")] = None
+
+
+class PassageView(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage of a document."""
+
+    id: Id
+    document_id: Id
+    title: Annotated[str, described("The document's.")]
+    content: str
+    metadata: PassageMetadata
+    similarity: Annotated[float, described("The cosine, -1 to 1.")]
+    score: Annotated[float | None, described("Of a hybrid search: the higher, the better.")]
+
+    @classmethod
+    def of(cls, match: Match) -> PassageView:
+        return cls(
+            id=match.id,
+            document_id=match.document_id,
+            title=match.title,
+            content=match.content,
+            metadata=match.metadata,
+            similarity=match.similarity,
+            score=match.score,
+        )
+
+
+class SearchResults(msgspec.Struct, frozen=True):
+    """Passages, the best first."""
+
+    items: list[PassageView]
+    missing: Annotated[
+        list[str],
+        described("Embedding models that cannot be asked now: passages that have one of them were not searched."),
+    ]
+
+
+# ── models ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ModelView(msgspec.Struct, frozen=True):
+    """A model that may be chosen."""
+
+    provider: ProviderName
+    model: str
+    available: bool
+    breaker: BreakerState
+    streaming: bool
+    max_output_tokens: Annotated[int | None, described("Null where it is not known.")]
+    task_types: tuple[TaskType, ...]
+
+    @classmethod
+    def of(cls, offer: Offer) -> ModelView:
+        return cls(
+            provider=offer.spec.provider,
+            model=offer.spec.model,
+            available=offer.available,
+            breaker=offer.breaker,
+            streaming=offer.spec.streaming,
+            max_output_tokens=offer.spec.max_output_tokens,
+            task_types=offer.spec.task_types,
+        )
+
+
+class DefaultView(msgspec.Struct, frozen=True):
+    """The model that answers a turn without a preference."""
+
+    provider: ProviderName
+    model: str
+
+
+class ModelsView(msgspec.Struct, frozen=True):
+    """What may be chosen, and what answers otherwise."""
+
+    default: Annotated[DefaultView | None, described("Null while nothing can answer.")]
+    items: tuple[ModelView, ...]

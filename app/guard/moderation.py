@@ -6,7 +6,7 @@ import asyncio
 from typing import Literal
 
 from app import observe
-from app.errors import ContentFlagged, NoProviderConfigured, ProviderError, ProviderUnavailable
+from app.errors import ContentFlagged, ModerationOff, ProviderError, ProviderUnavailable
 from app.providers.base import Moderator, Verdict
 
 CHECK_SECONDS = 5.0
@@ -23,9 +23,9 @@ class Moderation:
         self.checks_output = moderator is not None and output
 
     async def judge(self, text: str) -> Verdict:
-        """The verdict on `text`. Raises `NoProviderConfigured` when moderation is off, and `ProviderUnavailable`."""
+        """The verdict on `text`. Raises `ModerationOff`, and `ProviderUnavailable` when there is no verdict."""
         if self._moderator is None:
-            raise NoProviderConfigured("Moderation is off.", retry_after=60)
+            raise ModerationOff("The server checks texts once its setting MODERATION is `openai`.", retry_after=60)
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 return await self._moderator.check(text)

@@ -25,6 +25,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelTotals(Totals, frozen=True, kw_only=True):
+    """The sums of one model's replies."""
+
     provider: str | None
     model: str | None
 

@@ -123,7 +123,8 @@ async def test_key_that_is_none(as_owner: httpx.AsyncClient, conversation: str, 
     refused = await as_owner.post(
         f"/v1/conversations/{conversation}/messages", json={"content": "Hi"}, headers={"Idempotency-Key": value}
     )
-    assert_problem(refused, 400, "invalid_request")
+    detail = assert_problem(refused, 422, "invalid_request")["detail"]
+    assert detail.startswith("Idempotency-Key: expected text of 1 to 255 characters")
     assert await history(as_owner, conversation) == []
 
 

@@ -94,7 +94,7 @@ async def test_settings_without_effect_are_said_at_the_start(demo: Api) -> None:
     ]
 
 
-@pytest.mark.parametrize("model", ["no-such", "Scripted-1", "claude-opus-5-5", "demo", "scripted-1:latest", "a\0b"])
+@pytest.mark.parametrize("model", ["no-such", "Scripted-1", "claude-opus-5-5", "demo", "scripted-1:latest"])
 async def test_a_conversations_model_that_nobody_offers(as_owner: httpx.AsyncClient, model: str) -> None:
     problem = assert_problem(await as_owner.post(CONVERSATIONS, json={"model": model}), 422, "invalid_request")
     assert f"'{model}'" in problem["detail"]

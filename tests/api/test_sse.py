@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.api.sse import MAX_FRAME_CHARACTERS, EventStream, place
-from app.chat.live import HEARTBEAT_SECONDS, Followers, Reply
-from app.errors import Interrupted, InvalidRequest
+from app.chat.live import HEARTBEAT_SECONDS, MAX_REPLY_CHARACTERS, Followers, Reply
+from app.errors import ContentFlagged, Interrupted, InvalidRequest
 from app.messages import Done, Failed, Started, Stopped, Usage
 from tests.sse import Transcript
 
@@ -82,13 +82,41 @@ class Connection:
     [(None, (0, 0)), ("", (0, 0)), ("0", (0, 0)), ("1", (1, 0)), ("9", (9, 0)), ("10", (9, 0)), ("11", (9, 1))],
 )
 def test_place(last_event_id: str | None, held: tuple[int, int]) -> None:
-    assert place(last_event_id) == held
+    assert place(last_event_id, 11) == held
 
 
-@pytest.mark.parametrize("last_event_id", ["-1", "x", "1.0", " ", "1 ", "+1", "1_0", "\u0663", "\u00b2"])
+@pytest.mark.parametrize(
+    "last_event_id", ["-1", "x", "1.0", " ", "1 ", "+1", "1_0", "\u0663", "\u00b2", "12", "9" * 5000]
+)
 def test_place_that_is_none(last_event_id: str) -> None:
     with pytest.raises(InvalidRequest):
-        place(last_event_id)
+        place(last_event_id, 11)
+
+
+async def test_reader_may_be_ahead_of_a_reply_that_another_replica_writes() -> None:
+    """It has read from the writer itself what is stored within half a second."""
+    reply = reply_of("text")
+    connection = Connection(Followers(), reply, after=16)
+    reply.append(" and more")
+    reply.end(done(reply))
+    assert (await connection.closed()).text == "nd more"
+
+
+async def test_reader_may_hold_more_than_is_left_of_a_reply_that_was_withdrawn() -> None:
+    reply = reply_of("text")
+    reply.withdraw()
+    reply.end(Failed(ContentFlagged().problem(), "filtered", 0))
+    (event,) = (await Connection(Followers(), reply, after=30).closed()).events
+    assert (event.id, event.name, event.data["length"]) == (31, "error", 0)
+
+
+async def test_no_reply_is_as_long_as_that() -> None:
+    reply = reply_of("text")
+    with pytest.raises(InvalidRequest):
+        Connection(Followers(), reply, after=10 + MAX_REPLY_CHARACTERS + 3)
+    reply.end(Failed(Interrupted().problem(), "interrupted", 4))
+    with pytest.raises(InvalidRequest):
+        Connection(Followers(), reply, after=10 + MAX_REPLY_CHARACTERS + 3)
 
 
 # ── what a reader is sent ────────────────────────────────────────────────────────────────────────────────────────

@@ -106,7 +106,48 @@ async def test_reader_that_comes_back_goes_on(
 async def test_last_event_id_that_is_none(as_owner: httpx.AsyncClient, conversation: str, value: str | bytes) -> None:
     reply = await turn(as_owner, conversation)
     refused = await as_owner.get(stream_path(reply["id"]), headers={"Last-Event-ID": value})
-    assert_problem(refused, 400, "invalid_request")
+    assert "Last-Event-ID" in assert_problem(refused, 422, "invalid_request")["detail"]
+
+
+@pytest.mark.parametrize("beyond", [3, 4, 1000, 10**9, 10**19])
+async def test_last_event_id_beyond_the_end(as_owner: httpx.AsyncClient, conversation: str, beyond: int) -> None:
+    """The stream ends with 11 plus the length, and tells that end again with one more: it has given nothing else."""
+    reply = await turn(as_owner, conversation, script(tokens=2))
+    last = 10 + len(reply["content"])
+    for held in (last, last + 1, last + 2):
+        told = await as_owner.get(stream_path(reply["id"]), headers={"Last-Event-ID": str(held)})
+        assert told.text.startswith(f"id: {min(held, last + 1) + 1}\nevent: done\n")
+    refused = await as_owner.get(stream_path(reply["id"]), headers={"Last-Event-ID": str(last + beyond)})
+    assert assert_problem(refused, 422, "invalid_request")["detail"] == (
+        "Last-Event-ID: not an id that this stream has given; leave the header out to read from the start."
+    )
+
+
+async def test_last_event_id_beyond_what_has_been_written(
+    as_owner: httpx.AsyncClient, conversation: str, upstream: Upstream
+) -> None:
+    marker = uuid.uuid4().hex
+    message = await begin(as_owner, conversation, script(id=marker, tokens=2, stepped=True))
+    call = await upstream.call(marker)
+    call.step()
+    async with reading(as_owner, "GET", stream_path(message)) as reader:
+        await reader.until("delta")
+        refused = await as_owner.get(
+            stream_path(message), headers={"Last-Event-ID": str(reader.transcript.last_id + 1)}
+        )
+        assert_problem(refused, 422, "invalid_request")
+        call.step()
+        await reader.to_end()
+
+
+async def test_last_event_id_of_a_strangers_reply(
+    as_owner: httpx.AsyncClient, as_stranger: httpx.AsyncClient, conversation: str
+) -> None:
+    """What is refused of an id does not tell that there is a reply."""
+    reply = await turn(as_owner, conversation)
+    for value in ("x", str(10**9)):
+        refused = await as_stranger.get(stream_path(reply["id"]), headers={"Last-Event-ID": value})
+        assert_problem(refused, 404, "not_found")
 
 
 async def test_last_event_id_that_is_empty_is_none_given(as_owner: httpx.AsyncClient, conversation: str) -> None:

@@ -138,4 +138,4 @@ async def test_a_place_that_is_none_is_refused(replicas: tuple[Api, Api], client
     status, problem, _ = await client.call(
         replicas[0], "GET", f"/v1/messages/{whole.message_id}/stream", Last_Event_ID=place
     )
-    assert (status, problem["code"]) == (400, "invalid_request")
+    assert (status, problem["code"]) == (422, "invalid_request")

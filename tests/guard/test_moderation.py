@@ -315,7 +315,10 @@ async def test_endpoint_says_when_it_does_not_know(
     assert (down.status_code, down.json()["code"]) == (503, "provider_unavailable")
     async with person_client(replicas[0], person) as unmoderated:
         off = await unmoderated.post("/v1/moderations", json={"content": "Hello"})
-    assert (off.status_code, off.json()["code"]) == (503, "no_provider_configured")
+    assert (off.status_code, off.json()["code"]) == (503, "moderation_off")
+    assert off.json()["title"] == "Moderation is off"
+    assert "MODERATION" in off.json()["detail"]
+    assert "provider" not in off.text
 
 
 async def test_verdicts_are_concurrent(client: httpx.AsyncClient) -> None:

@@ -190,7 +190,13 @@ async def test_progress_is_told_on_realtime(reader: httpx.AsyncClient, database:
         ({"data": {"title": "x"}, "files": {"other": ("a.txt", b"x")}}, 422, "invalid_request"),
         ({"files": {"file": ("a.exe", b"MZ\x90\x00")}}, 422, "invalid_request"),
         ({"files": {"file": ("a.txt", b"x")}, "data": {"metadata": "[1]"}}, 422, "invalid_request"),
-        ({"content": b"title", "headers": {"content-type": "text/csv"}}, 422, "invalid_request"),
+        ({"data": {"titel": "x"}, "files": {"file": ("a.txt", b"x")}}, 422, "invalid_request"),
+        ({"data": {"title": "x" * 501}, "files": {"file": ("a.txt", b"x")}}, 422, "invalid_request"),
+        ({"data": {"metadata": "{"}, "files": {"file": ("a.txt", b"x")}}, 400, "invalid_request"),
+        ({"content": b"title", "headers": {"content-type": "text/csv"}}, 415, "invalid_request"),
+        ({"content": b'{"title": "x", "content": "y"}'}, 415, "invalid_request"),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400, "invalid_request"),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=b"}}, 400, "invalid_request"),
         ({"files": {"file": ("a.txt", b"x" * 10_485_761)}}, 413, "payload_too_large"),
         ({"files": {"file": ("a.txt", b"One sentence of a book. " * 200_000)}}, 413, "payload_too_large"),
     ],
@@ -230,7 +236,7 @@ async def test_a_filter_is_contained_in_the_metadata(reader: httpx.AsyncClient) 
     "body", [{}, {"query": ""}, {"query": "x", "limit": 0}, {"query": "x", "mode": "y"}, {"query": "x", "user": 1}]
 )
 async def test_searches_that_are_refused(reader: httpx.AsyncClient, body: dict[str, Any]) -> None:
-    assert_problem(await reader.post("/v1/search", json=body), 400, "invalid_request")
+    assert_problem(await reader.post("/v1/search", json=body), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("charset", ["iso-8859-1", '"latin1"', "koi8-r", "utf-16-be"])
@@ -249,7 +255,7 @@ async def test_the_charset_of_a_file_is_that_of_its_part(reader: httpx.AsyncClie
     [
         (400, {"content": b"not json", "headers": {"Content-Type": "application/json"}}),
         (400, {"content": b'{"title": "x", "content": "\\ud800"}', "headers": {"Content-Type": "application/json"}}),
-        (422, {"files": {"title": (None, b"\xff\xfe"), "file": ("x.txt", b"A text")}}),
+        (400, {"files": {"title": (None, b"\xff\xfe"), "file": ("x.txt", b"A text")}}),
         (422, {"files": [("file", ("x.txt", b"One")), ("file", ("y.txt", b"Two"))]}),
         (422, {"files": {"file": ("x.txt", b"A text", "text/plain; charset=klingon")}}),
     ],

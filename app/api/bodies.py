@@ -1,0 +1,195 @@
+"""Request bodies: JSON, read strictly as the type that a route declares, or refused in words that help.
+
+What cannot be read is 400, what can be read but is not acceptable is 422, another media type is 415: see
+`docs/api.md`. The usual body costs one decoding by msgspec; only a body that is refused, or might have to be, is parsed
+a second time to say why.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import msgspec
+
+from app.api.mistakes import lone_surrogate, mistakes, shortened, struct_of, within
+from app.errors import InvalidRequest
+
+T = TypeVar("T")
+
+JSON = "application/json"
+MAX_DEPTH = 100
+"""Objects and lists inside each other."""
+MAX_MISTAKES = 10
+"""That are listed in an answer."""
+MAX_EXPLAINED_BYTES = 1_048_576
+"""Of a body that is parsed again to say what is wrong with it. Larger ones, with a document, get msgspec's words."""
+
+_ODD_ESCAPES = re.compile(rb"\\u(0000|d[89a-f])", re.IGNORECASE)
+"""A NUL character, and either half of a surrogate pair."""
+
+
+def require_media_type(content_type: str | None, *accepted: str) -> str:
+    """The media type of a body, one of `accepted`. Raises `InvalidRequest` with status 415."""
+    media_type, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
+    charset = next((part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")), "utf-8")
+    wanted = " or ".join(accepted)
+    if not media_type:
+        raise InvalidRequest(f"The body has no Content-Type; send it as {wanted}.", status=415)
+    if media_type not in accepted:
+        raise InvalidRequest(f"Content-Type is {shortened(media_type)}; send the body as {wanted}.", status=415)
+    if media_type == JSON and charset not in ("utf-8", "utf8", "us-ascii"):
+        raise InvalidRequest(f"JSON is UTF-8; send it without charset={shortened(charset)}.", status=415)
+    return media_type
+
+
+def decode(raw: bytes, kind: type[T], name: str = "body") -> T:
+    """The JSON text `raw` as a value of the type `kind`. Raises `InvalidRequest`; what is no JSON has status 400."""
+    explained = len(raw) <= MAX_EXPLAINED_BYTES
+    if not (explained and _doubtful(raw, kind)):
+        try:
+            value: T = _decoder(kind).decode(raw)  # type: ignore[arg-type]  # a type is hashable
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if not explained:
+                raise _unexplained(error, name) from None
+        else:
+            if _brackets(raw) > MAX_DEPTH:
+                _check_depth(value, name)
+            return value
+    parsed = _parse(raw, name)
+    found = list(islice(mistakes(parsed, kind, name), MAX_MISTAKES + 1))
+    if found:
+        raise InvalidRequest(" ".join(found[:MAX_MISTAKES]) + (" And more." if len(found) > MAX_MISTAKES else ""))
+    return msgspec.convert(parsed, kind)
+
+
+@functools.cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+@functools.cache
+def _names(kind: Any) -> Sequence[bytes]:
+    """The fields of a body as they stand in JSON."""
+    struct = struct_of(kind)
+    return tuple(b'"%s"' % name.encode() for name in struct.__struct_encode_fields__) if struct is not None else ()
+
+
+def _doubtful(raw: bytes, kind: Any) -> bool:
+    """Whether msgspec might take what is to be refused: a NUL character, or a field that is there twice."""
+    return b"\\u0000" in raw or any(raw.count(name) > 1 for name in _names(kind))
+
+
+def _unexplained(error: Exception, name: str) -> InvalidRequest:
+    """The refusal of a body too large to be parsed again, in msgspec's words."""
+    if isinstance(error, RecursionError):
+        return _too_deep(name)
+    if isinstance(error, msgspec.ValidationError):
+        return InvalidRequest(f"The {name} is not what is expected here: {error}.")
+    return InvalidRequest(f"The {name} is not valid JSON: {error}.", status=400)
+
+
+def _parse(raw: bytes, name: str) -> object:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        where = f"byte 0x{raw[error.start]:02x} at position {error.start}"
+        raise InvalidRequest(f"The {name} is not valid UTF-8: {where}.", status=400) from None
+    if text.startswith("\ufeff"):
+        raise InvalidRequest(f"The {name} begins with a byte order mark (BOM); send UTF-8 without one.", status=400)
+    if not text.strip():
+        raise InvalidRequest(f"The {name} is empty; expected JSON.", status=400)
+    try:
+        parsed = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
+        )
+    except json.JSONDecodeError as error:
+        ends = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        reason = "it ends too early" if ends else error.msg[0].lower() + error.msg[1:].removesuffix(" at")
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidRequest(f"The {name} is not valid JSON: {reason} ({where}).", status=400) from None
+    except RecursionError:
+        raise _too_deep(name) from None
+    if _brackets(raw) > MAX_DEPTH:
+        _check_depth(parsed, name)
+    if _ODD_ESCAPES.search(raw):
+        for path, found in _texts(parsed, name):
+            _check_text(path, found)
+    return parsed
+
+
+def _object(members: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(members)
+    if len(found) < len(members):
+        twice = Counter(name for name, _ in members).most_common(1)[0][0]
+        raise InvalidRequest(f"{shortened(twice)}: is there twice in one object.", status=400)
+    return found
+
+
+def _constant(name: str) -> object:
+    raise InvalidRequest(f"The body is not valid JSON: {name} is no JSON number.", status=400)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise InvalidRequest(f"The body has a number that is out of range: {shortened(digits)}.")
+    return number
+
+
+def _integer(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:  # Python's limit, against the time that longer ones take
+        raise InvalidRequest("The body has a number of too many digits.") from None
+
+
+def _brackets(raw: bytes) -> int:
+    """How deeply it may be nested at most."""
+    return raw.count(b"{") + raw.count(b"[")
+
+
+def _check_depth(value: object, name: str) -> None:
+    level = [msgspec.structs.astuple(value) if isinstance(value, msgspec.Struct) else value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            item
+            for one in level
+            if isinstance(one, dict | list | tuple)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+    raise _too_deep(name)
+
+
+def _too_deep(name: str) -> InvalidRequest:
+    return InvalidRequest(f"The {name} is nested too deeply: at most {MAX_DEPTH} levels are taken.", status=400)
+
+
+def _check_text(path: str, text: str) -> None:
+    if "\0" in text:
+        raise InvalidRequest(f"{path}: holds a NUL character (U+0000), which text here cannot.")
+    if (half := lone_surrogate(text)) is not None:
+        name = f"\\u{ord(half):04x}"
+        raise InvalidRequest(
+            f"{path}: holds {name}, a lone surrogate: half of a pair, and no character by itself.", status=400
+        )
+
+
+def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
+    """Every text in a value, names of members included, with its place."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield f"{path}, the name of a member", name
+            yield from _texts(item, within(path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{path}[{index}]")

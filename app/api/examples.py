@@ -1,0 +1,153 @@
+"""Examples of what is sent and answered, by the names of their schemas, for the OpenAPI document and the API page."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.api.views import (
+    AnswerOptions,
+    ConversationChanges,
+    ConversationPage,
+    ConversationView,
+    DefaultView,
+    DocumentPage,
+    DocumentView,
+    Health,
+    MessagePage,
+    MessageView,
+    ModelsView,
+    ModelView,
+    NewConversation,
+    NewDocument,
+    NewMessage,
+    PassageView,
+    SearchQuery,
+    SearchResults,
+    TextToCheck,
+    TurnView,
+    VerdictView,
+)
+from app.messages import ProviderName, Quota, Usage
+from app.store.usage import Budget, ModelTotals, MyUsage, Totals
+
+_CONVERSATION = ConversationView(
+    id="0198c6f1-8f43-7b4e-9c55-8b6f2f1c6c11",
+    title="A trip to Rome",
+    model=None,
+    created_at="2026-11-28T09:30:00.000000+00:00",
+    updated_at="2026-11-28T09:30:00.000000+00:00",
+)
+_QUESTION = MessageView(
+    id="0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
+    conversation_id=_CONVERSATION.id,
+    role="user",
+    content="Which church has the light that moves along the floor?",
+    status="complete",
+    parent_id=None,
+    version=1,
+    seq=0,
+    provider=None,
+    model=None,
+    finish_reason=None,
+    error_code=None,
+    problem=None,
+    sources=None,
+    usage=None,
+    tokens_used=None,
+    flagged=None,
+    created_at="2026-11-28T09:30:01.000000+00:00",
+    updated_at="2026-11-28T09:30:01.000000+00:00",
+)
+_BEGUN = msgspec.structs.replace(
+    _QUESTION, id="0198c6f1-9a03-7c1f-b0d4-2f6e9c7b1a55", role="assistant", content="", status="streaming"
+)
+_BEGUN = msgspec.structs.replace(_BEGUN, parent_id=_QUESTION.id)
+_REPLY = msgspec.structs.replace(
+    _BEGUN,
+    content="Santa Maria degli Angeli: its floor holds a meridian line.",
+    status="complete",
+    seq=2,
+    provider="openai",
+    model="gpt-5-mini",
+    finish_reason="stop",
+    usage=Usage(prompt_tokens=31, completion_tokens=14),
+    tokens_used=45,
+    updated_at="2026-11-28T09:30:03.000000+00:00",
+)
+_DOCUMENT = DocumentView(
+    id="0198c6f2-1111-7a2b-8c3d-4e5f60718293",
+    title="House rules",
+    metadata={"language": "en"},
+    media_type="text/markdown",
+    status="ready",
+    passages=1,
+    indexed=1,
+    pages=None,
+    pages_without_text=None,
+    error=None,
+    embedding_model="text-embedding-3-small",
+    created_at="2026-11-28T09:31:00.000000+00:00",
+    updated_at="2026-11-28T09:31:02.000000+00:00",
+)
+_PASSAGE = PassageView(
+    id="0198c6f2-2222-7a2b-8c3d-4e5f60718293",
+    document_id=_DOCUMENT.id,
+    title=_DOCUMENT.title,
+    content="The kitchen closes at ten. Dogs are welcome in the garden.",
+    metadata={"language": "en", "start": 0, "end": 58},
+    similarity=0.83,
+    score=None,
+)
+_TOTALS = {
+    "replies": 1,
+    "prompt_tokens": 31,
+    "completion_tokens": 14,
+    "cached_tokens": 0,
+    "tokens": 45,
+    "cost_micro_usd": 36,
+    "unpriced_replies": 0,
+}
+_USAGE = MyUsage(
+    plan="premium",
+    today=Totals(**_TOTALS),
+    month=Totals(**_TOTALS),
+    models=(ModelTotals(provider="openai", model="gpt-5-mini", **_TOTALS),),
+    held_tokens=0,
+    requests=Quota(limit=60, remaining=59, reset=1),
+    tokens=Quota(limit=100_000, remaining=99_955, reset=1),
+    budget=Budget(limit_micro_usd=5_000_000, remaining_micro_usd=4_999_964),
+)
+_MODEL = ModelView(
+    provider=ProviderName("openai"),
+    model="gpt-5-mini",
+    available=True,
+    breaker="closed",
+    streaming=True,
+    max_output_tokens=128_000,
+    task_types=("creative",),
+)
+
+EXAMPLES: dict[str, msgspec.Struct] = {
+    type(example).__name__: example
+    for example in (
+        Health(),
+        NewConversation(title=_CONVERSATION.title),
+        ConversationChanges(title="Rome in May"),
+        _CONVERSATION,
+        ConversationPage([_CONVERSATION], None),
+        NewMessage(content=_QUESTION.content),
+        AnswerOptions(provider="openai"),
+        _REPLY,
+        MessagePage([_QUESTION, _REPLY], None),
+        TurnView(_QUESTION, _BEGUN),
+        NewDocument(title=_DOCUMENT.title, content=_PASSAGE.content, metadata=_DOCUMENT.metadata),
+        _DOCUMENT,
+        DocumentPage([_DOCUMENT], None),
+        SearchQuery(query="When does the kitchen close?"),
+        SearchResults([_PASSAGE], []),
+        TextToCheck(content=_QUESTION.content),
+        VerdictView(allowed=True, categories=()),
+        ModelsView(DefaultView(provider=_MODEL.provider, model=_MODEL.model), (_MODEL,)),
+        _USAGE,
+    )
+}
