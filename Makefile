@@ -1,25 +1,21 @@
 # Every target calls a script that a person can read; `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+# the virtual environment's own Python where there is one, so that PYTHON=… is said once
+PYTHON ?= $(or $(wildcard .venv/bin/python),python3)
 BIN := .venv/bin
 # npm and the Supabase CLI run on the Node that comes with the virtual environment, never on the machine's own
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# another project's settings must not reach the Python of this one
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH VIRTUAL_ENV
 
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 24
 
 .PHONY: install
-install: .venv/.installed node_modules/.installed ## Install the locked dependencies (done by every other target)
-
-.venv/.installed: requirements-bootstrap.lock requirements-dev.lock
-	@$(PYTHON) scripts/install.py
-	@touch $@
-
-node_modules/.installed: package-lock.json .venv/.installed
-	$(BIN)/npm ci --include=dev --no-audit --no-fund --loglevel=error
-	@touch $@
+install: ## Install the locked dependencies (done by every other target)
+	@$(PYTHON) -Es -m scripts.install
 
 .PHONY: run
 run: install ## Run everything: the embedded Supabase and the API (Ctrl-C stops it)

@@ -1,0 +1,63 @@
+"""Node packages: `node_modules` with exactly what `package-lock.json` lists, by the npm of the virtual environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from scripts.install.steps import InstallError, answer, bare_environment, can_write_into, digest, run
+
+# `npm ci` takes versions and hashes from the lock. The further options keep a user's settings, from any file or
+# variable, from making it leave packages out, refuse some for their age, run their scripts or ask for a newer npm.
+NPM_CI = (
+    *("ci", "--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline"),
+    *("--include=dev", "--include=optional", "--include=peer", "--no-legacy-peer-deps", "--install-strategy=hoisted"),
+    *("--no-before", "--min-release-age=0", "--ignore-scripts", "--no-update-notifier"),
+    *("--package-lock", "--no-package-lock-only", "--no-dry-run"),
+    *("--no-global", "--location=project", "--no-workspaces"),
+)
+
+
+def install_node_packages(folder: Path, programs: Path) -> None:
+    """Put exactly the packages of `folder`'s lock into its `node_modules`, with the npm in the folder `programs`.
+
+    Raises InstallError when npm fails, or leaves out a package of this machine's kind, as it does with an optional one
+    that it cannot download.
+    """
+    lock = folder / "package-lock.json"
+    complete = digest(folder / "package.json", lock)
+    marker = folder / "node_modules" / ".installed"
+    if marker.exists() and marker.read_text() == complete:
+        return
+    marker.unlink(missing_ok=True)
+    # npm looks for `node` on the path. It trusts the system's certificates beside those that Node brings, as pip does.
+    variables = {"NODE_USE_SYSTEM_CA": "1", **bare_environment()}
+    variables["PATH"] = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
+    npm = programs / "npm"
+    with tempfile.TemporaryDirectory() as instead:
+        if not can_write_into(Path(answer([npm, "config", "get", "cache"], variables))):
+            variables["npm_config_cache"] = instead
+        run("Installing the locked Node packages", [npm, *NPM_CI], variables, cwd=folder)
+    if missing := list(missing_packages(folder, json.loads(lock.read_text())["packages"])):
+        raise InstallError(f"npm left out what package-lock.json lists: {', '.join(missing)}")
+    marker.write_text(complete)
+
+
+def missing_packages(folder: Path, packages: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """The paths of those `packages` of a lock that are meant for this machine and are not installed."""
+    cpu = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    libc = "glibc" if platform.libc_ver()[0] == "glibc" else "musl"
+    for path, package in packages.items():
+        meant = (
+            sys.platform in package.get("os", [sys.platform])
+            and cpu in package.get("cpu", [cpu])
+            and (sys.platform != "linux" or libc in package.get("libc", [libc]))
+        )
+        if path and meant and not (folder / path / "package.json").is_file():
+            yield path

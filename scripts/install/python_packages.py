@@ -1,0 +1,81 @@
+"""Python packages: a virtual environment with exactly what the lock lists."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from scripts.install.package_index import PackageIndex
+from scripts.install.steps import InstallError, answer, bare_environment, can_write_into, digest, run
+
+# Only wheels are taken: building a source distribution would install build requirements that no lock names.
+PIP_INSTALL = (
+    *("install", "--quiet", "--disable-pip-version-check"),
+    *("--require-hashes", "--no-deps", "--only-binary=:all:", "-r"),
+)
+UV_SYNC = ("pip", "sync", "--no-config", "--require-hashes", "--no-build")
+
+
+def install_python_packages(environment: Path, bootstrap_lock: Path, lock: Path) -> None:
+    """Put exactly the packages of `lock` into the virtual environment `environment`, with the uv of `bootstrap_lock`.
+
+    A complete environment gets only what changed. One that an interrupted installation left, that was made by another
+    Python or was moved is made anew. Raises InstallError with the step that failed; that step has said why.
+    """
+    made_for = f"Python {sys.version_info.major}.{sys.version_info.minor} in {environment}\n"
+    complete = f"{made_for}{digest(bootstrap_lock, lock)}\n"
+    python = environment / "bin" / "python"
+    marker = environment / ".installed"
+    found = marker.read_text() if marker.exists() and python.exists() else ""
+    if found == complete:
+        return
+    marker.unlink(missing_ok=True)
+    if not found.startswith(made_for):
+        create_environment(environment)
+    index = PackageIndex.of_pip(python)
+    pip: list[str | Path] = [python, "-m", "pip", *PIP_INSTALL, bootstrap_lock]
+    run("Installing uv", pip, bare_environment() | index.pip_variables())
+    sync(environment, lock, index)
+    marker.write_text(complete)
+
+
+def create_environment(environment: Path) -> None:
+    """Make an empty virtual environment with its own pip, in the place of whatever is there."""
+    if find_spec("venv") is None or find_spec("ensurepip") is None:
+        package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+        raise InstallError(
+            f"this Python ({sys.executable}) cannot make virtual environments: install the package {package}"
+            f" (Debian, Ubuntu: `apt-get install {package}`), then try again"
+        )
+    run(
+        f"Creating {environment.name} with Python {sys.version.split()[0]}",
+        [sys.executable, "-Im", "venv", "--clear", environment],
+        bare_environment(),
+    )
+
+
+def sync(environment: Path, lock: Path, index: PackageIndex) -> None:
+    """Have uv add, exchange and remove packages until `environment` has those of `lock`.
+
+    The index itself is asked first, and pip's further sources only where that fails: one of them may be out of reach,
+    or have the same version in a build of its own with another hash. pip passes over both, uv ends at either.
+    """
+    what = "Installing the locked Python packages"
+    uv = environment / "bin" / "uv"
+    variables = bare_environment() | index.uv_variables()
+    if not can_write_into(Path(answer([uv, "cache", "dir", "--no-config"], variables))):
+        variables["UV_NO_CACHE"] = "1"
+    command: list[str | Path] = [uv, *UV_SYNC, "--python", environment / "bin" / "python", lock]
+    if not sys.stderr.isatty():
+        command.append("--quiet")
+    further = index.uv_further_sources()
+    if index.only_further_sources:
+        command.append("--no-index")
+    elif further:
+        print(f"{what} …", flush=True)
+        if subprocess.run(command, env=variables, stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return
+        what += ", also from pip's further sources"
+    run(what, command, variables | further)
