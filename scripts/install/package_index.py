@@ -45,11 +45,11 @@ class PackageIndex:
     @classmethod
     def of_pip(cls, python: Path) -> PackageIndex:
         """The settings of `python`'s pip, from its files and from PIP_*. Raises InstallError when pip refuses them."""
-        # without PIP_*: PIP_QUIET would silence the listing. So would `quiet` in a file, hence -vvv.
-        variables = bare_environment()
+        # `quiet` in a file silences the listing, too, and `user` makes it leave out all files but one
+        variables = bare_environment() | {"PIP_QUIET": "0", "PIP_VERBOSE": "0", "PIP_USER": "0"}
         if "PIP_CONFIG_FILE" in os.environ:
             variables["PIP_CONFIG_FILE"] = os.environ["PIP_CONFIG_FILE"]
-        settings = settings_of(answer([python, "-m", "pip", "-vvv", "config", "list"], variables), os.environ)
+        settings = settings_of(answer([python, "-m", "pip", "config", "list"], variables), os.environ)
         version = answer([python, "-c", "import pip; print(pip.__version__)"], variables)
         return cls(settings, uses_system_certificates(version, settings))
 

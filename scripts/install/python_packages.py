@@ -22,7 +22,8 @@ def install_python_packages(environment: Path, bootstrap_lock: Path, lock: Path)
     """Put exactly the packages of `lock` into the virtual environment `environment`, with the uv of `bootstrap_lock`.
 
     A complete environment gets only what changed. One that an interrupted installation left, that was made by another
-    Python or was moved is made anew. Raises InstallError with the step that failed; that step has said why.
+    Python or was moved is made anew. Raises InstallError with the step that failed; that step has said why. A complete
+    environment that the step has not touched is then still taken for complete.
     """
     made_for = f"Python {sys.version_info.major}.{sys.version_info.minor} in {environment}\n"
     complete = f"{made_for}{digest(bootstrap_lock, lock)}\n"
@@ -34,11 +35,23 @@ def install_python_packages(environment: Path, bootstrap_lock: Path, lock: Path)
     marker.unlink(missing_ok=True)
     if not found.startswith(made_for):
         create_environment(environment)
-    index = PackageIndex.of_pip(python)
-    pip: list[str | Path] = [python, "-m", "pip", *PIP_INSTALL, bootstrap_lock]
-    run("Installing uv", pip, bare_environment() | index.pip_variables())
-    sync(environment, lock, index)
+        found = ""
+    before = state(environment)
+    try:
+        index = PackageIndex.of_pip(python)
+        pip: list[str | Path] = [python, "-m", "pip", *PIP_INSTALL, bootstrap_lock]
+        run("Installing uv", pip, bare_environment() | index.pip_variables())
+        sync(environment, lock, index)
+    except InstallError:
+        if found and state(environment) == before:
+            marker.write_text(found)
+        raise
     marker.write_text(complete)
+
+
+def state(environment: Path) -> dict[str, int]:
+    """What is installed, by name, and when it was: equal as long as nobody installs or removes anything."""
+    return {path.name: path.stat().st_mtime_ns for path in environment.glob("lib/python*/site-packages/*")}
 
 
 def create_environment(environment: Path) -> None:
