@@ -1,7 +1,7 @@
 """`python -m scripts.install`: checks Python's version, in syntax that Python 3.6 can read, before anything else."""
 
+import subprocess
 import sys
-from shutil import which
 
 
 def refuse_old_python():
@@ -9,9 +9,18 @@ def refuse_old_python():
     """Exit with one line that names a newer Python, if this machine has one."""
     if sys.version_info >= (3, 11):  # noqa: UP036 - this file is what an older Python gets to see
         return
-    newer = [name for name in ("python3.14", "python3.13", "python3.12", "python3.11") if which(name)]
-    hint = f"try `make install PYTHON={newer[0]}`" if newer else "PYTHON=… names another one"
+    newer = next(filter(runs, ("python3.14", "python3.13", "python3.12", "python3.11")), "…")
+    hint = f"name another one: `make install PYTHON={newer}`"
     sys.exit(f"make install: Parley needs Python 3.11 or newer, and this is {sys.version.split()[0]}; {hint}")
+
+
+def runs(program):
+    # type: (str) -> bool
+    """Whether this machine has `program` and it works, which pyenv's stand-ins do not where another one is chosen."""
+    try:
+        return subprocess.call([program, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":

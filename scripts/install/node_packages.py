@@ -16,9 +16,9 @@ from scripts.install.steps import InstallError, answer, bare_environment, can_wr
 # `npm ci` takes versions and hashes from the lock. The further options keep a user's settings, from any file or
 # variable, from making it leave packages out, refuse some for their age, run their scripts or ask for a newer npm.
 NPM_CI = (
-    *("ci", "--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline"),
+    *("ci", "--no-audit", "--no-fund", "--loglevel=error"),
     *("--include=dev", "--include=optional", "--include=peer", "--no-legacy-peer-deps", "--install-strategy=hoisted"),
-    *("--no-before", "--min-release-age=0", "--ignore-scripts", "--no-update-notifier"),
+    *("--no-before", "--min-release-age=0", "--ignore-scripts"),
     *("--package-lock", "--no-package-lock-only", "--no-dry-run"),
     *("--no-global", "--location=project", "--no-workspaces"),
 )
@@ -37,7 +37,7 @@ def install_node_packages(folder: Path, programs: Path) -> None:
         return
     marker.unlink(missing_ok=True)
     # npm looks for `node` on the path. It trusts the system's certificates beside those that Node brings, as pip does.
-    variables = {"NODE_USE_SYSTEM_CA": "1", **bare_environment()}
+    variables = {"NODE_USE_SYSTEM_CA": "1", **bare_environment(), "npm_config_update_notifier": "false"}
     variables["PATH"] = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
     npm = programs / "npm"
     with tempfile.TemporaryDirectory() as instead:

@@ -56,7 +56,7 @@ def state(environment: Path) -> dict[str, int]:
 
 def create_environment(environment: Path) -> None:
     """Make an empty virtual environment with its own pip, in the place of whatever is there."""
-    if find_spec("venv") is None or find_spec("ensurepip") is None:
+    if not (is_there("venv") and is_there("ensurepip")):
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
         raise InstallError(
             f"this Python ({sys.executable}) cannot make virtual environments: install the package {package}"
@@ -67,6 +67,13 @@ def create_environment(environment: Path) -> None:
         [sys.executable, "-Im", "venv", "--clear", environment],
         bare_environment(),
     )
+
+
+def is_there(package: str) -> bool:
+    """Whether this Python brings `package`. Debian puts both of the above into packages of their own."""
+    # an empty folder of the name is a package without a file
+    found = find_spec(package)
+    return found is not None and found.origin is not None
 
 
 def sync(environment: Path, lock: Path, index: PackageIndex) -> None:

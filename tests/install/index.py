@@ -9,6 +9,7 @@ import ssl
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -117,6 +118,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def handle(self) -> None:
+        """Without a word about clients that end while they are connected."""
+        with suppress(ConnectionResetError):
+            super().handle()
 
     def log_message(self, *_: object) -> None:
         """Nothing: `asked` is the log."""
