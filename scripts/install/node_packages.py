@@ -46,6 +46,7 @@ def install_node_packages(folder: Path, programs: Path) -> None:
         run("Installing the locked Node packages", [npm, *NPM_CI], variables, cwd=folder)
     if missing := list(missing_packages(folder, json.loads(lock.read_text())["packages"])):
         raise InstallError(f"npm left out what package-lock.json lists: {', '.join(missing)}")
+    marker.parent.mkdir(exist_ok=True)
     marker.write_text(complete)
 
 

@@ -34,7 +34,9 @@ def answer(command: Sequence[str | Path], variables: Mapping[str, str]) -> str:
 
 def bare_environment() -> dict[str, str]:
     """This process's environment without the settings of Python, pip and uv."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    # npm takes an empty HOME for a folder named `~` in this one; without the variable, all ask the system
+    return {name: value for name, value in kept.items() if value or name != "HOME"}
 
 
 def digest(*files: Path) -> str:

@@ -21,16 +21,27 @@ def uv() -> Wheel:
     return wheel("uv", "0.0.1", programs={"uv": f'#!/bin/sh\nexec "{PROGRAMS / "uv"}" "$@"\n'})
 
 
+def unconfigured_variables(folder: Path) -> dict[str, str]:
+    """This process's environment without the machine's own settings and proxies, with caches in `folder`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(CONFIGURATION)}
+    return {
+        **{name: value for name, value in kept.items() if name.upper() not in CERTIFICATES},
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_CACHE_DIR": "1",
+        "UV_NO_CACHE": "1",
+        "npm_config_cache": str(folder / "npm"),
+        "npm_config_userconfig": str(folder / "npmrc"),
+    }
+
+
 @pytest.fixture(autouse=True)
 def unconfigured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """This machine's own settings, caches and proxies are not what is tested."""
-    for name in [name for name in os.environ if name.startswith(CONFIGURATION) or name.upper() in CERTIFICATES]:
+    """This machine's own settings are not what is tested."""
+    variables = unconfigured_variables(tmp_path)
+    for name in set(os.environ) - set(variables):
         monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
-    monkeypatch.setenv("UV_NO_CACHE", "1")
-    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
-    monkeypatch.setenv("npm_config_userconfig", str(tmp_path / "npmrc"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
