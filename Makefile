@@ -25,13 +25,20 @@ run: install ## Run everything: the embedded Supabase and the API (Ctrl-C stops 
 test: install ## Run all tests
 	$(BIN)/python -m pytest
 
+.PHONY: check
+check: static ## The quick checks: code, types, SQL, and the tests that start nothing (about a minute)
+	$(BIN)/python -m pytest -q --numprocesses 2 -m "not stack and not installing"
+
 .PHONY: lint
-lint: install ## Check code, types, SQL and the database's advisors
+lint: static ## Check code, types, SQL and the database's advisors
+	$(BIN)/python -m scripts.local_supabase advisors
+
+.PHONY: static
+static: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 supabase scripts/local_supabase
-	$(BIN)/python -m scripts.local_supabase advisors
 
 .PHONY: fmt
 fmt: install ## Format code and SQL

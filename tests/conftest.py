@@ -14,6 +14,13 @@ from tests.service import Api, Person, running_api, sign_up
 from tests.upstream import Upstream
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need the embedded Supabase, so that `make check` can leave them out."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker("stack")
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalSupabase]:
     """A running Supabase on free ports, its data gone after the session."""

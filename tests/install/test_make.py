@@ -19,6 +19,8 @@ import pytest
 from tests.install.conftest import PROGRAMS, unconfigured_variables
 from tests.install.index import Index, Wheel, wheel
 
+pytestmark = pytest.mark.installing
+
 ROOT = Path(__file__).parents[2]
 APPLICATION = wheel("application", "1.0", text="ANSWER = 42\n")
 NODE = wheel("node", "1.0", programs={"npm": f'#!/bin/sh\nPATH="{PROGRAMS}:$PATH" exec npm "$@"\n'})

@@ -16,6 +16,8 @@ from scripts.install.steps import InstallError
 from tests.install.conftest import PROGRAMS
 from tests.install.registry import Package, Registry
 
+pytestmark = pytest.mark.installing
+
 HERE = {
     "os": [sys.platform],
     "cpu": [{"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())],

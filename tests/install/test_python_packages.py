@@ -13,6 +13,8 @@ from scripts.install.python_packages import install_python_packages
 from scripts.install.steps import InstallError
 from tests.install.index import Index, Wheel, wheel
 
+pytestmark = pytest.mark.installing
+
 # what the lock was made of: an application that asks for a package with an extra, as google-genai does for google-auth
 APPLICATION = wheel("application", "1.0", requires=["auth[requests]>=1"])
 AUTH = wheel("auth", "1.0", extras=["requests"], requires=["transport>=1; extra == 'requests'"])

@@ -20,6 +20,8 @@ from scripts.local_supabase import LocalSupabase, StackError
 from scripts.local_supabase.processes import Record, free_port, require_free_port
 from tests.local_supabase.conftest import data_folder
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:

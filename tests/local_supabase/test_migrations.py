@@ -12,6 +12,8 @@ from scripts.local_supabase import LocalSupabase, StackError
 from scripts.local_supabase.migrations import migrate
 from scripts.local_supabase.node import REPOSITORY
 
+pytestmark = pytest.mark.stack
+
 
 def test_all_are_applied(owner: psycopg.Connection) -> None:
     files = {path.name.split("_")[0] for path in (REPOSITORY / "supabase" / "migrations").glob("*.sql")}

@@ -25,6 +25,8 @@ from scripts.local_supabase.processes import Child, free_port, wait_until
 from scripts.run import maintain
 from tests.local_supabase.conftest import data_folder
 
+pytestmark = pytest.mark.stack
+
 
 @dataclass
 class Run:
