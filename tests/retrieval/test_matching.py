@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from app.providers.embeddings.local import vector_of
+from app.providers.demo.embeddings import vector_of
 from postgrest.exceptions import APIError
 from supabase import AsyncClientOptions, acreate_client
 
