@@ -15,6 +15,7 @@ AppError                        what a client is told: a status, a stable code, 
     ├── ProviderUnavailable     provider_unavailable
     ├── NoProviderConfigured    no_provider_configured
     ├── SupabaseUnavailable     supabase_unavailable
+    │   └── SupabaseRefused     the same code: Supabase answers, and does not take our settings
     ├── Draining                draining
     └── Interrupted             interrupted: only inside a reply, whose writer went away
 
@@ -42,6 +43,9 @@ from typing import ClassVar, Literal
 from msgspec import UNSET, structs
 
 from app.messages import Problem, Quota, Usage
+
+REFUSED_SECONDS = 10
+"""When to come back after a refusal by Supabase, which is asked again with every probe of readiness."""
 
 BreakerEffect = Literal["failure", "neutral", "cooldown"]
 
@@ -173,6 +177,18 @@ class NoProviderConfigured(Unavailable):
 class SupabaseUnavailable(Unavailable):
     code = "supabase_unavailable"
     title = "The database cannot be reached right now"
+
+
+class SupabaseRefused(SupabaseUnavailable):
+    """No repetition helps until somebody changes a setting, a key or the project. The detail names the setting and says
+    what refused it; it is safe to show."""
+
+    title = "Supabase does not accept this server's settings"
+
+    def __init__(self, detail: str, *, setting: str) -> None:
+        super().__init__(detail, retry_after=REFUSED_SECONDS)
+        self.setting = setting
+        """The name of the setting, such as SUPABASE_SECRET_KEY."""
 
 
 class Draining(Unavailable):

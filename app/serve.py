@@ -13,6 +13,7 @@ from litestar import Litestar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import observe
+from app.errors import AppError, SupabaseRefused
 from app.main import Service, create_app
 from app.settings import Settings, SettingsError, load_settings
 
@@ -36,7 +37,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
-        self._service = service
+        self.service = service
         self._draining: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -53,7 +54,7 @@ class Server(uvicorn.Server):
         loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        self._draining = asyncio.ensure_future(self._service.drain())
+        self._draining = asyncio.ensure_future(self.service.drain())
         self._draining.add_done_callback(self._drained)
 
     def _drained(self, draining: asyncio.Task[None]) -> None:
@@ -71,6 +72,8 @@ def make_server(settings: Settings) -> Server:
         port=settings.parley_port,
         http=Protocol,
         ws="none",
+        # its logger's words go where everything is logged, see app/observe.py
+        log_config=None,
         access_log=False,
         log_level="warning",
         server_header=False,
@@ -82,19 +85,29 @@ def make_server(settings: Settings) -> Server:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until a signal ends it."""
-    await make_server(settings).serve()
+    """Serve until a signal ends it. Raises `SupabaseRefused` before the first request when the project does not take
+    the settings; one that does not answer may do so later."""
+    server = make_server(settings)
+    observe.include_libraries()
+    try:
+        await server.service.project.check_all()
+    except SupabaseRefused:
+        await server.service.supabase.aclose()
+        raise
+    except AppError as error:
+        observe.event("supabase.unreachable", detail=str(error))
+    await server.serve()
 
 
 def main() -> None:
     try:
         settings = load_settings()
-    except SettingsError as error:
+        if sys.platform == "win32":
+            asyncio.run(serve(settings))
+        else:
+            import uvloop
+
+            uvloop.run(serve(settings))
+    except (SettingsError, SupabaseRefused) as error:
         print(f"parley: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    if sys.platform == "win32":
-        asyncio.run(serve(settings))
-    else:
-        import uvloop
-
-        uvloop.run(serve(settings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
@@ -12,6 +13,7 @@ import msgspec
 from dotenv import dotenv_values
 
 from app.messages import ProviderName
+from app.project_keys import complaint
 from app.providers.base_url import BadBaseUrl, BaseUrl
 from app.providers.description import Configuration
 from app.providers.registry import PROVIDERS
@@ -84,6 +86,8 @@ LEGACY_NAMES = {"SUPABASE_ANON_KEY": "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SERVI
 PROJECT_SETTINGS = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", *LEGACY_NAMES)
 SUPABASE_PATHS = ("/auth/v1", "/realtime/v1", "/rest/v1", "/storage/v1")
 """Of the parts of a project, whose addresses the dashboard shows, too."""
+ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/?#@,]+")
+"""What a browser sends as `Origin`. A star stands for anything in the host, and after its colon for any port."""
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -100,6 +104,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             texts[name] = base_url(name, texts[name])
         if name in settings_of_kind("key") and not fits_a_header(texts[name]):
             raise SettingsError(f"{name} holds a character that no key has")
+    if (wrong := complaint(*(texts[name] for name, field in FIELDS.items() if field.required))) is not None:
+        raise SettingsError(wrong)
     if (url := texts.get("REDIS_URL")) is not None and not _is_redis_url(url):
         raise SettingsError("REDIS_URL must be a redis:// or rediss:// address")
     values: dict[str, object] = {name: _value(FIELDS[name], text) for name, text in texts.items() if name in FIELDS}
@@ -122,6 +128,14 @@ def choices(name: str) -> tuple[str, ...]:
     """What a setting may be set to, where the registry of providers says that; else nothing."""
     known = {"DEFAULT_AI_PROVIDER": PROVIDERS.names, "MODERATION": (*PROVIDERS.moderators, OFF)}
     return known.get(name, ())
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """The values that nobody may read in a log."""
+    ours = (settings.supabase_publishable_key, settings.supabase_secret_key, settings.supabase_jwt_secret)
+    values = settings.provider_values
+    theirs = (values.get(name) for name in settings_of_kind("key"))
+    return tuple(value for value in (*ours, *theirs) if value)
 
 
 def without_effect(settings: Settings) -> tuple[str, ...]:
@@ -179,11 +193,20 @@ def _value(field: msgspec.structs.FieldInfo, text: str) -> object:
     """What `text` means. Raises `SettingsError`, which does not repeat the text: it may be a key."""
     allowed = choices(field.encode_name)
     if field.type == tuple[str, ...]:
-        return [part.strip() for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return [_origin(part) for part in parts] if field.name == "cors_allow_origins" else parts
     try:
         return msgspec.convert(text, Literal[allowed] if allowed else field.type, strict=False)
     except msgspec.ValidationError:
         raise SettingsError(f"{field.encode_name} is malformed: expected {_expected(field)}") from None
+
+
+def _origin(text: str) -> str:
+    """As browsers send it: without a path, in small letters. Raises `SettingsError`."""
+    origin = text.rstrip("/").lower()
+    if not ORIGIN.fullmatch(origin):
+        raise SettingsError("CORS_ALLOW_ORIGINS must be origins such as https://app.example.com, separated by commas")
+    return origin
 
 
 def _is_redis_url(text: str) -> bool:

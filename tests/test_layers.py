@@ -23,7 +23,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "guard": frozenset({"providers", "settings", "store"}),
     "retrieval": frozenset({"providers", "settings", "store"}),
     "routing": frozenset({"providers", "settings"}),
-    "settings": frozenset({"providers"}),
+    "settings": frozenset({"project_keys", "providers"}),
+    "project_keys": frozenset(),
     "providers": frozenset(),
     "store": frozenset(),
     "supervisor": frozenset(),
@@ -53,7 +54,9 @@ STAGE_OF_LIBRARY = {
     "pybreaker": {"routing"},
 }
 """Where a library may be seen; behind that, it can be replaced."""
-SERVICE_STORES = frozenset(f"app/store/{subject}.py" for subject in ("replies", "indexing", "limits", "plans"))
+SERVICE_STORES = frozenset(
+    f"app/store/{subject}.py" for subject in ("replies", "indexing", "limits", "plans", "project")
+)
 """The modules that act for the service, with its key; every other acts for a user."""
 LONGEST_FILE = 400
 
