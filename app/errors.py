@@ -290,7 +290,8 @@ class QuotaExhausted(ProviderError):
 
 
 class AuthenticationRefused(ProviderError):
-    pass
+    wrong: bool = False
+    """The key itself, and not only its use for this call."""
 
 
 class ModelNotFound(ProviderError):

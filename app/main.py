@@ -48,6 +48,7 @@ from app.retrieval.reader import Reader
 from app.retrieval.search import Search
 from app.routing.wiring import Routing
 from app.settings import Settings, load_settings, secrets_of, without_effect
+from app.startup import in_use
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
@@ -140,6 +141,8 @@ class Service:
             parts.push_async_callback(close, "routing", self.routing.aclose)
             parts.push_async_callback(close, "jobs", self.supervisor.aclose)
             parts.push_async_callback(self.drain)
+            for line in in_use(self.settings):
+                observe.event("settings.in_use", detail=line)
             for line in without_effect(self.settings):
                 observe.event("settings.without_effect", detail=line)
             await self._start_jobs()

@@ -129,7 +129,7 @@ def set_request_id(value: str) -> None:
     structlog.contextvars.bind_contextvars(request_id=value)
 
 
-SHORTEST_SECRET = 6
+SHORTEST_SECRET = 4
 """Characters. What is shorter is a placeholder, and may be a part of ordinary words."""
 
 

@@ -4,6 +4,7 @@ takes nothing can hold, and a way to cut its connection."""
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from types import FrameType
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app import observe
 from app.errors import AppError, SupabaseRefused
 from app.main import Service, create_app
+from app.misspelt import misspelt
 from app.settings import Settings, SettingsError, load_settings
 
 SHUTDOWN_SECONDS = 1
@@ -89,6 +91,8 @@ async def serve(settings: Settings) -> None:
     the settings; one that does not answer may do so later."""
     server = make_server(settings)
     observe.include_libraries()
+    for line in misspelt(os.environ):
+        observe.event("settings.unknown", detail=line)
     try:
         await server.service.project.check_all()
     except SupabaseRefused:

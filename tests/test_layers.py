@@ -27,9 +27,13 @@ ARROWS: dict[str, frozenset[str]] = {
     "project_keys": frozenset(),
     "providers": frozenset(),
     "store": frozenset(),
+    "misspelt": frozenset({"providers", "settings"}),
+    "startup": frozenset({"providers", "routing", "settings"}),
     "supervisor": frozenset(),
-    "main": frozenset({"api", "chat", "guard", "retrieval", "routing", "providers", "settings", "store", "supervisor"}),
-    "serve": frozenset({"main", "settings"}),
+    "main": frozenset(
+        {"api", "chat", "guard", "retrieval", "routing", "providers", "settings", "startup", "store", "supervisor"}
+    ),
+    "serve": frozenset({"main", "misspelt", "settings"}),
     "admin": frozenset({"settings", "store"}),
     "__main__": frozenset({"serve"}),
     "__init__": frozenset(),
