@@ -20,38 +20,17 @@ SETTINGS = (*FIELDS, *PROVIDERS.settings, *RUN_SETTINGS, *COMMAND_SETTINGS)
 WRITTEN = ("API_URL", "API_URL_2", "DATABASE_URL", "DEMO_EMAIL", "DEMO_PASSWORD")
 """What `make run` writes besides; whoever loads its file has it in the environment."""
 
-OTHER_NAMES = {
-    "ANTHROPIC_MODEL": "CLAUDE_MODEL",
-    "CLAUDE_API_KEY": "ANTHROPIC_API_KEY",
-    "GEMINI_API_KEY": "GOOGLE_AI_API_KEY",
-    "GOOGLE_GENERATIVE_AI_API_KEY": "GOOGLE_AI_API_KEY",
-    "GOOGLE_MODEL": "GEMINI_MODEL",
-    "OLLAMA_HOST": "OLLAMA_BASE_URL",
-    "OPENAI_API_BASE": "OPENAI_BASE_URL",
+ALIASES = {
+    **{alias: setting.name for setting in PROVIDERS.settings.values() for alias in setting.aliases},
     "RAG_ENABLED": "ENABLE_RAG",
     "SUPABASE_API_KEY": "SUPABASE_PUBLISHABLE_KEY",
 }
-"""Settings that are called so elsewhere, and whose spelling does not tell."""
-FOREIGN = frozenset(
-    {
-        "OPENAI_API_TYPE",
-        "OPENAI_API_VERSION",
-        "OPENAI_ORG_ID",
-        "OPENAI_ORGANIZATION",
-        "OPENAI_PROJECT_ID",
-        "SUPABASE_ACCESS_TOKEN",
-        "SUPABASE_DB_PASSWORD",
-        "SUPABASE_DB_URL",
-        "SUPABASE_PROJECT_ID",
-        "SUPABASE_PROJECT_REF",
-    }
-)
-"""Read by the providers' SDKs and by the Supabase CLI, wherever they stand."""
-FOREIGN_IN_ENVIRONMENT = FOREIGN | {"GOOGLE_API_KEY", "LOGLEVEL", "OLLAMA_MODELS"}
-"""Read by other programs of the machine; in `.env` they are mistakes."""
+"""Names of other programs for our settings: mistakes in `.env`, and theirs in the environment."""
+FOREIGN = frozenset({"SUPABASE_DB_URL"})
+"""The Supabase CLI's."""
 EVERYBODYS = frozenset({"LOG_LEVEL", "REDIS_URL"})
 """Settings with so common a name that one like it in the environment is another program's."""
-OURS = frozenset({"ANTHROPIC", "CLAUDE", "GEMINI", "GOOGLE", "OLLAMA", "OPENAI", "PARLEY", "SUPABASE"})
+OURS = frozenset({"PARLEY", "SUPABASE", *(name.partition("_")[0] for name in PROVIDERS.settings)})
 """First words of a name that say what it is for."""
 
 LIKE, VERY_LIKE = 0.8, 0.9
@@ -74,12 +53,12 @@ def _meant_in_file(name: str) -> str | None:
     plain = name.upper()
     if _known(name) or plain in FOREIGN or _of_another_program(plain):
         return None
-    return OTHER_NAMES.get(plain) or _same_letters(plain) or _closest(plain, LIKE) or _fewer_words(plain, 1)
+    return ALIASES.get(plain) or _same_letters(plain) or _closest(plain, LIKE) or _fewer_words(plain, 1)
 
 
 def _meant_in_environment(name: str, environ: Mapping[str, str]) -> str | None:
     plain = name.upper()
-    if _known(name) or plain in FOREIGN_IN_ENVIRONMENT or _of_another_program(plain):
+    if _known(name) or plain in FOREIGN or plain in ALIASES or _of_another_program(plain):
         return None
     meant = _same_letters(plain) or _closest(plain, VERY_LIKE)
     if meant is None and plain.partition("_")[0] in OURS:
