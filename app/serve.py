@@ -7,6 +7,7 @@ import asyncio
 import os
 import socket
 import sys
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -17,8 +18,10 @@ from app import observe
 from app.errors import AppError, SupabaseRefused
 from app.main import Service, create_app
 from app.misspelt import misspelt
-from app.settings import Settings, SettingsError, load_settings
+from app.settings import NotSet, Settings, SettingsError, load_settings
 
+ENV_FILE = Path(".env")
+"""`make run` reads it, and this program does not: a deployment's settings are its environment."""
 SHUTDOWN_SECONDS = 1
 """For connections that are still open after the drain."""
 SEND_BUFFER_BYTES = 65_536
@@ -113,5 +116,8 @@ def main() -> None:
 
             uvloop.run(serve(settings))
     except (SettingsError, SupabaseRefused) as error:
-        print(f"parley: {error}", file=sys.stderr)  # noqa: T201
+        more = "".join(f" {line}" for line in misspelt(os.environ)) if isinstance(error, NotSet) else ""
+        if isinstance(error, NotSet) and ENV_FILE.exists():
+            more += f" {ENV_FILE.absolute()} is not read: load it with `set -a; . ./{ENV_FILE}; set +a`."
+        print(f"parley: {error}{'.' if more else ''}{more}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

@@ -32,6 +32,10 @@ class SettingsError(Exception):
     """A required setting is missing or malformed. The message is one line that names it."""
 
 
+class NotSet(SettingsError):
+    """It is missing."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """Every setting, under its environment name in upper case. `.env.example` explains each."""
 
@@ -98,7 +102,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             texts.setdefault(name, text)
     for name, field in FIELDS.items():
         if field.required and name not in texts:
-            raise SettingsError(f"{name} is not set; see .env.example")
+            raise NotSet(f"{name} is not set; see .env.example")
     for name in texts:
         if name in settings_of_kind("url"):
             texts[name] = base_url(name, texts[name])
@@ -160,15 +164,38 @@ def without_effect(settings: Settings) -> tuple[str, ...]:
 
 def running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What `make run` has written for the programs beside it; empty where it does not run."""
-    path = Path(environ.get("PARLEY_DATA") or ".parley") / "env"
-    return {name: value for name, value in dotenv_values(path).items() if value}
+    return {name: value for name, value in dotenv_values(_file_of_stack(environ)).items() if value}
 
 
 def with_running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The settings of a program beside the service: `environ` without its empty values, over what `make run` has
     written. A project is one whole: where `environ` names a part of one, nothing of the other is taken."""
     given = {name: value for name, value in environ.items() if value.strip()}
-    return given if any(name in given for name in PROJECT_SETTINGS) else running_stack(environ) | given
+    return given if _names_a_project(given) else running_stack(environ) | given
+
+
+def where_looked(environ: Mapping[str, str] = os.environ) -> str:
+    """What such a program says when a setting is missing: the file that it has looked for, and what came of it."""
+    file = _file_of_stack(environ)
+    if _names_a_project(environ):
+        return f"the environment names a project, so that {file} is not read"
+    return f"{file}, which `make run` writes, {'does not name it' if file.exists() else 'is not there'}"
+
+
+def whose_address(environ: Mapping[str, str] = os.environ) -> str:
+    """What it says when nobody answers."""
+    file = _file_of_stack(environ)
+    if _names_a_project(environ) or not file.exists():
+        return "SUPABASE_URL is set in the environment"
+    return f"the address is that of {file}: is `make run` running?"
+
+
+def _file_of_stack(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("PARLEY_DATA") or ".parley").absolute() / "env"
+
+
+def _names_a_project(environ: Mapping[str, str]) -> bool:
+    return any(environ.get(name, "").strip() for name in PROJECT_SETTINGS)
 
 
 def base_url(name: str, text: str) -> str:

@@ -24,7 +24,7 @@ INTERVAL_SECONDS = 0.5
 """Text is stored at most this long after it arrived; also the pace at which stops and leases are exchanged."""
 OUTAGE_SECONDS = 60.0
 """How long the database may fail before the replies that cannot be stored are given up."""
-REFUSAL_SECONDS = 10.0
+REFUSAL_SECONDS = 5.0
 """The same while Supabase refuses the call: only a change of keys under way makes another try worth it."""
 MAX_FINISH_BATCH = 100
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0

@@ -76,12 +76,9 @@ class Project:
 
     async def _publishable_key_at_auth(self) -> None:
         status, content = await self._get(SETTINGS_PATH, {"apikey": self._publishable_key})
-        words = _decoded(content, _Words)
-        if status == 401 or (status == 403 and words is not None):
-            message = words.message or words.msg if words else ""
-            raise key_refused("SUPABASE_PUBLISHABLE_KEY", "Auth", status, message)
-        if status == 403:  # a firewall's page
-            raise SupabaseUnavailable("SUPABASE_URL answers 403.", retry_after=2)
+        if status in (401, 403):
+            words = _decoded(content, _Words) or _Words()
+            raise key_refused("SUPABASE_PUBLISHABLE_KEY", "Auth", status, words.message or words.msg)
         if status != 200 or _decoded(content, _Settings) is None:
             raise SupabaseRefused(
                 f"SUPABASE_URL is not the address of a Supabase project: {SETTINGS_PATH} is answered with {status}, "
@@ -134,7 +131,9 @@ class Project:
                 content = await response.content.read(MOST_BYTES)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SupabaseUnavailable(f"SUPABASE_URL cannot be reached: {_reason(error)}.", retry_after=2) from error
-        if response.status >= 500 or response.status in (408, 425, 429):
+        # a 403 that is no JSON is a firewall's
+        firewall = response.status == 403 and _decoded(content, _Words) is None
+        if response.status >= 500 or response.status in (408, 425, 429) or firewall:
             raise SupabaseUnavailable(f"SUPABASE_URL answers {response.status} at the moment.", retry_after=2)
         if 300 <= response.status < 400:
             target = urlsplit(response.headers.get("Location", ""))
