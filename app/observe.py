@@ -145,7 +145,7 @@ def configure(level: str, secrets: Collection[str] = ()) -> None:
             if terminal
             else structlog.processors.TimeStamper(fmt="iso"),
             _without(tuple(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)),
-            structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)
+            structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"))
             if terminal
             else structlog.processors.JSONRenderer(),
         ],

@@ -106,7 +106,7 @@ def key_refused(
     now = time.monotonic()
     if now - _said.get(provider, float("-inf")) > SAY_AGAIN_SECONDS:
         _said[provider] = now
-        setting = PROVIDERS[ProviderName(provider)].enabled_by
+        setting = PROVIDERS[ProviderName(provider)].enabled_by if provider in PROVIDERS else None
         name = setting.name if setting is not None else None
         event("provider.key_refused", provider=provider, setting=name, status=status, words=shown)
     return error
