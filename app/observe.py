@@ -2,7 +2,8 @@
 
 The policy, in one place: an event never carries message text, a passage, a key, a token, an e-mail address, or a
 provider's own words (an error text may quote the prompt). It carries names, ids, numbers, statuses and the classes of
-errors. The one exception is `provider.key_refused`: what a provider says of our key, without the key.
+errors. The one exception is `provider.key_refused`: what a provider says of our key when it is asked for its models,
+without the key.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def watch(settings: RunSettings, stack: LocalSupabase, apis: list[Child]) -> Non
     while True:
         for api in apis:
             for sentence in notices.fresh(api.log):
-                print(f"warning: {sentence}", flush=True)
+                print(f"warning: {sentence}", file=sys.stderr, flush=True)
         for part in tuple(stack.children):
             if not part.alive():
                 _say_restart(part)

@@ -42,7 +42,7 @@ _KEY = re.compile(r"[\w.-]*\*{2,}[\w.*-]*|\b(?=[\w-]*\d)[\w-]{16,}|\b(?:sk|pk|ke
 _PERMISSION = re.compile(r"scope|permission", re.IGNORECASE)
 SAY_AGAIN_SECONDS = 300.0
 """How long it is not repeated that a provider refuses its key: each call of a busy service would say it."""
-_said: dict[str, float] = {}
+_said: dict[tuple[str, bool], float] = {}
 _NO_CREDIT = re.compile(r"credit balance is too low|credits are depleted|spend(ing)? (cap|limit)", re.IGNORECASE)
 
 
@@ -101,11 +101,11 @@ def key_refused(
         status=status,
     )
     error.wrong = status != 403 and not _PERMISSION.search(words)
-    # a listing holds nothing of a user's, and who refuses a key with 401 has read nothing else
-    shown = without_keys(words)[:MESSAGE_LIMIT] if model is None or status == 401 else None
-    now = time.monotonic()
-    if now - _said.get(provider, float("-inf")) > SAY_AGAIN_SECONDS:
-        _said[provider] = now
+    # words about a call that holds a user's text may quote that; a listing holds none, and follows such a call
+    shown = without_keys(words)[:MESSAGE_LIMIT] if model is None else None
+    now, what = time.monotonic(), (provider, shown is not None)
+    if now - _said.get(what, float("-inf")) > SAY_AGAIN_SECONDS:
+        _said[what] = now
         setting = PROVIDERS[ProviderName(provider)].enabled_by if provider in PROVIDERS else None
         name = setting.name if setting is not None else None
         event("provider.key_refused", provider=provider, setting=name, status=status, words=shown)
