@@ -238,12 +238,15 @@ def test_a_provider_whose_key_is_wrong_is_not_available() -> None:
         assert (await world.ask())[0] == "openai/gpt-6.1-terra"
         await world.offers.check_defaults()
         assert {one.split("/")[0] for one in await world.ask()} == {"claude"}
-        shown = {item.provider: item.available for item in (await world.offers.models()).items}
+        offered, best = await world.offers.all()
+        shown = {offer.spec.provider: offer.available for offer in offered}
+        assert best is not None
+        assert best.provider == "claude"
         assert (shown["openai"], shown["claude"]) == (False, True)
         # a key that was put right is found within seconds
         openai.models = frozenset({"gpt-6.1-terra"})
         await asyncio.sleep(RETRY_SECONDS)
-        await world.offers.models()
+        await world.offers.all()
         await asyncio.sleep(0.1)
         assert (await world.ask())[0] == "openai/gpt-6.1-terra"
 
