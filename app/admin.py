@@ -14,8 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
-from app.errors import AppError, Unauthenticated
-from app.settings import LEGACY_NAMES, SettingsError, base_url, with_running_stack
+from app.errors import AppError, SupabaseRefused, SupabaseUnavailable
+from app.settings import LEGACY_NAMES, SettingsError, base_url, where_looked, whose_address, with_running_stack
 from app.store.client import open_supabase
 from app.store.limits import Limits, LimitsView, Plan
 from app.store.plans import Entitled, Plans, UserView
@@ -36,11 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         url, key = project(os.environ)
         asyncio.run(show_lines(asked, url, key))
-    except Unauthenticated:
-        print("parley: SUPABASE_URL does not accept SUPABASE_SECRET_KEY", file=sys.stderr)  # noqa: T201
-        return 1
     except AppError as error:
-        print(f"parley: {error.detail or error.title}", file=sys.stderr)  # noqa: T201
+        unreachable = isinstance(error, SupabaseUnavailable) and not isinstance(error, SupabaseRefused)
+        more = f" ({whose_address()})" if unreachable else ""
+        print(f"parley: {error}{more}", file=sys.stderr)  # noqa: T201
         return 1
     except (LookupError, SettingsError) as error:
         print(f"parley: {error.args[0]}", file=sys.stderr)  # noqa: T201
@@ -105,8 +104,8 @@ def project(environ: Mapping[str, str]) -> tuple[str, str]:
         return base_url("SUPABASE_URL", url), key
     if url or key:
         given, missing = ("SUPABASE_URL", "SUPABASE_SECRET_KEY")[:: 1 if url else -1]
-        raise LookupError(f"{given} is set, but {missing} is not")
-    raise LookupError("set SUPABASE_URL and SUPABASE_SECRET_KEY, or start `make run`")
+        raise LookupError(f"{given} is set, but {missing} is not ({where_looked(environ)})")
+    raise LookupError(f"set SUPABASE_URL and SUPABASE_SECRET_KEY, or start `make run` ({where_looked(environ)})")
 
 
 async def show_lines(asked: argparse.Namespace, url: str, key: str) -> None:

@@ -16,6 +16,7 @@ AppError                        what a client is told: a status, a stable code, 
     ├── NoProviderConfigured    no_provider_configured
     ├── ModerationOff           moderation_off
     ├── SupabaseUnavailable     supabase_unavailable
+    │   └── SupabaseRefused     the same code: Supabase answers, and does not take our settings
     ├── Draining                draining
     └── Interrupted             interrupted: only inside a reply, whose writer went away
 
@@ -43,6 +44,9 @@ from typing import ClassVar, Literal
 from msgspec import UNSET, structs
 
 from app.messages import Problem, Quota, Usage
+
+REFUSED_SECONDS = 10
+"""When to come back after a refusal by Supabase, which is asked again with every probe of readiness."""
 
 BreakerEffect = Literal["failure", "neutral", "cooldown"]
 
@@ -181,6 +185,18 @@ class SupabaseUnavailable(Unavailable):
     title = "The database cannot be reached right now"
 
 
+class SupabaseRefused(SupabaseUnavailable):
+    """No repetition helps until somebody changes a setting, a key or the project. The detail names the setting and says
+    what refused it; it is safe to show."""
+
+    title = "Supabase does not accept this server's settings"
+
+    def __init__(self, detail: str, *, setting: str) -> None:
+        super().__init__(detail, retry_after=REFUSED_SECONDS)
+        self.setting = setting
+        """The name of the setting, such as SUPABASE_SECRET_KEY."""
+
+
 class Draining(Unavailable):
     code = "draining"
     title = "This server is shutting down; send the request again"
@@ -281,7 +297,8 @@ class QuotaExhausted(ProviderError):
 
 
 class AuthenticationRefused(ProviderError):
-    pass
+    wrong: bool = False
+    """The key itself, and not only its use for this call."""
 
 
 class ModelNotFound(ProviderError):

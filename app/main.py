@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -25,7 +26,7 @@ from app.api.models import model_routes
 from app.api.moderations import moderation_routes
 from app.api.openapi import NamedStructs, openapi_config
 from app.api.quotas import EXPOSED
-from app.api.requests import JsonRequest, observed
+from app.api.requests import JsonRequest, Templates, observed
 from app.api.search import search_routes
 from app.api.strangers import Strangers, identified
 from app.api.usage import usage_routes
@@ -46,13 +47,15 @@ from app.retrieval.library import Library
 from app.retrieval.reader import Reader
 from app.retrieval.search import Search
 from app.routing.wiring import Routing
-from app.settings import Settings, load_settings, without_effect
+from app.settings import Settings, load_settings, secrets_of, without_effect
+from app.startup import in_use
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
 from app.store.indexing import Indexing
 from app.store.limits import Limits
 from app.store.messages import Messages
+from app.store.project import Project
 from app.store.replies import Replies
 from app.store.usage import Usages
 from app.supervisor import Closing, Supervisor
@@ -74,6 +77,11 @@ class Service:
         self.settings = settings
         self.supabase = open_supabase(
             settings.supabase_url, settings.supabase_publishable_key, settings.supabase_secret_key
+        )
+        self.project = Project(
+            self.supabase,
+            publishable_key=settings.supabase_publishable_key,
+            jwt_secret=settings.supabase_jwt_secret,
         )
         self.replies = Replies(self.supabase)
         self.limits = Limits(self.supabase)
@@ -133,6 +141,8 @@ class Service:
             parts.push_async_callback(close, "routing", self.routing.aclose)
             parts.push_async_callback(close, "jobs", self.supervisor.aclose)
             parts.push_async_callback(self.drain)
+            for line in in_use(self.settings):
+                observe.event("settings.in_use", detail=line)
             for line in without_effect(self.settings):
                 observe.event("settings.without_effect", detail=line)
             await self._start_jobs()
@@ -178,12 +188,12 @@ class Service:
 def create_app(settings: Settings | None = None) -> Litestar:
     """The ASGI application. Call it on the running event loop (`uvicorn --factory app.main:create_app` does)."""
     settings = settings or load_settings()
-    observe.configure(settings.log_level)
+    observe.configure(settings.log_level, secrets_of(settings))
     service = Service(settings)
     structs = NamedStructs()
     app = Litestar(
         route_handlers=[
-            health_routes(service.supabase, service.followers, service.supervisor),
+            health_routes(service.project, service.followers, service.supervisor),
             model_routes(service.routing.offers),
             conversation_routes(service.conversations, service.routing.offers),
             usage_routes(service.usages),
@@ -208,7 +218,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         logging_config=None,
     )
     app.state.service = service
-    app.asgi_handler = observed(app.asgi_handler)
+    app.asgi_handler = observed(app.asgi_handler, Templates(app.routes))
     return app
 
 
@@ -216,11 +226,27 @@ def _cors(settings: Settings) -> CORSConfig | None:
     if not settings.cors_allow_origins:
         return None
     return CORSConfig(
-        allow_origins=list(settings.cors_allow_origins),
+        allow_origins=[],
+        allow_origin_regex="|".join(map(_pattern, settings.cors_allow_origins)),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-ID"],
-        expose_headers=["Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID", *EXPOSED],
+        # whichever a client library sends: what keeps others out is the origin
+        allow_headers=["*"],
+        expose_headers=[
+            "Content-Disposition",
+            "Idempotency-Replayed",
+            "Location",
+            "Preference-Applied",
+            "Retry-After",
+            "X-Request-ID",
+            *EXPOSED,
+        ],
     )
+
+
+def _pattern(origin: str) -> str:
+    """A star stands for anything; in the place of the port, for any port or none."""
+    any_port = origin.endswith(":*")
+    return re.escape(origin.removesuffix(":*")).replace(r"\*", ".*") + ("(:[0-9]+)?" if any_port else "")
 
 
 __all__ = ["Service", "Supabase", "create_app"]

@@ -1,13 +1,17 @@
 """In charge of what is observed: every event has a name here, and whatever it carries is safe to keep.
 
-The policy, in one place: an event never carries message text, a passage, a key, a token, or a provider's own
-words (an error text may quote the prompt). It carries names, numbers, statuses and the classes of errors.
+The policy, in one place: an event never carries message text, a passage, a key, a token, an e-mail address, or a
+provider's own words (an error text may quote the prompt). It carries names, ids, numbers, statuses and the classes of
+errors. The one exception is `provider.key_refused`: what a provider says of our key when it is asked for its models,
+without the key.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Collection
 from contextvars import ContextVar
 from typing import Literal
 
@@ -21,11 +25,14 @@ EventName = Literal[
     "indexing.retry",
     "journal.refused",
     "journal.retry",
+    "library.error",
+    "library.warning",
     "limits.unshared",
     "moderation.failed",
     "moderation.unavailable",
     "provider.cooling",
     "provider.failed",
+    "provider.key_refused",
     "provider.list_failed",
     "provider.model_not_listed",
     "reading.failed",
@@ -38,7 +45,11 @@ EventName = Literal[
     "service.started",
     "service.stopped",
     "service.unclosed",
+    "settings.in_use",
+    "settings.unknown",
     "settings.without_effect",
+    "supabase.refused",
+    "supabase.unreachable",
     "task.failed",
     "turn.failed",
     "turn.unanswered",
@@ -55,11 +66,14 @@ LEVELS: dict[EventName, Level] = {
     "indexing.retry": "warning",
     "journal.refused": "error",
     "journal.retry": "warning",
+    "library.error": "error",
+    "library.warning": "warning",
     "limits.unshared": "warning",
     "moderation.failed": "error",
     "moderation.unavailable": "warning",
     "provider.cooling": "warning",
     "provider.failed": "warning",
+    "provider.key_refused": "warning",
     "provider.list_failed": "warning",
     "provider.model_not_listed": "warning",
     "reading.failed": "error",
@@ -72,7 +86,11 @@ LEVELS: dict[EventName, Level] = {
     "service.started": "info",
     "service.stopped": "info",
     "service.unclosed": "warning",
+    "settings.in_use": "info",
+    "settings.unknown": "warning",
     "settings.without_effect": "warning",
+    "supabase.refused": "error",
+    "supabase.unreachable": "warning",
     "task.failed": "error",
     "turn.failed": "error",
     "turn.unanswered": "error",
@@ -112,15 +130,57 @@ def set_request_id(value: str) -> None:
     structlog.contextvars.bind_contextvars(request_id=value)
 
 
-def configure(level: str) -> None:
-    """One JSON line an event on standard error, from `level` on."""
+SHORTEST_SECRET = 4
+"""Characters. What is shorter is a placeholder, and may be a part of ordinary words."""
+
+
+def configure(level: str, secrets: Collection[str] = ()) -> None:
+    """One line an event on standard error, from `level` on: readable on a terminal, else JSON. `secrets` are left out
+    of whatever an event carries."""
+    terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
+            if terminal
+            else structlog.processors.TimeStamper(fmt="iso"),
+            _without(tuple(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)),
+            structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"))
+            if terminal
+            else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _without(secrets: tuple[str, ...]) -> structlog.typing.Processor:
+    def leave_out(_: object, __: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        for name, value in fields.items():
+            if isinstance(value, str):
+                for secret in secrets:
+                    value = value.replace(secret, "[key]")
+                fields[name] = value
+        return fields
+
+    return leave_out
+
+
+class _Libraries(logging.Handler):
+    """What libraries log becomes events, so that every line has one form. Their words are left out, which may hold
+    anybody's data, except the server's: it speaks of connections."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event(
+            "library.error" if record.levelno >= logging.ERROR else "library.warning",
+            library=record.name,
+            where=f"{record.module}:{record.lineno}",
+            detail=str(record.msg).partition("\n")[0] if record.name.startswith("uvicorn") else None,
+            error=record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None,
+        )
+
+
+def include_libraries() -> None:
+    """For a process that does nothing else: what libraries log, from warnings on, becomes events as well."""
+    logging.basicConfig(handlers=[_Libraries(logging.WARNING)])

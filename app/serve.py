@@ -4,8 +4,10 @@ takes nothing can hold, and a way to cut its connection."""
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -13,9 +15,13 @@ from litestar import Litestar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import observe
+from app.errors import AppError, SupabaseRefused
 from app.main import Service, create_app
-from app.settings import Settings, SettingsError, load_settings
+from app.misspelt import misspelt
+from app.settings import NotSet, Settings, SettingsError, load_settings
 
+ENV_FILE = Path(".env")
+"""`make run` reads it, and this program does not: a deployment's settings are its environment."""
 SHUTDOWN_SECONDS = 1
 """For connections that are still open after the drain."""
 SEND_BUFFER_BYTES = 65_536
@@ -36,7 +42,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
-        self._service = service
+        self.service = service
         self._draining: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -53,7 +59,7 @@ class Server(uvicorn.Server):
         loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        self._draining = asyncio.ensure_future(self._service.drain())
+        self._draining = asyncio.ensure_future(self.service.drain())
         self._draining.add_done_callback(self._drained)
 
     def _drained(self, draining: asyncio.Task[None]) -> None:
@@ -71,6 +77,8 @@ def make_server(settings: Settings) -> Server:
         port=settings.parley_port,
         http=Protocol,
         ws="none",
+        # its logger's words go where everything is logged, see app/observe.py
+        log_config=None,
         access_log=False,
         log_level="warning",
         server_header=False,
@@ -82,19 +90,34 @@ def make_server(settings: Settings) -> Server:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until a signal ends it."""
-    await make_server(settings).serve()
+    """Serve until a signal ends it. Raises `SupabaseRefused` before the first request when the project does not take
+    the settings; one that does not answer may do so later."""
+    server = make_server(settings)
+    observe.include_libraries()
+    for line in misspelt(os.environ):
+        observe.event("settings.unknown", detail=line)
+    try:
+        await server.service.project.check_all()
+    except SupabaseRefused:
+        await server.service.supabase.aclose()
+        raise
+    except AppError as error:
+        observe.event("supabase.unreachable", detail=str(error))
+    await server.serve()
 
 
 def main() -> None:
     try:
         settings = load_settings()
-    except SettingsError as error:
-        print(f"parley: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
-    if sys.platform == "win32":
-        asyncio.run(serve(settings))
-    else:
-        import uvloop
+        if sys.platform == "win32":
+            asyncio.run(serve(settings))
+        else:
+            import uvloop
 
-        uvloop.run(serve(settings))
+            uvloop.run(serve(settings))
+    except (SettingsError, SupabaseRefused) as error:
+        more = "".join(f" {line}" for line in misspelt(os.environ)) if isinstance(error, NotSet) else ""
+        if isinstance(error, NotSet) and ENV_FILE.exists():
+            more += f" {ENV_FILE.absolute()} is not read: load it with `set -a; . ./{ENV_FILE}; set +a`."
+        print(f"parley: {error}{'.' if more else ''}{more}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)

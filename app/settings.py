@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
@@ -12,6 +13,7 @@ import msgspec
 from dotenv import dotenv_values
 
 from app.messages import ProviderName
+from app.project_keys import complaint
 from app.providers.base_url import BadBaseUrl, BaseUrl
 from app.providers.description import Configuration
 from app.providers.registry import PROVIDERS
@@ -28,6 +30,10 @@ OFF = "off"
 
 class SettingsError(Exception):
     """A required setting is missing or malformed. The message is one line that names it."""
+
+
+class NotSet(SettingsError):
+    """It is missing."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
@@ -84,6 +90,8 @@ LEGACY_NAMES = {"SUPABASE_ANON_KEY": "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SERVI
 PROJECT_SETTINGS = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", *LEGACY_NAMES)
 SUPABASE_PATHS = ("/auth/v1", "/realtime/v1", "/rest/v1", "/storage/v1")
 """Of the parts of a project, whose addresses the dashboard shows, too."""
+ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/?#@,]+")
+"""What a browser sends as `Origin`. A star stands for anything in the host, and after its colon for any port."""
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -94,12 +102,14 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             texts.setdefault(name, text)
     for name, field in FIELDS.items():
         if field.required and name not in texts:
-            raise SettingsError(f"{name} is not set; see .env.example")
+            raise NotSet(f"{name} is not set; see .env.example")
     for name in texts:
         if name in settings_of_kind("url"):
             texts[name] = base_url(name, texts[name])
         if name in settings_of_kind("key") and not fits_a_header(texts[name]):
             raise SettingsError(f"{name} holds a character that no key has")
+    if (wrong := complaint(*(texts[name] for name, field in FIELDS.items() if field.required))) is not None:
+        raise SettingsError(wrong)
     if (url := texts.get("REDIS_URL")) is not None and not _is_redis_url(url):
         raise SettingsError("REDIS_URL must be a redis:// or rediss:// address")
     values: dict[str, object] = {name: _value(FIELDS[name], text) for name, text in texts.items() if name in FIELDS}
@@ -124,6 +134,14 @@ def choices(name: str) -> tuple[str, ...]:
     return known.get(name, ())
 
 
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """The values that nobody may read in a log."""
+    ours = (settings.supabase_publishable_key, settings.supabase_secret_key, settings.supabase_jwt_secret)
+    values = settings.provider_values
+    theirs = (values.get(name) for name in settings_of_kind("key"))
+    return tuple(value for value in (*ours, *theirs) if value)
+
+
 def without_effect(settings: Settings) -> tuple[str, ...]:
     """A line for each setting that was set in vain, since another one that it needs is not set; it names both."""
     chosen, configuration = settings.default_ai_provider, settings.providers
@@ -146,15 +164,38 @@ def without_effect(settings: Settings) -> tuple[str, ...]:
 
 def running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What `make run` has written for the programs beside it; empty where it does not run."""
-    path = Path(environ.get("PARLEY_DATA") or ".parley") / "env"
-    return {name: value for name, value in dotenv_values(path).items() if value}
+    return {name: value for name, value in dotenv_values(_file_of_stack(environ)).items() if value}
 
 
 def with_running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The settings of a program beside the service: `environ` without its empty values, over what `make run` has
     written. A project is one whole: where `environ` names a part of one, nothing of the other is taken."""
     given = {name: value for name, value in environ.items() if value.strip()}
-    return given if any(name in given for name in PROJECT_SETTINGS) else running_stack(environ) | given
+    return given if _names_a_project(given) else running_stack(environ) | given
+
+
+def where_looked(environ: Mapping[str, str] = os.environ) -> str:
+    """What such a program says when a setting is missing: the file that it has looked for, and what came of it."""
+    file = _file_of_stack(environ)
+    if _names_a_project(environ):
+        return f"the environment names a project, so that {file} is not read"
+    return f"{file}, which `make run` writes, {'does not name it' if file.exists() else 'is not there'}"
+
+
+def whose_address(environ: Mapping[str, str] = os.environ) -> str:
+    """What it says when nobody answers."""
+    file = _file_of_stack(environ)
+    if _names_a_project(environ) or not file.exists():
+        return "SUPABASE_URL is set in the environment"
+    return f"the address is that of {file}: is `make run` running?"
+
+
+def _file_of_stack(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("PARLEY_DATA") or ".parley").absolute() / "env"
+
+
+def _names_a_project(environ: Mapping[str, str]) -> bool:
+    return any(environ.get(name, "").strip() for name in PROJECT_SETTINGS)
 
 
 def base_url(name: str, text: str) -> str:
@@ -179,11 +220,20 @@ def _value(field: msgspec.structs.FieldInfo, text: str) -> object:
     """What `text` means. Raises `SettingsError`, which does not repeat the text: it may be a key."""
     allowed = choices(field.encode_name)
     if field.type == tuple[str, ...]:
-        return [part.strip() for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return [_origin(part) for part in parts] if field.name == "cors_allow_origins" else parts
     try:
         return msgspec.convert(text, Literal[allowed] if allowed else field.type, strict=False)
     except msgspec.ValidationError:
         raise SettingsError(f"{field.encode_name} is malformed: expected {_expected(field)}") from None
+
+
+def _origin(text: str) -> str:
+    """As browsers send it: without a path, in small letters. Raises `SettingsError`."""
+    origin = text.rstrip("/").lower()
+    if not ORIGIN.fullmatch(origin):
+        raise SettingsError("CORS_ALLOW_ORIGINS must be origins such as https://app.example.com, separated by commas")
+    return origin
 
 
 def _is_redis_url(text: str) -> bool:

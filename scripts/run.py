@@ -18,16 +18,22 @@ from types import FrameType
 import httpx
 import psycopg
 
+from app.misspelt import misspelt
+from app.settings import Settings, SettingsError, load_settings
+from app.startup import in_use
 from scripts.local_supabase.demo import DemoUser, ensure_demo_user
 from scripts.local_supabase.environment import RunSettings
 from scripts.local_supabase.keys import write_private
 from scripts.local_supabase.node import REPOSITORY
 from scripts.local_supabase.processes import Child, StackError, require_free_port, wait_until
 from scripts.local_supabase.stack import LocalSupabase
+from scripts.notices import Notices
 
 # The API drains for up to 10 s: it flushes the replies it is writing and tells their followers.
 _API_PATIENCE_SECONDS = 12
 _MAINTENANCE_SECONDS = 3600
+LOCAL_PAGES = ("http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*")
+"""Whose pages may call this API, whatever port a frontend's development server takes."""
 
 
 def main() -> None:
@@ -37,6 +43,7 @@ def main() -> None:
     try:
         settings = RunSettings.load()
         stack = LocalSupabase(settings.data, supabase_port=settings.supabase_port, db_port=settings.db_port)
+        api_settings = settings_of_api(settings, stack)
         # first of all, since what a killed run left behind holds the ports
         stack.claim()
         require_free_api_ports(settings)
@@ -44,7 +51,7 @@ def main() -> None:
             demo = ensure_demo_user(stack)
             content = addresses(settings, stack, demo)
             write_private(settings.data / "env", shell_lines(content))
-            print(summary(content, settings), flush=True)
+            print(summary(content, settings, api_settings), flush=True)
             watch(settings, stack, apis)
     except StackError as error:
         sys.exit(f"make run: {error}")
@@ -56,6 +63,16 @@ def _stop_once(number: int, frame: FrameType | None) -> None:
         signal.signal(other, signal.SIG_IGN)
     print("\nstopping …", flush=True)
     raise SystemExit(0)
+
+
+def settings_of_api(settings: RunSettings, stack: LocalSupabase) -> Settings:
+    """What the API will be started with, but for the keys, which the stack makes when it starts. StackError when it
+    would refuse it."""
+    keys = {"SUPABASE_PUBLISHABLE_KEY": "sb_publishable_", "SUPABASE_SECRET_KEY": "sb_secret_"}
+    try:
+        return load_settings({**settings.inherited, "SUPABASE_URL": stack.url, **keys})
+    except SettingsError as error:
+        raise StackError(str(error)) from error
 
 
 def require_free_api_ports(settings: RunSettings) -> None:
@@ -95,6 +112,7 @@ def start_api(settings: RunSettings, stack: LocalSupabase, replica: int) -> Chil
             # a hosted project's secret would make the API refuse the embedded stack's tokens
             "SUPABASE_JWT_SECRET": "",
             "PARLEY_PORT": str(settings.api_port + replica),
+            "CORS_ALLOW_ORIGINS": ",".join((*LOCAL_PAGES, settings.inherited.get("CORS_ALLOW_ORIGINS", ""))),
         },
     )
 
@@ -122,13 +140,15 @@ def addresses(settings: RunSettings, stack: LocalSupabase, demo: DemoUser) -> di
 
 
 def shell_lines(content: dict[str, str]) -> str:
-    """`NAME=value` lines that a shell reads with `.`."""
-    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in content.items())
+    """`export NAME=value` lines, for a shell's `.` and for python-dotenv: programs that the shell starts have them."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in content.items())
 
 
-def summary(content: dict[str, str], settings: RunSettings) -> str:
-    """What is printed when everything answers: where things are, and two lines to try."""
+def summary(content: dict[str, str], settings: RunSettings, api_settings: Settings) -> str:
+    """What is printed when everything answers: where things are, who answers, what looks wrong, and lines to try."""
     file = settings.data / "env"
+    models = "\n  ".join(in_use(api_settings))
+    warnings = "".join(f"warning: {line}\n" for line in misspelt(settings.environment, settings.in_file))
     second = f" and {content['API_URL_2']}" if "API_URL_2" in content else ""
     return f"""
 Parley is running (Ctrl-C stops it)
@@ -136,6 +156,8 @@ Parley is running (Ctrl-C stops it)
   Supabase   {content["SUPABASE_URL"]}
   demo user  {content["DEMO_EMAIL"]}    password: {content["DEMO_PASSWORD"]}
   addresses and keys: {file}    logs: {settings.data / "logs"}
+  {models}
+{warnings}
 
 Try it, in another terminal:
   . {shlex.quote(str(file))}
@@ -153,7 +175,11 @@ def watch(settings: RunSettings, stack: LocalSupabase, apis: list[Child]) -> Non
     """Return never. A process that ends is started again, as an orchestrator would, and the others go on; StackError
     when it does not come back."""
     maintained = time.monotonic()
+    notices = Notices()
     while True:
+        for api in apis:
+            for sentence in notices.fresh(api.log):
+                print(f"warning: {sentence}", file=sys.stderr, flush=True)
         for part in tuple(stack.children):
             if not part.alive():
                 _say_restart(part)

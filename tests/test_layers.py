@@ -23,12 +23,17 @@ ARROWS: dict[str, frozenset[str]] = {
     "guard": frozenset({"providers", "settings", "store"}),
     "retrieval": frozenset({"providers", "settings", "store"}),
     "routing": frozenset({"providers", "settings"}),
-    "settings": frozenset({"providers"}),
+    "settings": frozenset({"project_keys", "providers"}),
+    "project_keys": frozenset(),
     "providers": frozenset(),
     "store": frozenset(),
+    "misspelt": frozenset({"providers", "settings"}),
+    "startup": frozenset({"providers", "routing", "settings"}),
     "supervisor": frozenset(),
-    "main": frozenset({"api", "chat", "guard", "retrieval", "routing", "providers", "settings", "store", "supervisor"}),
-    "serve": frozenset({"main", "settings"}),
+    "main": frozenset(
+        {"api", "chat", "guard", "retrieval", "routing", "providers", "settings", "startup", "store", "supervisor"}
+    ),
+    "serve": frozenset({"main", "misspelt", "settings"}),
     "admin": frozenset({"settings", "store"}),
     "__main__": frozenset({"serve"}),
     "__init__": frozenset(),
@@ -53,7 +58,9 @@ STAGE_OF_LIBRARY = {
     "pybreaker": {"routing"},
 }
 """Where a library may be seen; behind that, it can be replaced."""
-SERVICE_STORES = frozenset(f"app/store/{subject}.py" for subject in ("replies", "indexing", "limits", "plans"))
+SERVICE_STORES = frozenset(
+    f"app/store/{subject}.py" for subject in ("replies", "indexing", "limits", "plans", "project")
+)
 """The modules that act for the service, with its key; every other acts for a user."""
 LONGEST_FILE = 400
 

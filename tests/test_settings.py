@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import subprocess
 import sys
@@ -181,6 +183,78 @@ def test_providers_base_url_keeps_its_query(name: str) -> None:
     assert values == {name: "http://x/v1?api-version=2026-10-21"}
 
 
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://App.Example.com/", "https://app.example.com"),
+        ("http://localhost:*", "http://localhost:*"),
+        ("https://*.example.com", "https://*.example.com"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("*", "*"),
+    ],
+)
+def test_origin_is_taken_as_browsers_send_it(text: str, origin: str) -> None:
+    assert load_settings({**REQUIRED, "CORS_ALLOW_ORIGINS": text}).cors_allow_origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "text", ["app.example.com", "localhost:5173", "https://a.example/path", "https://a b", "https://"]
+)
+def test_what_is_no_origin_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^CORS_ALLOW_ORIGINS must be origins such as https://app\.example\.com"):
+        load_settings({**REQUIRED, "CORS_ALLOW_ORIGINS": f"https://app.example.com, {text}"})
+
+
+def legacy(**claims: str) -> str:
+    """A legacy key, which is a token that says what it is."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"eyJhbGciOiJIUzI1NiJ9.{payload}.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    ("publishable", "secret", "said"),
+    [
+        ("sb_publishable_x", "sb_publishable_x", "SUPABASE_SECRET_KEY holds a publishable key: set the secret one"),
+        ("sb_secret_x", "sb_secret_x", "SUPABASE_PUBLISHABLE_KEY holds a secret key: set the publishable one"),
+        ("sb_secret_x", "sb_publishable_x", "SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY are swapped"),
+        ("sb_publishable_x", "sbp_x", "SUPABASE_SECRET_KEY holds a personal access key"),
+        (legacy(role="service_role"), "sb_secret_x", "SUPABASE_PUBLISHABLE_KEY holds a secret key"),
+        ("sb_publishable_x", legacy(role="anon"), "SUPABASE_SECRET_KEY holds a publishable key"),
+        (legacy(role="service_role"), legacy(role="anon"), "SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY are sw"),
+        (
+            legacy(role="anon", ref="project"),
+            legacy(role="service_role", ref="other"),
+            "SUPABASE_SECRET_KEY is a key of the project other, and SUPABASE_URL is the address of another one",
+        ),
+        (legacy(role="anon", ref="other"), "sb_secret_x", "SUPABASE_PUBLISHABLE_KEY is a key of the project other"),
+    ],
+)
+def test_key_in_the_wrong_place_is_named(publishable: str, secret: str, said: str) -> None:
+    keys = {"SUPABASE_PUBLISHABLE_KEY": publishable, "SUPABASE_SECRET_KEY": secret}
+    with pytest.raises(SettingsError) as refused:
+        load_settings({**REQUIRED, **keys})
+    assert str(refused.value).startswith(said)
+    for key in (publishable, secret):
+        assert key not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "publishable", "secret"),
+    [
+        ("https://project.supabase.co", "sb_publishable_x", "sb_secret_x"),
+        ("https://project.supabase.co", legacy(role="anon", ref="project"), legacy(role="service_role", ref="project")),
+        # a domain of one's own tells nothing
+        ("https://api.example.com", legacy(role="anon", ref="project"), legacy(role="service_role", ref="project")),
+        ("http://127.0.0.1:54321", legacy(role="anon", iss="supabase-demo"), "eyJ.not-base64!.x"),
+        ("http://127.0.0.1:54321", "anything", "a.b.c"),
+    ],
+)
+def test_key_in_its_place(url: str, publishable: str, secret: str) -> None:
+    keys = {"SUPABASE_PUBLISHABLE_KEY": publishable, "SUPABASE_SECRET_KEY": secret}
+    settings = load_settings({"SUPABASE_URL": url, **keys})
+    assert (settings.supabase_publishable_key, settings.supabase_secret_key) == (publishable, secret)
+
+
 @pytest.mark.parametrize("provider", PROVIDERS.names)
 def test_default_provider(provider: str) -> None:
     assert load_settings({**REQUIRED, "DEFAULT_AI_PROVIDER": provider}).default_ai_provider == provider
@@ -273,6 +347,26 @@ def test_start_is_stopped_with_one_line() -> None:
     )
     said = "parley: SUPABASE_URL must be an http:// or https:// address\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", said)
+
+
+def test_start_without_a_setting_says_what_is_there_instead(tmp_path: Path) -> None:
+    """A name like it, and the file that this program does not read."""
+    (tmp_path / ".env").write_text("SUPABASE_SECRET_KEY=sb_secret_x\n")
+    given = {name: value for name, value in REQUIRED.items() if name != "SUPABASE_SECRET_KEY"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "app"],
+        cwd=tmp_path,
+        env={**given, "SUPABASE_KEY": SECRET, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "parley: SUPABASE_SECRET_KEY is not set; see .env.example. "
+        "SUPABASE_KEY in the environment is not a setting of Parley: did you mean SUPABASE_SECRET_KEY? "
+        f"{tmp_path}/.env is not read: load it with `set -a; . ./.env; set +a`.\n"
+    )
 
 
 @pytest.mark.parametrize(

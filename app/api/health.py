@@ -12,11 +12,16 @@ from litestar import Router, get
 from app.api.refusals import problems
 from app.api.views import Health
 from app.chat.live import Followers
-from app.errors import Draining, SupabaseUnavailable, Unavailable
-from app.store.client import Supabase
+from app.errors import AppError, Draining, Unavailable
 
-PING_SECONDS = 1.0
-"""How long an answer of Supabase is good for: readiness is asked by anyone, and often."""
+CHECK_SECONDS = 1.0
+"""How long what Supabase said is good for: readiness is asked by anyone, and often. Each check is two calls."""
+
+
+class Checked(Protocol):
+    """What readiness depends on outside of the process."""
+
+    async def check(self) -> None: ...
 
 
 class Jobs(Protocol):
@@ -27,25 +32,31 @@ class Jobs(Protocol):
 
 
 class Readiness:
-    """Asks Supabase at most once a `PING_SECONDS`, however many ask."""
+    """Has the project checked at most once a `CHECK_SECONDS`, however many ask, and not at all while nobody does."""
 
-    def __init__(self, supabase: Supabase, clock: Callable[[], float] = time.monotonic) -> None:
-        self._supabase = supabase
+    def __init__(self, project: Checked, clock: Callable[[], float] = time.monotonic) -> None:
+        self._project = project
         self._clock = clock
         self._lock = asyncio.Lock()
         self._asked_at = float("-inf")
-        self._reachable = False
+        self._problem: AppError | None = None
 
-    async def reachable(self) -> bool:
+    async def problem(self) -> AppError | None:
+        """Why no request can be served, or None."""
         async with self._lock:
-            if self._clock() - self._asked_at > PING_SECONDS:
-                self._reachable = await self._supabase.ping()
+            if self._clock() - self._asked_at > CHECK_SECONDS:
+                try:
+                    await self._project.check()
+                except AppError as error:
+                    self._problem = error
+                else:
+                    self._problem = None
                 self._asked_at = self._clock()
-        return self._reachable
+        return self._problem
 
 
-def health_routes(supabase: Supabase, followers: Followers, jobs: Jobs) -> Router:
-    readiness = Readiness(supabase)
+def health_routes(project: Checked, followers: Followers, jobs: Jobs) -> Router:
+    readiness = Readiness(project)
 
     @get("/live", operation_id="live", response_description="It does.", responses=problems(users=False))
     async def alive() -> Health:
@@ -61,14 +72,15 @@ def health_routes(supabase: Supabase, followers: Followers, jobs: Jobs) -> Route
     async def ready() -> Health:
         """Ask whether the process should be sent requests.
 
-        It should while it is not about to end, its background jobs run, and Supabase answers.
+        It should while it is not about to end, its background jobs run, and Supabase answers and takes its keys. Otherwise
+        the problem's detail names the setting that is refused, and what refuses it.
         """
         if followers.draining:
             raise Draining(retry_after=1)
         if jobs.down:
             raise Unavailable(f"Failed and about to be started again: {', '.join(jobs.down)}.", retry_after=1)
-        if not await readiness.reachable():
-            raise SupabaseUnavailable(retry_after=2)
+        if (problem := await readiness.problem()) is not None:
+            raise problem
         return Health()
 
     return Router("/health", route_handlers=[alive, ready], tags=["health"])

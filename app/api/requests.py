@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from litestar import Request
 from litestar.enums import ScopeType
+from litestar.routes import BaseRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import observe
+from app.api.auth import User
 from app.api.bodies import JSON, decode, require_media_type
 
 MAX_REQUEST_ID_CHARACTERS = 64
@@ -29,7 +32,25 @@ class JsonRequest(Request[Any, Any, Any]):
         return decode(await self.body(), kind)
 
 
-def observed(app: ASGIApp) -> ASGIApp:
+class Templates:
+    """The paths of the routes, to know one by a request that the router did not let through to it."""
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._known = [(route.path_components, route.path_format) for route in routes]
+
+    def find(self, path: str) -> str | None:
+        """The route's path, which names its parameters instead of holding ids; None for a path of none."""
+        parts = [part for part in path.split("/") if part]
+        for components, template in self._known:
+            if len(components) == len(parts) and all(
+                component == part or not isinstance(component, str)
+                for component, part in zip(components, parts, strict=True)
+            ):
+                return template
+        return None
+
+
+def observed(app: ASGIApp, templates: Templates) -> ASGIApp:
     """Around the whole application, so that unknown routes and preflights are seen too.
 
     A request's id is the caller's `X-Request-ID` where it is a plain one, else a new one. `request.done` is recorded
@@ -55,11 +76,13 @@ def observed(app: ASGIApp) -> ASGIApp:
         try:
             await app(scope, receive, with_id)
         finally:
+            user = scope.get("user")
             observe.event(
                 "request.done",
                 method=scope["method"],
-                path=scope.get("path_template"),
+                path=scope.get("path_template") or templates.find(scope["path"]),
                 status=status,
+                user_id=user.id if isinstance(user, User) else None,
                 duration_ms=round((time.perf_counter() - started) * 1000, 1),
             )
 

@@ -17,13 +17,15 @@ from typing import Protocol, TypeVar
 from app import observe
 from app.chat.endings import Cut
 from app.chat.live import Reply
-from app.errors import AppError, InvalidRequest, SupabaseUnavailable
+from app.errors import AppError, InvalidRequest, SupabaseRefused, SupabaseUnavailable
 from app.store.replies import FinishedReply, Journaled, Piece
 
 INTERVAL_SECONDS = 0.5
 """Text is stored at most this long after it arrived; also the pace at which stops and leases are exchanged."""
 OUTAGE_SECONDS = 60.0
 """How long the database may fail before the replies that cannot be stored are given up."""
+REFUSAL_SECONDS = 5.0
+"""The same while Supabase refuses the call: only a change of keys under way makes another try worth it."""
 MAX_FINISH_BATCH = 100
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _MAX_HEAD_START = 0.1
@@ -243,6 +245,8 @@ class Journal:
             except InvalidRequest:
                 raise
             except AppError as error:
+                if isinstance(error, SupabaseRefused):
+                    deadline = min(deadline, loop.time() + REFUSAL_SECONDS)
                 if loop.time() + pause > deadline:
                     raise
                 observe.event("journal.retry", pause=pause, code=error.code)

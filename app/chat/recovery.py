@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol
 
 from app import observe
-from app.errors import AppError
+from app.errors import AppError, SupabaseRefused
 
 RECOVERY_SECONDS = 5.0
 """With the lease of 15 s in the database, a dead writer's reply ends within 20 s."""
@@ -26,7 +26,11 @@ async def recover(store: RecoveryStore) -> None:
         try:
             recovered = await store.recover_replies()
         except AppError as error:
-            observe.event("recovery.failed", code=error.code)
+            if isinstance(error, SupabaseRefused):
+                # said here, as no other call is made so regularly
+                observe.event("supabase.refused", setting=error.setting, detail=str(error))
+            else:
+                observe.event("recovery.failed", code=error.code)
             while not await store.reachable():  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(RECOVERY_SECONDS)
             await asyncio.sleep(GRACE_SECONDS)

@@ -22,6 +22,8 @@ class Setting(msgspec.Struct, frozen=True):
     kind: Literal["key", "url", "model"]
     """`key` is sent in a header, `url` is a base URL, `model` names the model that the router proposes."""
     default: str | None = None
+    aliases: tuple[str, ...] = ()
+    """What other programs call it, or what looks like it and is theirs: in `.env` such a name is taken for it."""
 
 
 class Configuration(msgspec.Struct, frozen=True):

@@ -21,6 +21,9 @@ from app.errors import (
     Throttled,
     Unreachable,
 )
+from app.messages import ProviderName
+from app.observe import event
+from app.providers.registry import PROVIDERS
 
 MESSAGE_LIMIT = 200
 """Characters of the provider's own words that are kept: they are for a log line, and may quote the request."""
@@ -33,6 +36,13 @@ _TOO_LONG = re.compile(
 )
 # How Azure, OpenAI and Anthropic say, with a plain 400, that a policy refused the prompt.
 _FILTERED = re.compile(r"content (management|filtering) policy|violating our usage policy", re.IGNORECASE)
+# The whole key, or what a provider leaves of it between stars.
+_KEY = re.compile(r"[\w.-]*\*{2,}[\w.*-]*|\b(?=[\w-]*\d)[\w-]{16,}|\b(?:sk|pk|key|AIza)[-_][\w-]{3,}")
+# A key that is right, and that may not be used for this.
+_PERMISSION = re.compile(r"scope|permission", re.IGNORECASE)
+SAY_AGAIN_SECONDS = 300.0
+"""How long it is not repeated that a provider refuses its key: each call of a busy service would say it."""
+_said: dict[tuple[str, bool], float] = {}
 _NO_CREDIT = re.compile(r"credit balance is too low|credits are depleted|spend(ing)? (cap|limit)", re.IGNORECASE)
 
 
@@ -73,10 +83,38 @@ def failure(
     if issubclass(kind, RequestRefused | Throttled) and _NO_CREDIT.search(words):
         kind = QuotaExhausted
     if kind is AuthenticationRefused:
-        words = "the key was refused"  # the provider's own words may quote the key
+        return key_refused(words, provider=provider, model=model, status=status, code=code)
     name = " ".join(str(part) for part in (status, code) if part)
     text = f"{name}: {words}" if name and words else name or words or "no reason given"
     return kind(text[:MESSAGE_LIMIT], provider=provider, model=model, status=status, retry_after=retry_after)
+
+
+def key_refused(
+    words: str, *, provider: str, model: str | None, status: int | None, code: str | None
+) -> AuthenticationRefused:
+    """The error for a key that was refused. Said in the log here, whatever the call was for: what the provider says of
+    it may quote the key, so that nobody else is told."""
+    error = AuthenticationRefused(
+        f"{' '.join(str(part) for part in (status, code) if part)}: the key was refused".removeprefix(": "),
+        provider=provider,
+        model=model,
+        status=status,
+    )
+    error.wrong = status != 403 and not _PERMISSION.search(words)
+    # words about a call that holds a user's text may quote that; a listing holds none, and follows such a call
+    shown = without_keys(words)[:MESSAGE_LIMIT] if model is None else None
+    now, what = time.monotonic(), (provider, shown is not None)
+    if now - _said.get(what, float("-inf")) > SAY_AGAIN_SECONDS:
+        _said[what] = now
+        setting = PROVIDERS[ProviderName(provider)].enabled_by if provider in PROVIDERS else None
+        name = setting.name if setting is not None else None
+        event("provider.key_refused", provider=provider, setting=name, status=status, words=shown)
+    return error
+
+
+def without_keys(words: str) -> str:
+    """`words` without what looks like a key: masked with stars, or a long run of letters and digits."""
+    return _KEY.sub("[key]", words)
 
 
 def unreachable(exc: Exception, *, provider: str, model: str | None) -> Unreachable:

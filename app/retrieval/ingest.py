@@ -28,7 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.retrieval.folder import Found, found_in
 from app.retrieval.media_types import EXTENSIONS, KINDS
-from app.settings import SettingsError, base_url, fits_a_header, with_running_stack
+from app.settings import SettingsError, base_url, fits_a_header, where_looked, with_running_stack
 
 AT_ONCE = 4
 TRIES = 5
@@ -85,7 +85,7 @@ class Session:
         """Raises `IngestError`."""
         names = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "PARLEY_EMAIL", "PARLEY_PASSWORD")
         if missing := [name for name in names if not self._environment.get(name)]:
-            raise IngestError(f"not signed in: set PARLEY_TOKEN, or {', '.join(missing)}")
+            raise IngestError(f"not signed in: set PARLEY_TOKEN, or {', '.join(missing)} ({where_looked()})")
         url, key, email, password = (self._environment[name] for name in names)
         try:
             answer = await self._http.post(
@@ -106,7 +106,7 @@ class Session:
             try:
                 answer = await self._admitted(method, path, **body)
             except httpx.TransportError as error:
-                reason = f"the API cannot be reached: {error!r}"
+                reason = f"the API at {self._http.base_url} cannot be reached: {error!r}"
                 await asyncio.sleep(2**attempt)
                 continue
             if answer.status_code == 401 and self._signs_in and attempt == 0:

@@ -17,10 +17,10 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.errors import AppError, ProviderError
+from app.errors import AppError, ProviderError, SupabaseRefused, SupabaseUnavailable
 from app.providers.registry import PROVIDERS
 from app.retrieval.embedders import Embedders, PassageEmbedder
-from app.settings import SettingsError, load_settings, with_running_stack
+from app.settings import NotSet, SettingsError, load_settings, where_looked, whose_address, with_running_stack
 from app.store.client import open_supabase
 from app.store.indexing import Indexing, PassageVector
 
@@ -102,6 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (SettingsError, AppError, ProviderError, msgspec.DecodeError) as error:
         reason = str(error) if isinstance(error, (SettingsError, AppError)) else type(error).__name__
+        if isinstance(error, NotSet):
+            reason += f", and {where_looked()}"
+        elif isinstance(error, SupabaseUnavailable) and not isinstance(error, SupabaseRefused):
+            reason += f" ({whose_address()})"
         console.print(f"{reason}; start it again to go on", style="red", markup=False)
         return 2
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from app.errors import ProviderError
+from app.errors import AuthenticationRefused, ProviderError
 from app.messages import ProviderName
 from app.observe import event, unforeseen
 from app.providers.base import Provider
@@ -30,6 +30,10 @@ class Listing(msgspec.Struct, frozen=True):
     """Of its last good answer; empty when there was none."""
     answered: bool
     """Whether it answered the last time."""
+    refused: bool
+    """It says that our key is wrong: nothing that it lists can be used."""
+    asked: float
+    """When it was asked, on the clock."""
     until: float
     """When to ask again, on the clock."""
 
@@ -58,6 +62,19 @@ class Availability:
             asking = self._asking[provider] = asyncio.create_task(self._ask(provider))
         return known if known is not None else await asyncio.shield(asking)
 
+    async def refuses(self, provider: ProviderName) -> bool:
+        """Whether the provider, when it was last asked, said that our key is wrong. Waits for nobody."""
+        known = self._listings.get(provider)
+        return known is not None and known.refused and (await self.listing(provider)).refused
+
+    def doubt(self, provider: ProviderName) -> None:
+        """Ask again, as the provider has just said that our key is wrong; `RETRY_SECONDS` after the last time at the
+        soonest."""
+        known = self._listings.get(provider)
+        recently = known is not None and self._clock() < known.asked + RETRY_SECONDS
+        if provider not in self._asking and not recently:
+            self._asking[provider] = asyncio.create_task(self._ask(provider))
+
     async def aclose(self) -> None:
         """Stop asking."""
         for asking in tuple(self._asking.values()):
@@ -67,6 +84,7 @@ class Availability:
     async def _ask(self, provider: ProviderName) -> Listing:
         known = self._listings.get(provider)
         models: frozenset[str] | None = None
+        refused = False
         try:
             # at a start the SDKs are imported one after the other, which is not the provider's time
             await warm((self._providers[provider],))
@@ -74,6 +92,7 @@ class Availability:
                 models = frozenset(sorted(await self._providers[provider].list_models())[:MOST_MODELS])
         except (ProviderError, TimeoutError) as error:
             event("provider.list_failed", provider=provider, error=type(error).__name__)
+            refused = isinstance(error, AuthenticationRefused) and error.wrong
         except Exception as error:
             unforeseen("provider.list_failed", error, provider=provider)
         finally:
@@ -82,6 +101,8 @@ class Availability:
         listing = self._listings[provider] = Listing(
             models=models if models is not None else known.models if known else frozenset(),
             answered=models is not None,
+            refused=refused,
+            asked=self._clock(),
             until=self._clock() + good,
         )
         return listing

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import msgspec
 
-from app.errors import BrokenStream, FirstTokenTimeout, ProviderError, Stalled
-from app.messages import ChatRequest, Delta, Finish
+from app.errors import AuthenticationRefused, BrokenStream, FirstTokenTimeout, ProviderError, Stalled
+from app.messages import ChatRequest, Delta, Finish, ProviderName
 from app.observe import event
 from app.providers.base import Provider
 from app.providers.factory import warm
@@ -41,7 +41,15 @@ class Failure(msgspec.Struct, frozen=True):
 class Turn:
     """What the calls of one turn have in common."""
 
-    def __init__(self, breakers: Breakers, budget: RetryBudget, deadlines: Deadlines) -> None:
+    def __init__(
+        self,
+        breakers: Breakers,
+        budget: RetryBudget,
+        deadlines: Deadlines,
+        refused: Callable[[ProviderName], None],
+    ) -> None:
+        """`refused` is told of a provider that says that our key is wrong."""
+        self.refused = refused
         self.breakers = breakers
         self.budget = budget
         self.deadlines = deadlines
@@ -207,6 +215,8 @@ class Calls:
 
     def _record(self, error: ProviderError) -> None:
         self._turn.failures.append(Failure(self._candidate, self._made, error))
+        if isinstance(error, AuthenticationRefused) and error.wrong:
+            self._turn.refused(self._candidate.provider)
         event(
             "provider.failed",
             provider=self._candidate.provider,

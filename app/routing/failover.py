@@ -51,12 +51,14 @@ class Failover:
         breakers: Breakers,
         deadlines: Deadlines,
         *,
+        refused: Callable[[ProviderName], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._providers = providers
         self._breakers = breakers
         self._deadlines = deadlines
         self._budget = RetryBudget(clock)
+        self._refused = refused
 
     async def answer(
         self, candidates: Sequence[Candidate], request_for: Callable[[Candidate], ChatRequest]
@@ -68,7 +70,7 @@ class Failover:
         `InvalidRequest` (422) when each of them refused the request, both from an `ExceptionGroup` of all that
         failed; `ContentFiltered`; and, after a delta, the `ProviderError` that broke the reply.
         """
-        turn = Turn(self._breakers, self._budget, self._deadlines)
+        turn = Turn(self._breakers, self._budget, self._deadlines, self._refused)
         clock = turn.loop.time
         for position, candidate in enumerate(candidates):
             if turn.spent:

@@ -77,7 +77,8 @@ class Offers:
             if provider.availability == "listed":
                 offers += await self._listed(provider)
             elif provider.name in self._providers or not provider.stand_in:
-                offers += self._all(self._catalog.models(provider.name), available=True)
+                refused = await self._availability.refuses(provider.name)
+                offers += self._all(self._catalog.models(provider.name), available=not refused)
         return offers
 
     async def _listed(self, provider: ProviderDescription) -> list[Offer]:

@@ -27,7 +27,7 @@ class Routing:
         )
         self._availability = Availability(providers)
         self.offers = Offers(providers, self.catalog, self._availability, self._breakers, settings.default_ai_provider)
-        self.failover = Failover(providers, self._breakers, Deadlines.of(settings))
+        self.failover = Failover(providers, self._breakers, Deadlines.of(settings), refused=self._availability.doubt)
 
     async def aclose(self) -> None:
         """Stop what runs in the background. The providers are closed by whoever made them."""

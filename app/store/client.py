@@ -5,6 +5,7 @@ The service key stays in this module, and `ServiceCall` lists all that is called
 
 from __future__ import annotations
 
+import re
 import urllib.request
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from app.errors import (
     Conflict,
     InvalidRequest,
     NotFound,
+    SupabaseRefused,
     SupabaseUnavailable,
     Unauthenticated,
 )
@@ -54,11 +56,24 @@ ServiceCall = Literal[
     "admin_show",
     "admin_users",
     "admin_delete_plan",
+    # project
+    "applied_migrations",
 ]
 """The database functions that are called with the service key, by the module of `store` that calls them."""
 
+Key = Literal["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY"]
+"""The settings whose keys a call carries: the first beside a user's token, the second alone."""
+
 _MALFORMED = frozenset({"22P02", "22P05", "23514", "22001", "22003", "22021"})
 """SQLSTATEs of a value that is malformed, too long, too large, bad text, or refused by a check."""
+_NOT_THERE = frozenset({"PGRST202", "PGRST204", "PGRST205", "42883", "42P01", "42703"})
+"""A function, table or column that the project does not have."""
+_TOKEN_REFUSED = frozenset({"PGRST301", "PGRST302", "PGRST303"})
+# How the gateways of hosted projects, self-hosted ones and @supabase/lite say that they do not know a key. The official
+# client keeps the words and loses the status.
+_KEY_REFUSED = re.compile(r"api key|authentication credentials", re.IGNORECASE)
+MOST_WORDS = 200
+"""Characters that are repeated of what a gateway says."""
 CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=3)
 POOL_SIZE = 50
 """Connections to Supabase a process; a call waits for a free one within its timeout. None is held across a stream."""
@@ -69,7 +84,7 @@ _encode = msgspec.json.encode
 class _ErrorBody(msgspec.Struct):
     """What PostgREST answers when a statement fails."""
 
-    code: str | None = None
+    code: str | int | None = None
     message: str | None = None
     details: str | None = None
     hint: str | None = None
@@ -91,6 +106,7 @@ class Supabase:
         self.session = session
         self._rest = f"{self.url}/rest/v1"
         self._publishable_key = publishable_key
+        self._refusal: SupabaseRefused | None = None
         self._service_headers = self._headers(secret_key, secret_key)
         # the official client on the same pool: creating one per request costs microseconds
         self._http = httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=10)
@@ -110,18 +126,33 @@ class Supabase:
 
     async def user_rpc(self, token: str, function: str, arguments: Mapping[str, object], result: type[T]) -> T:
         """Call a database function as one user. See `_rpc` for errors."""
-        return await self._rpc(function, arguments, self._headers(self._publishable_key, token), result)
+        headers = self._headers(self._publishable_key, token)
+        return await self._rpc(function, arguments, headers, result, "SUPABASE_PUBLISHABLE_KEY")
 
     async def service_rpc(self, function: ServiceCall, arguments: Mapping[str, object], result: type[T]) -> T:
         """Call one of the listed database functions with the service key. See `_rpc` for errors."""
-        return await self._rpc(function, arguments, self._service_headers, result)
+        try:
+            answer = await self._rpc(function, arguments, self._service_headers, result, "SUPABASE_SECRET_KEY")
+        except SupabaseRefused as refusal:
+            self._refusal = refusal
+            raise
+        self._refusal = None
+        return answer
 
-    async def _rpc(self, function: str, arguments: Mapping[str, object], headers: dict[str, str], result: type[T]) -> T:
+    def require_service(self) -> None:
+        """Raises `SupabaseRefused` while the service's calls are refused: what they have to finish need not be begun.
+        The service calls every few seconds (see `chat.recovery`), so that the answer is never old."""
+        if self._refusal is not None:
+            raise SupabaseRefused(str(self._refusal), setting=self._refusal.setting)
+
+    async def _rpc(
+        self, function: str, arguments: Mapping[str, object], headers: dict[str, str], result: type[T], key: Key
+    ) -> T:
         """One round trip, straight on the pool: a fifth of the CPU of the official builder, on every turn's path.
 
         A repeated call of these functions does nothing twice, except that it charges a search, a document or a check
         twice. So a call whose connection was lost (an idle one that the other side had just closed, most often) is sent
-        once more. Raises the `AppError` that the function raised, or `SupabaseUnavailable`.
+        once more. Raises the `AppError` that the function raised, `SupabaseUnavailable`, or `SupabaseRefused`.
         """
         body = _encode(arguments)
         for last in (False, True):
@@ -138,7 +169,7 @@ class Supabase:
                 raise SupabaseUnavailable(retry_after=2) from error
             break
         if response.status >= 300:
-            raise _translate(response.status, content)
+            raise _translate(response.status, content, key, function)
         try:
             return msgspec.json.decode(content, type=result)
         except msgspec.DecodeError as error:
@@ -183,34 +214,49 @@ async def translated() -> AsyncGenerator[None]:
     try:
         yield
     except APIError as error:
-        status = 503 if error.code is None or not error.code[:2].isalnum() else 400
-        raise _translate_code(status, error.code or "", error.message or "", error.details, error.hint) from error
+        body = _ErrorBody(error.code, error.message, error.details, error.hint)
+        if error.code is None:
+            status = 401 if _KEY_REFUSED.search(error.message or "") else 503
+        else:
+            # of an answer that is no JSON it makes the status a code
+            status = int(error.code) if re.fullmatch("[45][0-9]{2}", error.code) else 400
+        raise _translated(status, body, "SUPABASE_PUBLISHABLE_KEY", "a table") from error
     except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
         raise SupabaseUnavailable(retry_after=2) from error
 
 
-def _translate(status: int, content: bytes) -> AppError:
+def _translate(status: int, content: bytes, key: Key, function: str) -> AppError:
     try:
         body = msgspec.json.decode(content, type=_ErrorBody)
     except msgspec.DecodeError:
-        return SupabaseUnavailable(retry_after=2)
-    return _translate_code(status, body.code or "", body.message or "", body.details, body.hint)
+        body = _ErrorBody()  # a proxy's page, or nothing at all
+    return _translated(status, body, key, f"the function {function}")
 
 
-def _translate_code(status: int, code: str, message: str, details: str | None, hint: str | None) -> AppError:
-    """Only text that our own functions raised (PTxxx) is passed on; a database's own words may hold data."""
+def _translated(status: int, body: _ErrorBody, key: Key, what: str) -> AppError:
+    """Only text that our own functions raised (PTxxx) is passed on; a database's own words may hold data. `what` was
+    called."""
+    code, message = str(body.code or ""), body.message or ""
     if code.startswith("PT") and message in ERRORS:
         # raised by our functions: the SQLSTATE ends in the status, the hint says when to come back
-        refusal = _refusal(hint)
-        error = ERRORS[message](details, status=int(code[2:]), retry_after=refusal.retry_after if refusal else None)
+        refusal = _refusal(body.hint)
+        error = ERRORS[message](
+            body.details, status=int(code[2:]), retry_after=refusal.retry_after if refusal else None
+        )
         if refusal is not None and refusal.policy is not None:
             error.quotas = {refusal.policy: Quota(refusal.limit, 0, int(refusal.retry_after))}
         return error
-    if code in ("PGRST301", "PGRST302", "PGRST303"):  # the token was refused
+    if code in _NOT_THERE:
+        return schema_refused(f"it lacks {what}")
+    if key == "SUPABASE_SECRET_KEY" and code == "42501":
+        return not_a_secret_key() if status == 401 else schema_refused(f"SUPABASE_SECRET_KEY may not call {what}")
+    if code in _TOKEN_REFUSED and key != "SUPABASE_SECRET_KEY":
         return Unauthenticated()
+    if status == 401 and code != "42501":
+        return key_refused(key, "The Data API", status, message)
     if code == "PGRST116":  # not exactly one row
         return NotFound()
-    if code == "23503" and '"users"' in (details or ""):  # foreign key violation, and what is missing
+    if code == "23503" and '"users"' in (body.details or ""):  # foreign key violation, and what is missing
         return Unauthenticated("The user of this access token no longer exists.")
     if code in ("23505", "23503"):  # unique or foreign key violation
         return Conflict()
@@ -219,6 +265,28 @@ def _translate_code(status: int, code: str, message: str, details: str | None, h
     if status == 401:
         return Unauthenticated()
     return SupabaseUnavailable(retry_after=2)
+
+
+def key_refused(setting: str, by: str, status: int, message: str) -> SupabaseRefused:
+    """`by` does not take the key of `setting`, for the reason that it gives in `message`."""
+    words = re.sub(r"\b(sb_|eyJ)\S+", "[key]", " ".join(message.split()))[:MOST_WORDS]
+    reason = f"{status}, {words}" if words else str(status)
+    return SupabaseRefused(f"{by} of SUPABASE_URL refuses {setting} ({reason}).", setting=setting)
+
+
+def not_a_secret_key() -> SupabaseRefused:
+    return SupabaseRefused(
+        "The Data API of SUPABASE_URL takes SUPABASE_SECRET_KEY for a publishable key: set the secret one.",
+        setting="SUPABASE_SECRET_KEY",
+    )
+
+
+def schema_refused(why: str) -> SupabaseRefused:
+    return SupabaseRefused(
+        f"The database of SUPABASE_URL is not as this version needs it ({why}): "
+        "apply supabase/migrations, with `npx supabase db push` for a hosted project.",
+        setting="SUPABASE_URL",
+    )
 
 
 def _refusal(hint: str | None) -> _Refusal | None:

@@ -96,6 +96,7 @@ class Documents:
         """Store a document and queue it for indexing; with `document_id`, in the place of that one's content.
         `model` is the one to index it by, unless its replicas are gone.
         Raises what the database function raises, see its comment."""
+        self._supabase.require_service()  # or nobody would index it
         arguments = {
             "p_title": title,
             "p_passages": passages,

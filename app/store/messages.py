@@ -73,6 +73,7 @@ class Messages:
     ) -> Begun:
         """Admit the turn, store the user message, if it is a new one, and a streaming reply, in one round trip.
         `max_tokens`: what the reply may have at most. Raises what the database function raises, see its comment."""
+        self._supabase.require_service()  # or nobody would write the reply
         arguments: dict[str, object] = {"p_writer": writer, "p_reply_id": reply_id, "p_max_tokens": max_tokens}
         match what:
             case Send():

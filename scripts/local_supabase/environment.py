@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,25 +15,31 @@ from scripts.local_supabase.processes import StackError
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What `make run` starts, and where. `inherited` is the whole environment, `.env` included."""
+    """What `make run` starts, and where. `environment` is the process's, `in_file` the names that `.env` holds, and
+    `inherited` what the API gets: the one over the other."""
 
     api_port: int
     supabase_port: int
     db_port: int
     data: Path
     replicas: int
+    environment: Mapping[str, str]
+    in_file: Sequence[str]
     inherited: Mapping[str, str]
 
     @classmethod
     def load(cls) -> RunSettings:
         """Read the environment over `.env`. StackError, naming the variable, when a value makes no sense."""
-        inherited = {**_from_file(), **os.environ}
+        written = _from_file()
+        inherited = {**{name: value for name, value in written.items() if value}, **os.environ}
         settings = cls(
             api_port=_number(inherited, "PARLEY_PORT", 8000, 65534),
             supabase_port=_number(inherited, "PARLEY_SUPABASE_PORT", 54321, 65535),
             db_port=_number(inherited, "PARLEY_DB_PORT", 54322, 65535),
             data=REPOSITORY / (inherited.get("PARLEY_DATA") or ".parley"),
             replicas=_number(inherited, "PARLEY_REPLICAS", 1, 2),
+            environment=dict(os.environ),
+            in_file=tuple(written),
             inherited=inherited,
         )
         settings._require_different_ports()
@@ -48,9 +54,9 @@ class RunSettings:
             uses[port] = name
 
 
-def _from_file() -> dict[str, str]:
+def _from_file() -> dict[str, str | None]:
     try:
-        return {name: value for name, value in dotenv_values(REPOSITORY / ".env").items() if value}
+        return dotenv_values(REPOSITORY / ".env")
     except (OSError, UnicodeDecodeError) as error:
         raise StackError(f".env cannot be read: {error}") from error
 

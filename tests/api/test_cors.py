@@ -8,7 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.main import create_app
+from app.settings import Settings
 from scripts.local_supabase import LocalSupabase
+from scripts.run import LOCAL_PAGES
 from tests.client import person_client
 from tests.service import Person, running_api
 
@@ -23,7 +26,13 @@ async def client(
     """The owner's client of an API that names two origins."""
     log: Path = tmp_path_factory.mktemp("cors") / "api.log"
     async with (
-        running_api(stack, log, CORS_ALLOW_ORIGINS=f"{FRONTEND}, http://localhost:5173") as api,
+        running_api(
+            stack,
+            log,
+            CORS_ALLOW_ORIGINS=f"{FRONTEND}, http://localhost:5173, {', '.join(LOCAL_PAGES)}",
+            # so that few requests reach it
+            RATE_LIMIT_UNAUTHENTICATED_PER_MINUTE="1",
+        ) as api,
         person_client(api, owner) as client,
     ):
         yield client
@@ -37,7 +46,11 @@ def preflight(origin: str, method: str = "POST") -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("origin", [FRONTEND, "http://localhost:5173"])
+LOCAL = ["http://localhost", "http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:5173", "http://[::1]"]
+"""Of the pages that `make run` lets in, see `LOCAL_PAGES`."""
+
+
+@pytest.mark.parametrize("origin", [FRONTEND, *LOCAL])
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
 async def test_preflight_of_a_named_origin(client: httpx.AsyncClient, origin: str, method: str) -> None:
     answer = await client.options("/v1/conversations", headers=preflight(origin, method))
@@ -49,18 +62,97 @@ async def test_preflight_of_a_named_origin(client: httpx.AsyncClient, origin: st
     assert "access-control-allow-credentials" not in answer.headers
 
 
+async def test_preflight_of_a_client_library(client: httpx.AsyncClient) -> None:
+    """It may send headers of its own: what keeps others out is the origin."""
+    asked = preflight(FRONTEND) | {"Access-Control-Request-Headers": "authorization,x-stainless-os,x-any-other"}
+    answer = await client.options("/v1/conversations", headers=asked)
+    assert answer.status_code == 204
+    allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
+    assert {"authorization", "x-stainless-os", "x-any-other"} <= allowed
+
+
 async def test_preflight_of_another_origin(client: httpx.AsyncClient) -> None:
     answer = await client.options("/v1/conversations", headers=preflight(OTHER))
     assert "access-control-allow-origin" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/nothing", "/v1/conversations?limit=0", "/health/live"])
-async def test_answers_and_errors_may_be_read_by_a_named_origin(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path, headers={"Origin": FRONTEND})
-    assert answer.headers["access-control-allow-origin"] == FRONTEND
+EXPOSED = {
+    *("content-disposition", "idempotency-replayed", "location", "preference-applied"),
+    *("ratelimit", "ratelimit-policy", "retry-after", "x-request-id"),
+}
+
+
+def assert_readable(answer: httpx.Response, origin: str) -> None:
+    """A page of this origin may read the answer and the headers that say something."""
+    assert answer.headers["access-control-allow-origin"] == origin
     assert "Origin" in answer.headers["vary"]
     exposed = {name.strip().lower() for name in answer.headers["access-control-expose-headers"].split(",")}
-    assert {"location", "retry-after", "x-request-id", "idempotency-replayed"} <= exposed
+    assert exposed >= EXPOSED
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", [FRONTEND, *LOCAL])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/models", 200),
+        ("GET", "/health/live", 200),
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/v1/conversations/01a22302-9b92-7183-ac26-13148b039732", 404),
+        ("GET", "/v1/conversations?limit=0", 400),
+        ("DELETE", "/v1/models", 405),
+    ],
+)
+async def test_answers_and_errors_may_be_read_by_a_named_origin(
+    client: httpx.AsyncClient, origin: str, method: str, path: str, status: int
+) -> None:
+    answer = await client.request(method, path, headers={"Origin": origin})
+    assert answer.status_code == status
+    assert_readable(answer, origin)
+
+
+async def test_refusals_of_a_body_may_be_read_by_a_named_origin(client: httpx.AsyncClient) -> None:
+    conversation = (await client.post("/v1/conversations")).json()["id"]
+    answer = await client.post(
+        f"/v1/conversations/{conversation}/messages",
+        json={"content": "Hello", "provider": "demo", "model": "another"},
+        headers={"Origin": FRONTEND},
+    )
+    assert answer.status_code == 422
+    assert_readable(answer, FRONTEND)
+
+
+async def test_refusals_of_strangers_may_be_read_by_a_named_origin(client: httpx.AsyncClient) -> None:
+    """The first ones are told that they have no token, the others to come back later."""
+    forged = {"Origin": FRONTEND, "Authorization": "Bearer forged"}
+    answers = [await client.get("/v1/models", headers=forged) for _ in range(3)]
+    assert [answer.status_code for answer in answers][-1] == 429
+    assert {answer.status_code for answer in answers} <= {401, 429}
+    for answer in answers:
+        assert_readable(answer, FRONTEND)
+
+
+async def test_an_error_that_nobody_expected_may_be_read_by_a_named_origin(stack: LocalSupabase) -> None:
+    settings = Settings(
+        supabase_url=stack.url,
+        supabase_publishable_key=stack.publishable_key,
+        supabase_secret_key=stack.secret_key,
+        cors_allow_origins=(FRONTEND,),
+    )
+    app = create_app(settings)
+
+    async def broken() -> None:
+        raise RuntimeError("unforeseen")
+
+    app.state.service.project.check = broken
+    try:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            answer = await client.get("/health/ready", headers={"Origin": FRONTEND})
+    finally:
+        await app.state.service.supabase.aclose()
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert_readable(answer, FRONTEND)
 
 
 async def test_streams_may_be_read_by_a_named_origin(client: httpx.AsyncClient) -> None:
@@ -74,14 +166,21 @@ async def test_streams_may_be_read_by_a_named_origin(client: httpx.AsyncClient) 
     assert answer.headers["access-control-allow-origin"] == FRONTEND
 
 
-@pytest.mark.parametrize("origin", [OTHER, "null", f"{FRONTEND}.evil.example", "http://app.example.com", ""])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *(OTHER, "null", f"{FRONTEND}.evil.example", "http://app.example.com", ""),
+        *("https://localhost:3000", "http://localhost.evil.example", "http://localhost:3000.evil.example"),
+        *("http://localhost:evil", "http://127.0.0.2:3000", "http://evil.example:3000", "http://evil-localhost:3000"),
+    ],
+)
 async def test_answers_are_kept_from_other_origins(client: httpx.AsyncClient, origin: str) -> None:
     answer = await client.get("/v1/models", headers={"Origin": origin})
     assert "access-control-allow-origin" not in answer.headers
 
 
 async def test_no_origin_is_named_unless_it_is_set(as_owner: httpx.AsyncClient) -> None:
-    for origin in (FRONTEND, OTHER):
+    for origin in (FRONTEND, OTHER, *LOCAL):
         assert (
             "access-control-allow-origin" not in (await as_owner.get("/v1/models", headers={"Origin": origin})).headers
         )

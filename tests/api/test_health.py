@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.api.health import PING_SECONDS, Readiness
+from app.api.health import CHECK_SECONDS, Readiness
+from app.errors import AppError, SupabaseRefused, SupabaseUnavailable
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
 from tests.client import assert_problem
@@ -27,7 +28,8 @@ async def test_service_whose_supabase_cannot_be_reached(stack: LocalSupabase, ow
     async with running_api(stack, tmp_path / "api.log", until="/health/live", SUPABASE_URL=dead) as api:
         async with httpx.AsyncClient(base_url=api.url) as client:
             unready = await client.get("/health/ready")
-            assert_problem(unready, 503, "supabase_unavailable")
+            problem = assert_problem(unready, 503, "supabase_unavailable")
+            assert problem["detail"] == "SUPABASE_URL cannot be reached: nobody answers there."
             assert int(unready.headers["retry-after"]) >= 1
             for path in ("/v1/conversations", "/v1/models"):
                 refused = await client.get(path, headers=owner.headers)
@@ -38,37 +40,39 @@ async def test_service_whose_supabase_cannot_be_reached(stack: LocalSupabase, ow
         assert await api.ended(10) == 0
 
 
-class Pinged:
-    """A Supabase that counts how often it is asked."""
+class Project:
+    """One that counts how often it is checked."""
 
     def __init__(self) -> None:
-        self.pings = 0
-        self.up = True
+        self.checks = 0
+        self.problem: AppError | None = None
 
-    async def ping(self) -> bool:
-        self.pings += 1
+    async def check(self) -> None:
+        self.checks += 1
         await asyncio.sleep(0)
-        return self.up
+        if self.problem is not None:
+            raise self.problem
 
 
 async def test_supabase_is_asked_once_however_many_ask() -> None:
-    supabase = Pinged()
-    readiness = Readiness(supabase)  # type: ignore[arg-type]
-    assert all(await asyncio.gather(*(readiness.reachable() for _ in range(50))))
-    assert supabase.pings == 1
+    project = Project()
+    readiness = Readiness(project)
+    assert await asyncio.gather(*(readiness.problem() for _ in range(50))) == [None] * 50
+    assert project.checks == 1
 
 
-async def test_answer_is_good_for_a_second() -> None:
+@pytest.mark.parametrize("problem", [SupabaseUnavailable("Away."), SupabaseRefused("No.", setting="SUPABASE_URL")])
+async def test_answer_is_good_for_a_second(problem: AppError) -> None:
     now = 1000.0
-    supabase = Pinged()
-    readiness = Readiness(supabase, clock=lambda: now)  # type: ignore[arg-type]
-    assert await readiness.reachable()
-    supabase.up = False
-    now += PING_SECONDS
-    assert await readiness.reachable()
+    project = Project()
+    readiness = Readiness(project, clock=lambda: now)
+    assert await readiness.problem() is None
+    project.problem = problem
+    now += CHECK_SECONDS
+    assert await readiness.problem() is None
     now += 0.1
-    assert not await readiness.reachable()
-    supabase.up = True
-    now += PING_SECONDS + 0.1
-    assert await readiness.reachable()
-    assert supabase.pings == 3
+    assert await readiness.problem() is problem
+    project.problem = None
+    now += CHECK_SECONDS + 0.1
+    assert await readiness.problem() is None
+    assert project.checks == 3

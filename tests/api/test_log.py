@@ -35,7 +35,8 @@ class Session:
 
 
 REQUEST_IDS = {
-    name: f"{name}{uuid.uuid4().hex[:8]}" for name in ("stream", "read", "unknown", "malformed", "anonymous")
+    name: f"{name}{uuid.uuid4().hex[:8]}"
+    for name in (*("stream", "read", "unknown", "malformed", "anonymous"), *("missing", "noid", "method", "preflight"))
 }
 
 
@@ -89,6 +90,10 @@ async def be_busy(client: httpx.AsyncClient) -> None:
     await client.post("/v1/search", json={"query": SAID})
     await client.get(f"/v1/conversations/{conversation}", headers={"X-Request-ID": REQUEST_IDS["read"]})
     await client.get(f"/v1/{SAID}?token={SAID}", headers={"X-Request-ID": REQUEST_IDS["unknown"]})
+    await client.get(f"/v1/conversations/{uuid.uuid4()}", headers={"X-Request-ID": REQUEST_IDS["missing"]})
+    await client.get(f"/v1/messages/{SAID}/stream", headers={"X-Request-ID": REQUEST_IDS["noid"]})
+    await client.delete(f"/v1/messages/{uuid.uuid4()}", headers={"X-Request-ID": REQUEST_IDS["method"]})
+    await client.options(f"/v1/messages/{uuid.uuid4()}", headers={"X-Request-ID": REQUEST_IDS["preflight"]})
     forged = {"Authorization": client.headers["authorization"] + "x", "X-Request-ID": REQUEST_IDS["anonymous"]}
     await client.get("/v1/models", headers=forged)
 
@@ -125,6 +130,11 @@ def test_every_line_is_an_event(session: Session) -> None:
         ("read", {"method": "GET", "path": "/v1/conversations/{conversation_id}", "status": 200}),
         ("unknown", {"method": "GET", "path": None, "status": 404}),
         ("anonymous", {"method": "GET", "path": "/v1/models", "status": 401}),
+        # what the router did not find a handler for is a known route all the same
+        ("missing", {"method": "GET", "path": "/v1/conversations/{conversation_id}", "status": 404}),
+        ("noid", {"method": "GET", "path": "/v1/messages/{message_id}/stream", "status": 404}),
+        ("method", {"method": "DELETE", "path": "/v1/messages/{message_id}", "status": 405}),
+        ("preflight", {"method": "OPTIONS", "path": "/v1/messages/{message_id}"}),
     ],
 )
 def test_request_is_one_line(session: Session, name: str, expected: dict[str, Any]) -> None:
@@ -133,6 +143,14 @@ def test_request_is_one_line(session: Session, name: str, expected: dict[str, An
     assert {key: line[key] for key in expected} == expected
     assert line["duration_ms"] > 0
     assert line["level"] == "info"
+
+
+@pytest.mark.parametrize("name", REQUEST_IDS)
+def test_request_names_its_user_by_id(session: Session, name: str) -> None:
+    """Never by the e-mail address; nobody, where the token was not valid or no handler was found."""
+    known = {"stream", "read", "malformed", "missing"}
+    for line in session.requests(REQUEST_IDS[name]):
+        assert line["user_id"] == (session.person.id if name in known else None)
 
 
 def test_requests_of_one_id_are_a_line_each(session: Session) -> None:

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from app.chat.endings import Cut
-from app.chat.journal import INTERVAL_SECONDS, MAX_FINISH_BATCH, OUTAGE_SECONDS, Entry, Journal
+from app.chat.journal import INTERVAL_SECONDS, MAX_FINISH_BATCH, OUTAGE_SECONDS, REFUSAL_SECONDS, Entry, Journal
 from app.chat.live import Reply
-from app.errors import AppError, InvalidRequest, SupabaseUnavailable
+from app.errors import AppError, InvalidRequest, SupabaseRefused, SupabaseUnavailable
 from tests.chat.scripted import Call, Database, final, in_virtual_time, new_reply, refuses, times, unavailable
 from tests.routing.scripted import clock
 
@@ -337,6 +337,27 @@ async def test_after_a_long_outage_replies_are_given_up_and_the_next_ones_are_no
         await asyncio.sleep(3)
         assert database.rows["after"].content == "kept"
         assert await journal.finish(final("after", "kept"))
+
+
+@in_virtual_time
+async def test_a_refusal_is_not_waited_for_as_an_outage_is() -> None:
+    """A key that was revoked does not come back by itself."""
+
+    def revoked(_: object) -> None:
+        raise SupabaseRefused("No.", setting="SUPABASE_SECRET_KEY")
+
+    database, stops = Database(), Stops()
+    reply = new_reply(database, "1")
+    async with journal_on(database) as journal:
+        journal.open(reply, stops.of(reply))
+        reply.append("kept")
+        await asyncio.sleep(2)
+        database.before = revoked
+        reply.append(" and lost")
+        began = clock()
+        with pytest.raises(SupabaseRefused):
+            await journal.finish(final("1", "kept and lost"))
+        assert clock() - began <= REFUSAL_SECONDS + 2
 
 
 @in_virtual_time

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.errors import (
     AuthenticationRefused,
@@ -19,10 +23,13 @@ from app.errors import (
     Unreachable,
 )
 from app.messages import ProviderName
+from app.providers import failures
 from app.providers.base import Provider
 from app.providers.factory import make_providers
+from app.providers.registry import PROVIDERS
 from tests.aimock import AIMock
 from tests.contract.conftest import MODEL, ask, collect, configured_at
+from tests.gateway import Answer, Gateway
 
 STATUSES = {
     400: RequestRefused,
@@ -77,6 +84,65 @@ async def test_refused_key_is_not_repeated(provider: Provider, aimock: AIMock) -
         await collect(provider, ask())
 
     assert "sk-secret" not in str(raised.value)
+
+
+REFUSAL = (
+    "Incorrect API key provided: sk-pr**********t123 (sk-proj-4f9c2e7a81b04d55). See https://example.com/api-keys."
+)
+SHOWN = "Incorrect API key provided: [key] ([key]). See https://example.com/api-keys."
+
+
+def said_of_keys(lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [line for line in lines if line["event"] == "provider.key_refused"]
+
+
+@pytest.fixture
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a key was refused is not repeated for minutes: here nobody has been told yet."""
+    monkeypatch.setattr(failures, "_said", {})
+
+
+@pytest.mark.usefixtures("nothing_said")
+async def test_refused_key_is_said_with_its_setting(provider: Provider, adapter: ProviderName, aimock: AIMock) -> None:
+    """Once, and without the provider's own words: they may quote the key, and the message."""
+    aimock.error(401, REFUSAL, type="authentication_error")
+    with capture_logs() as lines:
+        for _ in range(3):
+            with pytest.raises(AuthenticationRefused) as raised:
+                await collect(provider, ask())
+    assert raised.value.wrong
+    assert "Incorrect" not in str(raised.value)
+    enabled_by = PROVIDERS[adapter].enabled_by
+    assert enabled_by is not None
+    assert said_of_keys(lines) == [
+        {
+            "event": "provider.key_refused",
+            "log_level": "warning",
+            "provider": adapter,
+            "setting": enabled_by.name,
+            "status": 401,
+            "words": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.usefixtures("nothing_said")
+async def test_refused_key_is_said_when_models_are_listed(adapter: ProviderName, status: int) -> None:
+    """That is the first call of a start, and holds nothing of a user's: the words are kept, without the key."""
+    body: dict[str, Any] = {"error": {"message": REFUSAL, "type": "authentication_error", "code": status}}
+    if adapter == "ollama":
+        body = {"error": REFUSAL}
+    async with Gateway("") as server:
+        server.paths[""] = Answer(status, json.dumps(body))
+        provider = make_providers(configured_at(server.url))[adapter]
+        try:
+            with capture_logs() as lines, pytest.raises(AuthenticationRefused) as raised:
+                await provider.list_models()
+        finally:
+            await provider.aclose()
+    assert raised.value.wrong is (status == 401)
+    assert [(line["status"], line["words"]) for line in said_of_keys(lines)] == [(status, SHOWN)]
 
 
 async def test_answer_that_is_no_json(provider: Provider, aimock: AIMock) -> None:

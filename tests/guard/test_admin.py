@@ -18,6 +18,7 @@ import pytest
 from app.admin import main
 from app.store import plans
 from scripts.local_supabase import LocalSupabase
+from scripts.local_supabase.processes import free_port
 from tests.client import new_conversation, person_client
 from tests.database.callers import Connection, one
 from tests.guard.plans import entitle, new_plan
@@ -288,8 +289,9 @@ async def test_project_of_make_run(
     monkeypatch.delenv("SUPABASE_SECRET_KEY")
     monkeypatch.setenv("PARLEY_DATA", str(tmp_path))
     code, _, errors = await admin("limits")
-    assert (code, errors) == (1, "parley: set SUPABASE_URL and SUPABASE_SECRET_KEY, or start `make run`\n")
-    (tmp_path / "env").write_text(f"SUPABASE_URL={stack.url}\nSUPABASE_SECRET_KEY='{stack.secret_key}'\n")
+    looked = f"{tmp_path}/env, which `make run` writes, is not there"
+    assert (code, errors) == (1, f"parley: set SUPABASE_URL and SUPABASE_SECRET_KEY, or start `make run` ({looked})\n")
+    (tmp_path / "env").write_text(f"export SUPABASE_URL={stack.url}\nexport SUPABASE_SECRET_KEY='{stack.secret_key}'\n")
     code, output, _ = await admin("limits")
     assert code == 0
     assert "premium is " in output
@@ -303,7 +305,8 @@ async def test_half_a_project_is_no_other_project(
     (tmp_path / "env").write_text(f"SUPABASE_URL={stack.url}\nSUPABASE_SECRET_KEY='{stack.secret_key}'\n")
     monkeypatch.setenv("PARLEY_DATA", str(tmp_path))
     monkeypatch.delenv(f"SUPABASE_{missing}")
-    said = f"parley: SUPABASE_{kept} is set, but SUPABASE_{missing} is not\n"
+    looked = f"the environment names a project, so that {tmp_path}/env is not read"
+    said = f"parley: SUPABASE_{kept} is set, but SUPABASE_{missing} is not ({looked})\n"
     assert await admin("plans") == (1, "", said)
 
 
@@ -316,9 +319,28 @@ async def test_an_address_that_is_none_is_named(
     assert (await admin("plans"))[0] == 0
 
 
+async def test_address_of_a_run_that_has_ended_is_told_from_a_wrong_one(
+    admin: Admin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("PARLEY_DATA", str(tmp_path))
+    monkeypatch.setenv("SUPABASE_URL", dead)
+    (tmp_path / "env").write_text(f"export SUPABASE_URL={dead}\nexport SUPABASE_SECRET_KEY=sb_secret_x\n")
+    unreachable = "parley: The database cannot be reached right now"
+    assert await admin("plans") == (1, "", f"{unreachable} (SUPABASE_URL is set in the environment)\n")
+    monkeypatch.delenv("SUPABASE_URL")
+    monkeypatch.delenv("SUPABASE_SECRET_KEY")
+    whose = f"the address is that of {tmp_path}/env: is `make run` running?"
+    assert await admin("plans") == (1, "", f"{unreachable} ({whose})\n")
+
+
 async def test_a_key_that_is_not_accepted_is_named(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUPABASE_SECRET_KEY", "sb_secret_wrong")
-    assert await admin("plans") == (1, "", "parley: SUPABASE_URL does not accept SUPABASE_SECRET_KEY\n")
+    assert await admin("plans") == (
+        1,
+        "",
+        "parley: The Data API of SUPABASE_URL refuses SUPABASE_SECRET_KEY (401, Invalid API key).\n",
+    )
 
 
 def test_a_reader_that_has_read_enough(stack: LocalSupabase) -> None:

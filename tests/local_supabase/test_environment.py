@@ -21,11 +21,14 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_environment_is_above_the_file(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (repository / ".env").write_text("PARLEY_PORT=8001\nPARLEY_DB_PORT=5001\nOPENAI_API_KEY=key\n")
+    (repository / ".env").write_text("PARLEY_PORT=8001\nPARLEY_DB_PORT=5001\nOPENAI_API_KEY=key\nOPENAI_APIKEY=\n")
     monkeypatch.setenv("PARLEY_PORT", "8002")
     settings = RunSettings.load()
     assert (settings.api_port, settings.supabase_port, settings.db_port) == (8002, 54321, 5001)
     assert settings.inherited["OPENAI_API_KEY"] == "key"
+    # the names of the file, with or without a value, are kept apart: they are judged more strictly
+    assert settings.in_file == ("PARLEY_PORT", "PARLEY_DB_PORT", "OPENAI_API_KEY", "OPENAI_APIKEY")
+    assert "OPENAI_API_KEY" not in settings.environment
 
 
 @pytest.mark.parametrize(("value", "folder"), [("", ".parley"), ("other", "other"), ("/elsewhere", "/elsewhere")])

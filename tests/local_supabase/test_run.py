@@ -9,15 +9,18 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from dotenv import dotenv_values
 
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import REPOSITORY
@@ -38,8 +41,8 @@ class Run:
     @property
     def environment(self) -> dict[str, str]:
         """The content of the file that scripts read, as a shell understands it."""
-        lines = shlex.split((self.data / "env").read_text())
-        return dict(line.split("=", 1) for line in lines)
+        words = shlex.split((self.data / "env").read_text())
+        return dict(word.split("=", 1) for word in words if word != "export")
 
     def parts(self) -> list[psutil.Process]:
         """Every process of it, itself first."""
@@ -85,13 +88,14 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], Run]]:
-    """Starts `make run`."""
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    """Starts `make run`, with more settings where the test names some."""
     started: list[Run] = []
 
-    def run() -> Run:
+    def run(**settings: str) -> Run:
         log = tmp_path / f"run-{len(started)}.log"
-        child = Child.start("make run", [sys.executable, "-m", "scripts.run"], log=log, env=environment, cwd=REPOSITORY)
+        command, env = [sys.executable, "-m", "scripts.run"], {**environment, **settings}
+        child = Child.start("make run", command, log=log, env=env, cwd=REPOSITORY)
         started.append(Run(child, Path(environment["PARLEY_DATA"])))
         wait_until(lambda: "Parley is running" in log.read_text(), seconds=60, child=child)
         return started[-1]
@@ -120,11 +124,84 @@ def test_serves_and_stops(start: Callable[[], Run]) -> None:
         assert values[secret] not in run.output()
     user = {"Authorization": f"Bearer {run.demo_token()}"}
     assert httpx.get(f"{values['API_URL']}/v1/conversations", headers=user).status_code == 200
+    assert "\n  Providers: none set, the offline demo answers\n" in run.output()
+    # a page of a frontend's development server, whatever its port
+    answer = httpx.get(f"{values['API_URL']}/v1/models", headers={"Origin": "http://localhost:3999"})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, "http://localhost:3999")
+    # whoever reads the file hands its variables on, and python-dotenv reads it as well
+    shell = ["sh", "-ec", f". {shlex.quote(str(run.data / 'env'))}; exec env"]
+    handed_on = subprocess.run(
+        shell, env={}, capture_output=True, text=True, check=True, timeout=30
+    ).stdout.splitlines()
+    assert {f"{name}={value}" for name, value in values.items()} <= set(handed_on)
+    assert dotenv_values(run.data / "env") == values
 
     parts = run.parts()
     run.child.process.send_signal(signal.SIGTERM)
     assert run.child.process.wait(20) == 0
     assert not any(part.is_running() for part in parts)
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A provider that knows no key, and quotes the one it is shown."""
+
+    def do_GET(self) -> None:
+        key = self.headers["Authorization"].removeprefix("Bearer ")
+        error = {"message": f"Incorrect API key provided: {key}.", "code": "invalid_api_key"}
+        body = json.dumps({"error": error}).encode()
+        self.send_response(401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """The base URL of a provider that refuses every key."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_says_who_answers_and_what_is_wrong(start: Callable[..., Run], refusing: str) -> None:
+    key = "nobody-knows-this-one"
+    run = start(
+        OPENAI_API_KEY=key,
+        OPENAI_BASE_URL=refusing,
+        OPENAI_MODEL="a-model",
+        EMBEDDING_MODEL="local",
+        REQUIRE_PREMUIM="false",
+        CORS_ALLOW_ORIGINS="https://app.example.com",
+    )
+    for line in (
+        "  Providers: openai\n  Models: a-model of openai (from OPENAI_MODEL)\n",
+        "\nwarning: REQUIRE_PREMUIM in the environment is not a setting of Parley: did you mean REQUIRE_PREMIUM?\n",
+    ):
+        assert line in run.output()
+    refused = (
+        f"warning: OPENAI_API_KEY: openai refuses this key (status 401); its words are in {run.data}/logs/api-1.log"
+    )
+    wait_until(lambda: refused in run.output(), seconds=30, child=run.child)
+    assert run.output().count("refuses this key") == 1
+    log = (run.data / "logs" / "api-1.log").read_text()
+    assert '"words": "Incorrect API key provided: [key]."' in log
+    assert key not in log + run.output()
+
+    url, user = run.environment["API_URL"], {"Authorization": f"Bearer {run.demo_token()}"}
+    shown = httpx.get(f"{url}/v1/models", headers=user).json()["items"]
+    assert {item["available"] for item in shown if item["provider"] == "openai"} == {False}
+    # origins that are named come to the local ones
+    for origin in ("https://app.example.com", "http://127.0.0.1:5173"):
+        answer = httpx.get(f"{url}/v1/models", headers={"Origin": origin})
+        assert answer.headers["access-control-allow-origin"] == origin
 
 
 def test_tour_it_prints_works(start: Callable[[], Run]) -> None:
@@ -215,3 +292,18 @@ def test_maintenance_that_fails_does_not_end_the_run(capsys: pytest.CaptureFixtu
         stack.children[0].stop()
         maintain(stack)
         assert "maintenance failed, to be tried again in an hour" in capsys.readouterr().out
+
+
+def test_setting_that_the_api_refuses_is_named_before_anything_starts(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "scripts.run"],
+        env={**os.environ, "PARLEY_DATA": str(tmp_path / "data"), "REQUIRE_PREMIUM": "maybe"},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == "make run: REQUIRE_PREMIUM is malformed: expected true or false\n"
+    assert not (tmp_path / "data").exists()

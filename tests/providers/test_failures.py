@@ -18,7 +18,7 @@ from app.errors import (
     Throttled,
 )
 from app.providers.claude import wire as claude
-from app.providers.failures import MESSAGE_LIMIT, failure, retry_after
+from app.providers.failures import MESSAGE_LIMIT, failure, retry_after, without_keys
 from app.providers.gemini import wire as gemini
 from app.providers.openai import wire as openai
 
@@ -47,6 +47,38 @@ NOON = 784_111_777.0
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers, now=NOON) == seconds
+
+
+@pytest.mark.parametrize(
+    ("words", "without"),
+    [
+        ("Incorrect API key provided: sk-abc******wxyz.", "Incorrect API key provided: [key]"),
+        ("Received=sk-1234, expected another", "Received=[key], expected another"),
+        ("Invalid key AIzaSyA1234567890abcdefghij!", "Invalid key [key]!"),
+        ("API key not valid. Please pass a valid API key.", "API key not valid. Please pass a valid API key."),
+        ("invalid x-api-key", "invalid x-api-key"),
+        ("Missing scopes: api.model.read", "Missing scopes: api.model.read"),
+    ],
+)
+def test_keys_are_left_out_of_a_providers_words(words: str, without: str) -> None:
+    assert without_keys(words) == without
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "wrong"),
+    [
+        ("Incorrect API key provided", 401, True),
+        ("", 401, True),
+        ("API key not valid", 400, True),
+        # the key may be right, and only not for this
+        ("You have insufficient permissions for this operation. Missing scopes: model.read", 401, False),
+        ("Country not supported", 403, False),
+    ],
+)
+def test_a_wrong_key_is_told_from_one_that_may_not(words: str, status: int, *, wrong: bool) -> None:
+    error = failure(AuthenticationRefused, words, provider="openai", model=None, status=status)
+    assert isinstance(error, AuthenticationRefused)
+    assert error.wrong is wrong
 
 
 def test_message_is_one_short_line() -> None:

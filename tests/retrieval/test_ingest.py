@@ -323,11 +323,21 @@ async def test_reembed_takes_no_half_of_another_project(folder: Path, stack: Loc
     command = [sys.executable, "-m", "app.retrieval.reembed"]
     done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr.split(";")[0]) == (2, "SUPABASE_URL is not set")
+    assert f"the environment names a project, so that {folder}/env is not read" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("command", ["ingest", "reembed"])
+async def test_file_that_was_looked_for_is_named(folder: Path, command: str) -> None:
+    environment = running(folder) | {"PARLEY_DATA": str(folder / "elsewhere"), "COLUMNS": "400"}
+    arguments = [sys.executable, "-m", f"app.retrieval.{command}", *([str(folder)] if command == "ingest" else [])]
+    done = await asyncio.to_thread(subprocess.run, arguments, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"{folder}/elsewhere/env, which `make run` writes, is not there" in done.stderr
 
 
 def running(folder: Path, **written: str) -> dict[str, str]:
     """The environment beside a `make run` that keeps its data in `folder`, with a copy of .env.example loaded."""
-    (folder / "env").write_text("".join(f"{name}='{value}'\n" for name, value in written.items()))
+    (folder / "env").write_text("".join(f"export {name}='{value}'\n" for name, value in written.items()))
     unset = dict.fromkeys(("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "OPENAI_API_KEY"), "")
     return {"PARLEY_DATA": str(folder), "COLUMNS": "200", **unset}
 

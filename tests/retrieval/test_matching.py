@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from app.providers.demo.embeddings import vector_of
 from postgrest.exceptions import APIError
 from supabase import AsyncClientOptions, acreate_client
 
+from app.providers.demo.embeddings import vector_of
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import NODE, REPOSITORY
 from tests.retrieval.documents import put_in

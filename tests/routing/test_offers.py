@@ -223,6 +223,54 @@ def test_an_unknown_model_that_a_provider_lists() -> None:
     virtually(main)
 
 
+def refused() -> AuthenticationRefused:
+    error = AuthenticationRefused("scripted", provider="scripted", status=401)
+    error.wrong = True
+    return error
+
+
+def test_a_provider_whose_key_is_wrong_is_not_available() -> None:
+    async def main() -> None:
+        world = World(Scripted("openai"), Scripted("claude"))
+        openai = world.providers["openai"]
+        openai.models = refused()
+        # nobody has asked it yet
+        assert (await world.ask())[0] == "openai/gpt-6.1-terra"
+        await world.offers.check_defaults()
+        assert {one.split("/")[0] for one in await world.ask()} == {"claude"}
+        offered, best = await world.offers.all()
+        shown = {offer.spec.provider: offer.available for offer in offered}
+        assert best is not None
+        assert best.provider == "claude"
+        assert (shown["openai"], shown["claude"]) == (False, True)
+        # a key that was put right is found within seconds
+        openai.models = frozenset({"gpt-6.1-terra"})
+        await asyncio.sleep(RETRY_SECONDS)
+        await world.offers.all()
+        await asyncio.sleep(0.1)
+        assert (await world.ask())[0] == "openai/gpt-6.1-terra"
+
+    virtually(main)
+
+
+def test_a_provider_that_refuses_a_turn_is_asked_about_its_key() -> None:
+    """Once in a while, however many turns it refuses."""
+
+    async def main() -> None:
+        world = World(Scripted("openai"), Scripted("claude"))
+        openai = world.providers["openai"]
+        await world.offers.check_defaults()
+        await asyncio.sleep(RETRY_SECONDS)
+        asked, openai.models = openai.listed, refused()
+        for _ in range(100):
+            world.availability.doubt("openai")
+            await asyncio.sleep(0.01)
+        assert openai.listed == asked + 1
+        assert {one.split("/")[0] for one in await world.ask()} == {"claude"}
+
+    virtually(main)
+
+
 def test_an_unknown_model_while_a_provider_cannot_be_asked() -> None:
     async def main() -> None:
         world = World(Scripted("openai"), Scripted("claude"))

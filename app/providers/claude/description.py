@@ -7,9 +7,9 @@ from app.providers.base import Provider
 from app.providers.description import Configuration, KnownModel, ProviderDescription, Setting, dollars
 
 NAME = ProviderName("claude")
-API_KEY = Setting("ANTHROPIC_API_KEY", "key")
+API_KEY = Setting("ANTHROPIC_API_KEY", "key", aliases=("CLAUDE_API_KEY",))
 BASE_URL = Setting("ANTHROPIC_BASE_URL", "url", default="https://api.anthropic.com")
-MODEL = Setting("CLAUDE_MODEL", "model")
+MODEL = Setting("CLAUDE_MODEL", "model", aliases=("ANTHROPIC_MODEL",))
 
 
 def _chat(configuration: Configuration) -> Provider:

@@ -14,9 +14,11 @@ from app.providers.description import (
 )
 
 NAME = ProviderName("gemini")
-API_KEY = Setting("GOOGLE_AI_API_KEY", "key")
+API_KEY = Setting(
+    "GOOGLE_AI_API_KEY", "key", aliases=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY")
+)
 BASE_URL = Setting("GOOGLE_AI_BASE_URL", "url", default="https://generativelanguage.googleapis.com")
-MODEL = Setting("GEMINI_MODEL", "model")
+MODEL = Setting("GEMINI_MODEL", "model", aliases=("GOOGLE_MODEL",))
 
 
 def _chat(configuration: Configuration) -> Provider:

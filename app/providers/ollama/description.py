@@ -7,8 +7,8 @@ from app.providers.base import Embedder, Provider
 from app.providers.description import Configuration, Embeddings, ProviderDescription, Setting
 
 NAME = ProviderName("ollama")
-BASE_URL = Setting("OLLAMA_BASE_URL", "url")
-MODEL = Setting("OLLAMA_MODEL", "model")
+BASE_URL = Setting("OLLAMA_BASE_URL", "url", aliases=("OLLAMA_HOST",))
+MODEL = Setting("OLLAMA_MODEL", "model", aliases=("OLLAMA_MODELS",))
 
 
 def _chat(configuration: Configuration) -> Provider:

@@ -15,7 +15,7 @@ from app.providers.description import (
 
 NAME = ProviderName("openai")
 API_KEY = Setting("OPENAI_API_KEY", "key")
-BASE_URL = Setting("OPENAI_BASE_URL", "url", default="https://api.openai.com/v1")
+BASE_URL = Setting("OPENAI_BASE_URL", "url", default="https://api.openai.com/v1", aliases=("OPENAI_API_BASE",))
 MODEL = Setting("OPENAI_MODEL", "model")
 
 

@@ -1,0 +1,194 @@
+"""Whether the Supabase project takes this server's settings: its address, both keys, the JWT secret, the schema.
+
+An answer that refuses one of them raises `SupabaseRefused`, which names it. No answer, or one that may be another in a
+moment (5xx, 429), raises `SupabaseUnavailable`: that is no reason to end a start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from app.errors import SupabaseRefused, SupabaseUnavailable
+from app.store.client import Supabase, key_refused, schema_refused
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 2.0
+"""How long each answer may take: a start and a probe of readiness wait for it."""
+MOST_BYTES = 100_000
+"""Of an answer that are read; Auth's settings are a few hundred."""
+MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
+"""Those that this code was written for. An installation without the folder checks no version."""
+SETTINGS_PATH = "/auth/v1/settings"
+KEYS_PATH = "/auth/v1/.well-known/jwks.json"
+TABLE_PATH = "/rest/v1/conversations?select=id&limit=0"
+
+
+class _Settings(msgspec.Struct):
+    """What Auth's settings always hold."""
+
+    external: dict[str, object]
+
+
+class _Keys(msgspec.Struct):
+    keys: list[dict[str, object]]
+
+
+class _Words(msgspec.Struct):
+    """Why a gateway, Auth (`msg`) or the Data API (`code`) refuses."""
+
+    code: str | int | None = None
+    message: str = ""
+    msg: str = ""
+
+
+class Project:
+    """Asks the project that `supabase` opens."""
+
+    def __init__(self, supabase: Supabase, *, publishable_key: str, jwt_secret: str | None) -> None:
+        self._supabase = supabase
+        self._publishable_key = publishable_key
+        self._jwt_secret = jwt_secret
+        self._needed = {path.name.partition("_")[0] for path in MIGRATIONS.glob("*.sql")}
+
+    async def check(self) -> None:
+        """The address, both keys and the schema, by two calls. Raises `SupabaseRefused` or `SupabaseUnavailable`."""
+        await _all(self._publishable_key_at_auth(), self._service_and_schema())
+
+    async def check_all(self) -> None:
+        """At the start: also how tokens are signed, and the publishable key at the Data API. Raises as `check` does."""
+        await _all(
+            self._publishable_key_at_auth(),
+            self._service_and_schema(),
+            self._publishable_key_at_the_data_api(),
+            self._signatures(),
+        )
+
+    async def _publishable_key_at_auth(self) -> None:
+        status, content = await self._get(SETTINGS_PATH, {"apikey": self._publishable_key})
+        if status in (401, 403):
+            words = _decoded(content, _Words) or _Words()
+            raise key_refused("SUPABASE_PUBLISHABLE_KEY", "Auth", status, words.message or words.msg)
+        if status != 200 or _decoded(content, _Settings) is None:
+            raise SupabaseRefused(
+                f"SUPABASE_URL is not the address of a Supabase project: {SETTINGS_PATH} is answered with {status}, "
+                "and not with the settings of Auth.",
+                setting="SUPABASE_URL",
+            )
+
+    async def _publishable_key_at_the_data_api(self) -> None:
+        await self._data_api(self._publishable_key, "SUPABASE_PUBLISHABLE_KEY")
+
+    async def _service_and_schema(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                applied = await self._supabase.service_rpc("applied_migrations", {}, list[str] | None)  # type: ignore[arg-type]
+        except TimeoutError as error:
+            raise SupabaseUnavailable(f"SUPABASE_URL cannot be reached: {_reason(error)}.", retry_after=2) from error
+        known = self._needed.intersection(applied or ())
+        # a project that has a record of none was migrated in another way, and cannot say
+        if known and (missing := sorted(self._needed - known)):
+            raise schema_refused(f"{len(missing)} migrations are missing, from {missing[0]} on")
+
+    async def _signatures(self) -> None:
+        status, content = await self._get(KEYS_PATH, {})
+        keys = _decoded(content, _Keys) if status == 200 else None
+        if keys is None or not keys.keys:
+            if self._jwt_secret is None:
+                raise SupabaseRefused(
+                    "SUPABASE_JWT_SECRET is not set, and the Auth of SUPABASE_URL publishes no keys: "
+                    "it signs its access tokens with that secret.",
+                    setting="SUPABASE_JWT_SECRET",
+                )
+            await self._data_api(_token_of_nobody(self._jwt_secret), "SUPABASE_JWT_SECRET")
+
+    async def _data_api(self, token: str, setting: str) -> None:
+        """Raises `SupabaseRefused` when the Data API does not take this token. Nobody's may read anything there."""
+        headers = {"apikey": self._publishable_key, "Authorization": f"Bearer {token}"}
+        status, content = await self._get(TABLE_PATH, headers)
+        words = _decoded(content, _Words) or _Words()
+        if status == 401 and words.code != "42501":
+            raise key_refused(setting, "The Data API", status, words.message)
+
+    async def _get(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Status and body. Raises `SupabaseUnavailable` when another try may be answered in another way."""
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        url = self._supabase.url + path
+        try:
+            async with self._supabase.session.get(
+                url, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                content = await response.content.read(MOST_BYTES)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise SupabaseUnavailable(f"SUPABASE_URL cannot be reached: {_reason(error)}.", retry_after=2) from error
+        # a 403 that is no JSON is a firewall's
+        firewall = response.status == 403 and _decoded(content, _Words) is None
+        if response.status >= 500 or response.status in (408, 425, 429) or firewall:
+            raise SupabaseUnavailable(f"SUPABASE_URL answers {response.status} at the moment.", retry_after=2)
+        if 300 <= response.status < 400:
+            target = urlsplit(response.headers.get("Location", ""))
+            raise SupabaseRefused(
+                f"SUPABASE_URL is not where the project is: it redirects to {target.scheme}://{target.netloc}.",
+                setting="SUPABASE_URL",
+            )
+        return response.status, content
+
+
+async def _all(address: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
+    """Run the checks side by side. Raises what refuses each setting, in one error, or else what was not answered."""
+    found = [error for error in await asyncio.gather(address, *others, return_exceptions=True) if error is not None]
+    refusals: dict[str, SupabaseRefused] = {}
+    for error in found:
+        if isinstance(error, SupabaseRefused):
+            refusals.setdefault(error.setting, error)
+    if refusals:
+        first, *more = refusals.values()
+        # at a wrong address nothing else can be right
+        words = [first] if first is found[0] and first.setting == "SUPABASE_URL" else [first, *more]
+        raise SupabaseRefused(" ".join(map(str, words)), setting=first.setting)
+    if found:
+        raise found[0]
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case TimeoutError():
+            return f"no answer within {ANSWER_SECONDS:g} s"
+        case aiohttp.ClientConnectorDNSError():
+            return "its host is not known"
+        case aiohttp.ClientSSLError():
+            return "its certificate is not accepted"
+        case aiohttp.ClientConnectorError():
+            return "nobody answers there"
+        case _:
+            return type(error).__name__
+
+
+def _decoded(content: bytes, type_: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(content, type=type_)
+    except msgspec.DecodeError:
+        return None
+
+
+def _token_of_nobody(secret: str) -> str:
+    """An access token that a project signs with this secret, valid for a minute, with the rights of the publishable
+    key."""
+    now = int(time.time())
+    claims = {"role": "anon", "iss": "parley", "iat": now, "exp": now + 60}
+    signed = b".".join(_base64(msgspec.json.encode(part)) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return b".".join((signed, _base64(hmac.digest(secret.encode(), signed, "sha256")))).decode()
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")

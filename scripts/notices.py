@@ -1,0 +1,52 @@
+"""Notices: what the API logs and a person at the terminal of `make run` should know, read from its log as it grows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+SENTENCES: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
+    "provider.key_refused": lambda line, log: (
+        f"{line['setting']}: {line['provider']} refuses this key (status {line['status']}); its words are in {log}"
+    ),
+    "provider.model_not_listed": lambda line, _: (
+        f"{line['setting']}: {line['provider']} does not list the model {line['model']}"
+    ),
+    "settings.without_effect": lambda line, _: str(line["detail"]),
+    "supabase.refused": lambda line, _: str(line["detail"]),
+}
+"""The events that are told, as sentences."""
+
+
+class Notices:
+    """Reads the logs of several processes; what two of them say is told once."""
+
+    def __init__(self) -> None:
+        self._places: dict[Path, tuple[int, int]] = {}
+        self._told: set[str] = set()
+
+    def fresh(self, log: Path) -> list[str]:
+        """The sentences for the lines that `log` has gained. A process that is started again begins a new file."""
+        try:
+            with log.open("rb") as file:
+                inode, (known, offset) = log.stat().st_ino, self._places.get(log, (0, 0))
+                file.seek(offset if inode == known else 0)
+                # a line that is still being written is left for the next time
+                text, _, unfinished = file.read().rpartition(b"\n")
+                self._places[log] = (inode, file.tell() - len(unfinished))
+        except OSError:
+            return []
+        return [sentence for line in text.splitlines() if (sentence := self._sentence(line, log))]
+
+    def _sentence(self, line: bytes, log: Path) -> str | None:
+        try:
+            fields = json.loads(line)
+            sentence = SENTENCES[fields["event"]](fields, log)
+        except (ValueError, KeyError, TypeError):  # not an event, or one that is not told
+            return None
+        if sentence in self._told:
+            return None
+        self._told.add(sentence)
+        return sentence
