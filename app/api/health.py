@@ -72,8 +72,8 @@ def health_routes(project: Checked, followers: Followers, jobs: Jobs) -> Router:
     async def ready() -> Health:
         """Ask whether the process should be sent requests.
 
-        It should while it is not about to end, its background jobs run, and Supabase answers and takes its keys. Otherwise
-        the problem's detail names the setting that is refused, and what refuses it.
+        It should while it is not about to end, its background jobs run, and Supabase answers and takes its keys.
+        Otherwise the problem's detail names the setting that is refused, and what refuses it.
         """
         if followers.draining:
             raise Draining(retry_after=1)

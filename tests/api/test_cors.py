@@ -99,7 +99,7 @@ def assert_readable(answer: httpx.Response, origin: str) -> None:
         ("GET", "/health/live", 200),
         ("GET", "/v1/nothing", 404),
         ("GET", "/v1/conversations/01a22302-9b92-7183-ac26-13148b039732", 404),
-        ("GET", "/v1/conversations?limit=0", 400),
+        ("GET", "/v1/conversations?limit=0", 422),
         ("DELETE", "/v1/models", 405),
     ],
 )
