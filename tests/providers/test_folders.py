@@ -19,6 +19,8 @@ SDKS = {"openai": "openai", "anthropic": "claude", "google": "gemini", "ollama":
 COMPANIES = {"anthropic", "google"}
 """Whose names stand in the settings of a provider that is called otherwise."""
 WORDS = {*PROVIDERS.names, *COMPANIES}
+EXAMPLES = {"app/api/events.py", "app/api/examples.py"}
+"""Answers that are shown in the API's description, one provider's among them."""
 PROGRAMS = {
     path: path.read_text() for path in sorted((ROOT / "scripts").rglob("*.py")) if path.parent.name != "bench"
 } | SOURCES
@@ -55,7 +57,7 @@ def test_no_provider_is_named_outside_its_folder() -> None:
     found = [
         f"{shown(path)}:{line} {name}"
         for path, source in PROGRAMS.items()
-        if folder_of(path) is None and shown(path) != REGISTRY
+        if folder_of(path) is None and shown(path) not in {REGISTRY, *EXAMPLES}
         for line, name in names(source)
         # in the scripts, the demo is the user that `make run` creates
         if mentioned(name) - (set() if path in SOURCES else {"demo"})
