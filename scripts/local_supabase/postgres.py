@@ -90,6 +90,9 @@ class Postgres:
         try:
             wait_until(self._accepts, seconds=60, child=child)
             self._require_letters()
+        except psycopg.OperationalError as error:
+            child.stop()
+            raise child.failure("went away while starting") from error
         except BaseException:
             child.stop()
             raise

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
-from msgspec.inspect import LiteralType, UnionType, type_info
+from msgspec.inspect import LiteralType, Metadata, Type, UnionType, type_info
 
 from tests.database.callers import Connection, one
 
@@ -155,10 +155,15 @@ def words(literal: Any) -> frozenset[str]:
 def field(struct: type[msgspec.Struct], name: str) -> Any:
     """A field of a struct: its type and its default."""
     [found] = [one for one in type_info(struct).fields if one.name == name]
-    return found
+    return msgspec.structs.replace(found, type=undescribed(found.type))
+
+
+def undescribed(described: Type) -> Any:
+    """A type without what is said of it for the API's description."""
+    return undescribed(described.type) if isinstance(described, Metadata) else described
 
 
 def longest(annotated: Any) -> int:
     """The `max_length` of a type."""
-    length: int = type_info(annotated).max_length
+    length: int = undescribed(type_info(annotated)).max_length
     return length

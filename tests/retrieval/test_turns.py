@@ -10,7 +10,7 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.aimock import AIMock
-from tests.client import history, new_conversation, person_client, reading, script, send, turn
+from tests.client import assert_problem, history, new_conversation, person_client, reading, script, send, turn
 from tests.faults.client import eventually
 from tests.retrieval.documents import put_in, put_in_file
 from tests.retrieval.pdf import pdf
@@ -135,3 +135,21 @@ async def test_openai_embeddings(stack: LocalSupabase, tmp_path: Path, aimock: A
             assert sources == {"items": [], "error": "provider_unavailable"}
             assert transcript.ending is not None
             assert transcript.ending.name == "done"
+
+
+async def test_who_is_refused_costs_no_vector(stack: LocalSupabase, tmp_path: Path, aimock: AIMock) -> None:
+    """The search begins beside the check whether the user may chat; a model is asked after it."""
+    person = await sign_up(stack)
+    settings = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"{aimock.url}/v1"}
+    async with running_api(stack, tmp_path / "first.log", **settings) as api, person_client(api, person) as client:
+        await put_in(client, TEA)
+        conversation = await new_conversation(client)
+    async with httpx.AsyncClient(base_url=f"{stack.url}/rest/v1", headers={"apikey": stack.secret_key}) as service:
+        (await service.delete("/entitlements", params={"user_id": f"eq.{person.id}"})).raise_for_status()
+    vectors = len(aimock.journal("/embeddings"))
+    # a process that has not let the user in before
+    async with running_api(stack, tmp_path / "second.log", **settings) as api, person_client(api, person) as client:
+        for _ in range(3):
+            path = f"/v1/conversations/{conversation}/messages"
+            assert_problem(await client.post(path, json={"content": QUESTION}), 403, "premium_required")
+    assert len(aimock.journal("/embeddings")) == vectors
