@@ -89,10 +89,14 @@ class Project:
     async def _publishable_key_at_the_data_api(self) -> None:
         await self._data_api(self._publishable_key, "SUPABASE_PUBLISHABLE_KEY")
 
+    async def applied_migrations(self) -> list[str] | None:
+        """The versions that the Supabase CLI has applied; None where it keeps no record. Needs the secret key."""
+        return await self._supabase.service_rpc("applied_migrations", {}, list[str] | None)  # type: ignore[arg-type]
+
     async def _service_and_schema(self) -> None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                applied = await self._supabase.service_rpc("applied_migrations", {}, list[str] | None)  # type: ignore[arg-type]
+                applied = await self.applied_migrations()
         except TimeoutError as error:
             raise SupabaseUnavailable(f"SUPABASE_URL cannot be reached: {_reason(error)}.", retry_after=2) from error
         known = self._needed.intersection(applied or ())
