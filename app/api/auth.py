@@ -121,6 +121,11 @@ class TokenVerifier:
             expires_at = float(claims["exp"])
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The access token has expired.") from None
+        except jwt.InvalidIssuerError:
+            # its signature is the project's: most often SUPABASE_URL is another name of the same host
+            raise Unauthenticated(
+                f"The access token's issuer is not {self._issuer}, as SUPABASE_URL says it is."
+            ) from None
         except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
             raise Unauthenticated("The access token is not valid for this project.") from None
         if claims.get("role") != "authenticated":

@@ -60,6 +60,7 @@ class Admission:
 async def share_limits(store: LimitsStore, settings: Settings) -> None:
     """Write this process's limits where the database reads them. Tries until it has succeeded; until then those of
     the process that started before hold."""
+    said = ""
     while True:
         try:
             await store.configure_limits(
@@ -69,7 +70,9 @@ async def share_limits(store: LimitsStore, settings: Settings) -> None:
                 screen_input=settings.moderation != "off",
             )
         except AppError as error:
-            observe.event("limits.unshared", code=error.code)
+            if error.code != said:  # and not with every try
+                said = error.code
+                observe.event("limits.unshared", code=error.code)
             await asyncio.sleep(RETRY_SECONDS)
         else:
             return

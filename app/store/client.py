@@ -68,7 +68,8 @@ _MALFORMED = frozenset({"22P02", "22P05", "23514", "22001", "22003", "22021"})
 """SQLSTATEs of a value that is malformed, too long, too large, bad text, or refused by a check."""
 _NOT_THERE = frozenset({"PGRST202", "PGRST204", "PGRST205", "42883", "42P01", "42703"})
 """A function, table or column that the project does not have."""
-_TOKEN_REFUSED = frozenset({"PGRST301", "PGRST302", "PGRST303"})
+TOKEN_REFUSED = frozenset({"PGRST301", "PGRST302", "PGRST303"})
+"""What PostgREST says to a token that it does not take."""
 # How the gateways of hosted projects, self-hosted ones and @supabase/lite say that they do not know a key. The official
 # client keeps the words and loses the status.
 _KEY_REFUSED = re.compile(r"api key|authentication credentials", re.IGNORECASE)
@@ -250,7 +251,7 @@ def _translated(status: int, body: _ErrorBody, key: Key, what: str) -> AppError:
         return schema_refused(f"it lacks {what}")
     if key == "SUPABASE_SECRET_KEY" and code == "42501":
         return not_a_secret_key() if status == 401 else schema_refused(f"SUPABASE_SECRET_KEY may not call {what}")
-    if code in _TOKEN_REFUSED and key != "SUPABASE_SECRET_KEY":
+    if code in TOKEN_REFUSED and key != "SUPABASE_SECRET_KEY":
         return Unauthenticated()
     if status == 401 and code != "42501":
         return key_refused(key, "The Data API", status, message)

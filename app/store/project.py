@@ -19,7 +19,7 @@ import aiohttp
 import msgspec
 
 from app.errors import SupabaseRefused, SupabaseUnavailable
-from app.store.client import Supabase, key_refused, schema_refused
+from app.store.client import TOKEN_REFUSED, Supabase, key_refused, schema_refused
 
 T = TypeVar("T")
 
@@ -87,18 +87,25 @@ class Project:
             )
 
     async def _publishable_key_at_the_data_api(self) -> None:
-        await self._data_api(self._publishable_key, "SUPABASE_PUBLISHABLE_KEY")
+        status, words = await self._data_api(self._publishable_key)
+        if status == 401 and words.code != "42501":
+            raise key_refused("SUPABASE_PUBLISHABLE_KEY", "The Data API", status, words.message)
+
+    async def applied_migrations(self) -> list[str] | None:
+        """The versions that the Supabase CLI has applied; None where it keeps no record. Needs the secret key."""
+        return await self._supabase.service_rpc("applied_migrations", {}, list[str] | None)  # type: ignore[arg-type]
 
     async def _service_and_schema(self) -> None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                applied = await self._supabase.service_rpc("applied_migrations", {}, list[str] | None)  # type: ignore[arg-type]
+                applied = await self.applied_migrations()
         except TimeoutError as error:
             raise SupabaseUnavailable(f"SUPABASE_URL cannot be reached: {_reason(error)}.", retry_after=2) from error
         known = self._needed.intersection(applied or ())
         # a project that has a record of none was migrated in another way, and cannot say
         if known and (missing := sorted(self._needed - known)):
-            raise schema_refused(f"{len(missing)} migrations are missing, from {missing[0]} on")
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise schema_refused(f"it lacks the migration {missing[0]}{more}")
 
     async def _signatures(self) -> None:
         status, content = await self._get(KEYS_PATH, {})
@@ -110,15 +117,15 @@ class Project:
                     "it signs its access tokens with that secret.",
                     setting="SUPABASE_JWT_SECRET",
                 )
-            await self._data_api(_token_of_nobody(self._jwt_secret), "SUPABASE_JWT_SECRET")
+            status, words = await self._data_api(_token_of_nobody(self._jwt_secret))
+            if words.code in TOKEN_REFUSED:
+                raise key_refused("SUPABASE_JWT_SECRET", "The Data API", status, words.message)
 
-    async def _data_api(self, token: str, setting: str) -> None:
-        """Raises `SupabaseRefused` when the Data API does not take this token. Nobody's may read anything there."""
+    async def _data_api(self, token: str) -> tuple[int, _Words]:
+        """What the Data API says to a token that may read nothing: 42501, if it takes the token."""
         headers = {"apikey": self._publishable_key, "Authorization": f"Bearer {token}"}
         status, content = await self._get(TABLE_PATH, headers)
-        words = _decoded(content, _Words) or _Words()
-        if status == 401 and words.code != "42501":
-            raise key_refused(setting, "The Data API", status, words.message)
+        return status, _decoded(content, _Words) or _Words()
 
     async def _get(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
         """Status and body. Raises `SupabaseUnavailable` when another try may be answered in another way."""

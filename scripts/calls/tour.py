@@ -15,6 +15,7 @@ from app.store.indexing import Indexing, PassageVector
 from app.store.limits import Limits
 from app.store.messages import Messages
 from app.store.plans import Plans
+from app.store.project import Project
 from app.store.replies import FinishedReply, Piece, Replies, TurnVerdict
 from app.store.usage import Usages
 from scripts.calls.recorder import User
@@ -37,6 +38,7 @@ async def tour(supabase: Supabase, user: User) -> None:
 
 async def _limits_and_plans(supabase: Supabase, user: User) -> None:
     limits, plans, usages = Limits(supabase), Plans(supabase), Usages(supabase)
+    await Project(supabase, publishable_key="", jwt_secret=None).applied_migrations()
     await limits.configure_limits(
         require_premium=True, requests_per_minute=1000, tokens_per_minute=1_000_000, screen_input=True
     )

@@ -1,5 +1,6 @@
 -- What the API asks at its start and for its readiness: one call that only the secret key may make, and that tells
 -- whether the schema is as new as the code.
+-- Before the code: it calls a new function, which the release before does not know of.
 create function private.applied_migrations() returns text[]
 language plpgsql
 stable

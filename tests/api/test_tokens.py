@@ -72,6 +72,16 @@ async def test_without_a_claim(anonymous: httpx.AsyncClient, stack: LocalSupabas
     await refused(anonymous, sign(claims, stack.signing_key))
 
 
+async def test_of_the_project_by_another_name(
+    anonymous: httpx.AsyncClient, stack: LocalSupabase, claims: Claims
+) -> None:
+    """SUPABASE_URL has to be the address that tokens are issued with."""
+    token = sign(claims | {"iss": claims["iss"].replace("127.0.0.1", "localhost")}, stack.signing_key)
+    answer = await anonymous.get("/v1/models", headers={"Authorization": f"Bearer {token}"})
+    problem = assert_problem(answer, 401, "unauthenticated")
+    assert problem["detail"] == f"The access token's issuer is not {stack.url}/auth/v1, as SUPABASE_URL says it is."
+
+
 @pytest.mark.parametrize(
     ("claim", "value"),
     [

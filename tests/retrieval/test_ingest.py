@@ -211,7 +211,8 @@ async def test_half_a_setting_is_not_completed_by_make_run(
     environment = {**running(folder, **written), **settings}
     command = [sys.executable, "-m", "app.retrieval.ingest", str(folder)]
     done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, said_of_it)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(said_of_it)
 
 
 async def test_a_charset_is_named_and_remembered(
