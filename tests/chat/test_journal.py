@@ -349,7 +349,7 @@ async def test_a_refusal_is_not_waited_for_as_an_outage_is() -> None:
     database, stops = Database(), Stops()
     reply = new_reply(database, "1")
     async with journal_on(database) as journal:
-        journal.open(reply, stops.of(reply))
+        journal.open(Entry(reply, stops.of(reply)))
         reply.append("kept")
         await asyncio.sleep(2)
         database.before = revoked
