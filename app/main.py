@@ -139,6 +139,7 @@ class Service:
             parts.push_async_callback(close, "embedders", self.embedders.aclose)
             parts.push_async_callback(close, "moderation", self.moderation.aclose)
             parts.push_async_callback(close, "routing", self.routing.aclose)
+            parts.push_async_callback(close, "readers", self.readers.aclose)
             parts.push_async_callback(close, "jobs", self.supervisor.aclose)
             parts.push_async_callback(self.drain)
             for line in in_use(self.settings):

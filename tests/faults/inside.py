@@ -69,7 +69,7 @@ async def inside(stack: LocalSupabase, upstream: Upstream) -> AsyncGenerator[Ins
         serving = asyncio.create_task(server.serve())
         try:
             await eventually(lambda: server.started, within=15)
-            yield Inside(f"http://127.0.0.1:{port}", server._service, pools)
+            yield Inside(f"http://127.0.0.1:{port}", server.service, pools)
         finally:
             server.should_exit = True
             await serving
