@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
 from scripts.local_supabase import LocalSupabase
@@ -60,14 +58,14 @@ async def test_the_service_sees_all(stack: LocalSupabase, connect: Connect, owne
     [
         "conversation:",
         "conversation:not-an-id",
-        f"conversation:{uuid.uuid4()}",
+        "conversation:00000000-0000-4000-8000-000000000001",
         "conversation:{conversation}x",
         "CONVERSATION:{conversation}",
         " conversation:{conversation}",
         "conversation:{conversation}\nuser:{owner}",
         "user:",
         "user:{owner}:more",
-        f"user:{uuid.uuid4()}",
+        "user:00000000-0000-4000-8000-000000000001",
         "anything",
         "'; drop table public.messages; --",
     ],
