@@ -26,7 +26,7 @@ from app.api.models import model_routes
 from app.api.moderations import moderation_routes
 from app.api.openapi import NamedStructs, openapi_config
 from app.api.quotas import EXPOSED
-from app.api.requests import JsonRequest, Templates, observed
+from app.api.requests import JsonRequest, observed
 from app.api.search import search_routes
 from app.api.strangers import Strangers, identified
 from app.api.usage import usage_routes
@@ -219,7 +219,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         logging_config=None,
     )
     app.state.service = service
-    app.asgi_handler = observed(app.asgi_handler, Templates(app.routes))
+    app.asgi_handler = observed(app.asgi_handler, app.routes)
     return app
 
 

@@ -32,7 +32,7 @@ class JsonRequest(Request[Any, Any, Any]):
         return decode(await self.body(), kind)
 
 
-class Templates:
+class _Templates:
     """The paths of the routes, to know one by a request that the router did not let through to it."""
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
@@ -50,12 +50,14 @@ class Templates:
         return None
 
 
-def observed(app: ASGIApp, templates: Templates) -> ASGIApp:
+def observed(app: ASGIApp, routes: Iterable[BaseRoute]) -> ASGIApp:
     """Around the whole application, so that unknown routes and preflights are seen too.
 
     A request's id is the caller's `X-Request-ID` where it is a plain one, else a new one. `request.done` is recorded
     when the response is over, that of a stream included; its path is the route's, which holds no ids.
     """
+
+    templates = _Templates(routes)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:

@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.testing import AsyncTestClient
 
 from app.api import problem
-from app.api.requests import JsonRequest, Templates, observed
+from app.api.requests import JsonRequest, observed
 from app.errors import ERRORS, AppError, ContentFlagged, Draining, RateLimited
 from tests.client import assert_problem, new_conversation
 
@@ -104,7 +104,7 @@ def raising(error: Exception) -> AsyncTestClient[Litestar]:
         logging_config=None,
         openapi_config=None,
     )
-    app.asgi_handler = observed(app.asgi_handler, Templates(app.routes))
+    app.asgi_handler = observed(app.asgi_handler, app.routes)
     return AsyncTestClient(app)
 
 
