@@ -4,8 +4,9 @@
     transcript.feed(chunk)               # as often as bytes arrive; AssertionError on any breach
     transcript.text, transcript.ending   # what the reader holds
 
-Ids grow; a delta's id is 10 plus the length of the text so far; nothing follows the one terminal event, whose id is
-one more, and whose `length` is that of the text.
+Ids grow, and say what the reader holds: a delta's is 10 plus the length of the text so far, and once there was
+reasoning, (its length * 2^20 + that of the text) * 16 plus the number of events before the text. Nothing follows the
+one terminal event, whose id counts one more, and whose `length` is that of the text.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TERMINAL = frozenset({"done", "stopped", "error"})
-NAMES = frozenset({"message.started", "sources", "restart", "delta", "reconnect"}) | TERMINAL
+PREAMBLE = frozenset({"message.started", "sources", "restart"})
+NAMES = frozenset({"reasoning", "delta", "reconnect"}) | PREAMBLE | TERMINAL
 TEXT_ID = 10
+FIRST_REASONED = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Transcript:
     after: int = 0
     events: list[Event] = field(default_factory=list)
     text: str = ""
+    reasoning: str = ""
     comments: int = 0
     _buffer: bytes = b""
 
@@ -51,7 +55,13 @@ class Transcript:
     @property
     def length(self) -> int:
         """Code points of the reply that the reader holds, those from before included."""
-        return max(0, self.after - TEXT_ID) + len(self.text)
+        before = (self.after >> 4) % (1 << 20) if self.after >= FIRST_REASONED else max(0, self.after - TEXT_ID)
+        return before + len(self.text)
+
+    @property
+    def reasoned(self) -> int:
+        """Code points of reasoning that the reader holds, likewise."""
+        return (self.after >> 24) + len(self.reasoning)
 
     @property
     def ending(self) -> Event | None:
@@ -77,13 +87,24 @@ class Transcript:
         if name == "delta":
             assert data["text"], "an empty delta"
             self.text += data["text"]
-            assert number == TEXT_ID + self.length
+            assert self._says(number, self.length)
+        elif name == "reasoning":
+            assert data["text"], "empty reasoning"
+            self.reasoning += data["text"]
+            assert self._says(number, self.length)
         elif name in TERMINAL:
-            assert number == TEXT_ID + 1 + self.length
+            assert self._says(number, self.length + 1)
             # at the end moderation may take the whole text back, and a deletion does
             withdrawn = name == "error" and data["problem"]["code"] in ("content_flagged", "not_found")
             assert data["length"] == (0 if withdrawn else self.length)
         elif number is not None:
-            assert number < TEXT_ID, "what comes before the text has the ids before it"
+            assert number < TEXT_ID or self.reasoned, "what comes before the text has the ids before it"
             assert not self.text
         self.events.append(Event(number, name, data))
+
+    def _says(self, number: int | None, length: int) -> bool:
+        """Whether the id says that its reader holds so much text, and the reasoning that there is."""
+        assert number is not None
+        if not self.reasoned:
+            return number == TEXT_ID + length
+        return number >> 4 == (self.reasoned << 20) + length and number % 16 > 0

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from app.messages import Delta, Done, Failed, Restart, Sources, Started, Stopped, Usage
+from app.messages import Delta, Done, Failed, Reasoning, Restart, Sources, Started, Stopped, Usage
 
 EventId = Annotated[
     str,
@@ -36,6 +36,13 @@ class RestartEvent(msgspec.Struct, tag_field="event", tag="restart"):
 
     id: EventId
     data: Restart
+
+
+class ReasoningEvent(msgspec.Struct, tag_field="event", tag="reasoning"):
+    """The next piece of what the model shows of its thinking. It is no part of the text, nor of its length."""
+
+    id: EventId
+    data: Reasoning
 
 
 class DeltaEvent(msgspec.Struct, tag_field="event", tag="delta"):
@@ -78,6 +85,7 @@ ReplyEvent = (
     MessageStartedEvent
     | SourcesEvent
     | RestartEvent
+    | ReasoningEvent
     | DeltaEvent
     | DoneEvent
     | StoppedEvent
@@ -86,8 +94,8 @@ ReplyEvent = (
 )
 
 DESCRIPTION = """An event of the stream: `message.started`, then `sources` and `restart` where there is reason for them,
-then any number of `delta`, then exactly one of `done`, `stopped` and `error`. On the wire each is server-sent events'
-`id`, `event` and `data`, which is JSON. Lines that begin with a colon keep the connection alive."""
+then any number of `reasoning` and `delta`, then exactly one of `done`, `stopped` and `error`. On the wire each is
+server-sent events' `id`, `event` and `data`, which is JSON. Lines that begin with a colon keep the connection alive."""
 
 _EXAMPLE = (
     (

@@ -42,6 +42,7 @@ _QUESTION = MessageView(
     conversation_id=_CONVERSATION.id,
     role="user",
     content="Which church has the light that moves along the floor?",
+    reasoning="",
     status="complete",
     parent_id=None,
     version=1,

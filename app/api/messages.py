@@ -119,7 +119,9 @@ def message_routes(
             raise InvalidRequest("content: expected text, got nothing but blanks.")
         what = Send(str(conversation_id), data.content)
         key = _key(idempotency_key, "send", conversation_id, data)
-        turn = await turns.begin(user, Asked(what=what, wish=_wish(data), use_rag=data.use_rag, key=key))
+        turn = await turns.begin(
+            user, Asked(what=what, wish=_wish(data), use_rag=data.use_rag, reasoning=data.reasoning, key=key)
+        )
         return await respond(user, turn, accept, prefer)
 
     @post(
@@ -147,7 +149,9 @@ def message_routes(
         asked = data or AnswerOptions()
         what = Regenerate(str(message_id))
         key = _key(idempotency_key, "regenerate", message_id, asked)
-        turn = await turns.begin(user, Asked(what=what, wish=_wish(asked), use_rag=asked.use_rag, key=key))
+        turn = await turns.begin(
+            user, Asked(what=what, wish=_wish(asked), use_rag=asked.use_rag, reasoning=asked.reasoning, key=key)
+        )
         return await respond(user, turn, accept, prefer)
 
     async def respond(user: User, turn: Turn, accept: str | None, prefer: str | None) -> Response[Any]:

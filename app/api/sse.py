@@ -1,8 +1,6 @@
 """A reply as server-sent events, from any place in it.
 
-The id of an event says how much of the reply its reader then holds, so that any replica can go on from it:
-1 after `message.started`; 2 to 9 after what else precedes the text; 10 + n after n code points of text; 11 + n at the
-end of n. See `docs/architecture.md`.
+The id of an event says how much of the reply its reader then holds, see `event_ids` and `docs/architecture.md`.
 """
 
 from __future__ import annotations
@@ -15,15 +13,12 @@ import msgspec
 from litestar import Request, Response
 from litestar.types import Receive, Scope, Send
 
-from app.chat.live import MAX_REPLY_CHARACTERS, Follower, Followers, Reply
-from app.errors import InvalidRequest
+from app.api.event_ids import TEXT_ID, Place
+from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS, Follower, Followers, Reply
 from app.messages import Done, Ending, Failed, Preamble, Restart, Sources, Started, Stopped
 
-TEXT_ID = 10
-MAX_PREAMBLE = 9
 TOLD_AGAIN = 2
 """How far beyond the text the id of its end may be: 1, or 2 for a reader that comes back after it."""
-MAX_ID_DIGITS = 20
 MAX_FRAME_CHARACTERS = 32_768
 """Of a long reply that somebody catches up with, so that what waits in memory for a slow connection stays small."""
 
@@ -56,32 +51,17 @@ def _encode(data: object) -> bytes:
     return encoded
 
 
-def place(last_event_id: str | None, last: int) -> tuple[int, int]:
-    """How many events before the text, and how many code points of it, a reader with this `Last-Event-ID` holds.
-
-    `last` is the highest id that the stream can have given. Raises `InvalidRequest` for what is no id up to there.
-    """
-    if not last_event_id:
-        return 0, 0
-    digits = last_event_id if last_event_id.isascii() and last_event_id.isdecimal() else ""
-    if not digits or len(digits) > MAX_ID_DIGITS or (number := int(digits)) > last:
-        raise InvalidRequest(
-            "Last-Event-ID: not an id that this stream has given; leave the header out to read from the start."
-        )
-    return (number, 0) if number < TEXT_ID else (MAX_PREAMBLE, number - TEXT_ID)
-
-
-def _last_id(reply: Reply, *, written: bool) -> int:
-    """The highest id that any reader of `reply` can have been given, by any replica.
+def _furthest(reply: Reply, *, written: bool) -> Place:
+    """How much of `reply` any reader can have been given, by any replica.
 
     A reply that is written here, or was stored whole, is as long as any reader has seen it. Another one may be behind
     what its writer has shown, and one that failed may have lost or withdrawn what its readers hold.
     """
     if isinstance(reply.ending, Done | Stopped):
-        return TEXT_ID + reply.length + TOLD_AGAIN
+        return Place(offset=reply.length + TOLD_AGAIN, reasoned=reply.reasoned)
     if written and reply.ending is None:
-        return TEXT_ID + reply.length
-    return TEXT_ID + MAX_REPLY_CHARACTERS + TOLD_AGAIN
+        return Place(offset=reply.length, reasoned=reply.reasoned)
+    return Place(offset=MAX_REPLY_CHARACTERS + TOLD_AGAIN, reasoned=MAX_REASONING_CHARACTERS)
 
 
 def _event_frame(number: int, event: Preamble | Ending) -> bytes:
@@ -89,21 +69,38 @@ def _event_frame(number: int, event: Preamble | Ending) -> bytes:
 
 
 class _Frames:
-    """The newest text of one reply as it is sent, encoded once for all its readers that are up to date."""
+    """The newest text and reasoning of one reply as they are sent, encoded once for all readers that are up to date."""
 
-    __slots__ = ("_end", "_frame", "_start")
+    __slots__ = ("_reasoning", "_reasoning_id", "_reasoning_start", "_text", "_text_id", "_text_start")
 
     def __init__(self) -> None:
-        self._start = self._end = 0
-        self._frame = b""
+        self._text_start = self._text_id = self._reasoning_start = self._reasoning_id = 0
+        self._text = self._reasoning = b""
 
-    def text(self, reply: Reply, start: int, end: int) -> bytes:
-        """The text from `start` to `end` as one event."""
-        if start != self._start or end != self._end:
-            text = reply.text(start)[: end - start]
-            self._frame = b'id: %d\nevent: delta\ndata: {"text":%s}\n\n' % (TEXT_ID + end, _encode(text))
-            self._start, self._end = start, end
-        return self._frame
+    def text(self, follower: Follower) -> bytes:
+        """The next text of `follower` as one event."""
+        start = follower.offset
+        end = follower.take_text(MAX_FRAME_CHARACTERS)
+        number = _place(follower).id if follower.reasoned else TEXT_ID + end
+        if start != self._text_start or number != self._text_id:
+            text = follower.reply.text(start)[: end - start]
+            self._text = b'id: %d\nevent: delta\ndata: {"text":%s}\n\n' % (number, _encode(text))
+            self._text_start, self._text_id = start, number
+        return self._text
+
+    def reasoning(self, follower: Follower) -> bytes:
+        """The next reasoning of `follower` as one event."""
+        start = follower.reasoned
+        text = follower.take_reasoning(MAX_FRAME_CHARACTERS)
+        number = _place(follower).id
+        if start != self._reasoning_start or number != self._reasoning_id:
+            self._reasoning = b'id: %d\nevent: reasoning\ndata: {"text":%s}\n\n' % (number, _encode(text))
+            self._reasoning_start, self._reasoning_id = start, number
+        return self._reasoning
+
+
+def _place(follower: Follower) -> Place:
+    return Place(follower.announced, follower.offset, follower.reasoned)
 
 
 _frames: WeakKeyDictionary[Reply, _Frames] = WeakKeyDictionary()
@@ -114,10 +111,14 @@ def _news(follower: Follower, frames: _Frames) -> bytes:
     reply = follower.reply
     news = b""
     if follower.announced < len(reply.preamble):
-        news = b"".join(_event_frame(number, event) for number, event in follower.take_announced())
-    start = follower.offset
-    if start < reply.length:
-        text = frames.text(reply, start, follower.take_text(MAX_FRAME_CHARACTERS))
+        held = _place(follower)
+        news = b"".join(
+            _event_frame(held._replace(announced=number).id, event) for number, event in follower.take_announced()
+        )
+    if follower.reasoned < reply.reasoned:
+        news += frames.reasoning(follower)
+    if follower.offset < reply.length:
+        text = frames.text(follower)
         return news + text if news else text
     return news
 
@@ -136,10 +137,10 @@ class EventStream(Response[None]):
     ) -> None:
         """`written`: this process writes the reply."""
         super().__init__(None, headers=headers)
-        announced, offset = place(last_event_id, _last_id(reply, written=written))
+        held = Place.of(last_event_id, _furthest(reply, written=written))
         self._followers = followers
         # refused here, before the response starts, when there are too many readers
-        self._follower = followers.follow(reply, announced=announced, offset=offset)
+        self._follower = followers.follow(reply, announced=held.announced, offset=held.offset, reasoned=held.reasoned)
 
     def to_asgi_response(self, request: Request[Any, Any, Any], **_: Any) -> Any:  # type: ignore[override]
         return self._respond
@@ -171,7 +172,8 @@ async def _write_all(follower: Follower, send: Send) -> bool:
                 held = max(reply.length, follower.offset)
                 if not isinstance(reply.ending, Failed):
                     held = min(held, reply.length + TOLD_AGAIN - 1)
-                frame = _event_frame(TEXT_ID + 1 + held, reply.ending)
+                end = Place(follower.announced, held + 1, max(reply.reasoned, follower.reasoned))
+                frame = _event_frame(end.id, reply.ending)
                 last = True
             elif follower.reconnect:
                 frame = RECONNECT

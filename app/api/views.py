@@ -8,7 +8,7 @@ import msgspec
 
 from app.api.paging import Page
 from app.errors import ERRORS, PayloadTooLarge
-from app.messages import FinishReason, Problem, ProviderName, ReplyStatus, Role, TaskType, Usage
+from app.messages import FinishReason, Problem, ProviderName, ReasoningEffort, ReplyStatus, Role, TaskType, Usage
 from app.retrieval.library import MAX_TITLE_CHARACTERS
 from app.retrieval.media_types import KINDS
 from app.retrieval.search import MAX_QUERY_CHARACTERS
@@ -102,6 +102,9 @@ class AnswerOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None, described("The reply's tokens at most.")
     ] = None
     use_rag: Annotated[bool | None, described("Whether to search the user's documents for it.")] = None
+    reasoning: Annotated[
+        ReasoningEffort | None, described("How much the model is to think first; left out, as it does by itself.")
+    ] = None
 
 
 class NewMessage(AnswerOptions, forbid_unknown_fields=True, kw_only=True):
@@ -117,6 +120,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: Id
     role: Role
     content: Annotated[str, described("The text; of a streaming reply what has been stored so far.")]
+    reasoning: Annotated[str, described("What the model showed of its thinking; empty where nothing.")]
     status: ReplyStatus
     parent_id: Annotated[Id | None, described("What a reply answers.")]
     version: Annotated[int, described("Which answer to that it is, from 1.")]
@@ -140,6 +144,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
             conversation_id=row.conversation_id,
             role=row.role,
             content=row.content,
+            reasoning=row.reasoning,
             status=row.status,
             parent_id=row.parent_id,
             version=row.version,

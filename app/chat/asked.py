@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from app.messages import IdempotencyKey, Regenerate, Send
+from app.messages import IdempotencyKey, ReasoningEffort, Regenerate, Send
 from app.routing.router import Wish
 
 
@@ -20,9 +20,11 @@ class Asker(Protocol):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One request for a reply. `use_rag` is whether it may draw on documents; None leaves that to the settings."""
+    """One request for a reply. `use_rag` is whether it may draw on documents; None leaves that to the settings.
+    `reasoning` is how much the model is to think; None leaves that to the model."""
 
     what: Send | Regenerate
     wish: Wish = Wish()
     use_rag: bool | None = None
+    reasoning: ReasoningEffort | None = None
     key: IdempotencyKey | None = None

@@ -46,37 +46,41 @@ class JournalStore(Protocol):
 
 
 class Entry:
-    """A live reply, as the journal sees it: how much of its text has been taken.
+    """A live reply, as the journal sees it: how much of its text and reasoning has been taken.
 
     `cut(why)` is called with `STOPPED` when a user asked for it on any replica, `DELETED` when the reply was deleted,
     and `OUTAGE` when the database has failed for too long or refuses its text.
     """
 
-    __slots__ = ("_offset", "_pushed", "_seq", "cut", "reply")
+    __slots__ = ("_offset", "_pushed", "_reasoned", "_seq", "cut", "reply")
 
     def __init__(self, reply: Reply, cut: Callable[[Cut], None]) -> None:
         self.reply = reply
         self.cut = cut
         self._offset = 0
+        self._reasoned = 0
         self._seq = 0
         self._pushed: deque[float] = deque(maxlen=_PIECES_BEFORE_END + 1)
         """When its newest pieces were."""
 
     def next_piece(self, now: float) -> Piece | None:
-        """The text that has come since the last one; None when there is none."""
+        """What has come since the last one; None when nothing has."""
         reply = self.reply
-        if reply.length <= self._offset:
+        if reply.length <= self._offset and reply.reasoned <= self._reasoned:
             return None
-        text = reply.text(self._offset)
+        text = reply.text(self._offset) if reply.length > self._offset else ""
         self._offset += len(text)
+        reasoning = reply.reasoning(self._reasoned) if reply.reasoned > self._reasoned else None
+        self._reasoned = reply.reasoned
         self._seq += 1
         self._pushed.append(now)
         sources = reply.sources if self._seq == 1 else None
-        return Piece(reply.id, self._seq, text, reply.provider, reply.model, sources)
+        return Piece(reply.id, self._seq, text, reply.provider, reply.model, sources, reasoning)
 
     def until_end(self, now: float) -> float:
         """The seconds until its end may be pushed; 0 or less when it may be now."""
-        if len(self._pushed) <= _PIECES_BEFORE_END or self.reply.length == self._offset:
+        taken = (self.reply.length, self.reply.reasoned) == (self._offset, self._reasoned)
+        if len(self._pushed) <= _PIECES_BEFORE_END or taken:
             return 0.0
         return self._pushed[0] + _BUDGET_SECONDS - now
 

@@ -1,7 +1,8 @@
 """Replies that are being read: one buffer a reply, any number of followers, none of which can slow the others.
 
-A reply is the text so far plus how it began and how it ended. A follower is only a place in it: whoever falls behind
-reads the text it has missed in one piece, so nothing is queued for anyone and memory is the text itself.
+A reply is the text and the reasoning so far plus how it began and how it ended. A follower is only a place in it:
+whoever falls behind reads what it has missed in one piece, so nothing is queued for anyone and memory is the text
+itself.
 
 Both change by their methods alone: the writer writes, the connection says what it has sent.
 """
@@ -16,6 +17,8 @@ from app.messages import Ending, Preamble, Restart, Source, Sources, Started
 
 MAX_REPLY_CHARACTERS = 500_000
 """A longer reply ends with finish reason `length`."""
+MAX_REASONING_CHARACTERS = 500_000
+"""What a model thinks beyond this is neither shown nor stored; its text goes on."""
 MAX_FOLLOWERS_PER_REPLY = 50
 MAX_FOLLOWERS = 5000
 HEARTBEAT_SECONDS = 12.0
@@ -34,9 +37,11 @@ class Reply:
         "_ended",
         "_held",
         "_held_length",
+        "_held_thoughts",
         "_last",
         "_last_start",
         "_tail",
+        "_thoughts",
         "_whole",
         "conversation_id",
         "detached",
@@ -47,6 +52,7 @@ class Reply:
         "model",
         "preamble",
         "provider",
+        "reasoned",
         "user_id",
     )
 
@@ -58,6 +64,8 @@ class Reply:
         self.model: str | None = None
         self.preamble: list[Preamble] = []
         self.length = 0
+        self.reasoned = 0
+        """How many code points of reasoning there are."""
         self.ending: Ending | None = None
         self.detached = False
         self.followers: set[Follower] = set()
@@ -69,6 +77,8 @@ class Reply:
         self._ended: asyncio.Future[None] | None = None
         self._held: list[str] | None = None
         self._held_length = 0
+        self._thoughts: list[str] = []
+        self._held_thoughts: list[str] = []
 
     # ── before the text ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -82,8 +92,11 @@ class Reply:
         self._announce(sources)
 
     def restart(self, reason: str, provider: str, model: str) -> None:
-        """Another model answers."""
+        """Another model answers. What the one before has thought stays, as its readers have it, and an empty line
+        follows."""
         self.provider, self.model = provider, model
+        if self.reasoned or self._held_thoughts:
+            self.think("\n\n")
         self._announce(Restart(reason, provider, model))
 
     def _announce(self, event: Preamble) -> None:
@@ -118,6 +131,26 @@ class Reply:
             self._tail.clear()
         return self._whole[start:] if start else self._whole
 
+    def think(self, text: str) -> None:
+        """Add reasoning, which is no part of the text."""
+        if self._held is not None:
+            self._held_thoughts.append(text)
+            return
+        text = text[: MAX_REASONING_CHARACTERS - self.reasoned]
+        if text:
+            self._thoughts.append(text)
+            self.reasoned += len(text)
+            self._wake()
+
+    def reasoning(self, start: int = 0) -> str:
+        """What has been thought from offset `start` on."""
+        if len(self._thoughts) > 1:
+            if start and start == self.reasoned - len(self._thoughts[-1]):
+                return self._thoughts[-1]  # a reader who is up to date
+            self._thoughts = ["".join(self._thoughts)]
+        whole = self._thoughts[0] if self._thoughts else ""
+        return whole[start:] if start else whole
+
     @property
     def written(self) -> int:
         """How long the text is with what is held back."""
@@ -128,23 +161,30 @@ class Reply:
         return self._held is not None
 
     def hold(self) -> None:
-        """From now on text is held back: neither readers nor the journal see that there is any."""
+        """From now on text and reasoning are held back: neither readers nor the journal see that there is any."""
         self._held = []
 
     def release(self) -> None:
         """Show what was held back, and what follows."""
-        if text := self.discard():
+        thoughts = "".join(self._held_thoughts)
+        text = self.discard()
+        if thoughts:
+            self.think(thoughts)
+        if text:
             self.append(text)
 
     def discard(self) -> str:
-        """Hold nothing back any longer, and return what was; nobody will see it."""
+        """Hold nothing back any longer, and return what text was; nobody will see it."""
         text = "".join(self._held or ())
         self._held, self._held_length = None, 0
+        self._held_thoughts.clear()
         return text
 
     def withdraw(self) -> None:
-        """Take the whole text back; none follows. Its readers learn by the ending that they hold too much."""
+        """Take all text and reasoning back; none follows. Readers learn by the ending that they hold too much."""
         self._tail.clear()
+        self._thoughts.clear()
+        self.reasoned = 0
         self._whole = self._last = ""
         self._last_start = self.length = 0
 
@@ -200,7 +240,7 @@ class Reply:
 
 
 class Follower:
-    """One reader's place in a reply: how much of the beginning and of the text it has been sent."""
+    """One reader's place in a reply: how much of the beginning, the reasoning and the text it has been sent."""
 
     __slots__ = (
         "_abort",
@@ -212,16 +252,19 @@ class Follower:
         "beat",
         "cut",
         "offset",
+        "reasoned",
         "reconnect",
         "reply",
     )
 
-    def __init__(self, reply: Reply, *, announced: int, offset: int) -> None:
+    def __init__(self, reply: Reply, *, announced: int, offset: int, reasoned: int = 0) -> None:
         self.reply = reply
         self.announced = announced
         """How many of the events before the text it holds."""
         self.offset = offset
         """How many code points of the text it holds."""
+        self.reasoned = reasoned
+        """How many code points of the reasoning it holds."""
         self.beat = False
         """It has been silent for so long that a comment is due."""
         self.cut = False
@@ -248,6 +291,12 @@ class Follower:
         sent."""
         self.offset = end = min(self.reply.length, self.offset + most)
         return end
+
+    def take_reasoning(self, most: int) -> str:
+        """The next reasoning for it, at most `most` code points; it counts as sent."""
+        text = self.reply.reasoning(self.reasoned)[:most]
+        self.reasoned += len(text)
+        return text
 
     # ── the connection ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -315,13 +364,13 @@ class Followers:
         if len(self._followers) >= MAX_FOLLOWERS:
             raise Draining("This server has as many readers as it can; send the request again.", retry_after=1)
 
-    def follow(self, reply: Reply, *, announced: int = 0, offset: int = 0) -> Follower:
+    def follow(self, reply: Reply, *, announced: int = 0, offset: int = 0, reasoned: int = 0) -> Follower:
         """A new follower at that place. Raises `RateLimited` when the reply or the process has too many."""
         if len(reply.followers) >= MAX_FOLLOWERS_PER_REPLY:
             raise RateLimited(f"A reply has at most {MAX_FOLLOWERS_PER_REPLY} readers at once.", retry_after=5)
         if len(self._followers) >= MAX_FOLLOWERS:
             raise Draining("This server has as many readers as it can; connect again.", retry_after=1)
-        follower = Follower(reply, announced=announced, offset=offset)
+        follower = Follower(reply, announced=announced, offset=offset, reasoned=reasoned)
         if self.draining:
             follower.send_elsewhere()
         reply.join(follower)

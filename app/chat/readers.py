@@ -49,13 +49,15 @@ class Readers:
                 raise NotFound("No such reply.")
             return reply
         finished = self._finished.get(message_id)
-        part = await self._messages.read_reply(asker.token, message_id, finished.length if finished else 0)
+        part = await self._messages.read_reply(
+            asker.token, message_id, finished.length if finished else 0, finished.reasoned if finished else 0
+        )
         if finished is not None:
             final = part.message.final(finished.length)
-            if not part.text and final is not None and finished.ending == ending_of(final):
+            if not part.text and not part.reasoning and final is not None and finished.ending == ending_of(final):
                 return finished
             # an interrupted reply whose writer came back has another end
-            part = await self._messages.read_reply(asker.token, message_id, 0)
+            part = await self._messages.read_reply(asker.token, message_id, 0, 0)
         reply = self._growing(message_id)
         if reply is not None:  # another reader was faster
             return reply
@@ -92,7 +94,7 @@ class Readers:
                 if not reply.awaited:
                     return
                 try:
-                    part = await self._messages.read_reply(token, reply.id, reply.length)
+                    part = await self._messages.read_reply(token, reply.id, reply.length, reply.reasoned)
                 except SupabaseUnavailable:
                     continue
                 seen_at = loop.time()
@@ -116,9 +118,11 @@ class Readers:
         if row.sources is not None and reply.sources is None:
             # they are stored with the first piece of text, so they come before it here too
             reply.draw_on(Sources(msgspec.convert(row.sources, tuple[Source, ...])))
+        if part.reasoning:
+            reply.think(part.reasoning)
         if part.text:
             reply.append(part.text)
-        if part.length == 0:  # moderation may have taken back what there was
+        if part.length == 0 and part.reasoned == 0:  # moderation may have taken back what there was
             reply.withdraw()
         final = row.final(reply.length)
         if final is None:

@@ -58,11 +58,13 @@ class Screening:
         self._refuse()
 
     async def check_reply(self) -> bool:
-        """Check the whole text, where that is asked for; False when it is refused and withdrawn from its readers."""
-        if not self._moderation.checks_output or not self._reply.length:
+        """Check the whole text and what was thought, where that is asked for; False when one is refused and both are
+        withdrawn from their readers."""
+        if not self._moderation.checks_output:
             return True
         try:
-            await self._moderation.screen(self._reply.text())
+            for text in filter(None, (self._reply.text(), self._reply.reasoning())):
+                await self._moderation.screen(text)
         except Exception as error:
             self._refused(error, "output")
             self._reply.withdraw()

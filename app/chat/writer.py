@@ -30,7 +30,18 @@ from app.errors import (
     SupabaseUnavailable,
 )
 from app.guard.moderation import Moderation
-from app.messages import ChatRequest, Delta, FinalState, Finish, Message, Passage, ProviderName, ReplyStatus, Usage
+from app.messages import (
+    ChatRequest,
+    Delta,
+    FinalState,
+    Finish,
+    Message,
+    Passage,
+    ProviderName,
+    Reasoning,
+    ReplyStatus,
+    Usage,
+)
 from app.routing.catalog import Catalog
 from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
@@ -161,9 +172,9 @@ class ReplyWriter:
             max_tokens=max_tokens,
             passages=self._passages,
         )
-        return ChatRequest(candidate.model, prompt, max_tokens)
+        return ChatRequest(candidate.model, prompt, max_tokens, reasoning=self._asked.reasoning)
 
-    async def _take(self, events: AsyncGenerator[Answering | Delta | Finish]) -> None:
+    async def _take(self, events: AsyncGenerator[Answering | Delta | Reasoning | Finish]) -> None:
         """Put what the provider streams into the reply."""
         reply = self.reply
         async with aclosing(events):
@@ -177,6 +188,8 @@ class ReplyWriter:
                     reply.append(text)
                 elif type(event) is Finish:
                     self._end, self._usage = End("complete", event.reason), event.usage
+                elif type(event) is Reasoning:
+                    reply.think(storable(event.text))
                 elif type(event) is Answering:
                     self._called = True
                     if (event.provider, event.model) != (reply.provider, reply.model):
@@ -231,6 +244,7 @@ class ReplyWriter:
             id=reply.id,
             user_id=reply.user_id,
             content=reply.text(),
+            reasoning=reply.reasoning(),
             final=final,
             sources=reply.sources,
             cost_micro_usd=self._cost(),

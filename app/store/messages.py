@@ -30,12 +30,14 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class ReplyPart(msgspec.Struct, frozen=True):
-    """A reply's text after an offset, and its row (whose own `content` is left out). `length` is that of the whole
-    text, once the reply has ended."""
+    """A reply's text and reasoning after an offset each, and its row (whose own are left out). `length` and `reasoned`
+    are those of the whole text and reasoning, once the reply has ended."""
 
     text: str
     message: StoredMessage
     length: int | None = None
+    reasoning: str = ""
+    reasoned: int | None = None
 
 
 class Messages:
@@ -91,9 +93,9 @@ class Messages:
         arguments = {"p_idempotency_key": key.key, "p_request_hash": key.request_hash}
         return await self._supabase.user_rpc(token, "replay_turn", arguments, Begun | None)  # type: ignore[arg-type]
 
-    async def read_reply(self, token: str, message_id: str, after: int) -> ReplyPart:
-        """The text of a reply after `after` code points, and its row."""
-        arguments = {"p_message_id": message_id, "p_after": after}
+    async def read_reply(self, token: str, message_id: str, after: int, reasoned: int) -> ReplyPart:
+        """The text of a reply after `after` code points, its reasoning after `reasoned`, and its row."""
+        arguments = {"p_message_id": message_id, "p_after": after, "p_reasoned": reasoned}
         part = await self._supabase.user_rpc(token, "read_reply", arguments, ReplyPart | None)  # type: ignore[arg-type]
         if part is None:
             raise NotFound("No such reply.")

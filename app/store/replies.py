@@ -12,7 +12,7 @@ from app.store.client import Supabase
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Text to append to a reply. `seq` counts its pieces from 1 and makes a repeated write harmless."""
+    """Text and reasoning to append to a reply. `seq` counts its pieces from 1 and makes a repeated write harmless."""
 
     id: str
     seq: int
@@ -21,6 +21,7 @@ class Piece(msgspec.Struct, frozen=True):
     model: str | None
     sources: Sequence[Source] | None = None
     """What the reply draws on, with its first piece: other replicas' readers see it, and a crash does not take it."""
+    reasoning: str | None = None
 
 
 class Journaled(msgspec.Struct, frozen=True):
@@ -46,6 +47,7 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     user_id: str | None = None
     content: str
+    reasoning: str = ""
     final: FinalState
     sources: Sequence[Source] | None = None
     cost_micro_usd: int | None = None
@@ -57,6 +59,7 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "id": self.id,
             "content": self.content,
+            "reasoning": self.reasoning,
             "status": final.status,
             "finish_reason": final.finish_reason,
             "error_code": problem.code if problem else None,

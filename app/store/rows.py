@@ -24,6 +24,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: str
     role: Role
     content: str = ""
+    reasoning: str = ""
     status: ReplyStatus
     parent_id: str | None
     version: int

@@ -90,7 +90,7 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     source = Source("a-passage", "a-document", "A title", 0.5, "An excerpt")
     piece = Piece(reply, 1, "An ans", "demo", "demo-1", [source])
     await replies.journal_write([piece], [reply])
-    await messages.read_reply(user.token, reply, 3)
+    await messages.read_reply(user.token, reply, 3, 0)
     await messages.stop_reply(user.token, reply)
     await replies.journal_write([], [reply, str(uuid.uuid4())])
     with suppress(AppError):  # still streaming

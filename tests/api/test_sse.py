@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.api.sse import MAX_FRAME_CHARACTERS, EventStream, place
+from app.api.event_ids import Place
+from app.api.sse import MAX_FRAME_CHARACTERS, EventStream
 from app.chat.live import HEARTBEAT_SECONDS, MAX_REPLY_CHARACTERS, Followers, Reply
 from app.errors import ContentFlagged, Interrupted, InvalidRequest
 from app.messages import Done, Failed, Started, Stopped, Usage
@@ -77,20 +78,74 @@ class Connection:
 # ── places ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+WHOLE = Place(offset=1, reasoned=500)
+REASONED = (300 << 20) << 4
+
+
 @pytest.mark.parametrize(
     ("last_event_id", "held"),
-    [(None, (0, 0)), ("", (0, 0)), ("0", (0, 0)), ("1", (1, 0)), ("9", (9, 0)), ("10", (9, 0)), ("11", (9, 1))],
+    [
+        (None, (0, 0, 0)),
+        ("", (0, 0, 0)),
+        ("0", (0, 0, 0)),
+        ("1", (1, 0, 0)),
+        ("9", (9, 0, 0)),
+        ("10", (9, 0, 0)),
+        ("11", (9, 1, 0)),
+        (str(REASONED + 1), (1, 0, 300)),
+        (str(REASONED + 16 + 2), (2, 1, 300)),
+    ],
 )
-def test_place(last_event_id: str | None, held: tuple[int, int]) -> None:
-    assert place(last_event_id, 11) == held
+def test_place(last_event_id: str | None, held: tuple[int, int, int]) -> None:
+    assert Place.of(last_event_id, WHOLE) == held
 
 
 @pytest.mark.parametrize(
-    "last_event_id", ["-1", "x", "1.0", " ", "1 ", "+1", "1_0", "\u0663", "\u00b2", "12", "9" * 5000]
+    "last_event_id",
+    # the last three: more text, and more reasoning, than there is
+    ["-1", "x", "1.0", " ", "1 ", "+1", "1_0", "\u0663", "\u00b2", "12", "9" * 5000]  # noqa: RUF005
+    + [str(REASONED + 32 + 2), str((501 << 24) + 2), str(2**53)],
 )
 def test_place_that_is_none(last_event_id: str) -> None:
     with pytest.raises(InvalidRequest):
-        place(last_event_id, 11)
+        Place.of(last_event_id, WHOLE)
+
+
+@given(st.integers(0, 9), st.integers(0, 500_001), st.integers(0, 500_000))
+def test_an_id_says_what_its_reader_holds(announced: int, offset: int, reasoned: int) -> None:
+    place = Place(announced, offset, reasoned)
+    held = Place.of(str(place.id), Place(offset=500_001, reasoned=500_000))
+    assert (held.offset, held.reasoned) == (offset, reasoned)
+    if reasoned or not offset:
+        assert held.announced == announced
+    assert place.id < 2**53
+
+
+@given(st.lists(st.sampled_from(["text", "think", "restart"]), max_size=12), st.data())
+async def test_a_reader_goes_on_from_any_place_with_what_it_lacks(steps: list[str], data: st.DataObject) -> None:
+    followers, reply = Followers(), reply_of()
+    whole = Connection(followers, reply)
+    for number, step in enumerate(steps):
+        match step:
+            case "text":
+                reply.append(f"text{number} ")
+            case "think":
+                reply.think(f"thought{number} ")
+            case "restart" if not reply.length and len(reply.preamble) < 5:
+                reply.restart("provider_unavailable", "openai", f"m{number}")
+        if data.draw(st.booleans()):
+            await asyncio.sleep(0)
+    reply.end(done(reply))
+    seen = await whole.closed()
+    assert (seen.text, seen.reasoning) == (reply.text(), reply.reasoning())
+    for event in seen.events[:-1]:
+        held = Transcript()
+        for earlier in seen.events[: seen.events.index(event) + 1]:
+            held.text += earlier.data["text"] if earlier.name == "delta" else ""
+            held.reasoning += earlier.data["text"] if earlier.name == "reasoning" else ""
+        rest = await Connection(followers, reply, after=event.id).closed()
+        assert held.text + rest.text == reply.text()
+        assert held.reasoning + rest.reasoning == reply.reasoning()
 
 
 async def test_reader_may_be_ahead_of_a_reply_that_another_replica_writes() -> None:

@@ -37,6 +37,7 @@ class Row:
 
     owner: str = "owner"
     content: str = ""
+    reasoning: str = ""
     seq: int = 0
     status: ReplyStatus = "streaming"
     provider: str | None = "openai"
@@ -90,6 +91,7 @@ class Database:
             row = self.rows.get(piece.id)
             if row is not None and row.status == "streaming" and row.seq == piece.seq - 1:
                 row.content += piece.text
+                row.reasoning += piece.reasoning or ""
                 row.seq = piece.seq
         self._done(call)
         return Journaled(
@@ -112,14 +114,21 @@ class Database:
         self._done(call)
         return Begun(False, _stored("asked", Row(content="hello", status="complete")), self.stored(reply_id))
 
-    async def read_reply(self, token: str, message_id: str, after: int) -> ReplyPart:
+    async def read_reply(self, token: str, message_id: str, after: int, reasoned: int) -> ReplyPart:
         call = await self._begun("read_reply", ids=(message_id,))
         row = self.rows.get(message_id)
         if row is None or row.owner != token:
             raise NotFound("No such reply.")
         self._done(call)
-        length = None if row.status == "streaming" else len(row.content)
-        return ReplyPart(row.content[after:], msgspec.structs.replace(self.stored(message_id), content=""), length)
+        message = msgspec.structs.replace(self.stored(message_id), content="", reasoning="")
+        over = row.status != "streaming"
+        return ReplyPart(
+            row.content[after:],
+            message,
+            len(row.content) if over else None,
+            row.reasoning[reasoned:],
+            len(row.reasoning) if over else None,
+        )
 
     async def get(self, token: str, message_id: str) -> StoredMessage:
         self._done(await self._begun("get", ids=(message_id,)))

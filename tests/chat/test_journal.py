@@ -73,6 +73,22 @@ async def test_text_is_stored_within_the_interval(latency: float) -> None:
     assert max(late) <= INTERVAL_SECONDS + 1e-6
 
 
+@in_virtual_time
+async def test_reasoning_is_stored_beside_the_text_in_the_same_calls() -> None:
+    database = Database()
+    reply = new_reply(database, "1")
+    async with journal_on(database) as journal:
+        journal.open(Entry(reply, Stops().of(reply)))
+        for number in range(40):
+            reply.think(f"thought {number} ")
+            if number > 30:
+                reply.append(f"word {number} ")
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(2 * INTERVAL_SECONDS)
+        assert (database.rows["1"].content, database.rows["1"].reasoning) == (reply.text(), reply.reasoning())
+    assert len(database.of("journal_write")) <= 4 / INTERVAL_SECONDS + 4
+
+
 @pytest.mark.parametrize("latency", [0.001, 0.02])
 @in_virtual_time
 async def test_a_reply_is_pushed_at_most_four_times_a_second(latency: float) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.chat import live as live_module
-from app.chat.live import Followers, Reply
+from app.chat.live import MAX_REASONING_CHARACTERS, Followers, Reply
 from app.errors import Draining, RateLimited
 from app.messages import Done
 
@@ -34,6 +34,55 @@ def test_text_from_any_offset_is_the_text(steps: list[tuple[str, list[int]]]) ->
             if offset <= len(whole):
                 assert reply.text(offset) == whole[offset:]
     assert reply.text() == whole
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.text(), st.integers(0, 50))))
+def test_reasoning_from_any_offset_is_the_reasoning_and_no_text(steps: list[tuple[bool, str, int]]) -> None:
+    reply, text, thoughts = new_reply(), "", ""
+    for thinks, piece, offset in steps:
+        if thinks:
+            reply.think(piece)
+            thoughts += piece
+        else:
+            reply.append(piece)
+            text += piece
+        assert (reply.length, reply.reasoned) == (len(text), len(thoughts))
+        if offset <= len(thoughts):
+            assert reply.reasoning(offset) == thoughts[offset:]
+    assert (reply.text(), reply.reasoning()) == (text, thoughts)
+
+
+def test_reasoning_is_held_back_released_and_withdrawn_with_the_text() -> None:
+    reply = new_reply()
+    reply.hold()
+    reply.think("Hm.")
+    reply.append("Yes")
+    assert (reply.reasoned, reply.length, reply.written) == (0, 0, 3)
+    reply.release()
+    assert (reply.reasoning(), reply.text()) == ("Hm.", "Yes")
+    reply.withdraw()
+    assert (reply.reasoning(), reply.reasoned, reply.text()) == ("", 0, "")
+
+
+def test_reasoning_that_was_held_back_and_discarded_is_seen_by_nobody() -> None:
+    reply = new_reply()
+    reply.hold()
+    reply.think("Hm.")
+    assert reply.discard() == ""
+    reply.release()
+    assert reply.reasoning() == ""
+
+
+def test_reasoning_has_a_limit_and_the_text_goes_on() -> None:
+    reply = new_reply()
+    reply.think("a" * (MAX_REASONING_CHARACTERS - 1))
+    reply.think("bcd")
+    reply.think("e")
+    reply.append("text")
+    assert reply.reasoned == MAX_REASONING_CHARACTERS
+    assert reply.reasoning()[-2:] == "ab"
+    assert reply.text() == "text"
 
 
 # ── waiting for the end ──────────────────────────────────────────────────────────────────────────────────────────

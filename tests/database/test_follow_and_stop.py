@@ -43,8 +43,35 @@ def asked_to_stop(db: Connection, reply: str) -> bool:
 def test_read_counts_code_points(db: Connection, owner: Caller, begun: Answer, after: int) -> None:
     reply = begun["message"]["id"]
     expected = row(db, reply)
-    assert expected.pop("content") == TEXT
-    assert read(db, owner, reply, after) == {"text": TEXT[after:], "message": expected, "length": None}
+    assert (expected.pop("content"), expected.pop("reasoning")) == (TEXT, "")
+    part = {"text": TEXT[after:], "message": expected, "length": None, "reasoning": "", "reasoned": None}
+    assert read(db, owner, reply, after) == part
+
+
+@pytest.mark.parametrize("reasoned", range(6))
+def test_reasoning_is_read_apart_from_the_text(db: Connection, owner: Caller, begun: Answer, reasoned: int) -> None:
+    reply = begun["message"]["id"]
+    journal(db, {**piece(reply, 2, ""), "reasoning": "Hä?"})
+    journal(db, {**piece(reply, 3, "!"), "reasoning": " So"})
+    with acting(db, owner):
+        part = rpc(db, "read_reply", p_message_id=reply, p_after=4, p_reasoned=reasoned)
+    assert (part["text"], part["reasoning"], part["reasoned"]) == (TEXT[4:] + "!", "Hä? So"[reasoned:], None)
+
+
+def test_reasoning_is_kept_when_a_release_that_knows_none_ends_the_reply(
+    db: Connection, owner: Caller, begun: Answer
+) -> None:
+    reply = begun["message"]["id"]
+    journal(db, {**piece(reply, 2, ""), "reasoning": "Hm."})
+    finish(db, final(reply, content=TEXT))
+    assert (row(db, reply)["reasoning"], row(db, reply)["seq"]) == ("Hm.", 2)
+
+
+def test_reasoning_that_is_taken_back_is_a_piece_for_devices(db: Connection, owner: Caller, begun: Answer) -> None:
+    reply = begun["message"]["id"]
+    journal(db, {**piece(reply, 2, ""), "reasoning": "Hm."})
+    finish(db, final(reply, content=TEXT, reasoning="", status="filtered"))
+    assert (row(db, reply)["reasoning"], row(db, reply)["seq"]) == ("", 3)
 
 
 def test_read_finds_only_the_caller_s_replies(db: Connection, owner: Caller, stranger: Caller, begun: Answer) -> None:

@@ -78,7 +78,7 @@ authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integ
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  public.my_usage()                                                                            execute
 authenticated  public.passage_models()                                                                      execute
-authenticated  public.read_reply(uuid,integer)                                                              execute
+authenticated  public.read_reply(uuid,integer,integer)                                                      execute
 authenticated  public.replay_turn(text,text)                                                                execute
 authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
 authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)                                 execute

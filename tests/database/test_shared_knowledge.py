@@ -21,7 +21,7 @@ from app.admin import changes
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
 from app.api.views import MAX_CONTENT_CHARACTERS, ModelId, Title
-from app.chat.live import MAX_REPLY_CHARACTERS
+from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
 from app.chat.prompt import CHARACTERS_PER_TOKEN, estimate_tokens
 from app.chat.recovery import RECOVERY_SECONDS
 from app.errors import ERRORS, InvalidRequest
@@ -258,6 +258,7 @@ SAME: dict[str, tuple[Side, ...]] = {
 
 AT_MOST: dict[str, tuple[Side, Side]] = {
     "characters of a reply": (MAX_REPLY_CHARACTERS, Check("messages_content_check")),
+    "characters of reasoning": (MAX_REASONING_CHARACTERS, Check("messages_reasoning_check")),
     "characters of a piece of a document": (MAX_CHARACTERS, Check("document_passages_content_check")),
     "characters of a passage": (Check("document_passages_content_check"), Check("embeddings_content_check")),
     "bytes of a document's metadata": (MAX_METADATA_BYTES, Check("documents_metadata_check")),

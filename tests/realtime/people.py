@@ -81,9 +81,11 @@ async def as_service(db: Connection) -> AsyncGenerator[None]:
         yield
 
 
-async def journal(db: Connection, *pieces: tuple[str, int, str]) -> None:
-    """One write of the journal: (reply, seq, text) each."""
-    listed = [{"id": reply, "seq": seq, "text": text, "provider": "demo", "model": "m"} for reply, seq, text in pieces]
+async def journal(db: Connection, *pieces: tuple[str, int, str], **more: Any) -> None:
+    """One write of the journal: (reply, seq, text) each, and what `more` pieces have."""
+    listed = [
+        {"id": reply, "seq": seq, "text": text, "provider": "demo", "model": "m", **more} for reply, seq, text in pieces
+    ]
     async with as_service(db):
         await db.execute(
             "select public.journal_write(%s, %s::uuid[])", [Jsonb(listed), [reply for reply, _, _ in pieces]]

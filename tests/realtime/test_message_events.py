@@ -67,6 +67,22 @@ async def test_a_users_message(device: Socket, db: Connection, owner: Someone, c
     }
 
 
+async def test_reasoning_comes_in_the_messages_of_the_text(
+    device: Socket, db: Connection, owner: Someone, conversation: str
+) -> None:
+    reply = await new_reply(db, owner, conversation)
+    await heard(device, 2)
+    await journal(db, (reply, 1, ""), reasoning="Grüße? ")
+    await journal(db, (reply, 2, "Hello"), reasoning="Yes.")
+    await journal(db, (reply, 3, "!"), reasoning="é" * 20_001)
+    assert await heard(device, 3) == [
+        ("message.delta", {"message_id": reply, "seq": 1, "text": "", "reasoning": "Grüße? "}),
+        ("message.delta", {"message_id": reply, "seq": 2, "text": "Hello", "reasoning": "Yes."}),
+        # too long to be pushed: read the row
+        ("message.delta", {"message_id": reply, "seq": 3, "text": "!", "reasoning": None}),
+    ]
+
+
 async def test_a_reply_from_beginning_to_end(device: Socket, db: Connection, owner: Someone, conversation: str) -> None:
     reply = await new_reply(db, owner, conversation)
     (_, asked), (name, started) = await heard(device, 2)

@@ -13,18 +13,25 @@ declare
     when new.status in ('complete', 'filtered') then 'message.completed'
     when new.status in ('stopped', 'failed', 'interrupted') then 'message.' || new.status
   end;
+  -- a text that does not go on from the one before has to be read anew, like one that is too long
+  v_text text := case
+    when starts_with(new.content, old.content)
+      then private.pushable(right(new.content, char_length(new.content) - char_length(old.content)))
+  end;
+  v_reasoning text := case
+    when starts_with(new.reasoning, old.reasoning)
+      then private.pushable(right(new.reasoning, char_length(new.reasoning) - char_length(old.reasoning)))
+  end;
 begin
   if new.seq > old.seq then
+    -- what was thought goes in the same message as the text, within the same budget of messages and bytes
     perform realtime.send(
-      jsonb_build_object(
-        'message_id', new.id,
-        'seq', new.seq,
-        -- a text that does not go on from the one before has to be read anew, like one that is too long
-        'text', case
-          when starts_with(new.content, old.content)
-            then private.pushable(right(new.content, char_length(new.content) - char_length(old.content)))
-        end
-      ),
+      jsonb_build_object('message_id', new.id, 'seq', new.seq, 'text', v_text)
+      || case
+        when new.reasoning = old.reasoning then '{}'
+        when private.pushable(coalesce(v_text, '') || v_reasoning) is null then '{"reasoning": null}'
+        else jsonb_build_object('reasoning', v_reasoning)
+      end,
       'message.delta', v_topic, true
     );
   end if;
@@ -43,4 +50,4 @@ end;
 $$;
 
 comment on function private.announce_reply() is
-'Trigger: message.delta for each piece that a reply grows by, then how it ended: message.completed (also when filtered), message.stopped, message.failed or message.interrupted.';
+'Trigger: message.delta for each piece that a reply grows by, with reasoning where there is new, then how it ended: message.completed (also when filtered), message.stopped, message.failed or message.interrupted.';

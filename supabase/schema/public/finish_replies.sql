@@ -24,7 +24,7 @@ begin
   -- an interrupted reply may still be finished: its writer was only cut off from the database for a while
   with final as (
     select * from jsonb_to_recordset(p_replies) as r (
-      id uuid, content text, status text, finish_reason text, error_code text, problem jsonb,
+      id uuid, content text, reasoning text, status text, finish_reason text, error_code text, problem jsonb,
       provider text, model text, sources jsonb,
       prompt_tokens integer, completion_tokens integer, cached_tokens integer, reasoning_tokens integer,
       flagged text[], flagged_part text, screened boolean
@@ -33,8 +33,10 @@ begin
     update public.messages as m
     set
       content = r.content,
+      -- the release before does not say what was thought, and stores none
+      reasoning = coalesce(r.reasoning, m.reasoning),
       -- a text that is taken back is a piece, too: devices must hear that theirs is void
-      seq = m.seq + (r.content <> m.content)::integer,
+      seq = m.seq + (r.content <> m.content or coalesce(r.reasoning, m.reasoning) <> m.reasoning)::integer,
       status = r.status,
       finish_reason = r.finish_reason,
       error_code = r.error_code,
@@ -80,6 +82,6 @@ end;
 $$;
 
 comment on function public.finish_replies(jsonb) is
-'Writes the final text, status, problem and usage of replies, settles what they used (user_id, cost_micro_usd; see private.settle) and releases their leases. flagged: the categories for which moderation refused the reply, or with flagged_part input the message it answers; screened: moderation let that message pass. Returns the ids that exist: one that is missing was deleted. A repeated call changes nothing. For the service.';
+'Writes the final text, reasoning, status, problem and usage of replies, settles what they used (user_id, cost_micro_usd; see private.settle) and releases their leases. flagged: the categories for which moderation refused the reply, or with flagged_part input the message it answers; screened: moderation let that message pass. Returns the ids that exist: one that is missing was deleted. A repeated call changes nothing. For the service.';
 
 grant execute on function public.finish_replies(jsonb) to service_role;

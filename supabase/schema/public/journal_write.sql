@@ -29,12 +29,15 @@ begin
   update public.messages as m
   set
     content = m.content || p.text,
+    reasoning = m.reasoning || coalesce(p.reasoning, ''),
     seq = p.seq,
     provider = p.provider,
     model = p.model,
     sources = coalesce(p.sources, m.sources),
     updated_at = now()
-  from jsonb_to_recordset(p_pieces) as p (id uuid, seq integer, text text, provider text, model text, sources jsonb)
+  from jsonb_to_recordset(p_pieces) as p (
+    id uuid, seq integer, text text, reasoning text, provider text, model text, sources jsonb
+  )
   where m.id = p.id and m.id = any(v_kept) and m.status = 'streaming' and m.seq = p.seq - 1;
 
   with renewed as (
@@ -55,6 +58,6 @@ end;
 $$;
 
 comment on function public.journal_write(jsonb, uuid[]) is
-'Appends pieces [{id, seq, text, provider, model, sources}], at most one a reply, to those replies of p_alive that are streaming, renews the leases of p_alive, and returns {stop, gone}: the replies a user asked to stop, and those that were deleted. For the service.';
+'Appends pieces [{id, seq, text, reasoning, provider, model, sources}], at most one a reply, to those replies of p_alive that are streaming, renews the leases of p_alive, and returns {stop, gone}: the replies a user asked to stop, and those that were deleted. For the service.';
 
 grant execute on function public.journal_write(jsonb, uuid[]) to service_role;

@@ -2,7 +2,8 @@
 
 create or replace function public.read_reply(
   p_message_id uuid,
-  p_after integer
+  p_after integer,
+  p_reasoned integer default 0
 ) returns jsonb
 language sql
 stable
@@ -11,14 +12,16 @@ set search_path = ''
 as $$
   select jsonb_build_object(
     'text', substr(m.content, p_after + 1),
-    'message', to_jsonb(m) - 'content',
-    'length', case when m.status <> 'streaming' then char_length(m.content) end
+    'reasoning', substr(m.reasoning, p_reasoned + 1),
+    'message', to_jsonb(m) - 'content' - 'reasoning',
+    'length', case when m.status <> 'streaming' then char_length(m.content) end,
+    'reasoned', case when m.status <> 'streaming' then char_length(m.reasoning) end
   )
   from public.messages as m
   where m.id = p_message_id and m.user_id = (select auth.uid()) and m.role = 'assistant'
 $$;
 
-comment on function public.read_reply(uuid, integer) is
-'{text, message, length} of a reply of the caller: its text after the first p_after code points, its row without the text, and the length of the whole text once it has ended. Null when there is no such reply.';
+comment on function public.read_reply(uuid, integer, integer) is
+'{text, reasoning, message, length, reasoned} of a reply of the caller: its text after the first p_after code points, what was thought after the first p_reasoned, its row without both, and how long each is as a whole once the reply has ended. Null when there is no such reply.';
 
-grant execute on function public.read_reply(uuid, integer) to authenticated;
+grant execute on function public.read_reply(uuid, integer, integer) to authenticated;
