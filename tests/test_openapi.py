@@ -250,7 +250,7 @@ def test_events_are_a_choice_by_their_names() -> None:
         assert schema["properties"]["event"]["enum"] == [name]
         assert set(schema["required"]) == {"event", "data"} | ({"id"} if name != "reconnect" else set())
     sent = {name.decode() for name in sse._NAMES.values()}
-    assert set(mapping) == sent | {"delta", "reconnect"}
+    assert set(mapping) == sent | {"reasoning", "delta", "reconnect"}
 
 
 def test_data_of_an_event_is_what_is_sent() -> None:

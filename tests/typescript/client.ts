@@ -49,6 +49,8 @@ function shown(text: string, event: ReplyEvent): string {
       return text + event.data.items.map((source) => `[${source.title} ${source.similarity}]`).join("");
     case "restart":
       return `${event.data.provider}/${event.data.model} (${event.data.reason}): `;
+    case "reasoning":
+      return `${text}(${event.data.text})`;
     case "delta":
       return text + event.data.text;
     case "done":
