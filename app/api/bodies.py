@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -137,7 +138,7 @@ def _constant(name: str) -> object:
 
 def _float(digits: str) -> float:
     number = float(digits)
-    if number in (float("inf"), float("-inf")):
+    if math.isinf(number):
         raise InvalidRequest(f"The body has a number that is out of range: {shortened(digits)}.")
     return number
 

@@ -17,7 +17,7 @@ from msgspec import inspect
 BODY = "body"
 MAX_NAME_CHARACTERS = 50
 MAX_NAMES = 5
-"""Unknown ones that are repeated; beyond them the answer says that there are more."""
+"""Unknown ones that are looked at; beyond them the answer says that there are more."""
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
@@ -46,14 +46,14 @@ def expected(kind: Any) -> str:
 def unknown_fields(names: Sequence[str], known: Sequence[str], path: str = BODY) -> Iterator[str]:
     """The mistakes of fields that there are not; `known` are those that there are."""
     strange = []
-    for name in names:
+    for name in names[:MAX_NAMES]:
         if (close := _close(name, known)) is not None:
             yield f"{within(path, name)}: no such field; did you mean {close}?"
         else:
             strange.append(within(path, name))
     if strange:
-        more = ", …" if len(strange) > MAX_NAMES else ""
-        yield f"{', '.join(strange[:MAX_NAMES])}{more}: no such field; the fields are {', '.join(known)}."
+        more = ", …" if len(names) > MAX_NAMES else ""
+        yield f"{', '.join(strange)}{more}: no such field; the fields are {', '.join(known)}."
 
 
 def _close(name: str, known: Sequence[str]) -> str | None:

@@ -140,6 +140,13 @@ async def test_field_that_there_is_not(as_owner: httpx.AsyncClient, method: str,
     assert f"{'x' * 49}…, y: no such field; the fields are " in said
 
 
+async def test_many_fields_that_there_are_not(as_owner: httpx.AsyncClient, path: str) -> None:
+    """Looking for what was meant takes its time: it is done for the first few alone."""
+    body = {"content": "x", "modell": 1} | {f"field {number}": 1 for number in range(20_000)}
+    said = detail(await as_owner.post(path, json=body), 422)
+    assert said.startswith("modell: no such field; did you mean model? field 0, field 1, field 2, field 3, …: no such")
+
+
 TOKENS = "a whole number from 1 to 1000000, or null"
 
 
