@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from app.supervisor import FIRST_PAUSE, LEAST_SECONDS, LONGEST_PAUSE, STEADY_SECONDS, Closing, Supervisor
-from tests.chat.scripted import in_virtual_time
-from tests.routing.scripted import clock
+from tests.support.scripted_database import in_virtual_time
+from tests.support.scripted_providers import clock
 
 
 class Job:

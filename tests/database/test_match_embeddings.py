@@ -9,7 +9,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 from psycopg.types.json import Jsonb
 
-from tests.database.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting, one, vector
+from tests.support.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting, one, vector
 
 MODEL = "text-embedding-3-small"
 

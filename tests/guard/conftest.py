@@ -8,11 +8,11 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests import upstream as scripted
-from tests.database.callers import Caller, Connection, new_conversation, new_user
 from tests.guard.plans import entitle
-from tests.service import Api, running_api
-from tests.upstream import Upstream
+from tests.support import upstream as scripted
+from tests.support.callers import Caller, Connection, new_conversation, new_user
+from tests.support.service import Api, running_api
+from tests.support.upstream import Upstream
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import NODE, REPOSITORY
-from tests.faults.proxy import Proxy
 from tests.realtime.people import Connection, Someone, Tokens, new_message, soon
+from tests.support.proxy import Proxy
 
 SCRIPTS = Path(__file__).parent / "javascript"
 PATIENCE_SECONDS = 20.0

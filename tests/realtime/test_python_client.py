@@ -19,8 +19,8 @@ from realtime import (
 from realtime.exceptions import RealtimeHTTPError
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.proxy import Proxy
 from tests.realtime.people import Connection, Someone, Tokens, new_message, soon
+from tests.support.proxy import Proxy
 
 PATIENCE_SECONDS = 10.0
 

@@ -18,9 +18,9 @@ from app.retrieval.folder import MAX_BYTES, Found, found_in
 from app.retrieval.ingest import TRIES, IngestError, Sent, Session, Summary, _see_through, _send
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
-from tests.client import person_client
-from tests.retrieval.documents import found
-from tests.service import ROOT, Api, Person, sign_up
+from tests.support.client import person_client
+from tests.support.documents import found
+from tests.support.service import ROOT, Api, Person, sign_up
 
 PASSWORD = "correct horse battery staple"
 

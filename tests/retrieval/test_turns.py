@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.aimock import AIMock
-from tests.client import assert_problem, history, new_conversation, person_client, reading, script, send, turn
-from tests.faults.client import eventually
-from tests.retrieval.documents import put_in, put_in_file
 from tests.retrieval.pdf import pdf
-from tests.service import running_api, sign_up
-from tests.sse import Transcript
-from tests.upstream import Upstream
+from tests.support.aimock import AIMock
+from tests.support.client import assert_problem, history, new_conversation, person_client, reading, script, send, turn
+from tests.support.documents import put_in, put_in_file
+from tests.support.replica_client import eventually
+from tests.support.service import running_api, sign_up
+from tests.support.sse import Transcript
+from tests.support.upstream import Upstream
 
 TEA = "Green tea brews at eighty degrees for two minutes."
 QUESTION = "At what temperature does green tea brew?"

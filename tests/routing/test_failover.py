@@ -27,7 +27,7 @@ from app.messages import Delta
 from app.routing.breaker import OPEN_SECONDS
 from app.routing.failover import Answering
 from app.routing.window import LEAST_CALLS
-from tests.routing.scripted import ANSWER, DONE, HANG, Play, Scripted, Stage, clock, failure, virtually
+from tests.support.scripted_providers import ANSWER, DONE, HANG, Play, Scripted, Stage, clock, failure, virtually
 
 RETRYABLE = [Unreachable, ServerError, BrokenStream]
 BUSY = [ANSWER] * 10

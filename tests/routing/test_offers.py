@@ -31,7 +31,7 @@ from app.routing.offers import Offers
 from app.routing.router import Wish
 from app.routing.window import LEAST_CALLS
 from app.settings import Settings
-from tests.routing.scripted import HANG, Scripted, clock, failure, virtually
+from tests.support.scripted_providers import HANG, Scripted, clock, failure, virtually
 
 
 class World:
