@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.retrieval.test_turns import sources_of
+from tests.retrieval.test_sources import sources_of
 from tests.support.aimock import AIMock
 from tests.support.client import assert_problem, new_conversation, person_client, send
 from tests.support.documents import found, put_in
