@@ -11,8 +11,8 @@ from psycopg.rows import dict_row
 
 from scripts.local_supabase import LocalSupabase
 from tests.faults.rows import Rows
-from tests.guard.conftest import kept_settings, owned
 from tests.support.cluster import Cluster, cluster
+from tests.support.limits import kept_settings, owned
 from tests.support.replica_client import Client
 from tests.support.service import Api
 from tests.support.upstream import Upstream

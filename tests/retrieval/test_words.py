@@ -19,8 +19,8 @@ import pytest
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import REPOSITORY
 from scripts.local_supabase.processes import free_port
-from tests.local_supabase.conftest import data_folder
 from tests.support.client import person_client
+from tests.support.data_folder import data_folder
 from tests.support.documents import found, put_in
 from tests.support.service import Api, sign_up
 
