@@ -45,7 +45,7 @@ STAGE_OF_LIBRARY = {
     "uvicorn": {"serve"},
     "jwt": {"api"},
     "postgrest": {"store"},
-    "supabase": {"store"},
+    "supabase": {"retrieval"},
     "openai": {"providers"},
     "anthropic": {"providers"},
     "google": {"providers"},

@@ -115,6 +115,21 @@ async def test_supabase_that_cannot_be_reached_is_said_in_one_line(folder: Path)
     assert done.stderr.strip().splitlines()[-1].startswith("SUPABASE_URL cannot be reached: ConnectError")
 
 
+async def test_an_address_that_is_no_project_is_said_in_one_line(offline: Api, folder: Path) -> None:
+    environment = {
+        "SUPABASE_URL": offline.url,
+        "SUPABASE_PUBLISHABLE_KEY": "k",
+        "PARLEY_EMAIL": "nobody@example.com",
+        "PARLEY_PASSWORD": PASSWORD,
+        "COLUMNS": "200",
+    }
+    command = [sys.executable, "-m", "app.retrieval.ingest", str(folder)]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1] == ""
+
+
 async def test_a_file_that_cannot_be_read_costs_no_other_file(offline: Api, person: Person, folder: Path) -> None:
     summary = Summary()
     async with person_client(offline, person) as client:
