@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+import structlog
 
 from app.supervisor import FIRST_PAUSE, LEAST_SECONDS, LONGEST_PAUSE, STEADY_SECONDS, Closing, Supervisor
 from tests.support.scripted_database import in_virtual_time
 from tests.support.scripted_providers import clock
+
+
+@pytest.fixture(autouse=True)
+def default_log() -> Iterator[None]:
+    """The log goes to standard output, whatever a service in this process has configured."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
 
 
 class Job:
