@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests import upstream as scripted
-from tests.client import new_conversation, person_client, turn
-from tests.service import Api, Person, running_api, sign_up
-from tests.upstream import Upstream
+from tests.support import upstream as scripted
+from tests.support.client import new_conversation, person_client, turn
+from tests.support.service import Api, Person, running_api, sign_up
+from tests.support.upstream import Upstream
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import ast
-from functools import cache
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from app.store.client import ServiceCall
-
-ROOT = Path(__file__).parent.parent
-APP = ROOT / "app"
-SOURCES = {path: path.read_text() for path in sorted(APP.rglob("*.py"))}
+from tests.support.sources import APP, SOURCES, imports, shown
 
 LEAVES = frozenset({"messages", "errors", "observe"})
 """What anyone may import."""
@@ -49,7 +45,7 @@ STAGE_OF_LIBRARY = {
     "uvicorn": {"serve"},
     "jwt": {"api"},
     "postgrest": {"store"},
-    "supabase": {"store"},
+    "supabase": {"retrieval"},
     "openai": {"providers"},
     "anthropic": {"providers"},
     "google": {"providers"},
@@ -65,27 +61,9 @@ SERVICE_STORES = frozenset(
 LONGEST_FILE = 400
 
 
-def shown(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
 def stage_of(path: Path) -> str:
     first = path.relative_to(APP).parts[0]
     return first.removesuffix(".py")
-
-
-@cache
-def imports(source: str) -> frozenset[str]:
-    """The dotted names that a file imports, wherever in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            # `from app import store` names the stage in its second half
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(names)
 
 
 def stages(source: str) -> set[str]:

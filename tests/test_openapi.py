@@ -14,7 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from app.api import events, sse, views
 from app.errors import ERRORS
 from scripts import openapi
-from tests.described import DOCUMENT, check_component, validator
+from tests.support.described import DOCUMENT, check_component, validator
 
 PROBLEM = "application/problem+json"
 COMPONENTS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]

@@ -21,14 +21,12 @@ from app.settings import (
     settings_of_kind,
     without_effect,
 )
+from tests.support.required_settings import REQUIRED
 
 ROOT = Path(__file__).parent.parent
 NAMES = {*FIELDS, *PROVIDERS.settings}
-REQUIRED = {
-    "SUPABASE_URL": "https://project.supabase.co",
-    "SUPABASE_PUBLISHABLE_KEY": "sb_publishable_x",
-    "SUPABASE_SECRET_KEY": "sb_secret_x",
-}
+
+
 PROMISED = {
     "SUPABASE_URL",
     "SUPABASE_PUBLISHABLE_KEY",

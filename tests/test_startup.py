@@ -6,7 +6,7 @@ import pytest
 
 from app.settings import load_settings
 from app.startup import in_use
-from tests.test_settings import REQUIRED
+from tests.support.required_settings import REQUIRED
 
 LOCAL = "Embeddings: local, since text-embedding-3-small needs OPENAI_API_KEY, which is not set"
 

@@ -10,8 +10,8 @@ import subprocess
 from pathlib import Path
 
 from scripts import openapi
-from tests.client import script
-from tests.service import Api, Person
+from tests.support.client import script
+from tests.support.service import Api, Person
 
 ROOT = Path(__file__).parent.parent
 CLIENT = ROOT / "tests" / "typescript" / "client.ts"

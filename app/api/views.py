@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import msgspec
 
@@ -14,8 +14,8 @@ from app.retrieval.media_types import KINDS
 from app.retrieval.search import MAX_QUERY_CHARACTERS
 from app.routing.catalog import provider_names
 from app.routing.router import BreakerState, Offer
-from app.store.documents import Document, DocumentStatus, Match
-from app.store.rows import Conversation, StoredMessage
+from app.store.documents import DocumentStatus
+from app.store.rows import StoredMessage
 
 MAX_CONTENT_CHARACTERS = 100_000
 
@@ -49,6 +49,14 @@ def require_short(content: str) -> None:
         raise PayloadTooLarge(f"content: {len(content)} characters; at most {MAX_CONTENT_CHARACTERS} are taken.")
 
 
+class View(msgspec.Struct, frozen=True):
+    """What clients see of something: the attributes of the same names."""
+
+    @classmethod
+    def of(cls, seen: object) -> Self:
+        return msgspec.convert(seen, cls, from_attributes=True)
+
+
 class Health(msgspec.Struct, frozen=True):
     """The process is well."""
 
@@ -74,7 +82,7 @@ class ConversationChanges(msgspec.Struct, forbid_unknown_fields=True):
     ] = msgspec.UNSET
 
 
-class ConversationView(msgspec.Struct, frozen=True):
+class ConversationView(View, frozen=True):
     """A conversation."""
 
     id: Id
@@ -82,10 +90,6 @@ class ConversationView(msgspec.Struct, frozen=True):
     model: Annotated[str | None, described("The model that answers where a message names none.")]
     created_at: Time
     updated_at: Time
-
-    @classmethod
-    def of(cls, row: Conversation) -> ConversationView:
-        return cls(row.id, row.title, row.model, row.created_at, row.updated_at)
 
 
 class ConversationPage(Page[ConversationView], frozen=True):
@@ -113,7 +117,7 @@ class NewMessage(AnswerOptions, forbid_unknown_fields=True, kw_only=True):
     content: Annotated[str, msgspec.Meta(min_length=1, description="The text; at most 100,000 characters.")]
 
 
-class MessageView(msgspec.Struct, frozen=True, kw_only=True):
+class MessageView(View, frozen=True, kw_only=True):
     """A message. What belongs to replies only is null for others."""
 
     id: Id
@@ -138,34 +142,8 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: Time
 
     @classmethod
-    def of(cls, row: StoredMessage) -> MessageView:
-        return cls(
-            id=row.id,
-            conversation_id=row.conversation_id,
-            role=row.role,
-            content=row.content,
-            reasoning=row.reasoning,
-            status=row.status,
-            parent_id=row.parent_id,
-            version=row.version,
-            seq=row.seq,
-            provider=row.provider,
-            model=row.model,
-            finish_reason=row.finish_reason,
-            error_code=row.error_code,
-            problem=_problem(row),
-            sources=row.sources,
-            usage=row.usage,
-            tokens_used=row.tokens_used,
-            flagged=row.flagged,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
-
-
-def _problem(row: StoredMessage) -> Problem | None:
-    final = row.final(len(row.content)) if row.role == "assistant" else None
-    return final.problem if final else None
+    def of(cls, seen: StoredMessage) -> Self:  # type: ignore[override]
+        return msgspec.structs.replace(super().of(seen), problem=seen.why())
 
 
 class MessagePage(Page[MessageView], frozen=True):
@@ -217,7 +195,7 @@ class DocumentForm(msgspec.Struct, forbid_unknown_fields=True):
     metadata: Annotated[str, described("A JSON object, see `Metadata`.")] = ""
 
 
-class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
+class DocumentView(View, frozen=True, kw_only=True):
     """A document. It is searched once its status is `ready`."""
 
     id: Id
@@ -233,24 +211,6 @@ class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
     embedding_model: str | None
     created_at: Time
     updated_at: Time
-
-    @classmethod
-    def of(cls, row: Document) -> DocumentView:
-        return cls(
-            id=row.id,
-            title=row.title,
-            metadata=row.metadata,
-            media_type=row.media_type,
-            status=row.status,
-            passages=row.passages,
-            indexed=row.indexed,
-            pages=row.pages,
-            pages_without_text=row.pages_without_text,
-            error=row.error,
-            embedding_model=row.embedding_model,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-        )
 
 
 class DocumentPage(Page[DocumentView], frozen=True):
@@ -272,7 +232,7 @@ class SearchQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     filter: Annotated[Metadata | None, described("What a passage's metadata must contain.")] = None
 
 
-class PassageView(msgspec.Struct, frozen=True, kw_only=True):
+class PassageView(View, frozen=True, kw_only=True):
     """A passage of a document."""
 
     id: Id
@@ -282,18 +242,6 @@ class PassageView(msgspec.Struct, frozen=True, kw_only=True):
     metadata: PassageMetadata
     similarity: Annotated[float, described("The cosine, -1 to 1.")]
     score: Annotated[float | None, described("Of a hybrid search: the higher, the better.")]
-
-    @classmethod
-    def of(cls, match: Match) -> PassageView:
-        return cls(
-            id=match.id,
-            document_id=match.document_id,
-            title=match.title,
-            content=match.content,
-            metadata=match.metadata,
-            similarity=match.similarity,
-            score=match.score,
-        )
 
 
 class SearchResults(msgspec.Struct, frozen=True):
@@ -316,7 +264,7 @@ class ModelView(msgspec.Struct, frozen=True):
     model: str
     available: bool
     breaker: BreakerState
-    streaming: bool
+    streaming: Annotated[bool, described("Always: replies are streamed, whichever model answers.")]
     max_output_tokens: Annotated[int | None, described("Null where it is not known.")]
     task_types: tuple[TaskType, ...]
 
@@ -327,7 +275,7 @@ class ModelView(msgspec.Struct, frozen=True):
             model=offer.spec.model,
             available=offer.available,
             breaker=offer.breaker,
-            streaming=offer.spec.streaming,
+            streaming=True,
             max_output_tokens=offer.spec.max_output_tokens,
             task_types=offer.spec.task_types,
         )

@@ -110,7 +110,6 @@ class Journal:
         self._finishing: list[_Final] = []
         self._opened = asyncio.Event()
         self._finish_asked = asyncio.Event()
-        self.writes = 0
         """Calls of the first lane so far, repeated ones included."""
 
     def open(self, entry: Entry) -> None:
@@ -179,7 +178,6 @@ class Journal:
 
     async def _write(self, pieces: list[Piece], alive: list[str], deadline: float) -> Journaled:
         async def call() -> Journaled:
-            self.writes += 1
             return await self._store.journal_write(pieces, alive)
 
         try:

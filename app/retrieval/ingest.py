@@ -25,6 +25,7 @@ import httpx
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from supabase import AsyncClientOptions, AuthApiError, AuthError, AuthRetryableError, acreate_client
 
 from app.retrieval.folder import Found, found_in
 from app.retrieval.media_types import EXTENSIONS, KINDS
@@ -87,17 +88,20 @@ class Session:
         if missing := [name for name in names if not self._environment.get(name)]:
             raise IngestError(f"not signed in: set PARLEY_TOKEN, or {', '.join(missing)} ({where_looked()})")
         url, key, email, password = (self._environment[name] for name in names)
+        # a client of its own each time: it takes on the user's identity; the session is never refreshed
+        options = AsyncClientOptions(auto_refresh_token=False, persist_session=False, httpx_client=self._http)
+        client = await acreate_client(url, key, options)
         try:
-            answer = await self._http.post(
-                f"{url.rstrip('/')}/auth/v1/token?grant_type=password",
-                headers={"apikey": key},
-                json={"email": email, "password": password},
-            )
-        except httpx.TransportError as error:
-            raise IngestError(f"SUPABASE_URL cannot be reached: {error!r}") from error
-        if answer.status_code != 200:
-            raise IngestError(f"{email} cannot sign in (status {answer.status_code})")
-        self._token = answer.json()["access_token"]
+            answer = await client.auth.sign_in_with_password({"email": email, "password": password})
+        except AuthRetryableError as error:
+            raise IngestError(f"SUPABASE_URL cannot be reached: {error.__cause__!r}") from error
+        except AuthApiError as error:
+            raise IngestError(f"{email} cannot sign in (status {error.status})") from error
+        except (AuthError, ValueError) as error:  # an answer that Auth does not give
+            raise IngestError("SUPABASE_URL is no Supabase project: Auth does not answer there") from error
+        if answer.session is None:
+            raise IngestError(f"{email} cannot sign in (no session)")
+        self._token = answer.session.access_token
 
     async def call(self, method: str, path: str, **body: Any) -> httpx.Response:
         """Call the API; comes back after a pause when it is busy. Raises `IngestError` when it cannot be reached."""

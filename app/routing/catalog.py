@@ -20,7 +20,6 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     price: Price | None = None
     task_types: tuple[TaskType, ...] = ()
     """The tasks for which the router takes this provider first."""
-    streaming: bool = True
 
     def cost(self, usage: Usage) -> int | None:
         """What `usage` costs, in micro-dollars, rounded up; None when the price is not known."""

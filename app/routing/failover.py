@@ -38,8 +38,6 @@ class Answering(msgspec.Struct, frozen=True):
     model: str
     reason: str | None
     """Why it is not the candidate asked before, e.g. `first_token_timeout`; None for the first one asked."""
-    failures: tuple[Failure, ...] = ()
-    """Everything that has failed in this turn so far."""
 
 
 class Failover:
@@ -81,7 +79,7 @@ class Failover:
                 continue
             calls = Calls(turn, provider, candidate, candidates[position + 1 :], permit)
             try:
-                yield Answering(candidate.provider, candidate.model, _reason(turn.failures), tuple(turn.failures))
+                yield Answering(candidate.provider, candidate.model, _reason(turn.failures))
                 try:
                     call, item = await calls.open(request_for(candidate))
                 except ContentFiltered:

@@ -40,7 +40,6 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     task_type: TaskType | None = None
     max_tokens: int | None = None
-    streaming: bool = True
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -141,11 +140,7 @@ def _what_there_is(offers: Iterable[Offer], model: str) -> str:
 
 def _serves(offer: Offer, wish: Wish) -> bool:
     limit = offer.spec.max_output_tokens
-    return (
-        offer.available
-        and (offer.spec.streaming or not wish.streaming)
-        and (wish.max_tokens is None or limit is None or wish.max_tokens <= limit)
-    )
+    return offer.available and (wish.max_tokens is None or limit is None or wish.max_tokens <= limit)
 
 
 def _unique(offers: Iterable[Offer]) -> list[Offer]:

@@ -58,15 +58,17 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
         return FinalState(
             status=self.status,
             finish_reason=self.finish_reason,
-            problem=self.problem or self._problem_by_code(),
+            problem=self.why(),
             usage=self.usage,
             provider=self.provider,
             model=self.model,
             length=length,
         )
 
-    def _problem_by_code(self) -> Problem | None:
-        """The problem of a row that was stored without it: by recovery, or before there was a column for it."""
+    def why(self) -> Problem | None:
+        """The problem that a reply ended with. A row may lack it: of recovery, or before there was a column for it."""
+        if self.problem is not None or self.role != "assistant":
+            return self.problem
         if self.status == "interrupted":
             return Interrupted().problem()
         if self.status == "failed":

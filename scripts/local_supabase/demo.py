@@ -1,10 +1,12 @@
-"""In charge of the demo user: somebody to sign in as, with a plan, on a stack that has just started."""
+"""The demo user: somebody to sign in as, with a plan, on a stack that has just started."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import httpx
+from postgrest.exceptions import APIError
+from supabase import AuthApiError, AuthError, Client, ClientOptions, create_client
 
 from scripts.local_supabase.processes import StackError
 from scripts.local_supabase.stack import LocalSupabase
@@ -23,23 +25,30 @@ class DemoUser:
 def ensure_demo_user(stack: LocalSupabase) -> DemoUser:
     """Sign the demo user up, unless that has been done, and give them a plan, through the public APIs."""
     demo = DemoUser(EMAIL, stack.demo_password)
-    credentials = {"email": demo.email, "password": demo.password}
-    with httpx.Client(base_url=stack.url, timeout=10) as http:
-        user = {"apikey": stack.publishable_key}
-        session = http.post("/auth/v1/token", params={"grant_type": "password"}, headers=user, json=credentials)
-        if session.status_code == 400:
-            session = http.post("/auth/v1/signup", headers=user, json=credentials)
-        if session.status_code != 200:
-            raise StackError(f"the demo user {demo.email} cannot sign in: {session.text}")
-        granted = http.post(
-            "/rest/v1/entitlements",
-            params={"on_conflict": "user_id"},
-            headers={
-                "apikey": stack.secret_key,
-                "Prefer": "resolution=merge-duplicates,return=minimal",
-            },
-            json={"user_id": session.json()["user"]["id"], "plan": "premium"},
-        )
-        if not granted.is_success:
-            raise StackError(f"the demo user {demo.email} cannot have a plan: {granted.text}")
+    with httpx.Client(timeout=10) as http:
+        options = ClientOptions(auto_refresh_token=False, persist_session=False, httpx_client=http)
+        user = _signed_in(create_client(stack.url, stack.publishable_key, options), demo)
+        # another client: the first one speaks as the user now
+        service = create_client(stack.url, stack.secret_key, options)
+        entitlement = {"user_id": user, "plan": "premium"}
+        try:
+            service.table("entitlements").upsert(entitlement, on_conflict="user_id").execute()
+        except APIError as error:
+            raise StackError(f"the demo user {demo.email} cannot have a plan: {error.message}") from error
     return demo
+
+
+def _signed_in(client: Client, demo: DemoUser) -> str:
+    """The id of the demo user, who is signed up where there is none."""
+    try:
+        try:
+            answer = client.auth.sign_in_with_password({"email": demo.email, "password": demo.password})
+        except AuthApiError as error:
+            if error.code != "invalid_credentials":
+                raise
+            answer = client.auth.sign_up({"email": demo.email, "password": demo.password})
+    except AuthError as error:
+        raise StackError(f"the demo user {demo.email} cannot sign in: {error.message}") from error
+    if answer.user is None:
+        raise StackError(f"the demo user {demo.email} cannot sign in")
+    return answer.user.id

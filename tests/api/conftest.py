@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.aimock import aimock, aimock_server
+from tests.support.aimock import aimock, aimock_server
 
 __all__ = ["aimock", "aimock_server"]

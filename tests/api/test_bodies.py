@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.client import WAIT, assert_problem, history, new_conversation
-from tests.upstream import Upstream
+from tests.support.client import WAIT, assert_problem, history, new_conversation
+from tests.support.upstream import Upstream
 
 MEBIBYTE = 1_048_576
 JSON = {"Content-Type": "application/json"}

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.client import assert_problem, new_conversation, person_client, turn
-from tests.service import Api, sign_up
+from tests.support.client import assert_problem, new_conversation, person_client, turn
+from tests.support.service import Api, sign_up
 
 PATH = "/v1/conversations"
 

@@ -12,8 +12,8 @@ from app.main import create_app
 from app.settings import Settings
 from scripts.local_supabase import LocalSupabase
 from scripts.run import LOCAL_PAGES
-from tests.client import person_client
-from tests.service import Person, running_api
+from tests.support.client import person_client
+from tests.support.service import Person, running_api
 
 FRONTEND, OTHER = "https://app.example.com", "https://evil.example.com"
 HEADERS = ("authorization", "content-type", "idempotency-key", "last-event-id", "prefer", "x-request-id")

@@ -12,8 +12,8 @@ from app.api.health import CHECK_SECONDS, Readiness
 from app.errors import AppError, SupabaseRefused, SupabaseUnavailable
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
-from tests.client import assert_problem
-from tests.service import Person, running_api
+from tests.support.client import assert_problem
+from tests.support.service import Person, running_api
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])

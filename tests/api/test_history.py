@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.client import history, new_conversation, reading, script, turn
+from tests.support.client import history, new_conversation, reading, script, turn
 
 
 def messages_path(conversation: str) -> str:

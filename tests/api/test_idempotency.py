@@ -7,9 +7,9 @@ import uuid
 import httpx
 import pytest
 
-from tests.client import EVENT_STREAM, assert_problem, history, new_conversation, reading, script, turn
-from tests.sse import Transcript
-from tests.upstream import Upstream
+from tests.support.client import EVENT_STREAM, assert_problem, history, new_conversation, reading, script, turn
+from tests.support.sse import Transcript
+from tests.support.upstream import Upstream
 
 
 @pytest.fixture

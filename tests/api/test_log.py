@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests import upstream as scripted
-from tests.client import EVENT_STREAM, WAIT, new_conversation, person_client, reading, script
-from tests.service import Api, Person, running_api, sign_up
-from tests.upstream import Upstream
+from tests.support import upstream as scripted
+from tests.support.client import EVENT_STREAM, WAIT, new_conversation, person_client, reading, script
+from tests.support.service import Api, Person, running_api, sign_up
+from tests.support.upstream import Upstream
 
 KEY = "sk-a-key-that-stays-secret"
 SAID = "words-of-the-user"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.described import DOCUMENT
+from tests.support.described import DOCUMENT
 
 PACKAGED = files("mkdocs_swagger_ui_tag") / "swagger-ui"
 

@@ -11,9 +11,9 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
-from tests.client import assert_problem, history, new_conversation, person_client, send, turn
-from tests.service import Api, Person, running_api
-from tests.upstream import MODEL, Upstream
+from tests.support.client import assert_problem, history, new_conversation, person_client, send, turn
+from tests.support.service import Api, Person, running_api
+from tests.support.upstream import MODEL, Upstream
 
 CONVERSATIONS = "/v1/conversations"
 ONLY_DEMO = "There is: demo."

@@ -13,7 +13,7 @@ from litestar.testing import AsyncTestClient
 from app.api import problem
 from app.api.requests import JsonRequest, observed
 from app.errors import ERRORS, AppError, ContentFlagged, Draining, RateLimited
-from tests.client import assert_problem, new_conversation
+from tests.support.client import assert_problem, new_conversation
 
 SECRET = "postgresql://owner:hunter2@db/secret"
 

@@ -21,12 +21,12 @@ from app.store.project import Project
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import NODE, tool_environment
 from scripts.local_supabase.processes import free_port
-from tests import upstream as scripted
 from tests.api.tokens import claims_of, sign
-from tests.client import EVENT_STREAM, WAIT, assert_problem, new_conversation, reading, script
-from tests.gateway import INVALID_KEY, Answer, Gateway
-from tests.service import ROOT, Api, Person, environment, running_api, sign_up
-from tests.upstream import Upstream
+from tests.support import upstream as scripted
+from tests.support.client import EVENT_STREAM, WAIT, assert_problem, new_conversation, reading, script
+from tests.support.gateway import INVALID_KEY, Answer, Gateway
+from tests.support.service import ROOT, Api, Person, environment, running_api, sign_up
+from tests.support.upstream import Upstream
 
 SECRET_HS256 = "super-secret-jwt-token-with-at-least-32-characters"
 HTML = Answer(200, "<!doctype html><title>Welcome</title>", {"Content-Type": "text/html"})

@@ -13,9 +13,9 @@ from litestar.routes import HTTPRoute
 
 from app.main import create_app
 from app.settings import Settings
-from tests.client import assert_problem, history, new_conversation, reading, script, turn
-from tests.service import Person
-from tests.upstream import Upstream
+from tests.support.client import assert_problem, history, new_conversation, reading, script, turn
+from tests.support.service import Person
+from tests.support.upstream import Upstream
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.client import EVENT_STREAM, WAIT, assert_problem, history, new_conversation, reading, script, send, turn
-from tests.upstream import MODEL, Upstream
+from tests.support.client import (
+    EVENT_STREAM,
+    WAIT,
+    assert_problem,
+    history,
+    new_conversation,
+    reading,
+    script,
+    send,
+    turn,
+)
+from tests.support.upstream import MODEL, Upstream
 
 
 def messages_path(conversation: str) -> str:

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 import httpx
 import pytest
 
-from tests.client import assert_problem, history, new_conversation, reading, script, send, turn
-from tests.sse import Transcript
-from tests.upstream import Upstream
+from tests.support.client import assert_problem, history, new_conversation, reading, script, send, turn
+from tests.support.sse import Transcript
+from tests.support.upstream import Upstream
 
 
 def stream_path(message: str) -> str:

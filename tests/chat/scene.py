@@ -18,8 +18,8 @@ from app.providers.base import Moderator
 from app.routing.catalog import Catalog
 from app.routing.router import Candidate, Wish
 from app.settings import Settings
-from tests.chat.scripted import Database
-from tests.routing.scripted import ANSWER, Play, Scripted, Stage
+from tests.support.scripted_database import Database
+from tests.support.scripted_providers import ANSWER, Play, Scripted, Stage
 
 LONG: Play = (*("word ", 0.1) * 300, Finish("stop", Usage(3, 300)))
 """Thirty seconds of text."""

@@ -24,8 +24,8 @@ from app.messages import Failed, Finish, Problem, Usage
 from app.providers.base import Verdict
 from app.store.rows import StoredMessage
 from tests.chat.scene import LONG, Person, Scene, scene
-from tests.chat.scripted import Database, Row, in_virtual_time, unavailable
-from tests.routing.scripted import Play, failure
+from tests.support.scripted_database import Database, Row, in_virtual_time, unavailable
+from tests.support.scripted_providers import Play, failure
 
 SECRET = "sk-secret"
 USAGE = Usage(7, 3, 2, 1)

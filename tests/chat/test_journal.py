@@ -12,8 +12,17 @@ from app.chat.endings import Cut
 from app.chat.journal import INTERVAL_SECONDS, MAX_FINISH_BATCH, OUTAGE_SECONDS, REFUSAL_SECONDS, Entry, Journal
 from app.chat.live import Reply
 from app.errors import AppError, InvalidRequest, SupabaseRefused, SupabaseUnavailable
-from tests.chat.scripted import Call, Database, final, in_virtual_time, new_reply, refuses, times, unavailable
-from tests.routing.scripted import clock
+from tests.support.scripted_database import (
+    Call,
+    Database,
+    final,
+    in_virtual_time,
+    new_reply,
+    refuses,
+    times,
+    unavailable,
+)
+from tests.support.scripted_providers import clock
 
 
 @asynccontextmanager

@@ -13,8 +13,8 @@ from app.chat.live import Followers, Reply
 from app.chat.readers import LOOK_SECONDS, PATIENCE_SECONDS, Readers
 from app.errors import NotFound, Unauthenticated
 from app.messages import Done, Failed, Source, Sources, Started, Stopped
-from tests.chat.scripted import Call, Database, Row, in_virtual_time, times, unavailable
-from tests.routing.scripted import clock
+from tests.support.scripted_database import Call, Database, Row, in_virtual_time, times, unavailable
+from tests.support.scripted_providers import clock
 
 
 class Person:

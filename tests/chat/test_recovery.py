@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from app.chat.recovery import GRACE_SECONDS, RECOVERY_SECONDS, recover
 from app.errors import SupabaseUnavailable
-from tests.chat.scripted import in_virtual_time
-from tests.routing.scripted import clock
+from tests.support.scripted_database import in_virtual_time
+from tests.support.scripted_providers import clock
 
 
 class Store:

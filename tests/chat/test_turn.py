@@ -12,8 +12,8 @@ from app.chat.turn import STORE_SECONDS
 from app.errors import BrokenStream, ContentFiltered, Draining, NotFound
 from app.messages import Done, Failed, Finish, Stopped
 from tests.chat.scene import LONG, Person, scene
-from tests.chat.scripted import Call, Database, in_virtual_time, unavailable
-from tests.routing.scripted import Play, clock, failure
+from tests.support.scripted_database import Call, Database, in_virtual_time, unavailable
+from tests.support.scripted_providers import Play, clock, failure
 
 # ── how a reply ends ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,7 +11,7 @@ from app.providers.base import Provider
 from app.providers.description import Configuration
 from app.providers.factory import make_providers
 from app.providers.registry import PROVIDERS
-from tests.aimock import AIMock, aimock, aimock_server
+from tests.support.aimock import AIMock, aimock, aimock_server
 
 __all__ = ["aimock", "aimock_server"]
 

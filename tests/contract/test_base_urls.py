@@ -14,7 +14,7 @@ from app.providers.gemini.client import make_client
 from app.providers.registry import PROVIDERS
 from tests.contract.conftest import ADAPTERS, collect, configured_at
 from tests.contract.wires import WIRES
-from tests.raw_upstream import Exchange, raw_upstream
+from tests.support.raw_upstream import Exchange, raw_upstream
 
 ASKED = ChatRequest("m", (Message("user", "Hello"),))
 PATHS: dict[str, str] = {

@@ -27,9 +27,9 @@ from app.providers import failures
 from app.providers.base import Provider
 from app.providers.factory import make_providers
 from app.providers.registry import PROVIDERS
-from tests.aimock import AIMock
 from tests.contract.conftest import MODEL, ask, collect, configured_at
-from tests.gateway import Answer, Gateway
+from tests.support.aimock import AIMock
+from tests.support.gateway import Answer, Gateway
 
 STATUSES = {
     400: RequestRefused,

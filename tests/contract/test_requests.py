@@ -11,7 +11,7 @@ from app.providers.claude.chat import DEFAULT_MAX_TOKENS
 from app.providers.factory import make_providers
 from tests.contract.conftest import collect, configured_at
 from tests.contract.wires import WIRES
-from tests.raw_upstream import Exchange, raw_upstream
+from tests.support.raw_upstream import Exchange, raw_upstream
 
 CONVERSATION = (
     Message("system", "Be brief."),

@@ -6,8 +6,8 @@ import pytest
 
 from app.messages import Delta, ProviderName, Usage
 from app.providers.base import Provider
-from tests.aimock import AIMock
 from tests.contract.conftest import MODEL, ask, collect
+from tests.support.aimock import AIMock
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 34, "total_tokens": 46}
 

@@ -9,8 +9,8 @@ import pytest
 from app.errors import ServerError
 from app.providers.base import EMBEDDING_WIDTH, Verdict
 from app.providers.factory import make_embedder, make_moderator
-from tests.aimock import AIMock
 from tests.contract.conftest import configured_at
+from tests.support.aimock import AIMock
 
 MODELS = ["text-embedding-3-small", "gemini-embedding-001", "nomic-embed-text"]
 

@@ -15,7 +15,7 @@ from app.providers.base import Provider
 from app.providers.factory import make_providers
 from tests.contract.conftest import ask, collect, configured_at
 from tests.contract.wires import WIRES, Wire
-from tests.raw_upstream import Answer, Exchange, Upstream, raw_upstream
+from tests.support.raw_upstream import Answer, Exchange, Upstream, raw_upstream
 
 SOON = 5
 """Seconds within which something must happen that happens at once."""

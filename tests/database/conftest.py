@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.database.callers import Caller, Connection, new_user
+from tests.support.callers import Caller, Connection, new_user
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec.inspect import LiteralType, Metadata, Type, UnionType, type_info
 
-from tests.database.callers import Connection, one
+from tests.support.callers import Connection, one
 
 ROOT = Path(__file__).parents[2]
 

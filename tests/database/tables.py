@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from tests.database.callers import Caller, Connection, new_conversation, one, vector
+from tests.support.callers import Caller, Connection, new_conversation, one, vector
 
 Command = Literal["select", "insert", "update", "delete"]
 Rule = Literal["own", "none"]

@@ -7,8 +7,8 @@ from typing import Literal
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from tests.database.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting
 from tests.database.tables import CHANGES, COMMANDS, KEYS, NEW_ROWS, TABLES, Command, Rows, plant
+from tests.support.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting
 
 Reach = Literal["refused", "nothing", "the row"]
 

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from tests.database.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting, new_conversation, one, rpc
-from tests.database.turns import answered, begin, expire, final, finish, live, regenerate, row, send
+from tests.support.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting, new_conversation, one, rpc
+from tests.support.turn_functions import answered, begin, expire, final, finish, live, regenerate, row, send
 
 
 @pytest.fixture

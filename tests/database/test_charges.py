@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.database.callers import Caller, Connection, acting, new_conversation, one, rpc
-from tests.database.turns import regenerate, send
+from tests.support.callers import Caller, Connection, acting, new_conversation, one, rpc
+from tests.support.turn_functions import regenerate, send
 
 Call = Callable[[Connection, Caller], Any]
 

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.database.callers import Caller, Connection, acting, new_conversation, new_user, one
 from tests.database.tables import plant
-from tests.database.turns import answered, expire, final, finish, journal, piece, recover, regenerate, row, send
+from tests.support.callers import Caller, Connection, acting, new_conversation, new_user, one
+from tests.support.turn_functions import answered, expire, final, finish, journal, piece, recover, regenerate, row, send
 
 # Where anything of a user is kept.
 PLACES = (

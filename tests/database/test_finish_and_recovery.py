@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.database.callers import Caller, Connection, new_conversation, one
-from tests.database.turns import Answer, expire, final, finish, journal, live, piece, recover, row, send
+from tests.support.callers import Caller, Connection, new_conversation, one
+from tests.support.turn_functions import Answer, expire, final, finish, journal, live, piece, recover, row, send
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from tests.database.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting, new_conversation, one, rpc
-from tests.database.turns import Answer, final, finish, journal, piece, row, send
+from tests.support.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting, new_conversation, one, rpc
+from tests.support.turn_functions import Answer, final, finish, journal, piece, row, send
 
 TEXT = "a\u00e9\U0001f642z"
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.database.callers import Connection
+from tests.support.callers import Connection
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = sorted((ROOT / "supabase" / "migrations").glob("*.sql"))

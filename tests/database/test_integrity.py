@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from psycopg.errors import CheckViolation, ForeignKeyViolation, GeneratedAlways, UniqueViolation
 
-from tests.database.callers import SERVICE, Caller, Connection, acting, new_conversation, one, vector
 from tests.database.tables import CHANGES, KEYS, plant
-from tests.database.turns import answered, expire, final, finish, journal, piece, recover, regenerate, send
+from tests.support.callers import SERVICE, Caller, Connection, acting, new_conversation, one, vector
+from tests.support.turn_functions import answered, expire, final, finish, journal, piece, recover, regenerate, send
 
 MESSAGE = "insert into public.messages (conversation_id, user_id, role) values (%s, %s, 'user')"
 

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import pytest
 from psycopg.errors import InsufficientPrivilege
 from psycopg.types.json import Jsonb
 
-from tests.database.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting, one, vector
-
-MODEL = "text-embedding-3-small"
-
-
-def index(db: Connection, user: Caller, title: str, *vectors: str, model: str = MODEL, metadata: object = None) -> UUID:
-    """A document whose passages, named by title and place, have these vectors."""
-    document: UUID = one(
-        db,
-        "insert into public.documents (user_id, title, status) values (%s, %s, 'ready') returning id",
-        [user.id, title],
-    )
-    for place, embedding in enumerate(vectors):
-        db.execute(
-            "insert into public.embeddings "
-            "(document_id, user_id, passage, content, metadata, embedding, embedding_model) "
-            "values (%s, %s, %s, %s, %s, %s, %s)",
-            [document, user.id, place, f"{title} {place}", Jsonb(metadata or {}), embedding, model],
-        )
-    return document
+from tests.database.passages import contents, index
+from tests.support.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting, one, vector
 
 
 def match(db: Connection, caller: Caller, query: str = vector(1), **arguments: Any) -> list[dict[str, Any]]:
@@ -39,10 +20,6 @@ def match(db: Connection, caller: Caller, query: str = vector(1), **arguments: A
             {"query": query, **arguments},
         ).fetchall()
     return [row for (row,) in rows]
-
-
-def contents(passages: list[dict[str, Any]]) -> list[str]:
-    return [passage["content"] for passage in passages]
 
 
 def test_returns_the_passage_and_its_document(db: Connection, owner: Caller) -> None:

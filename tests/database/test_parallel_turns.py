@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.database.callers import Caller, Connection, new_conversation, new_user, one
-from tests.database.turns import Answer, answered, regenerate, send
+from tests.support.callers import Caller, Connection, new_conversation, new_user, one
+from tests.support.turn_functions import Answer, answered, regenerate, send
 
 CALLS = 20
 

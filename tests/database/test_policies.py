@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from tests.database.callers import ANON, Caller, Connection, acting, one
 from tests.database.tables import CHANGES, KEYS, NEW_ROWS, POLICIES, TABLES, Policy, Rows, plant
+from tests.support.callers import ANON, Caller, Connection, acting, one
 
 
 @pytest.fixture

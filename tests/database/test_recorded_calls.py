@@ -22,7 +22,7 @@ from scripts.calls.recorder import sign_up
 from scripts.calls.replay import broken
 from scripts.calls.tape import Recording, recordings
 from scripts.local_supabase import LocalSupabase
-from tests.database.callers import Connection
+from tests.support.callers import Connection
 
 RECORDINGS = recordings()
 STORES = Path(__file__).parents[2] / "app" / "store"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scripts.schema import committed, render
-from tests.database.callers import Connection
+from tests.support.callers import Connection
 
 
 def test_copy_is_what_the_migrations_make(db: Connection) -> None:

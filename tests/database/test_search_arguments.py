@@ -11,8 +11,8 @@ import pytest
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
-from tests.database.callers import ANON, SERVICE, Caller, Connection, acting, one, vector
-from tests.database.test_match_embeddings import contents, index
+from tests.database.passages import contents, index
+from tests.support.callers import ANON, SERVICE, Caller, Connection, acting, one, vector
 
 FUNCTIONS = ["match_embeddings", "search_passages"]
 

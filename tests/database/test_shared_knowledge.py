@@ -40,8 +40,6 @@ from app.store.plans import PAGE
 from app.store.replies import Piece, TurnVerdict
 from app.store.rows import Conversation, StoredMessage
 from app.store.usage import RequestKind
-from tests.chat.scripted import final
-from tests.database.callers import Connection, one
 from tests.database.knowledge import (
     ROOT,
     Asked,
@@ -60,6 +58,8 @@ from tests.database.knowledge import (
     read,
     words,
 )
+from tests.support.callers import Connection, one
+from tests.support.scripted_database import final
 
 SETTINGS = Settings(supabase_url="", supabase_publishable_key="", supabase_secret_key="")
 LEASE = Asked("select extract(epoch from private.lease())::float")

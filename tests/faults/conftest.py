@@ -10,12 +10,12 @@ import pytest
 from psycopg.rows import dict_row
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import Client
-from tests.faults.cluster import Cluster, cluster
 from tests.faults.rows import Rows
-from tests.guard.conftest import kept_settings, owned
-from tests.service import Api
-from tests.upstream import Upstream
+from tests.support.cluster import Cluster, cluster
+from tests.support.limits import kept_settings, owned
+from tests.support.replica_client import Client
+from tests.support.service import Api
+from tests.support.upstream import Upstream
 
 __all__ = ["kept_settings", "owned"]
 

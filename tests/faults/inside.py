@@ -16,9 +16,9 @@ from app.serve import make_server
 from app.settings import load_settings
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
-from tests.faults.client import eventually
-from tests.service import environment
-from tests.upstream import MODEL, Upstream
+from tests.support.replica_client import eventually
+from tests.support.service import environment
+from tests.support.upstream import MODEL, Upstream
 
 
 @dataclass

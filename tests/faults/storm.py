@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tests.faults.client import Client, content
+from tests.support.replica_client import Client, content
 
 AT_ONCE = 40
 

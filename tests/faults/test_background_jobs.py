@@ -19,9 +19,9 @@ from app.routing.wiring import Routing
 from app.store.client import Supabase
 from app.supervisor import LEAST_SECONDS, Supervisor
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import Client, eventually
 from tests.faults.inside import inside
-from tests.upstream import Upstream
+from tests.support.replica_client import Client, eventually
+from tests.support.upstream import Upstream
 
 
 @pytest.mark.parametrize(

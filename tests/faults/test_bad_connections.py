@@ -8,10 +8,10 @@ import random
 import aiohttp
 import pytest
 
-from tests.faults.client import Client, Transcript, eventually, read, tokens
-from tests.faults.cluster import Cluster
 from tests.faults.rows import Rows
-from tests.service import Api
+from tests.support.cluster import Cluster
+from tests.support.replica_client import Client, Transcript, eventually, read, tokens
+from tests.support.service import Api
 
 TOKENS = 40
 GAP = 0.04

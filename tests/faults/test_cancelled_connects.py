@@ -9,12 +9,12 @@ from itertools import pairwise
 import psutil
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import eventually
-from tests.faults.cluster import Cluster
 from tests.faults.inside import inside
 from tests.faults.rows import Rows
 from tests.faults.storm import Seat, storm
-from tests.service import Api
+from tests.support.cluster import Cluster
+from tests.support.replica_client import eventually
+from tests.support.service import Api
 
 PEOPLE = 5
 CONNECTS = 1000

@@ -10,10 +10,10 @@ from itertools import pairwise
 import aiohttp
 
 from app.chat.journal import INTERVAL_SECONDS
-from tests.faults.client import Client, Transcript, events, eventually, read, tokens
-from tests.faults.cluster import Cluster
 from tests.faults.rows import Rows
-from tests.service import Api
+from tests.support.cluster import Cluster
+from tests.support.replica_client import Client, Transcript, events, eventually, read, tokens
+from tests.support.service import Api
 
 REPLIES = 6
 SLACK_SECONDS = 0.3

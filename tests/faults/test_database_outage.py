@@ -8,12 +8,12 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.faults.client import Client, Transcript, content, eventually, read, tokens
-from tests.faults.cluster import Cluster
-from tests.faults.proxy import Proxy
 from tests.faults.rows import Rows
-from tests.service import Api
-from tests.upstream import Upstream
+from tests.support.cluster import Cluster
+from tests.support.proxy import Proxy
+from tests.support.replica_client import Client, Transcript, content, eventually, read, tokens
+from tests.support.service import Api
+from tests.support.upstream import Upstream
 
 OUTAGE_SECONDS = 3.0
 

@@ -8,10 +8,10 @@ import uuid
 
 import pytest
 
-from tests.faults.client import Client, content, eventually, read, tokens
 from tests.faults.rows import Rows
-from tests.service import Api
-from tests.upstream import Upstream
+from tests.support.replica_client import Client, content, eventually, read, tokens
+from tests.support.service import Api
+from tests.support.upstream import Upstream
 
 TOKENS = 12
 

@@ -8,10 +8,10 @@ import uuid
 
 import pytest
 
-from tests.faults.client import Client, Transcript, eventually, read, tokens
-from tests.faults.cluster import Cluster
 from tests.faults.rows import Rows
-from tests.service import Api
+from tests.support.cluster import Cluster
+from tests.support.replica_client import Client, Transcript, eventually, read, tokens
+from tests.support.service import Api
 
 STREAMS = 50
 EXIT_SECONDS = 10.0

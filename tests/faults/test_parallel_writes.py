@@ -11,8 +11,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import Client
 from tests.faults.rows import Rows
+from tests.support.replica_client import Client
 
 REPLIES = 60
 ROUNDS = 30

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from tests.faults.client import Client, content, eventually, read, tokens
 from tests.faults.rows import Rows
-from tests.service import Api
-from tests.upstream import Upstream
+from tests.support.replica_client import Client, content, eventually, read, tokens
+from tests.support.service import Api
+from tests.support.upstream import Upstream
 
 
 async def test_versions_count_up_and_old_ones_stay_readable(

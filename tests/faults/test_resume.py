@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from app.api.sse import MAX_FRAME_CHARACTERS
-from tests.faults.client import Client, Event, Transcript, read, tokens
 from tests.faults.rows import Rows
-from tests.service import Api
+from tests.support.replica_client import Client, Event, Transcript, read, tokens
+from tests.support.service import Api
 
 TOKEN = "ünï{}😀👍🏽 "
 """Characters of one to four bytes, and one that is two code points."""

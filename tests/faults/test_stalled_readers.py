@@ -15,10 +15,10 @@ import pytest
 
 from app.chat import live
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import Client, Transcript, events, eventually
-from tests.faults.cluster import Cluster
 from tests.faults.inside import inside
-from tests.service import Api
+from tests.support.cluster import Cluster
+from tests.support.replica_client import Client, Transcript, events, eventually
+from tests.support.service import Api
 
 REPLIES = 11
 STALLED = 209

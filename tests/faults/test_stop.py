@@ -7,10 +7,10 @@ import uuid
 
 import pytest
 
-from tests.faults.client import Client, Transcript, eventually, read, tokens
 from tests.faults.rows import Rows
-from tests.service import Api
-from tests.upstream import Upstream
+from tests.support.replica_client import Client, Transcript, eventually, read, tokens
+from tests.support.service import Api
+from tests.support.upstream import Upstream
 
 
 @pytest.mark.parametrize("on", [0, 1], ids=["on the writer", "on another replica"])

@@ -15,11 +15,11 @@ from typing import Any, Self, TypeVar
 import aiohttp
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import Client, Transcript, events
-from tests.faults.cluster import Cluster, cluster
-from tests.faults.proxy import Proxy
-from tests.service import Api
-from tests.upstream import Upstream
+from tests.support.cluster import Cluster, cluster
+from tests.support.proxy import Proxy
+from tests.support.replica_client import Client, Transcript, events
+from tests.support.service import Api
+from tests.support.upstream import Upstream
 
 T = TypeVar("T")
 STEP_SECONDS = 30

@@ -1,25 +1,20 @@
-"""In charge of what the tests of limits share: the database's owner, plans of any size, and the limits put back."""
+"""In charge of what the tests of limits share: a database with its first limits, a user with a plan, two replicas."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
 
-import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests import upstream as scripted
-from tests.database.callers import Caller, Connection, new_conversation, new_user
 from tests.guard.plans import entitle
-from tests.service import Api, running_api
-from tests.upstream import Upstream
+from tests.support import upstream as scripted
+from tests.support.callers import Caller, Connection, new_conversation, new_user
+from tests.support.limits import kept_settings, owned
+from tests.support.service import Api, running_api
+from tests.support.upstream import Upstream
 
-
-@pytest.fixture(scope="session")
-def owned(stack: LocalSupabase) -> Iterator[Connection]:
-    """The database owner's connection, each statement its own transaction."""
-    with psycopg.connect(stack.database_url, autocommit=True) as opened:
-        yield opened
+__all__ = ["kept_settings", "owned"]
 
 
 @pytest.fixture
@@ -44,20 +39,6 @@ def user(db: Connection) -> Caller:
 @pytest.fixture
 def conversation(db: Connection, user: Caller) -> object:
     return new_conversation(db, user)
-
-
-@pytest.fixture(scope="module")
-def kept_settings(owned: Connection) -> Iterator[None]:
-    """Puts the limits back that the services of the other tests have set, once the module's own are over."""
-    before = owned.execute(
-        "select require_premium, requests_per_minute, tokens_per_minute, screen_input from private.settings"
-    ).fetchone()
-    yield
-    owned.execute(
-        "update private.settings set (require_premium, requests_per_minute, tokens_per_minute, screen_input) "
-        "= (%s, %s, %s, %s)",
-        before,
-    )
 
 
 @pytest.fixture(scope="package")

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from tests.database.callers import Connection
+from tests.support.callers import Connection
 
 
 def new_plan(db: Connection, **limits: int | bool) -> str:

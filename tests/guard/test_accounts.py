@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.database.callers import Caller, Connection, acting, new_conversation, new_user, one
-from tests.database.turns import Answer, final, finish, journal, piece, recover, send
 from tests.guard.plans import entitle, new_plan
+from tests.support.callers import Caller, Connection, acting, new_conversation, new_user, one
+from tests.support.turn_functions import Answer, final, finish, journal, piece, recover, send
 
 USAGES = st.tuples(st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 100))
 WHICH = st.integers(0, 20)

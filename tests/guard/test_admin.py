@@ -19,10 +19,10 @@ from app.admin import main
 from app.store import plans
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
-from tests.client import new_conversation, person_client
-from tests.database.callers import Connection, one
 from tests.guard.plans import entitle, new_plan
-from tests.service import ROOT, Api, sign_up
+from tests.support.callers import Connection, one
+from tests.support.client import new_conversation, person_client
+from tests.support.service import ROOT, Api, sign_up
 
 Admin = Callable[..., Awaitable[tuple[int, str, str]]]
 

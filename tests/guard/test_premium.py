@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.client import WAIT, assert_problem, new_conversation, person_client, script, turn
-from tests.database.callers import Connection
 from tests.guard.plans import entitle, new_plan
-from tests.service import Api, Person, sign_up
+from tests.support.callers import Connection
+from tests.support.client import WAIT, assert_problem, new_conversation, person_client, script, turn
+from tests.support.service import Api, Person, sign_up
 
 PLACES = (
     "public.messages",

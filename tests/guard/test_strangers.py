@@ -11,7 +11,7 @@ from litestar.types import HTTPScope
 
 from app.api.strangers import MAX_ADDRESSES, Strangers, _address
 from scripts.local_supabase import LocalSupabase
-from tests.service import Api, sign_up
+from tests.support.service import Api, sign_up
 
 PER_MINUTE = 120
 

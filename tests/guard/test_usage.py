@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.client import new_conversation, person_client, reading, script, send, turn
-from tests.database.callers import Connection
 from tests.guard.plans import entitle, new_plan
-from tests.service import Api, Person, sign_up
-from tests.upstream import MODEL, Upstream
+from tests.support.callers import Connection
+from tests.support.client import new_conversation, person_client, reading, script, send, turn
+from tests.support.service import Api, Person, sign_up
+from tests.support.upstream import MODEL, Upstream
 
 PRICED = "gpt-5-mini"
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -16,14 +13,6 @@ import pytest
 from scripts.local_supabase import LocalSupabase
 
 Session = dict[str, Any]
-
-
-@contextmanager
-def data_folder() -> Iterator[Path]:
-    """For a database's files. Not one of pytest's: whenever another pytest starts, it closes their common parent to all
-    others, and with them to Postgres' user."""
-    with TemporaryDirectory(prefix="parley-", ignore_cleanup_errors=True) as name:
-        yield Path(name)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from scripts.local_supabase import LocalSupabase, StackError, postgres
 from scripts.local_supabase.postgres import Postgres
 from scripts.local_supabase.processes import free_port
-from tests.local_supabase.conftest import data_folder
+from tests.support.data_folder import data_folder
 
 CHARACTER_TYPES = "select distinct datctype from pg_catalog.pg_database"
 

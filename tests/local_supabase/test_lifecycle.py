@@ -18,7 +18,7 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase, StackError
 from scripts.local_supabase.processes import Record, free_port, require_free_port
-from tests.local_supabase.conftest import data_folder
+from tests.support.data_folder import data_folder
 
 pytestmark = pytest.mark.stack
 

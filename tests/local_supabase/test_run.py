@@ -26,7 +26,7 @@ from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import REPOSITORY
 from scripts.local_supabase.processes import Child, free_port, wait_until
 from scripts.run import maintain
-from tests.local_supabase.conftest import data_folder
+from tests.support.data_folder import data_folder
 
 pytestmark = pytest.mark.stack
 

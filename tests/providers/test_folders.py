@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.providers.registry import PROVIDERS
-from tests.test_layers import SOURCES, imports, shown
+from tests.support.sources import SOURCES, imports, shown
 
 ROOT = Path(__file__).parent.parent.parent
 REGISTRY = "app/providers/registry.py"

@@ -11,9 +11,9 @@ from typing import Any
 from websockets.exceptions import WebSocketException
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import Client
 from tests.realtime.sockets import PATIENCE_SECONDS, Socket, connected
-from tests.service import Api
+from tests.support.replica_client import Client
+from tests.support.service import Api
 
 _ENDINGS = {"message.completed", "message.stopped", "message.failed", "message.interrupted"}
 

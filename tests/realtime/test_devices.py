@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import Client, Transcript, read, tokens
-from tests.faults.proxy import Proxy
 from tests.realtime.conftest import NewClient
 from tests.realtime.device import Device, running
+from tests.realtime.javascript_client import script
 from tests.realtime.people import Connection
-from tests.realtime.test_javascript_client import script
-from tests.service import Api
+from tests.support.proxy import Proxy
+from tests.support.replica_client import Client, Transcript, read, tokens
+from tests.support.service import Api
 
 JOINS = ("before", "during", "after")
 DROPS = ("nothing", "stream", "realtime", "both")

@@ -13,8 +13,8 @@ from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.realtime import feed as module
 from scripts.local_supabase.realtime.feed import Feed
 from scripts.local_supabase.realtime.wire import Broadcast
-from tests.faults.client import eventually
 from tests.realtime.people import Connection
+from tests.support.replica_client import eventually
 
 
 async def test_a_receiver_that_fails_is_logged_and_the_next_message_arrives(

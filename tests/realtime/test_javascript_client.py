@@ -2,83 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
 import time
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from scripts.local_supabase.node import NODE, REPOSITORY
-from tests.faults.proxy import Proxy
+from tests.realtime.javascript_client import about, outcome, scenario
 from tests.realtime.people import Connection, Someone, Tokens, new_message, soon
+from tests.support.proxy import Proxy
 
-SCRIPTS = Path(__file__).parent / "javascript"
-PATIENCE_SECONDS = 20.0
 both_versions = pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
-
-
-class Scenario:
-    """A running script, such as a scenario of `scenarios.mjs`."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def ready(self) -> None:
-        """Wait until it says that it is where it must be."""
-        assert await self.seen() == "ready"
-
-    async def seen(self) -> Any:
-        """What it has seen."""
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            line = await self._process.stdout.readline()
-            assert line, (await self._process.stderr.read()).decode()
-        return json.loads(line)
 
 
 @pytest.fixture
 def settings(stack: LocalSupabase) -> dict[str, Any]:
     return {"url": stack.url, "key": stack.publishable_key, "vsn": "2.0.0"}
-
-
-def scenario(name: str, settings: dict[str, Any], **more: Any) -> AbstractAsyncContextManager[Scenario]:
-    return script("scenarios.mjs", name, json.dumps({**settings, **more}))
-
-
-@asynccontextmanager
-async def script(file: str, *arguments: str) -> AsyncGenerator[Scenario]:
-    """One of the scripts, running."""
-    process = await asyncio.create_subprocess_exec(
-        NODE,
-        SCRIPTS / file,
-        *arguments,
-        cwd=REPOSITORY,
-        limit=1_000_000,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield Scenario(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def outcome(name: str, settings: dict[str, Any], **more: Any) -> Any:
-    async with scenario(name, settings, **more) as running:
-        return await running.seen()
-
-
-def about(owner: Someone, **more: Any) -> dict[str, Any]:
-    return {"owner": owner.token, "topic": owner.topic, **more}
 
 
 async def say(db: Connection, topic: str, event: str) -> None:

@@ -12,9 +12,9 @@ from realtime import AsyncRealtimeClient
 
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import Child
+from tests.realtime.javascript_client import about, scenario
 from tests.realtime.people import Tokens, finish, journal, new_conversation, new_reply, new_someone
-from tests.realtime.test_javascript_client import about, scenario
-from tests.realtime.test_python_client import SUBSCRIBED, Inbox, config, subscribe
+from tests.realtime.python_client import SUBSCRIBED, Inbox, config, subscribe
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -11,38 +10,17 @@ from typing import Any
 
 import pytest
 from realtime import (
-    AsyncRealtimeChannel,
     AsyncRealtimeClient,
     RealtimePostgresChangesListenEvent,
-    RealtimeSubscribeStates,
 )
 from realtime.exceptions import RealtimeHTTPError
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.proxy import Proxy
 from tests.realtime.people import Connection, Someone, Tokens, new_message, soon
-
-PATIENCE_SECONDS = 10.0
+from tests.realtime.python_client import CHANNEL_ERROR, CLOSED, SUBSCRIBED, Inbox, config, subscribe
+from tests.support.proxy import Proxy
 
 NewClient = Callable[..., Awaitable[AsyncRealtimeClient]]
-
-
-class Inbox:
-    """What callbacks were given; `next` waits for the one nobody has taken yet."""
-
-    def __init__(self) -> None:
-        self._items: asyncio.Queue[Any] = asyncio.Queue()
-
-    def put(self, *item: Any) -> None:
-        self._items.put_nowait(item[0] if len(item) == 1 else item)
-
-    async def next(self) -> Any:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await self._items.get()
-
-    @property
-    def empty(self) -> bool:
-        return self._items.empty()
 
 
 @pytest.fixture
@@ -61,25 +39,8 @@ async def new_client(stack: LocalSupabase) -> AsyncGenerator[NewClient]:
         yield connect
 
 
-def config(private: bool = False, **broadcast: Any) -> Any:
-    return {"config": {"broadcast": broadcast or None, "presence": None, "private": private}}
-
-
 def say(db: Connection, topic: str, event: str) -> Awaitable[Any]:
     return db.execute("select realtime.send('{}', %s, %s, true)", [event, topic])
-
-
-async def subscribe(channel: AsyncRealtimeChannel) -> tuple[Inbox, str, str]:
-    """Subscribe; the statuses to come, the first one, and its error's text."""
-    statuses = Inbox()
-    await channel.subscribe(lambda status, error: statuses.put(status.value, str(error or "")))
-    first, error = await statuses.next()
-    return statuses, first, error
-
-
-SUBSCRIBED = RealtimeSubscribeStates.SUBSCRIBED.value
-CHANNEL_ERROR = RealtimeSubscribeStates.CHANNEL_ERROR.value
-CLOSED = RealtimeSubscribeStates.CLOSED.value
 
 
 async def test_broadcast(new_client: NewClient) -> None:

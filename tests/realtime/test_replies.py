@@ -8,12 +8,12 @@ from typing import Any
 from realtime import AsyncRealtimeClient
 
 from scripts.local_supabase import LocalSupabase
-from tests.client import script
-from tests.faults.client import Client
+from tests.realtime.javascript_client import outcome
 from tests.realtime.people import Connection
-from tests.realtime.test_javascript_client import outcome
-from tests.realtime.test_python_client import Inbox
-from tests.service import Api
+from tests.realtime.python_client import Inbox
+from tests.support.client import script
+from tests.support.replica_client import Client
+from tests.support.service import Api
 
 EVENTS = ("message.created", "message.started", "message.delta", "message.completed", "message.stopped")
 

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests import upstream as scripted
-from tests.aimock import aimock, aimock_server
-from tests.client import person_client
-from tests.service import Api, running_api, sign_up
-from tests.upstream import Upstream
+from tests.support import upstream as scripted
+from tests.support.aimock import aimock, aimock_server
+from tests.support.client import person_client
+from tests.support.service import Api, running_api, sign_up
+from tests.support.upstream import Upstream
 
 __all__ = ["aimock", "aimock_server"]
 

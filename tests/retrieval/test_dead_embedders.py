@@ -10,11 +10,10 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.aimock import AIMock
-from tests.client import assert_problem, new_conversation, person_client, send
-from tests.retrieval.documents import found, put_in
-from tests.retrieval.test_turns import sources_of
-from tests.service import Api, running_api, sign_up
+from tests.support.aimock import AIMock
+from tests.support.client import assert_problem, new_conversation, person_client, send
+from tests.support.documents import found, put_in, sources_of
+from tests.support.service import Api, running_api, sign_up
 
 MODEL = "text-embedding-3-small"
 TEA = "Green tea brews at eighty degrees for two minutes."

@@ -11,10 +11,10 @@ import pytest
 
 from app.chat.prompt import build_prompt
 from app.messages import Message, Passage
-from tests.client import assert_problem, new_conversation, turn
-from tests.retrieval.documents import found, indexed, put_in
 from tests.retrieval.hostile import CORPUS, HOSTILE_METADATA, HOSTILE_TITLE, TOPIC, Hostile
-from tests.upstream import Upstream
+from tests.support.client import assert_problem, new_conversation, turn
+from tests.support.documents import found, indexed, put_in
+from tests.support.upstream import Upstream
 
 QUESTION = "Explain the zebra protocol"
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\u200b\u202a-\u202e\u2060\u2066-\u2069\ufeff\U000e0000-\U000e007f\u2028\u2029]")

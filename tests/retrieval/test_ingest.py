@@ -18,9 +18,10 @@ from app.retrieval.folder import MAX_BYTES, Found, found_in
 from app.retrieval.ingest import TRIES, IngestError, Sent, Session, Summary, _see_through, _send
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
-from tests.client import person_client
-from tests.retrieval.documents import found
-from tests.service import ROOT, Api, Person, sign_up
+from tests.support.client import person_client
+from tests.support.documents import found
+from tests.support.raw_upstream import Exchange, raw_upstream
+from tests.support.service import ROOT, Api, Person, sign_up
 
 PASSWORD = "correct horse battery staple"
 
@@ -113,6 +114,28 @@ async def test_supabase_that_cannot_be_reached_is_said_in_one_line(folder: Path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("SUPABASE_URL cannot be reached: ConnectError")
+
+
+@pytest.mark.parametrize("page", [b"<html>Welcome</html>", b"{}", b"[]"])
+async def test_an_address_that_is_no_project_is_said_in_one_line(page: bytes, folder: Path) -> None:
+    async def website(exchange: Exchange) -> None:
+        exchange.reply(200, page, {"content-type": "text/html"})
+
+    async with raw_upstream(website) as upstream:
+        environment = {
+            "SUPABASE_URL": upstream.url,
+            "SUPABASE_PUBLISHABLE_KEY": "k",
+            "PARLEY_EMAIL": "nobody@example.com",
+            "PARLEY_PASSWORD": PASSWORD,
+            "COLUMNS": "200",
+        }
+        command = [sys.executable, "-m", "app.retrieval.ingest", str(folder)]
+        done = await asyncio.to_thread(
+            subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1] == "SUPABASE_URL is no Supabase project: Auth does not answer there"
 
 
 async def test_a_file_that_cannot_be_read_costs_no_other_file(offline: Api, person: Person, folder: Path) -> None:

@@ -16,7 +16,7 @@ from supabase import AsyncClientOptions, acreate_client
 from app.providers.demo.embeddings import vector_of
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import NODE, REPOSITORY
-from tests.retrieval.documents import put_in
+from tests.support.documents import put_in
 
 TEA = "Green tea brews at eighty degrees for two minutes."
 QUESTION = "How hot should green tea be?"

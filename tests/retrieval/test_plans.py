@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from scripts.bench.passages import Corpus, Owner, vector_bytes
 from scripts.local_supabase import LocalSupabase
-from tests.service import Person, sign_up
+from tests.support.service import Person, sign_up
 
 MODEL = "text-embedding-3-small"
 LARGE, SMALL = 10_000, 5

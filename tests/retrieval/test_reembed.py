@@ -12,10 +12,10 @@ import httpx
 import psycopg
 
 from scripts.local_supabase import LocalSupabase
-from tests.aimock import AIMock
-from tests.client import person_client
-from tests.retrieval.documents import found, indexed, put_in
-from tests.service import ROOT, Api, environment, running_api, sign_up
+from tests.support.aimock import AIMock
+from tests.support.client import person_client
+from tests.support.documents import found, indexed, put_in
+from tests.support.service import ROOT, Api, environment, running_api, sign_up
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 NEW = "text-embedding-3-small"

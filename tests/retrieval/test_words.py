@@ -19,10 +19,10 @@ import pytest
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import REPOSITORY
 from scripts.local_supabase.processes import free_port
-from tests.client import person_client
-from tests.local_supabase.conftest import data_folder
-from tests.retrieval.documents import found, put_in
-from tests.service import Api, sign_up
+from tests.support.client import person_client
+from tests.support.data_folder import data_folder
+from tests.support.documents import found, put_in
+from tests.support.service import Api, sign_up
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

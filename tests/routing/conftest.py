@@ -1,5 +1,5 @@
 """In charge of what the tests of routing take from elsewhere."""
 
-from tests.aimock import aimock, aimock_server
+from tests.support.aimock import aimock, aimock_server
 
 __all__ = ["aimock", "aimock_server"]

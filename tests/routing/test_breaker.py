@@ -24,7 +24,7 @@ from app.errors import (
 from app.routing import breaker as module
 from app.routing.breaker import OPEN_SECONDS, Breakers, Permit
 from app.routing.window import LEAST_CALLS, MOST_CALLS, SECONDS, Window
-from tests.routing.scripted import failure
+from tests.support.scripted_providers import failure
 
 TRIPPING = [Unreachable, FirstTokenTimeout, Stalled, ServerError, BrokenStream]
 NEUTRAL = [AuthenticationRefused, ModelNotFound, RequestRefused, ContextTooLong, ContentFiltered]

@@ -12,7 +12,7 @@ from app.messages import Delta, Finish
 from app.routing.breaker import OPEN_SECONDS
 from app.routing.failover import Answering
 from app.routing.window import LEAST_CALLS
-from tests.routing.scripted import ANSWER, HANG, Scripted, Stage, failure, virtually
+from tests.support.scripted_providers import ANSWER, HANG, Scripted, Stage, failure, virtually
 
 
 def test_closing_stops_the_provider_and_counts_for_nothing() -> None:

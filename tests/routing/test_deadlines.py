@@ -16,7 +16,7 @@ from app.routing.breaker import Breakers
 from app.routing.deadlines import Deadlines
 from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
-from tests.routing.scripted import ANSWER, DONE, HANG, Scripted, Stage, clock, failure, virtually
+from tests.support.scripted_providers import ANSWER, DONE, HANG, Scripted, Stage, clock, failure, virtually
 
 DEADLINES = Deadlines(first_token=20.0, gap=15.0, reply=300.0)
 

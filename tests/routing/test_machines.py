@@ -38,7 +38,7 @@ from app.routing.breaker import OPEN_SECONDS, Breakers, Permit
 from app.routing.failover import Answering
 from app.routing.retry import ATTEMPTS_PER_CANDIDATE, ATTEMPTS_PER_TURN
 from app.routing.window import FAILING_SHARE, LEAST_CALLS, SECONDS
-from tests.routing.scripted import DONE, HANG, Play, Scripted, Stage, VirtualLoop, failure
+from tests.support.scripted_providers import DONE, HANG, Play, Scripted, Stage, VirtualLoop, failure
 
 FAILURES = [Unreachable, ServerError, Stalled, BrokenStream]
 NEUTRAL = [AuthenticationRefused, ModelNotFound, RequestRefused, ContextTooLong, ContentFiltered]

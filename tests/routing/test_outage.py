@@ -10,7 +10,7 @@ import pytest
 from app.errors import ProviderUnavailable, ServerError, Throttled, Unreachable
 from app.routing.breaker import OPEN_SECONDS
 from app.routing.retry import ATTEMPTS_PER_TURN, BUDGET_SECONDS, BUDGET_SHARE, SPARE_RETRIES
-from tests.routing.scripted import ANSWER, HANG, Play, Scripted, Stage, clock, failure, virtually
+from tests.support.scripted_providers import ANSWER, HANG, Play, Scripted, Stage, clock, failure, virtually
 
 OUTAGES = {
     "refused": [failure(Unreachable)],

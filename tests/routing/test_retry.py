@@ -24,7 +24,7 @@ from app.routing.retry import (
     retrying,
     worth_retrying,
 )
-from tests.routing.scripted import clock, failure, virtually
+from tests.support.scripted_providers import clock, failure, virtually
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProviderError)]
 

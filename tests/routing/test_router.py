@@ -18,7 +18,6 @@ def offer(
     model: str = "main",
     *,
     limit: int | None = None,
-    streaming: bool = True,
     default: bool = True,
     available: bool = True,
     wait: float = 0.0,
@@ -27,7 +26,6 @@ def offer(
         provider=provider,
         model=model,
         max_output_tokens=limit,
-        streaming=streaming,
         task_types=PROVIDERS[provider].tasks,
     )
     return Offer(
@@ -139,20 +137,6 @@ CASES: list[tuple[str, list[Offer], Wish, ProviderName | None, str]] = [
         Wish(max_tokens=8192),
         None,
         "openai claude ollama",
-    ),
-    (
-        "what cannot stream is passed over",
-        models(gemini=offer("gemini", streaming=False)),
-        Wish(),
-        None,
-        "openai claude ollama",
-    ),
-    (
-        "unless no streaming is needed",
-        models(gemini=offer("gemini", streaming=False)),
-        Wish(streaming=False),
-        None,
-        "gemini openai claude ollama",
     ),
     ("the demo alone", [offer("demo", "demo")], Wish(task_type="code"), "claude", "demo/demo"),
 ]
@@ -314,7 +298,6 @@ offers_of_all = st.lists(
         st.sampled_from(PROVIDERS.names),
         st.sampled_from(["main", "opus", "mini"]),
         limit=st.none() | st.integers(1, 100),
-        streaming=st.booleans(),
         default=st.booleans(),
         available=st.booleans(),
         wait=st.sampled_from([0.0, 0.0, 5.0]),
@@ -329,18 +312,12 @@ wishes = st.builds(
     model=st.none() | st.sampled_from(["main", "opus", "mini"]),
     task_type=st.none() | st.sampled_from(["code", "creative", "analysis", "general"]),
     max_tokens=st.none() | st.integers(1, 100),
-    streaming=st.booleans(),
 )
 
 
 def serves(one: Offer, wish: Wish) -> bool:
     limit = one.spec.max_output_tokens
-    return (
-        one.available
-        and one.wait == 0
-        and (one.spec.streaming or not wish.streaming)
-        and (limit is None or wish.max_tokens is None or limit >= wish.max_tokens)
-    )
+    return one.available and one.wait == 0 and (limit is None or wish.max_tokens is None or limit >= wish.max_tokens)
 
 
 def outcome_of(

@@ -18,7 +18,7 @@ from app.errors import RequestRefused, ServerError
 from app.routing.breaker import OPEN_SECONDS, Breakers
 from app.routing.sharing import REFRESH_SECONDS, RedisSharing
 from app.routing.window import LEAST_CALLS
-from tests.routing.scripted import failure
+from tests.support.scripted_providers import failure
 
 
 class Time:

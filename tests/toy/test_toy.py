@@ -14,11 +14,11 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
-from tests import upstream as scripted
-from tests.client import PATIENCE_SECONDS, assert_problem, new_conversation, send, turn
-from tests.raw_upstream import Exchange, Upstream, raw_upstream
-from tests.retrieval.documents import found, put_in
-from tests.service import Api, Person, environment, running_api
+from tests.support import upstream as scripted
+from tests.support.client import PATIENCE_SECONDS, assert_problem, new_conversation, send, turn
+from tests.support.documents import found, put_in
+from tests.support.raw_upstream import Exchange, Upstream, raw_upstream
+from tests.support.service import Api, Person, environment, running_api
 
 ROOT = Path(__file__).parent.parent.parent
 QUERY = "?version=7"

@@ -102,10 +102,6 @@ def _with_paragraphs(shown: str, textpage: pypdfium2.PdfTextPage) -> str:
     return "".join(parts) + shown[done:]
 
 
-def _bottom(textpage: pypdfium2.PdfTextPage, place: int) -> float:
-    return float(textpage.get_charbox(place, loose=True)[1])
-
-
 def _undivided(words: set[str]) -> Callable[[re.Match[str]], str]:
     """How the two halves of a word at a line's end are put together: `words` are those of the whole document."""
 

@@ -14,8 +14,8 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.api.tokens import Claims, assemble, claims_of, secrets_of_the_public_key, sign, signing_key
-from tests.client import assert_problem, person_client
-from tests.service import Api, Person, sign_up
+from tests.support.client import assert_problem, person_client
+from tests.support.service import Api, Person, sign_up
 
 PATHS = ("/v1/conversations", "/v1/models")
 

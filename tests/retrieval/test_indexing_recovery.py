@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.client import person_client
-from tests.retrieval.documents import found, indexed, put_in
-from tests.service import running_api, sign_up
+from tests.support.client import person_client
+from tests.support.documents import found, indexed, put_in
+from tests.support.service import running_api, sign_up
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 LONG = "\n\n".join(f"Fact number {number}: " + "the river carries more water in spring. " * 30 for number in range(500))

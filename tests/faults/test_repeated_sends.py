@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import Client, content, eventually, read, tokens
 from tests.faults.rows import Rows
-from tests.service import Api, running_api
-from tests.upstream import Upstream
+from tests.support.replica_client import Client, content, eventually, read, tokens
+from tests.support.service import Api, running_api
+from tests.support.upstream import Upstream
 
 
 def script(**more: object) -> dict[str, object]:

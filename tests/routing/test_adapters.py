@@ -18,7 +18,7 @@ from app.routing.failover import Answering, Failover
 from app.routing.retry import BUDGET_SHARE
 from app.routing.router import Candidate
 from app.settings import Settings
-from tests.aimock import AIMock
+from tests.support.aimock import AIMock
 
 SENDS = 50
 OPENAI, CLAUDE = "/v1/chat/completions", "/v1/messages"

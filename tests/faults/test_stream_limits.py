@@ -6,9 +6,9 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from app.chat.live import MAX_FOLLOWERS_PER_REPLY
-from tests.faults.client import Client, eventually, read
 from tests.faults.rows import Rows
-from tests.service import Api
+from tests.support.replica_client import Client, eventually, read
+from tests.support.service import Api
 
 LIVE_REPLIES_OF_A_USER = 100
 

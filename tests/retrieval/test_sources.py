@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.aimock import AIMock
-from tests.client import assert_problem, history, new_conversation, person_client, reading, script, send, turn
-from tests.faults.client import eventually
-from tests.retrieval.documents import put_in, put_in_file
 from tests.retrieval.pdf import pdf
-from tests.service import running_api, sign_up
-from tests.sse import Transcript
-from tests.upstream import Upstream
+from tests.support.aimock import AIMock
+from tests.support.client import assert_problem, history, new_conversation, person_client, reading, script, send, turn
+from tests.support.documents import put_in, put_in_file, sources_of
+from tests.support.replica_client import eventually
+from tests.support.service import running_api, sign_up
+from tests.support.upstream import Upstream
 
 TEA = "Green tea brews at eighty degrees for two minutes."
 QUESTION = "At what temperature does green tea brew?"
-
-
-def sources_of(transcript: Transcript) -> list[dict[str, Any]]:
-    return [event.data for event in transcript.events if event.name == "sources"]
 
 
 async def test_the_reply_is_given_the_passages(reader: httpx.AsyncClient, upstream: Upstream) -> None:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.database.callers import Caller, Connection, acting, new_conversation, rpc
-from tests.database.turns import expire, final, finish, journal, live, piece, recover, row, send
+from tests.support.callers import Caller, Connection, acting, new_conversation, rpc
+from tests.support.turn_functions import expire, final, finish, journal, live, piece, recover, row, send
 
 NOTHING: dict[str, list[str]] = {"stop": [], "gone": []}
 

@@ -19,7 +19,7 @@ import httpx
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 START_SECONDS = 15.0
 
 

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.aimock import AIMock
-from tests.client import history, new_conversation, person_client, send, turn
-from tests.service import Person, running_api
+from tests.support.aimock import AIMock
+from tests.support.client import history, new_conversation, person_client, send, turn
+from tests.support.service import Person, running_api
 
 MODEL = "any-model"
 

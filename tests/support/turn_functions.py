@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from tests.database.callers import SERVICE, Caller, Connection, acting, one, rpc
+from tests.support.callers import SERVICE, Caller, Connection, acting, one, rpc
 
 Answer = dict[str, Any]
 

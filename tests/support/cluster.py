@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.client import Client, signed_in
-from tests.faults.proxy import Proxy
-from tests.service import Api, running_api, sign_up
-from tests.upstream import MODEL, Upstream
+from tests.support.proxy import Proxy
+from tests.support.replica_client import Client, signed_in
+from tests.support.service import Api, running_api, sign_up
+from tests.support.upstream import MODEL, Upstream
 
 
 class Cluster:

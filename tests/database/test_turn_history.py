@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.database.callers import Caller, Connection, new_conversation
-from tests.database.turns import answered, final, finish, journal, piece, regenerate, send
+from tests.support.callers import Caller, Connection, new_conversation
+from tests.support.turn_functions import answered, final, finish, journal, piece, regenerate, send
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from typing import Any
 
 import httpx
 
-from tests.described import check_response
-from tests.service import Api, Person
-from tests.sse import Transcript
+from tests.support.described import check_response
+from tests.support.service import Api, Person
+from tests.support.sse import Transcript
 
 PATIENCE_SECONDS = 30.0
 EVENT_STREAM = {"Accept": "text/event-stream"}

@@ -9,9 +9,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.database.callers import Caller, Connection, acting, new_user, one, rpc
-from tests.database.turns import Answer, expire, final, finish, journal, piece, recover, regenerate, send
 from tests.guard.plans import entitle, new_plan
+from tests.support.callers import Caller, Connection, acting, new_user, one, rpc
+from tests.support.turn_functions import Answer, expire, final, finish, journal, piece, recover, regenerate, send
 
 
 def held(db: Connection, user: Caller) -> int:

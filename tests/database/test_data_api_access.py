@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.database.callers import Connection, vector
+from tests.support.callers import Connection, vector
 
 Headers = dict[str, str]
 ROWS_OF = """

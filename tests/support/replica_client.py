@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from tests.service import Person
+from tests.support.service import Person
 
 TERMINAL = ("done", "stopped", "error")
 

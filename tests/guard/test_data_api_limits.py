@@ -12,9 +12,9 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from scripts.local_supabase import LocalSupabase
-from tests.database.callers import NOBODY, Connection, acting, rpc
 from tests.guard.plans import new_plan
-from tests.service import Person, sign_up
+from tests.support.callers import NOBODY, Connection, acting, rpc
+from tests.support.service import Person, sign_up
 
 TABLES = (
     "settings",

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.client import assert_problem, new_conversation, person_client, script, turn
-from tests.database.callers import Connection, one
 from tests.guard.plans import new_plan
-from tests.service import Api, Person, running_api, sign_up
-from tests.upstream import MODEL, Upstream
+from tests.support.callers import Connection, one
+from tests.support.client import assert_problem, new_conversation, person_client, script, turn
+from tests.support.service import Api, Person, running_api, sign_up
+from tests.support.upstream import MODEL, Upstream
 
 SENDS = 500
 
