@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from dotenv import dotenv_values
 from litestar import Litestar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -94,7 +95,7 @@ async def serve(settings: Settings) -> None:
     the settings; one that does not answer may do so later."""
     server = make_server(settings)
     observe.include_libraries()
-    for line in misspelt(os.environ):
+    for line in _misspelt():
         observe.event("settings.unknown", detail=line)
     try:
         await server.service.project.check_all()
@@ -104,6 +105,15 @@ async def serve(settings: Settings) -> None:
     except AppError as error:
         observe.event("supabase.unreachable", detail=str(error))
     await server.serve()
+
+
+def _misspelt() -> list[str]:
+    """Of the environment; what was loaded from `.env` is judged as `make run` does."""
+    try:
+        in_file = [name for name in dotenv_values(ENV_FILE) if name in os.environ]
+    except (OSError, UnicodeDecodeError):
+        in_file = []
+    return misspelt(os.environ, in_file)
 
 
 def main() -> None:
@@ -116,7 +126,7 @@ def main() -> None:
 
             uvloop.run(serve(settings))
     except (SettingsError, SupabaseRefused) as error:
-        more = "".join(f" {line}" for line in misspelt(os.environ)) if isinstance(error, NotSet) else ""
+        more = "".join(f" {line}" for line in _misspelt()) if isinstance(error, NotSet) else ""
         if isinstance(error, NotSet) and ENV_FILE.exists():
             more += f" {ENV_FILE.absolute()} is not read: load it with `set -a; . ./{ENV_FILE}; set +a`."
         print(f"parley: {error}{'.' if more else ''}{more}", file=sys.stderr)  # noqa: T201

@@ -349,12 +349,13 @@ def test_start_is_stopped_with_one_line() -> None:
 
 def test_start_without_a_setting_says_what_is_there_instead(tmp_path: Path) -> None:
     """A name like it, and the file that this program does not read."""
-    (tmp_path / ".env").write_text("SUPABASE_SECRET_KEY=sb_secret_x\n")
+    (tmp_path / ".env").write_text("SUPABASE_SECRET_KEY=sb_secret_x\nGEMINI_API_KEY=\n")
     given = {name: value for name, value in REQUIRED.items() if name != "SUPABASE_SECRET_KEY"}
     ended = subprocess.run(
         [sys.executable, "-m", "app"],
         cwd=tmp_path,
-        env={**given, "SUPABASE_KEY": SECRET, "PYTHONPATH": str(ROOT)},
+        # GEMINI_API_KEY is other programs' in the environment, unless it was loaded from the file
+        env={**given, "SUPABASE_KEY": SECRET, "GEMINI_API_KEY": SECRET, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,
@@ -362,6 +363,7 @@ def test_start_without_a_setting_says_what_is_there_instead(tmp_path: Path) -> N
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
         "parley: SUPABASE_SECRET_KEY is not set; see .env.example. "
+        "GEMINI_API_KEY in .env is not a setting of Parley: did you mean GOOGLE_AI_API_KEY? "
         "SUPABASE_KEY in the environment is not a setting of Parley: did you mean SUPABASE_SECRET_KEY? "
         f"{tmp_path}/.env is not read: load it with `set -a; . ./.env; set +a`.\n"
     )
