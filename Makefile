@@ -23,11 +23,11 @@ run: install ## Run everything: the embedded Supabase and the API (Ctrl-C stops 
 
 .PHONY: test
 test: install ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup
 
 .PHONY: check
 check: static ## The quick checks: code, types, SQL, and the tests that start nothing (about a minute)
-	$(BIN)/python -m pytest -q --numprocesses 2 -m "not stack and not installing"
+	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup -m "not stack and not installing"
 
 .PHONY: lint
 lint: static ## Check code, types, SQL and the database's advisors
