@@ -13,8 +13,8 @@ from litestar.routes import BaseRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import observe
-from app.api.auth import User
 from app.api.bodies import JSON, decode, require_media_type
+from app.messages import User
 
 MAX_REQUEST_ID_CHARACTERS = 64
 
