@@ -43,8 +43,8 @@ class Answering(msgspec.Struct, frozen=True):
 class Failover:
     """Asks the providers. One for the process: the retry budget is shared by all turns.
 
-    `answer` is the design's `execute(fn, fallback)`: `fn` is the call of a candidate behind its breaker, and the fallback
-    is the next candidate.
+    `answer` is the design's `execute(fn, fallback)`: `fn` calls a candidate behind its breaker, and the fallback is the
+    next candidate.
     """
 
     def __init__(
