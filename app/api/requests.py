@@ -1,4 +1,4 @@
-"""In charge of what every request gets, whatever its route: an id, a body that is JSON or refused, and one log line."""
+"""Requests: each gets an id, a body that is JSON or refused, and one log line, whatever its route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of what can be proposed right now: the catalog, what is configured, what answers, and the breakers."""
+"""Offers: the models that can be proposed now, by catalog, settings, the lists of providers, and breakers."""
 
 from __future__ import annotations
 

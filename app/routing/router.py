@@ -1,4 +1,4 @@
-"""In charge of the order in which models are tried. Pure: what is on offer goes in, candidates come out."""
+"""Router: puts the models in the order in which they are tried. Pure: offers go in, candidates come out."""
 
 from __future__ import annotations
 
