@@ -17,7 +17,8 @@ from litestar.exceptions import HTTPException
 
 from app import observe
 from app.api import problem
-from app.api.auth import TokenVerifier, User
+from app.api.auth import TokenVerifier
+from app.api.callers import AddressLimit, identified
 from app.api.conversations import conversation_routes
 from app.api.documents import document_routes
 from app.api.health import health_routes
@@ -28,11 +29,10 @@ from app.api.openapi import NamedStructs, openapi_config
 from app.api.quotas import EXPOSED
 from app.api.requests import JsonRequest, observed
 from app.api.search import search_routes
-from app.api.strangers import Strangers, identified
 from app.api.usage import usage_routes
+from app.chat.finder import ReplyFinder
 from app.chat.journal import Journal
 from app.chat.live import Followers
-from app.chat.readers import Readers
 from app.chat.recovery import recover
 from app.chat.sources import Retriever
 from app.chat.turn import Turns
@@ -40,11 +40,12 @@ from app.chat.writer import Tools
 from app.errors import AppError, SupabaseUnavailable
 from app.guard.admission import Admission, share_limits
 from app.guard.moderation import Moderation
+from app.messages import User
 from app.providers.factory import make_moderator, make_providers, warm
 from app.retrieval.embedders import Embedders
 from app.retrieval.indexer import Indexer
 from app.retrieval.library import Library
-from app.retrieval.reader import Reader
+from app.retrieval.reader import FileReader
 from app.retrieval.search import Search
 from app.routing.wiring import Routing
 from app.settings import Settings, load_settings, secrets_of, without_effect
@@ -101,7 +102,7 @@ class Service:
         self.indexer = Indexer(Indexing(self.supabase), self.embedders, max_passages=settings.document_max_passages)
         self.library = Library(
             self.documents,
-            Reader(max_passages=settings.document_max_passages),
+            FileReader(max_passages=settings.document_max_passages),
             self.indexer,
             max_bytes=settings.document_max_bytes,
         )
@@ -115,7 +116,7 @@ class Service:
             self.followers,
             Tools(self.routing.failover, self.moderation, self.journal, self.routing.catalog),
         )
-        self.readers = Readers(self.messages, self.turns)
+        self.finder = ReplyFinder(self.messages, self.turns)
         self.supervisor = Supervisor()
         self.verifier = TokenVerifier(settings.supabase_url, self._fetch_keys, jwt_secret=settings.supabase_jwt_secret)
 
@@ -139,7 +140,7 @@ class Service:
             parts.push_async_callback(close, "embedders", self.embedders.aclose)
             parts.push_async_callback(close, "moderation", self.moderation.aclose)
             parts.push_async_callback(close, "routing", self.routing.aclose)
-            parts.push_async_callback(close, "readers", self.readers.aclose)
+            parts.push_async_callback(close, "readers", self.finder.aclose)
             parts.push_async_callback(close, "jobs", self.supervisor.aclose)
             parts.push_async_callback(self.drain)
             for line in in_use(self.settings):
@@ -178,7 +179,7 @@ class Service:
             patience = DRAIN_SECONDS
             observe.event("service.draining", replies=len(self.turns))
             self.followers.drain()
-            await self.readers.aclose()
+            await self.finder.aclose()
         await self.turns.drain(patience)
 
     @staticmethod
@@ -201,7 +202,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             moderation_routes(service.admission, service.moderation),
             document_routes(service.documents, service.library, service.admission),
             search_routes(service.admission, service.search),
-            message_routes(service.conversations, service.messages, service.turns, service.readers, service.followers),
+            message_routes(service.conversations, service.messages, service.turns, service.finder, service.followers),
         ],
         dependencies={"user": Provide(service.user)},
         exception_handlers={
@@ -209,7 +210,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             HTTPException: problem.handle_http_exception,
             Exception: problem.handle_unforeseen,
         },
-        middleware=[identified(service.verifier, Strangers(settings.rate_limit_unauthenticated_per_minute))],
+        middleware=[identified(service.verifier, AddressLimit(settings.rate_limit_unauthenticated_per_minute))],
         request_class=JsonRequest,
         lifespan=[service.running],
         request_max_body_size=MAX_BODY_BYTES,

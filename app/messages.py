@@ -18,6 +18,14 @@ FinishReason = Literal["stop", "length", "content_filter"]
 ReasoningEffort = Literal["off", "low", "medium", "high"]
 
 
+class User(msgspec.Struct, frozen=True):
+    """A signed-in user. Row level security judges `token`, which is valid until `expires_at` (seconds since 1970)."""
+
+    id: str
+    token: str
+    expires_at: float
+
+
 class Send(msgspec.Struct, frozen=True):
     """A turn that is asked for: answer this new message of the conversation."""
 

@@ -15,10 +15,10 @@ from typing import Any
 from uuid import UUID
 
 import jwt
-import msgspec
 from litestar.di import NamedDependency
 
 from app.errors import SupabaseUnavailable, Unauthenticated
+from app.messages import User
 
 JWKS_SECONDS = 600.0
 """How long a key set is trusted: what Supabase's own edge cache uses."""
@@ -34,14 +34,6 @@ MAX_TOKEN_CHARACTERS = 16_384
 _REQUIRED = {"require": ["exp", "iat", "sub", "aud", "iss"]}
 
 FetchKeys = Callable[[], Awaitable[bytes]]
-
-
-class User(msgspec.Struct, frozen=True):
-    """The caller. `token` is what row level security judges; it is valid until `expires_at` (seconds since 1970)."""
-
-    id: str
-    token: str
-    expires_at: float
 
 
 Caller = NamedDependency[User]

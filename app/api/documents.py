@@ -12,7 +12,7 @@ from litestar.exceptions import ClientException
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
-from app.api.auth import Caller, User
+from app.api.auth import Caller
 from app.api.bodies import JSON, decode, require_media_type
 from app.api.mistakes import mistakes, unknown_fields
 from app.api.openapi import USER_TOKEN, UploadOperation, answers_with
@@ -22,6 +22,7 @@ from app.api.refusals import problems
 from app.api.views import DocumentForm, DocumentPage, DocumentTitle, DocumentView, NewDocument
 from app.errors import InvalidRequest
 from app.guard.admission import Admission
+from app.messages import User
 from app.retrieval.library import Library, Upload
 from app.retrieval.media_types import KINDS, media_type_of
 from app.store.documents import Created, Documents

@@ -11,7 +11,7 @@ from litestar import Response, Router, get, post
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
-from app.api.auth import Caller, User
+from app.api.auth import Caller
 from app.api.openapi import USER_TOKEN, EventStreamOperation, answers_with
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
 from app.api.quotas import EXPOSED, quota_headers
@@ -19,12 +19,12 @@ from app.api.refusals import problems
 from app.api.sse import EventStream
 from app.api.views import AnswerOptions, MessagePage, MessageView, NewMessage, TurnView, require_short
 from app.chat.asked import Asked
+from app.chat.finder import ReplyFinder
 from app.chat.live import Followers
-from app.chat.readers import Readers
 from app.chat.turn import Turn, Turns
 from app.errors import ContentFlagged, InvalidRequest
-from app.messages import IdempotencyKey, Regenerate, Send
-from app.routing.router import Wish
+from app.messages import IdempotencyKey, Regenerate, Send, User
+from app.routing.router import ModelPreference
 from app.store.conversations import Conversations
 from app.store.messages import Messages
 
@@ -70,7 +70,7 @@ REFUSED = (
 
 
 def message_routes(
-    conversations: Conversations, messages: Messages, turns: Turns, readers: Readers, followers: Followers
+    conversations: Conversations, messages: Messages, turns: Turns, finder: ReplyFinder, followers: Followers
 ) -> Router:
     @get(
         "/conversations/{conversation_id:uuid}/messages",
@@ -120,7 +120,8 @@ def message_routes(
         what = Send(str(conversation_id), data.content)
         key = _key(idempotency_key, "send", conversation_id, data)
         turn = await turns.begin(
-            user, Asked(what=what, wish=_wish(data), use_rag=data.use_rag, reasoning=data.reasoning, key=key)
+            user,
+            Asked(what=what, preference=_preference(data), use_rag=data.use_rag, reasoning=data.reasoning, key=key),
         )
         return await respond(user, turn, accept, prefer)
 
@@ -150,7 +151,8 @@ def message_routes(
         what = Regenerate(str(message_id))
         key = _key(idempotency_key, "regenerate", message_id, asked)
         turn = await turns.begin(
-            user, Asked(what=what, wish=_wish(asked), use_rag=asked.use_rag, reasoning=asked.reasoning, key=key)
+            user,
+            Asked(what=what, preference=_preference(asked), use_rag=asked.use_rag, reasoning=asked.reasoning, key=key),
         )
         return await respond(user, turn, accept, prefer)
 
@@ -159,10 +161,10 @@ def message_routes(
         headers = {"Idempotency-Replayed": "true"} if replayed else quota_headers(turn.quotas)
         headers["Location"] = f"/v1/messages/{turn.message.id}"
         if _wants_stream(accept):
-            reply = turn.reply or await readers.open(user, turn.message.id)
+            reply = turn.reply or await finder.open(user, turn.message.id)
             return EventStream(followers, reply, headers=headers)
         if _wants_wait(prefer):
-            reply = turn.reply or await readers.open(user, turn.message.id)
+            reply = turn.reply or await finder.open(user, turn.message.id)
             await reply.ended()
             if reply.ending is not None:
                 finished = await messages.get(user.token, turn.message.id)
@@ -200,7 +202,7 @@ def message_routes(
         Any replica answers. Without `Last-Event-ID` the stream begins at the start; an id that this stream cannot have
         given is refused.
         """
-        reply = await readers.open(user, str(message_id))
+        reply = await finder.open(user, str(message_id))
         written = turns.find(str(message_id)) is reply
         return EventStream(followers, reply, last_event_id=last_event_id, written=written)
 
@@ -228,8 +230,8 @@ def message_routes(
     )
 
 
-def _wish(options: AnswerOptions) -> Wish:
-    return Wish(
+def _preference(options: AnswerOptions) -> ModelPreference:
+    return ModelPreference(
         provider=options.provider,
         model=options.model,
         task_type=options.task_type,

@@ -13,7 +13,7 @@ from app.errors import ERRORS, AppError, InvalidRequest
 
 ALWAYS = ("internal_error",)
 FOR_USERS = ("unauthenticated", "rate_limited", "supabase_unavailable")
-"""Of any operation below `/v1`: who calls is checked first, and strangers are limited by address."""
+"""Of any operation below `/v1`: the caller is checked first; requests without a valid token are limited by address."""
 OF_BODIES = {400: "invalid_request", 413: "payload_too_large", 415: "invalid_request", 422: "invalid_request"}
 
 _REASONS = {

@@ -1,4 +1,4 @@
-"""In charge of what every request gets, whatever its route: an id, a body that is JSON or refused, and one log line."""
+"""Requests: each gets an id, a body that is JSON or refused, and one log line, whatever its route."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from litestar.routes import BaseRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import observe
-from app.api.auth import User
 from app.api.bodies import JSON, decode, require_media_type
+from app.messages import User
 
 MAX_REQUEST_ID_CHARACTERS = 64
 

@@ -1,22 +1,11 @@
-"""What a new turn is asked, and by whom."""
+"""What a new turn is asked."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import msgspec
 
 from app.messages import IdempotencyKey, ReasoningEffort, Regenerate, Send
-from app.routing.router import Wish
-
-
-class Asker(Protocol):
-    """Who asks: a verified user's id and token."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def token(self) -> str: ...
+from app.routing.router import ModelPreference
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +13,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     `reasoning` is how much the model is to think; None leaves that to the model."""
 
     what: Send | Regenerate
-    wish: Wish = Wish()
+    preference: ModelPreference = ModelPreference()
     use_rag: bool | None = None
     reasoning: ReasoningEffort | None = None
     key: IdempotencyKey | None = None

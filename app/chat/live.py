@@ -181,7 +181,7 @@ class Reply:
         return text
 
     def withdraw(self) -> None:
-        """Take all text and reasoning back; none follows. Readers learn by the ending that they hold too much."""
+        """Take all text and reasoning back; none follows. ReplyFinder learn by the ending that they hold too much."""
         self._tail.clear()
         self._thoughts.clear()
         self.reasoned = 0

@@ -1,4 +1,4 @@
-"""What a turn draws on from its asker's documents: found while the turn is begun, and never a reason for it to fail."""
+"""The documents that a turn draws on: found while the turn is begun, and never a reason for it to fail."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 
 from app import observe
-from app.chat.asked import Asker
 from app.errors import AppError, ProviderUnavailable
-from app.messages import Passage, Source, Sources
+from app.messages import Passage, Source, Sources, User
 from app.retrieval.search import MAX_QUERY_CHARACTERS, Search
 
 SECONDS = 5.0
@@ -52,20 +51,20 @@ class Retriever:
         self._searchable: OrderedDict[str, bool] = OrderedDict()
         """Whether a user had passages in the last turn."""
 
-    def start_early(self, asker: Asker, question: str | None, use_rag: bool | None) -> EarlySearch | None:
+    def start_early(self, user: User, question: str | None, use_rag: bool | None) -> EarlySearch | None:
         """Begin to search beside `begin_turn`, unless the user is known to have no documents. Of a user who has not
         been let in before, only the models of their passages are looked up."""
-        known = self._searchable.get(asker.id)
+        known = self._searchable.get(user.id)
         if question is None or known is False or not self._wanted(use_rag):
             return None
-        early = EarlySearch(partial(self._find, asker, question))
+        early = EarlySearch(partial(self._find, user, question))
         if known:
             early.admitted.set()
         return early
 
     def settle(
         self,
-        asker: Asker,
+        user: User,
         question: str,
         use_rag: bool | None,
         early: EarlySearch | None,
@@ -73,26 +72,26 @@ class Retriever:
         searchable: bool,
     ) -> asyncio.Task[Found] | None:
         """The search of a turn that was begun: the early one, a new one, or none, by what the database says."""
-        self._searchable[asker.id] = searchable
-        self._searchable.move_to_end(asker.id)
+        self._searchable[user.id] = searchable
+        self._searchable.move_to_end(user.id)
         if len(self._searchable) > KNOWN_USERS:
             self._searchable.popitem(last=False)
         if not searchable or not self._wanted(use_rag):
             if early is not None:
                 early.cancel()
             return None
-        early = early or EarlySearch(partial(self._find, asker, question))
+        early = early or EarlySearch(partial(self._find, user, question))
         early.admitted.set()
         return early.task
 
     def _wanted(self, use_rag: bool | None) -> bool:
         return self._enabled and use_rag is not False
 
-    async def _find(self, asker: Asker, question: str, admitted: asyncio.Event) -> Found:
+    async def _find(self, user: User, question: str, admitted: asyncio.Event) -> Found:
         try:
             async with asyncio.timeout(SECONDS):
                 found = await self._search.find(
-                    asker.token,
+                    user.token,
                     question[:MAX_QUERY_CHARACTERS],
                     limit=PASSAGES,
                     patience=EMBEDDING_SECONDS,

@@ -9,13 +9,13 @@ from contextlib import suppress
 
 import msgspec
 
-from app.chat.asked import Asked, Asker
+from app.chat.asked import Asked
 from app.chat.endings import Cut
 from app.chat.live import Followers, Reply
 from app.chat.sources import Retriever
 from app.chat.writer import ReplyWriter, Tools
 from app.errors import AppError, Draining, NotFound
-from app.messages import Quota, Send
+from app.messages import Quota, Send, User
 from app.routing.offers import Offers
 from app.store.messages import Messages
 from app.store.rows import StoredMessage
@@ -33,7 +33,7 @@ class Turn(msgspec.Struct, frozen=True):
     message: StoredMessage
     reply: Reply | None
     quotas: Mapping[str, Quota] = {}
-    """What is left of the asker's limits."""
+    """What is left of the user's limits."""
 
 
 class Turns:
@@ -58,7 +58,7 @@ class Turns:
         """How many replies are being written."""
         return len(self._writers)
 
-    async def begin(self, asker: Asker, asked: Asked) -> Turn:
+    async def begin(self, user: User, asked: Asked) -> Turn:
         """Store what is asked and begin to answer it.
 
         Raises `Draining` when this process takes no further turn, what the router raises, and what the database
@@ -67,37 +67,39 @@ class Turns:
         self._check_capacity()
         self._beginning += 1
         question = asked.what.content if isinstance(asked.what, Send) else None
-        early = self._retriever.start_early(asker, question, asked.use_rag)
+        early = self._retriever.start_early(user, question, asked.use_rag)
         search = None
         try:
             try:
-                candidates = await self._offers.candidates(asked.wish)
+                candidates = await self._offers.candidates(asked.preference)
             except AppError:
                 # nobody can answer, but what was begun before can still be read
-                if (replayed := await self._replayed(asker, asked)) is None:
+                if (replayed := await self._replayed(user, asked)) is None:
                     raise
                 return replayed
             begun = await self._messages.begin_turn(
-                asker.token,
+                user.token,
                 asked.what,
                 writer=self._process,
                 reply_id=str(uuid.uuid4()),
                 key=asked.key,
-                max_tokens=asked.wish.max_tokens,
+                max_tokens=asked.preference.max_tokens,
             )
             if begun.replayed:
                 return Turn(begun.user_message, begun.message, None)
-            if begun.model is not None and asked.wish.provider is None and asked.wish.model is None:
+            if begun.model is not None and asked.preference.provider is None and asked.preference.model is None:
                 with suppress(AppError):  # a model that has gone since is no reason not to answer
-                    candidates = await self._offers.candidates(msgspec.structs.replace(asked.wish, model=begun.model))
+                    candidates = await self._offers.candidates(
+                        msgspec.structs.replace(asked.preference, model=begun.model)
+                    )
             search = self._retriever.settle(
-                asker, begun.user_message.content, asked.use_rag, early, searchable=begun.searchable
+                user, begun.user_message.content, asked.use_rag, early, searchable=begun.searchable
             )
         finally:
             self._beginning -= 1
             if search is None and early is not None:
                 early.cancel()
-        writer = ReplyWriter(self._tools, asker.id, asked, begun, candidates, search)
+        writer = ReplyWriter(self._tools, user.id, asked, begun, candidates, search)
         reply = writer.reply
         self._writers[reply.id] = writer
         if self._closed:  # begun too late for an answer
@@ -111,11 +113,11 @@ class Turns:
         if len(self._writers) + self._beginning >= MAX_REPLIES:
             raise Draining("This server writes as many replies as it can; send the request again.", retry_after=1)
 
-    async def _replayed(self, asker: Asker, asked: Asked) -> Turn | None:
+    async def _replayed(self, user: User, asked: Asked) -> Turn | None:
         """The turn that an earlier request with this key began."""
         if asked.key is None:
             return None
-        begun = await self._messages.replay_turn(asker.token, asked.key)
+        begun = await self._messages.replay_turn(user.token, asked.key)
         return Turn(begun.user_message, begun.message, None) if begun is not None else None
 
     def find(self, message_id: str) -> Reply | None:
@@ -123,17 +125,17 @@ class Turns:
         writer = self._writers.get(message_id)
         return writer.reply if writer is not None else None
 
-    async def stop(self, asker: Asker, message_id: str) -> StoredMessage:
+    async def stop(self, user: User, message_id: str) -> StoredMessage:
         """Stop a reply, whichever replica writes it. Returns it as it is now: one that another replica writes may
         still be `streaming` for up to a journal interval."""
         writer = self._writers.get(message_id)
         if writer is None:
-            return await self._messages.stop_reply(asker.token, message_id)
-        if writer.reply.user_id != asker.id:
+            return await self._messages.stop_reply(user.token, message_id)
+        if writer.reply.user_id != user.id:
             raise NotFound("No such reply.")
         writer.cut(Cut.STOPPED)
         await writer.reply.ended()
-        return await self._messages.get(asker.token, message_id)
+        return await self._messages.get(user.token, message_id)
 
     async def drain(self, grace: float) -> None:
         """Let the replies finish for `grace` seconds, then end the rest as interrupted, with all their text. That

@@ -164,7 +164,7 @@ class ReplyWriter:
                 self._search.cancel()  # nobody waits for it any more
 
     def _request_for(self, candidate: Candidate) -> ChatRequest:
-        max_tokens = self._asked.wish.max_tokens
+        max_tokens = self._asked.preference.max_tokens
         prompt = build_prompt(
             self._history,
             self._question,

@@ -1,4 +1,4 @@
-"""In charge of asking the database whether a request is allowed: premium, and how many there were in the last minute.
+"""Admission: asks the database whether a request is allowed, by premium and by the requests of the last minute.
 
 A turn asks inside `begin_turn`; everything else that costs something asks here first. The numbers stand in the
 database, so that every replica and every client of the Data API meets the same ones: see docs/decisions/0008-limits.md.
@@ -13,18 +13,11 @@ from typing import Protocol
 
 from app import observe
 from app.errors import AppError, Conflict, InvalidRequest, NotFound
-from app.messages import Quota
+from app.messages import Quota, User
 from app.settings import Settings
 from app.store.usage import RequestKind, Usages
 
 RETRY_SECONDS = 1.0
-
-
-class Asker(Protocol):
-    """Who asks: a verified user's token."""
-
-    @property
-    def token(self) -> str: ...
 
 
 class LimitsStore(Protocol):
@@ -37,23 +30,23 @@ class Admission:
     def __init__(self, usages: Usages) -> None:
         self._usages = usages
 
-    async def check(self, asker: Asker, kind: RequestKind) -> Mapping[str, Quota]:
+    async def check(self, user: User, kind: RequestKind) -> Mapping[str, Quota]:
         """Charge one request of `kind` and return what is left, for the `RateLimit` headers.
 
         Raises `PremiumRequired` (search and documents), `RateLimited`, or `SupabaseUnavailable`: what cannot be
         counted is refused.
         """
-        return await self._usages.admit_request(asker.token, kind)
+        return await self._usages.admit_request(user.token, kind)
 
     @asynccontextmanager
-    async def charged_later(self, asker: Asker, kind: RequestKind) -> AsyncGenerator[None]:
+    async def charged_later(self, user: User, kind: RequestKind) -> AsyncGenerator[None]:
         """Around work that ends in a call which charges by itself: refuses as `check` does before the work begins, and
         charges what then turns out to be a bad request, since that has cost the work too."""
-        await self._usages.admit_request(asker.token, kind, charge=False)
+        await self._usages.admit_request(user.token, kind, charge=False)
         try:
             yield
         except (InvalidRequest, NotFound, Conflict):
-            await self.check(asker, kind)
+            await self.check(user, kind)
             raise
 
 

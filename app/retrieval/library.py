@@ -11,7 +11,7 @@ import msgspec
 from app.errors import InvalidRequest, PayloadTooLarge
 from app.retrieval.clean import cleaned
 from app.retrieval.indexer import Indexer
-from app.retrieval.reader import Reader
+from app.retrieval.reader import FileReader
 from app.store.documents import Created, Documents
 
 MAX_TITLE_CHARACTERS = 500
@@ -30,7 +30,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Library:
-    def __init__(self, documents: Documents, reader: Reader, indexer: Indexer, *, max_bytes: int) -> None:
+    def __init__(self, documents: Documents, reader: FileReader, indexer: Indexer, *, max_bytes: int) -> None:
         self._documents = documents
         self._reader = reader
         self._indexer = indexer

@@ -22,7 +22,7 @@ CHARACTERS_PER_PASSAGE = 4000
 """Hardly any passage is longer: text beyond this times the limit of passages need not even be cut."""
 
 
-class Reader:
+class FileReader:
     """Files into passages."""
 
     def __init__(self, *, max_passages: int) -> None:

@@ -1,4 +1,4 @@
-"""In charge of which models each provider lists: asked seldom, by one task at a time, and never waited for twice."""
+"""Availability: which models each provider lists. Asked seldom, by one task at a time, and never waited for twice."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ CLOSE_SECONDS = 5.0
 _closing: set[asyncio.Future[None]] = set()
 
 
-class LeftAlone(Exception):
+class RetryNotAdmitted(Exception):
     """A retry was not admitted: the breaker opened, or a cooldown began, while it waited."""
 
 
@@ -38,7 +38,7 @@ class Failure(msgspec.Struct, frozen=True):
     error: ProviderError
 
 
-class Turn:
+class Attempts:
     """What the calls of one turn have in common."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Call:
 
     __slots__ = ("_closed", "_deadlines", "_permit", "_request", "provider", "stream", "watchdog")
 
-    def __init__(self, provider: Provider, request: ChatRequest, permit: Permit, turn: Turn) -> None:
+    def __init__(self, provider: Provider, request: ChatRequest, permit: Permit, turn: Attempts) -> None:
         self.provider = provider
         self.stream: AsyncGenerator[Delta | Finish] = provider.stream(request)
         self.watchdog = Watchdog(turn.deadlines.first_token, turn.end)
@@ -139,7 +139,7 @@ class Calls:
 
     def __init__(
         self,
-        turn: Turn,
+        turn: Attempts,
         provider: Provider,
         candidate: Candidate,
         later: Sequence[Candidate],
@@ -156,7 +156,7 @@ class Calls:
         self._began = turn.loop.time()
 
     async def open(self, request: ChatRequest) -> tuple[Call, Delta | Finish]:
-        """The call that answers, and its first item. Raises the last `ProviderError`, or `LeftAlone`."""
+        """The call that answers, and its first item. Raises the last `ProviderError`, or `RetryNotAdmitted`."""
         # importing an SDK, right after a start, is not the provider's time
         await warm((self._provider,))
         try:
@@ -198,7 +198,7 @@ class Calls:
         if permit is None:
             permit = await turn.breakers.admit(candidate.provider, candidate.model)
             if permit is None:
-                raise LeftAlone
+                raise RetryNotAdmitted
         if self._made == 0:
             turn.budget.called(candidate.provider)
         self._made += 1

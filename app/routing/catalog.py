@@ -1,4 +1,4 @@
-"""In charge of what is known of models, as the providers' descriptions say it: limits, prices, tasks."""
+"""Catalog: limits, prices and tasks of models, as the providers' descriptions say them."""
 
 from __future__ import annotations
 

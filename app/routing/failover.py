@@ -25,7 +25,7 @@ from app.messages import ChatRequest, Delta, Finish, ProviderName
 from app.observe import event
 from app.providers.base import Provider
 from app.routing.breaker import Breakers
-from app.routing.calls import Calls, Failure, LeftAlone, Turn
+from app.routing.calls import Attempts, Calls, Failure, RetryNotAdmitted
 from app.routing.deadlines import Deadlines
 from app.routing.retry import RetryBudget
 from app.routing.router import Candidate, retry_after
@@ -41,7 +41,11 @@ class Answering(msgspec.Struct, frozen=True):
 
 
 class Failover:
-    """Asks the providers. One for the process: the retry budget is shared by all turns."""
+    """Asks the providers. One for the process: the retry budget is shared by all turns.
+
+    `answer` is the design's `execute(fn, fallback)`: `fn` calls a candidate behind its breaker, and the fallback is the
+    next candidate.
+    """
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class Failover:
         `InvalidRequest` (422) when each of them refused the request, both from an `ExceptionGroup` of all that
         failed; `ContentFiltered`; and, after a delta, the `ProviderError` that broke the reply.
         """
-        turn = Turn(self._breakers, self._budget, self._deadlines, self._refused)
+        turn = Attempts(self._breakers, self._budget, self._deadlines, self._refused)
         clock = turn.loop.time
         for position, candidate in enumerate(candidates):
             if turn.spent:
@@ -84,7 +88,7 @@ class Failover:
                     call, item = await calls.open(request_for(candidate))
                 except ContentFiltered:
                     raise
-                except (ProviderError, LeftAlone):
+                except (ProviderError, RetryNotAdmitted):
                     continue
                 stream, watchdog = call.stream, call.watchdog
                 try:

@@ -1,4 +1,4 @@
-"""In charge of what can be proposed right now: the catalog, what is configured, what answers, and the breakers."""
+"""Offers: the models that can be proposed now, by catalog, settings, the lists of providers, and breakers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.providers.registry import PROVIDERS
 from app.routing.availability import Availability, Listing
 from app.routing.breaker import Breakers
 from app.routing.catalog import Catalog, ModelSpec
-from app.routing.router import Candidate, Offer, Wish, is_named, preferred, route
+from app.routing.router import Candidate, ModelPreference, Offer, is_named, preferred, route
 
 # Lists have these beside the models that can chat, and say no more of them than their name.
 NOT_FOR_CHAT = ("embed", "minilm", "bge-")
@@ -38,23 +38,23 @@ class Offers:
         self._breakers = breakers
         self._default_provider = default_provider
 
-    async def candidates(self, wish: Wish) -> tuple[Candidate, ...]:
+    async def candidates(self, preference: ModelPreference) -> tuple[Candidate, ...]:
         """Whom to ask for this turn, best first. Raises as `router.route` does, and `NoProviderConfigured`."""
         if not self._providers:
             raise NoProviderConfigured
-        return route(await self._asked_for(wish), wish, self._providers, self._default_provider)
+        return route(await self._asked_for(preference), preference, self._providers, self._default_provider)
 
     async def find(self, model: str) -> str:
         """The one name of a model that users name: see `bare`. A model whose provider cannot say whether it has it is
         taken as it is named. Raises as `router.preferred` does."""
-        wish = Wish(model=model)
-        return preferred(await self._asked_for(wish), wish, self._providers)[0].spec.model
+        preference = ModelPreference(model=model)
+        return preferred(await self._asked_for(preference), preference, self._providers)[0].spec.model
 
     async def all(self) -> tuple[Sequence[Offer], Candidate | None]:
         """What may be chosen, and who answers a turn that chooses nothing: None while nobody can."""
         offers = await self._offers()
         try:
-            best = route(offers, Wish(), self._providers, self._default_provider)[0]
+            best = route(offers, ModelPreference(), self._providers, self._default_provider)[0]
         except AppError:
             best = None
         return offers, best
@@ -91,11 +91,13 @@ class Offers:
                 specs[model] = self._catalog.spec(provider.name, model)
         return self._all(specs.values(), available=listing.answered)
 
-    async def _asked_for(self, wish: Wish) -> list[Offer]:
-        """All offers; when `wish` names a model that is none of them, also what the configured providers list."""
+    async def _asked_for(self, preference: ModelPreference) -> list[Offer]:
+        """All offers; when `preference` names a model that is none of them, also what the configured providers list."""
         offers = await self._offers()
-        asked = [name for name in self._providers if wish.provider in (None, name) and not PROVIDERS[name].stand_in]
-        model, known = wish.model, len(offers)
+        asked = [
+            name for name in self._providers if preference.provider in (None, name) and not PROVIDERS[name].stand_in
+        ]
+        model, known = preference.model, len(offers)
         if model is None or any(offer.spec.provider in asked and is_named(offer.spec, model) for offer in offers):
             return offers
         listings = dict(zip(asked, await asyncio.gather(*map(self._availability.listing, asked)), strict=True))

@@ -1,4 +1,4 @@
-"""In charge of the order in which models are tried. Pure: what is on offer goes in, candidates come out."""
+"""Router: puts the models in the order in which they are tried. Pure: offers go in, candidates come out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds until the breaker may let a call through; 0: now."""
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class ModelPreference(msgspec.Struct, frozen=True, kw_only=True):
     """What a turn asks for. Names are the user's own words, not yet checked."""
 
     provider: str | None = None
@@ -53,20 +53,20 @@ class Candidate(msgspec.Struct, frozen=True):
 
 def route(
     offers: Sequence[Offer],
-    wish: Wish,
+    preference: ModelPreference,
     configured: Collection[ProviderName],
     default_provider: ProviderName | None = None,
 ) -> tuple[Candidate, ...]:
-    """The candidates for `wish`, best first, each once, never empty.
+    """The candidates for `preference`, best first, each once, never empty.
 
-    Raises what `preferred` raises, and `ProviderUnavailable` when no offer can serve the wish now.
+    Raises what `preferred` raises, and `ProviderUnavailable` when no offer can serve the preference now.
     """
-    ordered = preferred(offers, wish, configured)
+    ordered = preferred(offers, preference, configured)
     defaults = {offer.spec.provider: offer for offer in offers if offer.default}
-    ordered += [offer for offer in defaults.values() if wish.task_type in offer.spec.task_types]
+    ordered += [offer for offer in defaults.values() if preference.task_type in offer.spec.task_types]
     fallback = [name for name in (default_provider, *PROVIDERS.names) if name is not None]
     ordered += [defaults[name] for name in fallback if name in defaults]
-    serving = [offer for offer in _unique(ordered) if _serves(offer, wish)]
+    serving = [offer for offer in _unique(ordered) if _serves(offer, preference)]
     candidates = tuple(
         Candidate(
             provider=offer.spec.provider,
@@ -90,35 +90,39 @@ def retry_after(waits: Iterable[float]) -> int:
     return max(1, math.ceil(round(min(waits, default=1), 3)))
 
 
-def preferred(offers: Sequence[Offer], wish: Wish, configured: Collection[ProviderName]) -> list[Offer]:
-    """The offers that `wish` names; none when it names neither a provider nor a model.
+def preferred(
+    offers: Sequence[Offer], preference: ModelPreference, configured: Collection[ProviderName]
+) -> list[Offer]:
+    """The offers that `preference` names; none when it names neither a provider nor a model.
 
     Raises `InvalidRequest` (422), which says what there is, for a provider that is not configured, a model that none of
     the configured ones offers, and a provider and a model that do not belong together.
     """
-    if wish.provider is not None and wish.provider not in configured:
+    if preference.provider is not None and preference.provider not in configured:
         what = (
-            f"The provider '{wish.provider}' is not configured"
-            if wish.provider in PROVIDERS
-            else f"There is no provider '{wish.provider}'"
+            f"The provider '{preference.provider}' is not configured"
+            if preference.provider in PROVIDERS
+            else f"There is no provider '{preference.provider}'"
         )
         raise InvalidRequest(f"{what}. There is: {', '.join(configured)}.", status=422)
     asked = [
-        offer for offer in offers if offer.spec.provider in configured and wish.provider in (None, offer.spec.provider)
+        offer
+        for offer in offers
+        if offer.spec.provider in configured and preference.provider in (None, offer.spec.provider)
     ]
-    if wish.model is None:
-        return [offer for offer in asked if offer.default and wish.provider is not None]
-    if named := [offer for offer in asked if is_named(offer.spec, wish.model)]:
+    if preference.model is None:
+        return [offer for offer in asked if offer.default and preference.provider is not None]
+    if named := [offer for offer in asked if is_named(offer.spec, preference.model)]:
         return named
-    owners = dict.fromkeys(offer.spec.provider for offer in offers if is_named(offer.spec, wish.model))
+    owners = dict.fromkeys(offer.spec.provider for offer in offers if is_named(offer.spec, preference.model))
     missing = [owner for owner in owners if owner not in configured]
-    if wish.provider is not None:
-        what = f"The provider '{wish.provider}' does not offer the model '{wish.model}'"
+    if preference.provider is not None:
+        what = f"The provider '{preference.provider}' does not offer the model '{preference.model}'"
     elif missing:
-        what = f"The model '{wish.model}' belongs to '{missing[0]}', which is not configured"
+        what = f"The model '{preference.model}' belongs to '{missing[0]}', which is not configured"
     else:
-        what = f"No provider offers the model '{wish.model}'"
-    raise InvalidRequest(f"{what}. {_what_there_is(asked, wish.model)}", status=422)
+        what = f"No provider offers the model '{preference.model}'"
+    raise InvalidRequest(f"{what}. {_what_there_is(asked, preference.model)}", status=422)
 
 
 def is_named(spec: ModelSpec, model: str) -> bool:
@@ -138,9 +142,9 @@ def _what_there_is(offers: Iterable[Offer], model: str) -> str:
     return f"There is: {', '.join(shown)}{more}."
 
 
-def _serves(offer: Offer, wish: Wish) -> bool:
+def _serves(offer: Offer, preference: ModelPreference) -> bool:
     limit = offer.spec.max_output_tokens
-    return offer.available and (wish.max_tokens is None or limit is None or wish.max_tokens <= limit)
+    return offer.available and (preference.max_tokens is None or limit is None or preference.max_tokens <= limit)
 
 
 def _unique(offers: Iterable[Offer]) -> list[Offer]:

@@ -1,4 +1,4 @@
-"""In charge of one breaker state for all replicas, through pybreaker's Redis storage.
+"""Shared breakers: one state for all replicas, in pybreaker's Redis storage.
 
 That storage is synchronous, so it is only touched in one thread of its own. The event loop works on each
 breaker's copy in memory, about a second old at most; without Redis, every replica goes on alone.

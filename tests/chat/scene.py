@@ -16,7 +16,7 @@ from app.guard.moderation import Moderation
 from app.messages import Finish, Send, Usage
 from app.providers.base import Moderator
 from app.routing.catalog import Catalog
-from app.routing.router import Candidate, Wish
+from app.routing.router import Candidate, ModelPreference
 from app.settings import Settings
 from tests.support.scripted_database import Database
 from tests.support.scripted_providers import ANSWER, Play, Scripted, Stage
@@ -41,7 +41,7 @@ class NoDocuments:
 class OneOffer:
     """Offers one model."""
 
-    async def candidates(self, _: Wish) -> tuple[Candidate, ...]:
+    async def candidates(self, _: ModelPreference) -> tuple[Candidate, ...]:
         return (Candidate("openai", "openai-model"),)
 
 

@@ -17,8 +17,8 @@ import pytest
 from app import errors
 from app.api.views import MessageView
 from app.chat.endings import Cut, ending_of
+from app.chat.finder import ReplyFinder
 from app.chat.live import MAX_REPLY_CHARACTERS, Reply
-from app.chat.readers import Readers
 from app.errors import ERRORS, AppError, BrokenStream, ContentFlagged, ProviderError, SupabaseUnavailable, Unreachable
 from app.messages import Failed, Finish, Problem, Usage
 from app.providers.base import Verdict
@@ -114,7 +114,7 @@ def told(error: type[AppError]) -> AppError:
 
 async def assert_told_alike(on: Scene, act: Act = nothing) -> StoredMessage | None:
     """Send, have `act` happen, and compare what every reader is told. Returns the stored reply, if there is one."""
-    elsewhere = Readers(on.database, Nowhere())  # type: ignore[arg-type]
+    elsewhere = ReplyFinder(on.database, Nowhere())  # type: ignore[arg-type]
     _, live = await on.send()
     followed = await elsewhere.open(Person(), live.id)
     _, _, followed = await asyncio.gather(act(on, live), live.ended(), _ended(elsewhere, followed))
@@ -122,7 +122,7 @@ async def assert_told_alike(on: Scene, act: Act = nothing) -> StoredMessage | No
     if live.id not in on.database.rows:  # deleted: nobody can come later
         assert followed.ending == live.ending
         return None
-    for readers in (elsewhere, Readers(on.database, Nowhere())):  # type: ignore[arg-type]
+    for readers in (elsewhere, ReplyFinder(on.database, Nowhere())):  # type: ignore[arg-type]
         later = await readers.open(Person(), live.id)
         # to the byte, as it is sent
         assert msgspec.json.encode(later.ending) == msgspec.json.encode(live.ending)
@@ -134,7 +134,7 @@ async def assert_told_alike(on: Scene, act: Act = nothing) -> StoredMessage | No
     return stored
 
 
-async def _ended(readers: Readers, reply: Reply) -> Reply:
+async def _ended(readers: ReplyFinder, reply: Reply) -> Reply:
     """Read to the end what another replica writes; after an outage, by connecting again."""
     while True:
         await reply.ended()
@@ -258,7 +258,7 @@ async def test_what_is_stored_of_a_failure_holds_no_words_of_anyone_else() -> No
 @in_virtual_time
 async def test_a_row_of_an_earlier_version_is_read_by_its_code(row: Row, problem: Problem | None) -> None:
     database = Database(rows={"0": row})
-    reply = await Readers(database, Nowhere()).open(Person(), "0")  # type: ignore[arg-type]
+    reply = await ReplyFinder(database, Nowhere()).open(Person(), "0")  # type: ignore[arg-type]
     final = database.stored("0").final(0)
     assert final is not None
     assert reply.ending == ending_of(final)

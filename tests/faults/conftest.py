@@ -1,4 +1,4 @@
-"""In charge of what the fault tests share: replicas, people, and the database's own view."""
+"""What the fault tests share: replicas, people, and the database's own view."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from unittest.mock import patch
 import pytest
 
 from app import main
+from app.chat.finder import ReplyFinder
 from app.chat.journal import Journal
 from app.chat.live import Followers
-from app.chat.readers import Readers
 from app.main import CLOSE_SECONDS, Service
 from app.providers.deferred import DeferredProvider
 from app.retrieval.indexer import Indexer
@@ -86,7 +86,7 @@ async def test_parts_are_closed_in_order_and_none_holds_the_others_up(
     with (
         closing(Service, "drain", "fails"),
         closing(Supervisor, "aclose", "fails"),
-        closing(Readers, "aclose", ""),
+        closing(ReplyFinder, "aclose", ""),
         closing(Routing, "aclose", "hangs"),
         closing(DeferredProvider, "aclose", "hangs"),
         closing(Supabase, "aclose", ""),
@@ -95,6 +95,6 @@ async def test_parts_are_closed_in_order_and_none_holds_the_others_up(
             assert (await client.call(running, "GET", "/health/live"))[0] == 200
             began = time()
     # readers twice: the drain lets those go that there are, and some may come after it
-    assert closed == ["Service", "Readers", "Supervisor", "Readers", "Routing", "DeferredProvider", "Supabase"]
+    assert closed == ["Service", "ReplyFinder", "Supervisor", "ReplyFinder", "Routing", "DeferredProvider", "Supabase"]
     # the drain of an idle process, the server's own look at its signals, and what closing may take
     assert time() - began < 2 + CLOSE_SECONDS + 10 * LEAST_SECONDS

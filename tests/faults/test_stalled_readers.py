@@ -1,4 +1,4 @@
-"""Readers that take nothing cost a bounded piece of memory each, and nobody else's time."""
+"""ReplyFinder that take nothing cost a bounded piece of memory each, and nobody else's time."""
 
 from __future__ import annotations
 

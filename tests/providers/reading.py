@@ -1,4 +1,4 @@
-"""In charge of reading a stream with a decoder in tests, and of writing one."""
+"""Reads a stream with a decoder, and writes one."""
 
 from __future__ import annotations
 

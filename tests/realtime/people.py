@@ -1,4 +1,4 @@
-"""In charge of users and tokens, also tokens nobody would issue; and of what users own, made by plain SQL."""
+"""Users, their tokens, also some that nobody would issue, and what users own, made by plain SQL."""
 
 from __future__ import annotations
 

@@ -255,7 +255,7 @@ async def test_a_conversation_that_goes_says_so_once(db: Connection, owner: Some
 async def test_a_reply_that_grows_while_its_conversation_goes(
     device: Socket, db: Connection, owner: Someone, conversation: str
 ) -> None:
-    """Readers of its event stream learn that it is gone, and so does a device that watches this topic alone."""
+    """ReplyFinder of its event stream learn that it is gone, and so does a device that watches this topic alone."""
     reply = await streaming(device, db, owner, conversation)
     await db.execute("delete from public.conversations where id = %s", [conversation])
     assert await heard(device) == [("message.deleted", {"message_id": reply, "conversation_id": conversation})]

@@ -1,4 +1,4 @@
-"""In charge of what the tests of routing take from elsewhere."""
+"""Fixtures that the tests of routing take from elsewhere."""
 
 from tests.support.aimock import aimock, aimock_server
 

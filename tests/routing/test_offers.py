@@ -28,7 +28,7 @@ from app.routing.availability import LIST_SECONDS, MOST_MODELS, RETRY_SECONDS, A
 from app.routing.breaker import Breakers
 from app.routing.catalog import Catalog
 from app.routing.offers import Offers
-from app.routing.router import Wish
+from app.routing.router import ModelPreference
 from app.routing.window import LEAST_CALLS
 from app.settings import Settings
 from tests.support.scripted_providers import HANG, Scripted, clock, failure, virtually
@@ -45,9 +45,9 @@ class World:
         self.availability = Availability(self.providers, clock=clock)
         self.offers = Offers(self.providers, Catalog(settings), self.availability, self.breakers, default)
 
-    async def ask(self, **wish: str) -> list[str]:
-        """The candidates for a wish, as `provider/model`."""
-        return [f"{one.provider}/{one.model}" for one in await self.offers.candidates(Wish(**wish))]
+    async def ask(self, **preference: str) -> list[str]:
+        """The candidates for a preference, as `provider/model`."""
+        return [f"{one.provider}/{one.model}" for one in await self.offers.candidates(ModelPreference(**preference))]
 
 
 def ollama(*models: str) -> Scripted:
@@ -313,12 +313,12 @@ def test_a_model_that_is_known_to_be_anothers_while_its_provider_cannot_be_asked
     virtually(main)
 
 
-@pytest.mark.parametrize("wish", [{"model": "claude-99"}, {"provider": "openai", "model": "claude-99"}])
-def test_an_openai_compatible_server_without_a_list_may_have_any_model(wish: dict[str, str]) -> None:
+@pytest.mark.parametrize("preference", [{"model": "claude-99"}, {"provider": "openai", "model": "claude-99"}])
+def test_an_openai_compatible_server_without_a_list_may_have_any_model(preference: dict[str, str]) -> None:
     async def main() -> None:
         gateway = Scripted("openai")
         gateway.models = failure(ModelNotFound)
-        assert await World(gateway).ask(**wish) == ["openai/claude-99", "openai/gpt-6.1-terra"]
+        assert await World(gateway).ask(**preference) == ["openai/claude-99", "openai/gpt-6.1-terra"]
 
     virtually(main)
 
@@ -338,11 +338,11 @@ def test_of_several_providers_the_one_that_lists_a_model_is_asked_for_it() -> No
     virtually(main)
 
 
-@pytest.mark.parametrize("wish", [{"model": "claude-opus-5-5"}, {"provider": "claude", "model": "claude-next"}])
-def test_a_provider_without_a_key_is_answered_for_by_nobody(wish: dict[str, str]) -> None:
+@pytest.mark.parametrize("preference", [{"model": "claude-opus-5-5"}, {"provider": "claude", "model": "claude-next"}])
+def test_a_provider_without_a_key_is_answered_for_by_nobody(preference: dict[str, str]) -> None:
     async def main() -> None:
         with pytest.raises(InvalidRequest, match=r"'claude'.* is not configured") as caught:
-            await World(Scripted("openai")).ask(**wish)
+            await World(Scripted("openai")).ask(**preference)
         assert caught.value.status == 422
 
     virtually(main)

@@ -10,7 +10,7 @@ from app.errors import InvalidRequest, ProviderUnavailable
 from app.messages import ProviderName
 from app.providers.registry import PROVIDERS
 from app.routing.catalog import ModelSpec
-from app.routing.router import Candidate, Offer, Wish, route
+from app.routing.router import Candidate, ModelPreference, Offer, route
 
 
 def offer(
@@ -44,101 +44,107 @@ def models(*, without: str = "", **changes: Offer) -> list[Offer]:
 
 OPUS = offer("claude", "opus", default=False)
 
-CASES: list[tuple[str, list[Offer], Wish, ProviderName | None, str]] = [
-    ("without a task gemini is first", models(), Wish(), None, "gemini openai claude ollama"),
-    ("without a task the default is first", models(), Wish(), "claude", "claude gemini openai ollama"),
-    ("general goes to gemini", models(), Wish(task_type="general"), "claude", "gemini claude openai ollama"),
-    ("so does analysis", models(), Wish(task_type="analysis"), None, "gemini openai claude ollama"),
-    ("code goes to claude", models(), Wish(task_type="code"), None, "claude gemini openai ollama"),
-    ("creative goes to openai", models(), Wish(task_type="creative"), None, "openai gemini claude ollama"),
-    ("the default comes after the task", models(), Wish(task_type="code"), "ollama", "claude ollama gemini openai"),
+CASES: list[tuple[str, list[Offer], ModelPreference, ProviderName | None, str]] = [
+    ("without a task gemini is first", models(), ModelPreference(), None, "gemini openai claude ollama"),
+    ("without a task the default is first", models(), ModelPreference(), "claude", "claude gemini openai ollama"),
+    ("general goes to gemini", models(), ModelPreference(task_type="general"), "claude", "gemini claude openai ollama"),
+    ("so does analysis", models(), ModelPreference(task_type="analysis"), None, "gemini openai claude ollama"),
+    ("code goes to claude", models(), ModelPreference(task_type="code"), None, "claude gemini openai ollama"),
+    ("creative goes to openai", models(), ModelPreference(task_type="creative"), None, "openai gemini claude ollama"),
+    (
+        "the default comes after the task",
+        models(),
+        ModelPreference(task_type="code"),
+        "ollama",
+        "claude ollama gemini openai",
+    ),
     (
         "an ill default is passed over",
         models(openai=offer("openai", wait=12.0)),
-        Wish(),
+        ModelPreference(),
         "openai",
         "gemini claude ollama",
     ),
-    ("a default that is not configured", models(without="claude"), Wish(), "claude", "gemini openai ollama"),
-    ("the preference comes first", models(), Wish(provider="ollama"), None, "ollama gemini openai claude"),
+    ("a default that is not configured", models(without="claude"), ModelPreference(), "claude", "gemini openai ollama"),
+    ("the preference comes first", models(), ModelPreference(provider="ollama"), None, "ollama gemini openai claude"),
     (
         "preference, task, default, rest",
         models(),
-        Wish(provider="openai", task_type="code"),
+        ModelPreference(provider="openai", task_type="code"),
         "ollama",
         "openai claude ollama gemini",
     ),
     (
         "a model is a preference",
         [*models(), OPUS],
-        Wish(model="opus"),
+        ModelPreference(model="opus"),
         None,
         "claude/opus gemini openai claude ollama",
     ),
     (
         "a model with its provider",
         [*models(), OPUS],
-        Wish(provider="claude", model="opus", task_type="code"),
+        ModelPreference(provider="claude", model="opus", task_type="code"),
         None,
         "claude/opus claude gemini openai ollama",
     ),
     (
         "a model that two providers offer",
         models(),
-        Wish(model="main"),
+        ModelPreference(model="main"),
         None,
         "openai gemini claude ollama",
     ),
     (
         "the model of a provider that has another of that name",
         models(),
-        Wish(provider="claude", model="main"),
+        ModelPreference(provider="claude", model="main"),
         None,
         "claude gemini openai ollama",
     ),
     (
         "an unavailable preference is passed over",
         models(ollama=offer("ollama", available=False)),
-        Wish(provider="ollama"),
+        ModelPreference(provider="ollama"),
         None,
         "gemini openai claude",
     ),
     (
         "a configured Ollama without a model is passed over",
         models(without="ollama"),
-        Wish(provider="ollama"),
+        ModelPreference(provider="ollama"),
         None,
         "gemini openai claude",
     ),
     (
         "Ollama's latest is the model without a tag",
         [*models(), offer("ollama", "llama3", default=False)],
-        Wish(model="llama3:latest"),
+        ModelPreference(model="llama3:latest"),
         None,
         "ollama/llama3 gemini openai claude ollama",
     ),
     (
         "Gemini's models as its own API names them",
         [*models(), offer("gemini", "gemini-9", default=False)],
-        Wish(provider="gemini", model="models/gemini-9"),
+        ModelPreference(provider="gemini", model="models/gemini-9"),
         None,
         "gemini/gemini-9 gemini openai claude ollama",
     ),
     (
         "an open breaker is passed over",
         models(gemini=offer("gemini", wait=12.0)),
-        Wish(provider="gemini"),
+        ModelPreference(provider="gemini"),
         "gemini",
         "openai claude ollama",
     ),
     (
         "a limit below max_tokens is passed over",
         models(gemini=offer("gemini", limit=4096), claude=offer("claude", limit=8192)),
-        Wish(max_tokens=8192),
+        ModelPreference(max_tokens=8192),
         None,
         "openai claude ollama",
     ),
-    ("the demo alone", [offer("demo", "demo")], Wish(task_type="code"), "claude", "demo/demo"),
+    ("the demo alone", [offer("demo", "demo")], ModelPreference(task_type="code"), "claude", "demo/demo"),
 ]
 
 
@@ -153,116 +159,116 @@ ALL: tuple[ProviderName, ...] = ("openai", "gemini", "claude", "ollama")
 
 
 @pytest.mark.parametrize(
-    ("offers", "wish", "default", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+    ("offers", "preference", "default", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-def test_order(offers: list[Offer], wish: Wish, default: ProviderName | None, expected: str) -> None:
+def test_order(offers: list[Offer], preference: ModelPreference, default: ProviderName | None, expected: str) -> None:
     configured: tuple[ProviderName, ...] = ALL if len(offers) > 1 else ("demo",)
-    assert short(route(offers, wish, configured, default)) == expected
+    assert short(route(offers, preference, configured, default)) == expected
 
 
 def test_a_candidate_carries_its_limits() -> None:
     spec = ModelSpec(provider="openai", model="m", context_tokens=1000, max_output_tokens=100)
     offers = [Offer(spec=spec, default=True, available=True)]
-    assert route(offers, Wish(), ALL) == (Candidate("openai", "m", 1000, 100),)
+    assert route(offers, ModelPreference(), ALL) == (Candidate("openai", "m", 1000, 100),)
 
 
 def test_nothing_on_offer() -> None:
     with pytest.raises(ProviderUnavailable):
-        route([], Wish(), ALL)
+        route([], ModelPreference(), ALL)
 
 
 DEMO = [offer("demo", "demo"), offer("claude", "opus", available=False)]
 GATEWAY = [offer("openai", name, default=False) for name in (*(f"m{number}" for number in range(30)), "qwen-2.5")]
-REFUSED: list[tuple[str, list[Offer], tuple[ProviderName, ...], Wish, str]] = [
+REFUSED: list[tuple[str, list[Offer], tuple[ProviderName, ...], ModelPreference, str]] = [
     (
         "a provider that does not exist",
         models(),
         ALL,
-        Wish(provider="mistral"),
+        ModelPreference(provider="mistral"),
         "There is no provider 'mistral'. There is: openai, gemini, claude, ollama.",
     ),
     (
         "a provider that is not configured",
         [*models(without="ollama"), offer("ollama", available=False)],
         ("openai", "gemini", "claude"),
-        Wish(provider="ollama"),
+        ModelPreference(provider="ollama"),
         "The provider 'ollama' is not configured. There is: openai, gemini, claude.",
     ),
     (
         "the demo beside others",
         models(),
         ALL,
-        Wish(provider="demo"),
+        ModelPreference(provider="demo"),
         "The provider 'demo' is not configured. There is: openai, gemini, claude, ollama.",
     ),
     (
         "any provider where only the demo is",
         DEMO,
         ("demo",),
-        Wish(provider="claude"),
+        ModelPreference(provider="claude"),
         "The provider 'claude' is not configured. There is: demo.",
     ),
     (
         "its model where only the demo is",
         DEMO,
         ("demo",),
-        Wish(model="opus"),
+        ModelPreference(model="opus"),
         "The model 'opus' belongs to 'claude', which is not configured. There is: demo.",
     ),
     (
         "the demo with another one's model",
         DEMO,
         ("demo",),
-        Wish(provider="demo", model="opus"),
+        ModelPreference(provider="demo", model="opus"),
         "The provider 'demo' does not offer the model 'opus'. There is: demo.",
     ),
     (
         "a model that nobody offers",
         models(),
         ALL,
-        Wish(model="gpt-99"),
+        ModelPreference(model="gpt-99"),
         "No provider offers the model 'gpt-99'. There is: main.",
     ),
     (
         "a model in another case",
         models(),
         ALL,
-        Wish(model="Main"),
+        ModelPreference(model="Main"),
         "No provider offers the model 'Main'. There is: main.",
     ),
     (
         "a provider with another one's model",
         [*models(), OPUS],
         ALL,
-        Wish(provider="openai", model="opus"),
+        ModelPreference(provider="openai", model="opus"),
         "The provider 'openai' does not offer the model 'opus'. There is: main.",
     ),
     (
         "a provider with the model of one that is not configured",
         [*models(without="claude"), offer("claude", "opus", available=False)],
         ("openai", "gemini", "ollama"),
-        Wish(provider="openai", model="opus"),
+        ModelPreference(provider="openai", model="opus"),
         "The provider 'openai' does not offer the model 'opus'. There is: main.",
     ),
     (
         "Ollama's tag at another provider",
         models(),
         ALL,
-        Wish(provider="openai", model="main:latest"),
+        ModelPreference(provider="openai", model="main:latest"),
         "The provider 'openai' does not offer the model 'main:latest'. There is: main.",
     ),
     (
         "an Ollama without models",
         models(without="ollama"),
         ALL,
-        Wish(provider="ollama", model="llama3"),
+        ModelPreference(provider="ollama", model="llama3"),
         "The provider 'ollama' does not offer the model 'llama3'. There is no model at all.",
     ),
     (
         "of many models those come first whose names are like it",
         GATEWAY,
         ("openai",),
-        Wish(model="qwen-25"),
+        ModelPreference(model="qwen-25"),
         "No provider offers the model 'qwen-25'. There is: qwen-2.5, "
         + ", ".join(f"m{n}" for n in range(19))
         + " and 11 more.",
@@ -271,24 +277,26 @@ REFUSED: list[tuple[str, list[Offer], tuple[ProviderName, ...], Wish, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("offers", "configured", "wish", "detail"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+    ("offers", "configured", "preference", "detail"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
 )
-def test_refused(offers: list[Offer], configured: tuple[ProviderName, ...], wish: Wish, detail: str) -> None:
+def test_refused(
+    offers: list[Offer], configured: tuple[ProviderName, ...], preference: ModelPreference, detail: str
+) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        route(offers, wish, configured)
+        route(offers, preference, configured)
     assert (caught.value.status, caught.value.detail) == (422, detail)
 
 
 def test_everything_open_says_when_the_first_may_be_back() -> None:
     offers = [offer("openai", wait=29.2), offer("claude", wait=3.1), offer("gemini", available=False)]
     with pytest.raises(ProviderUnavailable) as caught:
-        route(offers, Wish(), ALL)
+        route(offers, ModelPreference(), ALL)
     assert caught.value.retry_after == 4
 
 
 def test_nothing_that_could_serve_the_wish() -> None:
     with pytest.raises(ProviderUnavailable) as caught:
-        route([offer("openai", limit=10), offer("claude", available=False)], Wish(max_tokens=100), ALL)
+        route([offer("openai", limit=10), offer("claude", available=False)], ModelPreference(max_tokens=100), ALL)
     assert caught.value.retry_after is not None
 
 
@@ -306,8 +314,8 @@ offers_of_all = st.lists(
     max_size=10,
     unique_by=lambda one: (one.spec.provider, one.spec.model),
 )
-wishes = st.builds(
-    Wish,
+preferences = st.builds(
+    ModelPreference,
     provider=st.none() | st.sampled_from(PROVIDERS.names),
     model=st.none() | st.sampled_from(["main", "opus", "mini"]),
     task_type=st.none() | st.sampled_from(["code", "creative", "analysis", "general"]),
@@ -315,52 +323,59 @@ wishes = st.builds(
 )
 
 
-def serves(one: Offer, wish: Wish) -> bool:
+def serves(one: Offer, preference: ModelPreference) -> bool:
     limit = one.spec.max_output_tokens
-    return one.available and one.wait == 0 and (limit is None or wish.max_tokens is None or limit >= wish.max_tokens)
+    return (
+        one.available
+        and one.wait == 0
+        and (limit is None or preference.max_tokens is None or limit >= preference.max_tokens)
+    )
 
 
 def outcome_of(
-    offers: list[Offer], wish: Wish, configured: set[ProviderName], default: ProviderName | None
+    offers: list[Offer], preference: ModelPreference, configured: set[ProviderName], default: ProviderName | None
 ) -> tuple[Candidate, ...] | InvalidRequest | ProviderUnavailable:
     try:
-        return route(offers, wish, configured, default)
+        return route(offers, preference, configured, default)
     except (InvalidRequest, ProviderUnavailable) as error:
         return error
 
 
-@given(offers_of_all, wishes, st.sets(st.sampled_from(PROVIDERS.names)), st.none() | st.sampled_from(PROVIDERS.names))
+@given(
+    offers_of_all, preferences, st.sets(st.sampled_from(PROVIDERS.names)), st.none() | st.sampled_from(PROVIDERS.names)
+)
 def test_what_holds_for_every_case(
-    offers: list[Offer], wish: Wish, listless: set[ProviderName], default: ProviderName | None
+    offers: list[Offer], preference: ModelPreference, listless: set[ProviderName], default: ProviderName | None
 ) -> None:
     # what answers is configured; of the others, some are
     configured = {one.spec.provider for one in offers if one.available} | listless
 
     def wanted(one: Offer) -> bool:
-        return (wish.provider is not None or wish.model is not None) and (
-            wish.provider in (None, one.spec.provider) and (one.spec.model == wish.model if wish.model else one.default)
+        return (preference.provider is not None or preference.model is not None) and (
+            preference.provider in (None, one.spec.provider)
+            and (one.spec.model == preference.model if preference.model else one.default)
         )
 
     def key(one: Offer) -> tuple[str, str]:
         return one.spec.provider, one.spec.model
 
-    able = {key(one) for one in offers if serves(one, wish)}
+    able = {key(one) for one in offers if serves(one, preference)}
     # the defaults are one a provider: of several, the last
     proposed = {one.spec.provider: key(one) for one in offers if one.default}.values()
-    outcome = outcome_of(offers, wish, configured, default)
+    outcome = outcome_of(offers, preference, configured, default)
     if isinstance(outcome, InvalidRequest):
-        assert wish.provider not in {None, *configured} or (
-            wish.model is not None and not any(wanted(one) for one in offers if one.spec.provider in configured)
+        assert preference.provider not in {None, *configured} or (
+            preference.model is not None and not any(wanted(one) for one in offers if one.spec.provider in configured)
         )
         return
-    assert wish.provider in {None, *configured}
+    assert preference.provider in {None, *configured}
     if isinstance(outcome, ProviderUnavailable):
         assert not able & (set(proposed) | {key(one) for one in offers if wanted(one)})
         assert outcome.retry_after is not None
         assert outcome.retry_after >= 1
         return
     candidates = [(one.provider, one.model) for one in outcome]
-    assert outcome == outcome_of(offers, wish, configured, default), "not deterministic"
+    assert outcome == outcome_of(offers, preference, configured, default), "not deterministic"
     assert len(candidates) == len(set(candidates))
     assert set(candidates) <= able, "proposes what cannot serve"
     assert set(candidates) >= able & set(proposed), "leaves out a provider that can serve"

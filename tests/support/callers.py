@@ -1,4 +1,4 @@
-"""In charge of speaking to the database as each kind of caller, and of the rows that callers have."""
+"""The database as each kind of caller sees it, and the rows that callers have."""
 
 from __future__ import annotations
 

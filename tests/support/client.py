@@ -1,4 +1,4 @@
-"""In charge of calling the API as a frontend does: one client a person, and readers of event streams.
+"""The API as a frontend calls it: one client a person, and readers of event streams.
 
 async with person_client(api, owner) as client:
     conversation = await new_conversation(client)
@@ -37,7 +37,7 @@ def person_client(api: Api, person: Person | None = None) -> httpx.AsyncClient:
     )
 
 
-class Reader:
+class EventReader:
     """A connection that reads a stream, event by event."""
 
     def __init__(self, response: httpx.Response, after: int) -> None:
@@ -62,7 +62,7 @@ class Reader:
 @asynccontextmanager
 async def reading(
     client: httpx.AsyncClient, method: str, url: str, *, after: int | None = None, **request: Any
-) -> AsyncGenerator[Reader]:
+) -> AsyncGenerator[EventReader]:
     """Open a stream; leaving the block closes the connection. `after` is the Last-Event-ID."""
     headers = EVENT_STREAM | ({"Last-Event-ID": str(after)} if after is not None else {}) | request.pop("headers", {})
     async with asyncio.timeout(PATIENCE_SECONDS), client.stream(method, url, headers=headers, **request) as response:
@@ -70,7 +70,7 @@ async def reading(
             await response.aread()
         assert response.status_code == 200, response.text
         assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-        yield Reader(response, after or 0)
+        yield EventReader(response, after or 0)
 
 
 async def new_conversation(client: httpx.AsyncClient, **body: Any) -> str:

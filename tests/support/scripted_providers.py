@@ -1,4 +1,4 @@
-"""In charge of what the tests of routing share: time that passes on demand, and providers that do as they are told."""
+"""Virtual time, which passes on demand, and providers that do as they are told."""
 
 from __future__ import annotations
 

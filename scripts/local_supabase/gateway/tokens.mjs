@@ -1,4 +1,4 @@
-// In charge of access tokens: signing them with ES256 as a hosted project does, publishing the key, checking tokens.
+// Access tokens: signs them with ES256 as a hosted project does, publishes the key, checks tokens.
 import { createLocalJWKSet, decodeJwt, errors, jwtVerify, SignJWT, importJWK } from 'jose'
 
 // PostgREST forgives clocks that differ by this much.

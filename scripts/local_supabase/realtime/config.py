@@ -1,4 +1,4 @@
-"""In charge of what a client asks for when it joins a channel. What cannot be read counts as not asked for."""
+"""The configuration of a channel that a client joins. What cannot be read counts as not asked for."""
 
 from __future__ import annotations
 

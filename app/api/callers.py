@@ -1,7 +1,7 @@
-"""Who calls: every request below `/v1` is told its user before anything of it is read, or refused.
+"""Callers: every request below `/v1` is given its user before anything of it is read, or is refused.
 
-Requests without a valid token are limited by address, in this process: a stranger's guesses cost neither the body's
-parsing nor, beyond the limit, a signature's check. The address is the connection's; behind a proxy that
+Requests without a valid token are limited by address, in this process: guessed tokens cost neither the parsing of
+the body nor, beyond the limit, the check of a signature. The address is the connection's; behind a proxy that
 `FORWARDED_ALLOW_IPS` names, what uvicorn makes of `X-Forwarded-For`.
 """
 
@@ -24,7 +24,7 @@ MAX_ADDRESSES = 10_000
 """Addresses that are remembered; beyond them the one whose last refusal is longest ago is forgotten."""
 
 
-class Strangers:
+class AddressLimit:
     """Counts refusals by address, `per_minute` for each; from then on those with tokens not seen before wait. The same
     algorithm as in the database: GCRA."""
 
@@ -51,7 +51,7 @@ class Strangers:
             self._full_at.popitem(last=False)
 
 
-def identified(verifier: TokenVerifier, strangers: Strangers) -> Middleware:
+def identified(verifier: TokenVerifier, limit: AddressLimit) -> Middleware:
     """The middleware that sets the user of a request."""
 
     def middleware(app: ASGIApp) -> ASGIApp:
@@ -60,12 +60,12 @@ def identified(verifier: TokenVerifier, strangers: Strangers) -> Middleware:
                 authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
                 token = authorization.decode("latin-1")
                 address = _address(scope)
-                if (refusal := strangers.refusal(address)) is not None and not verifier.knows(token):
+                if (refusal := limit.refusal(address)) is not None and not verifier.knows(token):
                     raise refusal
                 try:
                     scope["user"] = await verifier.verify(token)
                 except Unauthenticated:
-                    strangers.count(address)
+                    limit.count(address)
                     raise
             await app(scope, receive, send)
 

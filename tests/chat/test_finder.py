@@ -1,4 +1,4 @@
-"""Readers in virtual time, on a scripted database: replies that another replica writes, and finished ones."""
+"""The reply finder in virtual time, on a scripted database: replies that another replica writes, and finished ones."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import weakref
 import msgspec
 import pytest
 
+from app.chat.finder import LOOK_SECONDS, PATIENCE_SECONDS, ReplyFinder
 from app.chat.live import Followers, Reply
-from app.chat.readers import LOOK_SECONDS, PATIENCE_SECONDS, Readers
 from app.errors import NotFound, Unauthenticated
 from app.messages import Done, Failed, Source, Sources, Started, Stopped
 from tests.support.scripted_database import Call, Database, Row, in_virtual_time, times, unavailable
@@ -29,11 +29,11 @@ class Written(dict[str, Reply]):
         return self.get(message_id)
 
 
-def scene(*rows: Row, written: Reply | None = None) -> tuple[Readers, Followers, Database]:
-    """Readers on a database with these replies, named 0, 1, …, of which this process may write one."""
+def scene(*rows: Row, written: Reply | None = None) -> tuple[ReplyFinder, Followers, Database]:
+    """ReplyFinder on a database with these replies, named 0, 1, …, of which this process may write one."""
     database = Database(rows={str(number): row for number, row in enumerate(rows)})
     here = Written({written.id: written} if written is not None else {})
-    return Readers(database, here), Followers(), database  # type: ignore[arg-type]
+    return ReplyFinder(database, here), Followers(), database  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from litestar.types import HTTPScope
 
-from app.api.strangers import MAX_ADDRESSES, Strangers, _address
+from app.api.callers import MAX_ADDRESSES, AddressLimit, _address
 from scripts.local_supabase import LocalSupabase
 from tests.support.service import Api, sign_up
 
@@ -23,39 +23,39 @@ class Clock:
         return self.now
 
 
-def spend(strangers: Strangers, address: str) -> int:
+def spend(limit: AddressLimit, address: str) -> int:
     """Refusals until the address is told to wait."""
     for count in range(10 * PER_MINUTE):
-        if strangers.refusal(address) is not None:
+        if limit.refusal(address) is not None:
             return count
-        strangers.count(address)
+        limit.count(address)
     pytest.fail("it never is")
 
 
 def test_one_minutes_worth_and_what_has_come_back() -> None:
     clock = Clock()
-    strangers = Strangers(PER_MINUTE, clock)
-    assert spend(strangers, "a") == PER_MINUTE
-    refusal = strangers.refusal("a")
+    limit = AddressLimit(PER_MINUTE, clock)
+    assert spend(limit, "a") == PER_MINUTE
+    refusal = limit.refusal("a")
     assert refusal is not None
     assert refusal.retry_after is not None
-    assert strangers.refusal("b") is None
+    assert limit.refusal("b") is None
     clock.now += refusal.retry_after
-    assert spend(strangers, "a") == refusal.retry_after * PER_MINUTE / 60
+    assert spend(limit, "a") == refusal.retry_after * PER_MINUTE / 60
     clock.now += 3600
-    assert spend(strangers, "a") == PER_MINUTE
+    assert spend(limit, "a") == PER_MINUTE
 
 
 def test_memory_is_bounded_and_keeps_the_busiest() -> None:
-    strangers = Strangers(PER_MINUTE, Clock())
-    spend(strangers, "old")
+    limit = AddressLimit(PER_MINUTE, Clock())
+    spend(limit, "old")
     for number in range(MAX_ADDRESSES - 1):
-        strangers.count(f"address {number}")
-    strangers.count("old")
-    strangers.count("one more")
-    assert strangers.refusal("old") is not None
-    strangers.count("and another")
-    assert len(strangers._full_at) == MAX_ADDRESSES
+        limit.count(f"address {number}")
+    limit.count("old")
+    limit.count("one more")
+    assert limit.refusal("old") is not None
+    limit.count("and another")
+    assert len(limit._full_at) == MAX_ADDRESSES
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,10 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from app import observe
-from app.chat.asked import Asker
 from app.chat.endings import DELETED, ending_of
 from app.chat.live import Reply
 from app.errors import AppError, NotFound, SupabaseUnavailable
-from app.messages import Source, Sources
+from app.messages import Source, Sources, User
 from app.store.messages import Messages, ReplyPart
 
 LOOK_SECONDS = 0.25
@@ -32,7 +31,7 @@ class Written(Protocol):
     def find(self, message_id: str) -> Reply | None: ...
 
 
-class Readers:
+class ReplyFinder:
     def __init__(self, messages: Messages, written: Written) -> None:
         self._messages = messages
         self._written = written
@@ -41,32 +40,32 @@ class Readers:
         self._finished: WeakValueDictionary[str, Reply] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def open(self, asker: Asker, message_id: str) -> Reply:
-        """The reply, to be followed. Raises `NotFound` unless it is the asker's."""
+    async def open(self, user: User, message_id: str) -> Reply:
+        """The reply, to be followed. Raises `NotFound` unless it is the user's."""
         reply = self._growing(message_id)
         if reply is not None:
-            if reply.user_id != asker.id:
+            if reply.user_id != user.id:
                 raise NotFound("No such reply.")
             return reply
         finished = self._finished.get(message_id)
         part = await self._messages.read_reply(
-            asker.token, message_id, finished.length if finished else 0, finished.reasoned if finished else 0
+            user.token, message_id, finished.length if finished else 0, finished.reasoned if finished else 0
         )
         if finished is not None:
             final = part.message.final(finished.length)
             if not part.text and not part.reasoning and final is not None and finished.ending == ending_of(final):
                 return finished
             # an interrupted reply whose writer came back has another end
-            part = await self._messages.read_reply(asker.token, message_id, 0, 0)
+            part = await self._messages.read_reply(user.token, message_id, 0, 0)
         reply = self._growing(message_id)
         if reply is not None:  # another reader was faster
             return reply
         row = part.message
-        reply = Reply(row.id, conversation_id=row.conversation_id, user_id=asker.id)
+        reply = Reply(row.id, conversation_id=row.conversation_id, user_id=user.id)
         reply.begin(row.parent_id or "", row.provider, row.model)
         if not self._take(reply, part):
             self._followed[message_id] = reply
-            task = asyncio.create_task(self._follow(asker.token, reply))
+            task = asyncio.create_task(self._follow(user.token, reply))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return reply
