@@ -1,4 +1,4 @@
-"""In charge of what is observed: every event has a name here, and whatever it carries is safe to keep.
+"""Logging: turns named events into log lines that hold no secret and no user's text.
 
 The policy, in one place: an event never carries message text, a passage, a key, a token, an e-mail address, or a
 provider's own words (an error text may quote the prompt). It carries names, ids, numbers, statuses and the classes of

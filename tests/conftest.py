@@ -1,4 +1,4 @@
-"""In charge of what all tests share: a throw-away Supabase with the repository's migrations, the API on it, users."""
+"""Fixtures of all tests: a throw-away Supabase with the repository's migrations, the API on it, users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of what every request gets, whatever its route: an id, a body that is JSON or refused, and one log line."""
+"""Every request, whatever its route: gives it an id, reads its JSON body, and writes one log line."""
 
 from __future__ import annotations
 

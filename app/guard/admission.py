@@ -1,4 +1,4 @@
-"""In charge of asking the database whether a request is allowed: premium, and how many there were in the last minute.
+"""Admission: asks the database whether a request is allowed by the user's plan and by the limits a minute.
 
 A turn asks inside `begin_turn`; everything else that costs something asks here first. The numbers stand in the
 database, so that every replica and every client of the Data API meets the same ones: see docs/decisions/0008-limits.md.

@@ -1,4 +1,4 @@
-"""In charge of what may be said: asks the moderator, and decides what happens when it does not answer."""
+"""Moderation: asks the moderator about a text, and decides what happens when there is no answer."""
 
 from __future__ import annotations
 

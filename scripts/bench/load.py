@@ -1,4 +1,4 @@
-"""In charge of the load: raw connections that send turns and read their streams to the end."""
+"""The load: raw connections that send turns and read their streams to the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of made-up passages for the search bench: who owns how many, and vectors that lie as real ones do."""
+"""Made-up passages for the search bench: who owns how many, and vectors that lie as real ones do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of a server that plays all four providers for the bench: 50 tokens a reply, each in a write of its own.
+"""A server that plays all four providers for the bench: 50 tokens a reply, each in a write of its own.
 
 `python -m scripts.bench.provider_upstream PORT`. The path says whose wire is wanted.
 """

@@ -1,4 +1,4 @@
-"""In charge of a Supabase that only answers: what is measured is then the API process, not the embedded stack.
+"""A stand-in for Supabase that only answers, so that the bench measures the API process and not the embedded stack.
 
 `python -m scripts.bench.supabase PORT`. It speaks just what a turn asks, and counts the calls at `/calls`.
 """

@@ -1,4 +1,4 @@
-"""In charge of a provider for the bench: OpenAI's wire, each token in a write of its own, as real providers do.
+"""A provider for the bench: OpenAI's wire, each token in a write of its own, as real providers do.
 
 `python -m scripts.bench.upstream PORT`. The model's name says what to do: `fake-<tokens>-<gap ms>-<first token ms>`.
 """

@@ -1,4 +1,4 @@
-"""In charge of the least HTTP that the bench's own servers need, so that they cost little beside what is measured."""
+"""The least HTTP that the bench's own servers need, so that they cost little beside what is measured."""
 
 from __future__ import annotations
 

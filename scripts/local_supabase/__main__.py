@@ -1,4 +1,4 @@
-"""In charge of the Makefile's commands on the embedded Supabase: `advisors` and `reset`."""
+"""The Makefile's commands on the embedded Supabase: `advisors` and `reset`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of the database linter: Supabase's advisors, run on a throw-away database with all migrations."""
+"""The database linter: Supabase's advisors, run on a throw-away database with all migrations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of what a database holds before its first migration: the SQL of `sql/`, run once."""
+"""Bootstrap: runs the SQL of `sql/` once, before a database's first migration."""
 
 from __future__ import annotations
 

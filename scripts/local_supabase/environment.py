@@ -1,4 +1,4 @@
-"""In charge of the settings of `make run`: ports, data folder, replicas; from the environment or `.env`."""
+"""The settings of `make run`: ports, data folder, replicas; from the environment or `.env`."""
 
 from __future__ import annotations
 

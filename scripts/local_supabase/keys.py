@@ -1,4 +1,4 @@
-"""In charge of the stack's secrets: made once for a data folder, kept in one file only its owner can read."""
+"""The stack's secrets: made once for a data folder, kept in one file only its owner can read."""
 
 from __future__ import annotations
 

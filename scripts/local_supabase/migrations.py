@@ -1,4 +1,4 @@
-"""In charge of applying `supabase/migrations` with the official CLI, as the owner, who is no superuser."""
+"""Migrations: applies `supabase/migrations` with the official CLI, as the owner, who is no superuser."""
 
 from __future__ import annotations
 

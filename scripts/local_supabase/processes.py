@@ -1,4 +1,4 @@
-"""In charge of child processes: starting and ending them, and those that an earlier run left."""
+"""Child processes: starts and ends them, and ends those that an earlier run left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of the embedded stack as a whole: one data folder, Postgres, the migrations, Realtime and the gateway."""
+"""The embedded stack as a whole: one data folder, Postgres, the migrations, Realtime and the gateway."""
 
 from __future__ import annotations
 

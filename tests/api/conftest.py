@@ -1,4 +1,4 @@
-"""In charge of what the API's tests share beside the session's fixtures: the mock of the real providers' wire."""
+"""Fixtures of the API tests: the mock of the real providers' wire."""
 
 from __future__ import annotations
 

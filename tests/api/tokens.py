@@ -1,4 +1,4 @@
-"""In charge of tokens that nobody would issue: any claims, any header, signed with any key or none."""
+"""Access tokens that no Auth server issues: any claims, any header, signed with any key or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of what every adapter is tested with: itself, pointed at aimock or at a raw server."""
+"""Fixtures of the adapter tests: each adapter, pointed at aimock or at a raw server."""
 
 from __future__ import annotations
 

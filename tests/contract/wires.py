@@ -1,4 +1,4 @@
-"""In charge of what each provider's wire looks like: the bytes of a reply's parts, for servers that play them."""
+"""Wire formats of the providers: the bytes of a reply's parts, for servers that play them."""
 
 from __future__ import annotations
 

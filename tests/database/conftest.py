@@ -1,4 +1,4 @@
-"""In charge of what the tests of the database share: a connection that undoes everything, and people."""
+"""Fixtures of the database tests: a connection that undoes everything, and people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of reading one piece of knowledge where it stands: in a database's catalog, or in the words of the docs."""
+"""Readers of one fact each: from the database's catalog, or from the text of the docs."""
 
 from __future__ import annotations
 

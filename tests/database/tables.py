@@ -1,4 +1,4 @@
-"""In charge of the written-down rules: the tables of `public`, their policies, and a row of each to try them on."""
+"""The expected access rules: the tables of `public`, their policies, and a row of each to try them on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of what the fault tests share: replicas, people, and the database's own view."""
+"""Fixtures of the fault tests: replicas, people, and the database's own view."""
 
 from __future__ import annotations
 

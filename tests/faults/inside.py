@@ -1,4 +1,4 @@
-"""In charge of a replica in the tests' own process, whose inside can be looked at."""
+"""A replica in the tests' own process, so that a test can look at its parts."""
 
 from __future__ import annotations
 

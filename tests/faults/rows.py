@@ -1,4 +1,4 @@
-"""In charge of what is stored, as the database's owner sees it: no policy and no API in between."""
+"""Stored rows, read as the database's owner, without policies or the API."""
 
 from __future__ import annotations
 

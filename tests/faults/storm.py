@@ -1,4 +1,4 @@
-"""In charge of clients that hang up at random moments, many at once."""
+"""Clients that hang up at random moments, many at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of the world that the state machine acts in: replicas that die and come back, databases that go away,
+"""The world that the state machine acts in: replicas that die and come back, databases that go away,
 and devices that read. It lives on a loop in a thread, so that reading goes on between the machine's steps."""
 
 from __future__ import annotations

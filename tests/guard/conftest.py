@@ -1,4 +1,4 @@
-"""In charge of what the tests of limits share: a database with its first limits, a user with a plan, two replicas."""
+"""Fixtures of the limit tests: a database with its first limits, a user with a plan, two replicas."""
 
 from __future__ import annotations
 

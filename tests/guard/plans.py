@@ -1,4 +1,4 @@
-"""In charge of plans for tests: limits as tight as a test wants them, for its own users only."""
+"""Plans for tests: limits as tight as a test wants them, for its own users only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of what the tests of the stack share: an HTTP client, the owner's connection, users."""
+"""Fixtures of the stack's tests: an HTTP client, the owner's connection, users."""
 
 from __future__ import annotations
 

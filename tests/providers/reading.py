@@ -1,4 +1,4 @@
-"""In charge of reading a stream with a decoder in tests, and of writing one."""
+"""Streams for tests: reads one with a decoder, and writes one."""
 
 from __future__ import annotations
 

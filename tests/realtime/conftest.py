@@ -1,4 +1,4 @@
-"""In charge of what the tests of Realtime share: connections of both versions, the owner's SQL, people."""
+"""Fixtures of the Realtime tests: connections of both versions, the owner's SQL, people."""
 
 from __future__ import annotations
 

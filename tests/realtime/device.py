@@ -1,4 +1,4 @@
-"""In charge of a device that has Realtime and REST and no event stream, and follows the recipe of docs/realtime.md."""
+"""A device that uses Realtime and REST but no event stream, and follows the recipe of docs/realtime.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of users and tokens, also tokens nobody would issue; and of what users own, made by plain SQL."""
+"""Users, valid and invalid tokens, and rows that users own, made by plain SQL."""
 
 from __future__ import annotations
 

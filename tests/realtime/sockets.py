@@ -1,4 +1,4 @@
-"""In charge of speaking Realtime's protocol frame by frame: what the official clients hide, tests must see.
+"""Realtime's protocol, frame by frame: shows tests what the official clients hide.
 
     async with connected(url, key, version=V2) as socket:
         reply = await socket.join("room", private=True, token=token)     # {"status": …, "response": …}

@@ -1,4 +1,4 @@
-"""In charge of the APIs of the retrieval tests: one that embeds offline, and people with documents of their own."""
+"""Fixtures of the retrieval tests, their APIs: one that embeds offline, and people with documents of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of forty documents that mean harm: to the prompt, the reader, the model, or to other people's data."""
+"""Forty malicious documents: attacks on the prompt, the reader, the model and other people's data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of small PDFs for tests, written by hand: real ones, broken ones, and bombs."""
+"""Small PDFs for tests, written by hand: real ones, broken ones, and bombs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of what the tests of routing take from elsewhere."""
+"""Fixtures of the routing tests."""
 
 from tests.support.aimock import aimock, aimock_server
 

@@ -1,4 +1,4 @@
-"""In charge of speaking to the database as each kind of caller, and of the rows that callers have."""
+"""Callers of the database, of each kind, and the rows that they own."""
 
 from __future__ import annotations
 

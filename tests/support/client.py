@@ -1,4 +1,4 @@
-"""In charge of calling the API as a frontend does: one client a person, and readers of event streams.
+"""API clients that behave as a frontend does: one client a person, and readers of event streams.
 
 async with person_client(api, owner) as client:
     conversation = await new_conversation(client)

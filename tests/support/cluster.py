@@ -1,4 +1,4 @@
-"""In charge of replicas: API processes on one database, asking one scripted provider, started and killed at will."""
+"""Replicas: API processes on one database, asking one scripted provider, started and killed at will."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of documents in tests: sending them, waiting for their index, and what a reply was given of them."""
+"""Documents in tests: sending them, waiting for their index, and what a reply was given of them."""
 
 from __future__ import annotations
 

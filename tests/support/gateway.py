@@ -1,4 +1,4 @@
-"""In charge of what stands before a project: a gateway that forwards to the embedded Supabase, and refuses on demand as
+"""A gateway before a project: forwards to the embedded Supabase, and refuses on demand as
 hosted projects, self-hosted ones and servers that are no Supabase at all do."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""In charge of bad networks: a TCP proxy that is slow, drips, resets, swallows, or loses the answer to one request."""
+"""Bad networks: a TCP proxy that is slow, drips, resets, swallows, or loses the answer to one request."""
 
 from __future__ import annotations
 

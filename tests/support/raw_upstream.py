@@ -1,4 +1,4 @@
-"""In charge of an HTTP server that sends exactly the bytes a test wants: what a mock with manners cannot do.
+"""An HTTP server that sends exactly the bytes a test gives it, also malformed ones, which aimock cannot send.
 
     async def answer(exchange: Exchange) -> None:
         exchange.start()                      # 200, chunked

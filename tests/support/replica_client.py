@@ -1,4 +1,4 @@
-"""In charge of the client's side: event streams read event by event, and what a reader makes of them."""
+"""The client's side: event streams read event by event, and what a reader makes of them."""
 
 from __future__ import annotations
 

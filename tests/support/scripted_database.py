@@ -1,4 +1,4 @@
-"""In charge of a database in memory that behaves as the real one's functions do, and fails when it is told to."""
+"""A database in memory that behaves like the real one's functions, and fails when a test says so."""
 
 from __future__ import annotations
 

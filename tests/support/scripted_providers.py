@@ -1,4 +1,4 @@
-"""In charge of what the tests of routing share: time that passes on demand, and providers that do as they are told."""
+"""Scripted parts for the routing tests: a clock that a test moves, and providers that answer as a test says."""
 
 from __future__ import annotations
 

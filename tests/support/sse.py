@@ -1,4 +1,4 @@
-"""In charge of reading a reply's event stream as strictly as it is promised, from its bytes.
+"""A strict reader of a reply's event stream, from its bytes.
 
     transcript = Transcript()            # or Transcript(after=last_id) to go on
     transcript.feed(chunk)               # as often as bytes arrive; AssertionError on any breach

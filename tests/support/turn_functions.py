@@ -1,4 +1,4 @@
-"""In charge of calling the turn functions as a user and as the service."""
+"""Calls the turn functions as a user and as the service."""
 
 from __future__ import annotations
 

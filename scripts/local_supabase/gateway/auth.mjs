@@ -1,4 +1,4 @@
-// In charge of Supabase Auth: lite's GoTrue part, whose tokens are replaced by those of a hosted project.
+// Supabase Auth: lite's GoTrue part, whose tokens are replaced by those of a hosted project.
 import { randomBytes } from 'node:crypto'
 import { App } from '@supabase/lite'
 import { SignJWT } from 'jose'

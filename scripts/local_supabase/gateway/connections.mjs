@@ -1,4 +1,4 @@
-// In charge of the database connections that lite works on, and of how values look once they are JSON.
+// The database connections that lite works on, and how values look once they are JSON.
 import { createPostgresConnection } from '@supabase/lite/postgres'
 
 // Postgres prints 2026-01-02 03:04:05.6+00 where PostgREST answers 2026-01-02T03:04:05.6+00:00.

@@ -1,4 +1,4 @@
-// In charge of what a Postgres error becomes for the client: PostgREST's table of SQLSTATEs and HTTP statuses.
+// Errors of Postgres as the client sees them: PostgREST's table of SQLSTATEs and HTTP statuses.
 // https://docs.postgrest.org/en/stable/references/errors.html#status-codes
 
 import { inspect } from 'node:util'

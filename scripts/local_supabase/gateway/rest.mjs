@@ -1,4 +1,4 @@
-// In charge of the Data API: lite's PostgREST part, made to treat the database as PostgREST does.
+// The Data API: lite's PostgREST part, made to treat the database as PostgREST does.
 //
 // It logs in as `authenticator`, which may do nothing but become anon, authenticated or service_role. So lite,
 // which would grant everything to these roles, cannot; and what a request may do is what the grants say.

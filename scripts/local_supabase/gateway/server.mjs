@@ -1,4 +1,4 @@
-// In charge of the one origin that clients talk to: /auth/v1, /rest/v1 and /realtime/v1, as Supabase's own gateway.
+// The gateway: serves /auth/v1, /rest/v1 and /realtime/v1 from one origin, as Supabase's own gateway does.
 // Its configuration (ports, addresses, keys) comes as one JSON object on the standard input.
 import { readFileSync } from 'node:fs'
 import http from 'node:http'

@@ -1,4 +1,4 @@
-// In charge of access tokens: signing them with ES256 as a hosted project does, publishing the key, checking tokens.
+// Access tokens: signing them with ES256 as a hosted project does, publishing the key, checking tokens.
 import { createLocalJWKSet, decodeJwt, errors, jwtVerify, SignJWT, importJWK } from 'jose'
 
 // PostgREST forgives clocks that differ by this much.

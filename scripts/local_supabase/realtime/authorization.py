@@ -1,4 +1,4 @@
-"""In charge of what a caller may do on a private topic: the policies on realtime.messages are asked, with probe rows.
+"""Authorization on private topics: asks the policies on realtime.messages, with probe rows.
 
 Reading: rows of the topic are inserted, looked for as the caller, and rolled back. Writing: the caller inserts one.
 The probe rows have no event and no payload, so a policy can depend on the topic and the extension alone.

@@ -1,4 +1,4 @@
-"""In charge of one channel of one client: what it may receive and send, until it leaves or is shut down."""
+"""One channel of one client: what it may receive and send, until it leaves or is shut down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of what a client asks for when it joins a channel. What cannot be read counts as not asked for."""
+"""The options that a client sends when it joins a channel. Options that cannot be read are ignored."""
 
 from __future__ import annotations
 

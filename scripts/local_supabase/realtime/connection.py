@@ -1,4 +1,4 @@
-"""In charge of one WebSocket: reading a client's messages, its channels, and sending without waiting for it."""
+"""One WebSocket: reading a client's messages, its channels, and sending without waiting for it."""
 
 from __future__ import annotations
 

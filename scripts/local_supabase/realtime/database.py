@@ -1,4 +1,4 @@
-"""In charge of the server's own connections to the database: a few, shared, made anew when they break."""
+"""The server's own connections to the database: a few, shared, made anew when they break."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of broadcasts from the database: each row committed to realtime.messages, in the order of commits.
+"""Broadcasts from the database: each row committed to realtime.messages, in the order of commits.
 
 They are read from the write-ahead log through a temporary replication slot, as the real server does; so a row of any
 size is handed on the moment its transaction commits, and one that is rolled back is never seen. psycopg's connections

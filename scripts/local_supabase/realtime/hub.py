@@ -1,4 +1,4 @@
-"""In charge of topics: who has joined which, and handing a message to all of them, encoded once a protocol version."""
+"""Topics: keeps who has joined each, and hands a message to all of them, encoded once for each protocol version."""
 
 from __future__ import annotations
 

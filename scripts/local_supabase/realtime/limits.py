@@ -1,4 +1,4 @@
-"""In charge of the limits of a project: their values, and counting what comes a second."""
+"""The limits of a project: their values, and counters of what comes in each second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of reading Postgres' logical replication messages: which row was inserted where, and how far the log goes.
+"""A reader of Postgres' logical replication messages: which row was inserted where, and how far the log goes.
 
 https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html (protocol version 1, text values)
 """

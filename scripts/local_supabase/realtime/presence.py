@@ -1,4 +1,4 @@
-"""In charge of who is present on a topic, and of how a change of that reads on the wire."""
+"""Presence: who is present on a topic, and the wire format of a change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of what a channel missed: the newest messages that the database sent to its topic, oldest first."""
+"""Replay: the newest messages that the database sent to a channel's topic before it joined, oldest first."""
 
 from __future__ import annotations
 

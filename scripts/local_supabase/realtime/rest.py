@@ -1,4 +1,4 @@
-"""In charge of broadcasts sent over HTTP: a batch of messages, or one whose topic and event are in the path."""
+"""Broadcasts sent over HTTP: a batch of messages, or one whose topic and event are in the path."""
 
 from __future__ import annotations
 

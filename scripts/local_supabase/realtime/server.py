@@ -1,4 +1,4 @@
-"""In charge of the server as a whole: its parts, its addresses, and its start and end."""
+"""The server as a whole: its parts, its addresses, and its start and end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In charge of who is asking: API keys and access tokens become claims, or a refusal in the real server's words."""
+"""Tokens: turns API keys and access tokens into claims, or a refusal in the real server's words."""
 
 from __future__ import annotations
 

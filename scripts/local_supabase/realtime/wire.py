@@ -1,4 +1,4 @@
-"""In charge of the frames on the WebSocket: both versions of the protocol, text and binary.
+"""The frames on the WebSocket: both versions of the protocol, text and binary.
 
 Version 1.0.0 is objects, 2.0.0 arrays; broadcasts between clients of 2.0.0 are binary, with every length in one byte.
 """

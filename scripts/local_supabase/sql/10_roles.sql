@@ -1,4 +1,4 @@
--- In charge of the roles of a hosted Supabase project, before its first migration.
+-- The roles of a hosted Supabase project, before its first migration.
 -- Runs as supabase_admin, the superuser of the cluster. Passwords are set by the caller, never here.
 -- Everything in this folder is one transaction and runs again only when its text has changed,
 -- so each statement must also succeed on a database that already has the object.

@@ -1,4 +1,4 @@
--- In charge of the schemas public and extensions, and of what may be used in them without asking.
+-- The schemas public and extensions, and what every role may use in them.
 
 -- New projects (since October 2026) grant nothing on new tables of public to the API roles, so there are
 -- no default privileges to lay here: a migration has to grant. Functions keep Postgres' own default,

@@ -1,4 +1,4 @@
--- In charge of the schema auth: users, sessions and the functions policies ask who is calling.
+-- The schema auth: users, sessions, and the functions by which policies learn who is calling.
 -- The columns are those of Supabase Auth, as far as @supabase/lite 0.10 reads or writes them.
 
 create schema if not exists auth authorization supabase_auth_admin;

@@ -1,4 +1,4 @@
--- In charge of the schema realtime: messages sent from SQL, who may join a topic, and what sends them.
+-- The schema realtime: messages sent from SQL, who may join a topic, and what sends them.
 
 -- The schema is supabase_admin's, so that postgres, a member of supabase_realtime_admin, creates nothing here.
 create schema if not exists realtime;

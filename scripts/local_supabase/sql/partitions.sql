@@ -1,4 +1,4 @@
--- In charge of the daily partitions of realtime.messages: yesterday to three days ahead exist, and what is
+-- The daily partitions of realtime.messages: yesterday to three days ahead exist, and what is
 -- older than the three days a message is kept is dropped. Run at every start and once an hour after it.
 
 do $$
