@@ -1,8 +1,8 @@
-"""Who calls: every request below `/v1` is told its user before anything of it is read, or refused.
+"""Identification: sets the user of every request below `/v1`, or refuses it, before its body is read.
 
-Requests without a valid token are limited by address, in this process: a stranger's guesses cost neither the body's
-parsing nor, beyond the limit, a signature's check. The address is the connection's; behind a proxy that
-`FORWARDED_ALLOW_IPS` names, what uvicorn makes of `X-Forwarded-For`.
+Requests without a valid token are limited by address, in this process: they cost no parsing of a body and, beyond
+the limit, no check of a signature. The address is the connection's; behind a proxy that
+`FORWARDED_ALLOW_IPS` names, it is the one that uvicorn reads from `X-Forwarded-For`.
 """
 
 from __future__ import annotations

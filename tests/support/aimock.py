@@ -1,4 +1,4 @@
-"""In charge of `aimock`, the wire-level mock of every provider: one process for the test session, reset for each test.
+"""`aimock`: the wire-level mock of every provider: one process for the test session, reset for each test.
 
     async def test_something(aimock: AIMock) -> None:
         aimock.reply("Hello!")                        # to every prompt

@@ -1,4 +1,4 @@
-// In charge of /realtime/v1: hands requests and WebSockets to the Realtime process, unchanged.
+// Forwards /realtime/v1: hands requests and WebSockets to the Realtime process, unchanged.
 import http from 'node:http'
 
 const HOST = '127.0.0.1'
