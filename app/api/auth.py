@@ -1,4 +1,4 @@
-"""From an access token to a user, checked here: no call to Supabase a request, and no key of ours involved.
+"""Authentication: checks access tokens in this process, without a call to Supabase for each request.
 
 Asymmetric tokens (ES256, RS256) are checked against the project's JWKS. HS256 is accepted only when the project's
 secret is configured, and then only with that secret: a public key is never used as an HMAC secret.
@@ -23,7 +23,7 @@ from app.messages import User
 JWKS_SECONDS = 600.0
 """How long a key set is trusted: what Supabase's own edge cache uses."""
 JWKS_RETRY_SECONDS = 30.0
-"""At most one fetch in this time, however many tokens name an unknown key."""
+"""The shortest time between two fetches, however many tokens name an unknown key."""
 JWKS_OUTAGE_SECONDS = 2.0
 """The same while there has never been an answer, so that requests do not queue up to wait for one each."""
 CACHED_TOKENS = 10_000

@@ -1,4 +1,4 @@
-"""Request bodies: JSON, read strictly as the type that a route declares, or refused in words that help.
+"""Request bodies: JSON, read strictly as the type that a route declares; a refusal names the field and what is allowed.
 
 What cannot be read is 400, what can be read but is not acceptable is 422, another media type is 415: see
 `docs/api.md`. The usual body costs one decoding by msgspec; only a body that is refused, or might have to be, is parsed
@@ -25,9 +25,9 @@ T = TypeVar("T")
 
 JSON = "application/json"
 MAX_DEPTH = 100
-"""Objects and lists inside each other."""
+"""How many levels of objects and lists a body may have."""
 MAX_MISTAKES = 10
-"""That are listed in an answer."""
+"""How many mistakes an answer lists."""
 MAX_EXPLAINED_BYTES = 1_048_576
 """Of a body that is parsed again to say what is wrong with it. Larger ones, with a document, get msgspec's words."""
 
@@ -128,12 +128,12 @@ def _object(members: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(members)
     if len(found) < len(members):
         twice = Counter(name for name, _ in members).most_common(1)[0][0]
-        raise InvalidRequest(f"{shortened(twice)}: is there twice in one object.", status=400)
+        raise InvalidRequest(f"{shortened(twice)}: appears twice in one object.", status=400)
     return found
 
 
 def _constant(name: str) -> object:
-    raise InvalidRequest(f"The body is not valid JSON: {name} is no JSON number.", status=400)
+    raise InvalidRequest(f"The body is not valid JSON: {name} is not a JSON number.", status=400)
 
 
 def _float(digits: str) -> float:
@@ -147,7 +147,7 @@ def _integer(digits: str) -> int:
     try:
         return int(digits)
     except ValueError:  # Python's limit, against the time that longer ones take
-        raise InvalidRequest("The body has a number of too many digits.") from None
+        raise InvalidRequest("The body has a number with too many digits.") from None
 
 
 def _brackets(raw: bytes) -> int:
@@ -175,11 +175,11 @@ def _too_deep(name: str) -> InvalidRequest:
 
 def _check_text(path: str, text: str) -> None:
     if "\0" in text:
-        raise InvalidRequest(f"{path}: holds a NUL character (U+0000), which text here cannot.")
+        raise InvalidRequest(f"{path}: contains a NUL character (U+0000), which is not allowed.")
     if (half := lone_surrogate(text)) is not None:
         name = f"\\u{ord(half):04x}"
         raise InvalidRequest(
-            f"{path}: holds {name}, a lone surrogate: half of a pair, and no character by itself.", status=400
+            f"{path}: holds {name}, a lone surrogate; surrogates are allowed only in pairs.", status=400
         )
 
 

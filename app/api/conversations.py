@@ -69,11 +69,11 @@ def conversation_routes(conversations: Conversations, offers: Offers) -> Router:
     ) -> ConversationView:
         """Change the title or the preferred model of a conversation.
 
-        At least one of the fields must be there; null takes the title or the model away.
+        Send at least one of the fields; null removes the title or the model.
         """
         changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
         if not changes:
-            raise InvalidRequest("body: expected a title or a model to change.")
+            raise InvalidRequest("body: expected `title`, `model` or both.")
         if isinstance(data.model, str):
             changes["model"] = await offers.find(data.model)
         return ConversationView.of(await conversations.rename(user.token, str(conversation_id), changes))

@@ -52,8 +52,8 @@ def document_routes(documents: Documents, library: Library, admission: Admission
     async def create(user: Caller, request: Request[Any, Any, Any]) -> Response[DocumentView]:
         """Store a document, to be indexed and searched.
 
-        The body is JSON with a text, or a form with a file. Content that I have already sent answers 200 with the
-        document that has it.
+        The body is JSON with a text, or a form with a file. For content that I have already sent, the answer
+        is 200 with the existing document.
         """
         created = await add(user, request)
         status = 201 if created.created else 200
@@ -74,7 +74,7 @@ def document_routes(documents: Documents, library: Library, admission: Admission
     ) -> Response[DocumentView]:
         """Give a document new content.
 
-        Searches find the old content until the new is indexed whole.
+        Searches find the old content until all of the new content is indexed.
         """
         replaced = await add(user, request, str(document_id))
         return Response(DocumentView.of(replaced.document), headers=quota_headers(replaced.quotas))
@@ -99,7 +99,7 @@ def document_routes(documents: Documents, library: Library, admission: Admission
         responses=problems("not_found"),
     )
     async def read(user: Caller, document_id: FromPath[UUID]) -> DocumentView:
-        """Read one document, and how far its indexing is."""
+        """Read one document and the progress of its indexing."""
         return DocumentView.of(await documents.get(user.token, str(document_id)))
 
     @delete(
@@ -137,7 +137,7 @@ async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
         parts = request.app.multipart_form_part_limit
         raise InvalidRequest(f"The form is malformed, or has more than {parts} parts.", status=400) from None
     wrong = [*unknown_fields([name for name in form if name not in FORM_FIELDS], FORM_FIELDS)]
-    wrong += [f"{name}: is there more than once." for name in FORM_FIELDS if len(form.getall(name, [])) > 1]
+    wrong += [f"{name}: appears more than once." for name in FORM_FIELDS if len(form.getall(name, [])) > 1]
     if wrong:
         raise InvalidRequest(" ".join(wrong))
     file, title, metadata = (form.get(name) for name in FORM_FIELDS)

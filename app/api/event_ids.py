@@ -45,7 +45,7 @@ class Place(NamedTuple):
         place = cls._read(int(digits)) if 0 < len(digits) <= MAX_ID_DIGITS else None
         if place is None or place.offset > furthest.offset or place.reasoned > furthest.reasoned:
             raise InvalidRequest(
-                "Last-Event-ID: not an id that this stream has given; leave the header out to read from the start."
+                "Last-Event-ID: not an id of this stream; leave the header out to read from the start."
             )
         return place
 

@@ -24,22 +24,22 @@ class MessageStartedEvent(msgspec.Struct, tag_field="event", tag="message.starte
 
 
 class SourcesEvent(msgspec.Struct, tag_field="event", tag="sources"):
-    """What the reply is given of the user's documents, if there are any: it cites them by their place in the list,
-    from 1. With an `error`, a problem code, it goes without."""
+    """The passages of the user's documents that the reply may cite, by their place in the list, from 1. `error` is a
+    problem code: the search failed in part or as a whole, and the reply is written without what is missing."""
 
     id: EventId
     data: Sources
 
 
 class RestartEvent(msgspec.Struct, tag_field="event", tag="restart"):
-    """Another model answers; the text so far is void."""
+    """Another model answers; discard the text so far."""
 
     id: EventId
     data: Restart
 
 
 class ReasoningEvent(msgspec.Struct, tag_field="event", tag="reasoning"):
-    """The next piece of what the model shows of its thinking. It is no part of the text, nor of its length."""
+    """The next piece of the model's reasoning. It is not part of the text and does not count in `length`."""
 
     id: EventId
     data: Reasoning
@@ -75,8 +75,8 @@ class ErrorEvent(msgspec.Struct, tag_field="event", tag="error"):
 
 
 class ReconnectEvent(msgspec.Struct, tag_field="event", tag="reconnect"):
-    """This server shuts down: come back with `Last-Event-ID`, as after a connection that ends without an end of the
-    reply. It has no id."""
+    """This server shuts down: connect again with `Last-Event-ID`, as after a connection that was lost. The event has no
+    id."""
 
     data: Annotated[dict[str, Any], msgspec.Meta(max_length=0)]
 
@@ -93,7 +93,7 @@ ReplyEvent = (
     | ReconnectEvent
 )
 
-DESCRIPTION = """An event of the stream: `message.started`, then `sources` and `restart` where there is reason for them,
+DESCRIPTION = """An event of the stream: `message.started`, then `sources` and `restart` where they apply,
 then any number of `reasoning` and `delta`, then exactly one of `done`, `stopped` and `error`. On the wire each is
 server-sent events' `id`, `event` and `data`, which is JSON. Lines that begin with a colon keep the connection alive."""
 

@@ -1,4 +1,4 @@
-"""`/health`: whether the process lives, and whether it should be sent requests."""
+"""`/health`: whether the process is alive, and whether it is ready for requests."""
 
 from __future__ import annotations
 
@@ -70,15 +70,17 @@ def health_routes(project: Checked, followers: Followers, jobs: Jobs) -> Router:
         responses=problems("supabase_unavailable", "draining", users=False, also={503: "internal_error"}),
     )
     async def ready() -> Health:
-        """Ask whether the process should be sent requests.
+        """Ask whether the process is ready for requests.
 
-        It should while it is not about to end, its background jobs run, and Supabase answers and takes its keys.
-        Otherwise the problem's detail names the setting that is refused, and what refuses it.
+        It is ready while it is not shutting down, its background jobs run, and Supabase answers and accepts its keys.
+        Otherwise the problem's detail names the job, or the setting that is refused and what refuses it.
         """
         if followers.draining:
             raise Draining(retry_after=1)
         if jobs.down:
-            raise Unavailable(f"Failed and about to be started again: {', '.join(jobs.down)}.", retry_after=1)
+            raise Unavailable(
+                f"Background jobs that failed and will be started again: {', '.join(jobs.down)}.", retry_after=1
+            )
         if (problem := await readiness.problem()) is not None:
             raise problem
         return Health()

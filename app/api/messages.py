@@ -35,12 +35,13 @@ Key = Annotated[
         min_length=1,
         max_length=255,
         pattern="^[ -~]+$",
-        description="1 to 255 printable ASCII characters. Within 24 hours, a request with the same key and content "
-        "begins no other turn: it is answered with the first one's.",
+        description="1 to 255 printable ASCII characters. A request with the same key and content within 24 hours "
+        "begins no second turn; it is answered with the first one.",
     ),
 ]
 LastEventId = Annotated[
-    str | None, HeaderParameter(name="Last-Event-ID", description="The id of the last event that the reader has.")
+    str | None,
+    HeaderParameter(name="Last-Event-ID", description="The id of the last event that the reader has received."),
 ]
 # no parameter in OpenAPI: there the media types of the answers say it
 Accept = Annotated[str | None, HeaderParameter(name="Accept", include_in_schema=False)]
@@ -83,7 +84,7 @@ def message_routes(
     ) -> MessagePage:
         """List the messages of a conversation, the oldest first.
 
-        All replies to a message are there, by `version`.
+        The list contains all replies to a message; `version` tells them apart.
         """
         rows = await messages.page(user.token, str(conversation_id), after=read_cursor(cursor), limit=limit + 1)
         if not rows:  # nothing said yet, or not this user's
@@ -111,12 +112,12 @@ def message_routes(
         """Send a message and have it answered.
 
         With `Accept: text/event-stream` the answer is the stream of the reply, with `Prefer: wait` the finished reply,
-        otherwise 202 at once. The reply is written to its end whether anybody reads it or not. A request that may be
-        sent again has an `Idempotency-Key`, so that it is answered once.
+        otherwise 202 at once. The reply is written to its end even if nobody reads it. Give a request that you may send
+        again an `Idempotency-Key`, so that it begins only one turn.
         """
         require_short(data.content)
         if not data.content.strip():
-            raise InvalidRequest("content: expected text, got nothing but blanks.")
+            raise InvalidRequest("content: expected text, got only blanks.")
         what = Send(str(conversation_id), data.content)
         key = _key(idempotency_key, "send", conversation_id, data)
         turn = await turns.begin(
@@ -185,7 +186,7 @@ def message_routes(
     async def read(user: Caller, message_id: FromPath[UUID]) -> MessageView:
         """Read one message.
 
-        A streaming reply shows what has been stored of it so far.
+        For a streaming reply, `content` is the text stored so far.
         """
         return MessageView.of(await messages.get(user.token, str(message_id)))
 
@@ -197,10 +198,10 @@ def message_routes(
         responses=problems("not_found", "invalid_request", "draining"),
     )
     async def follow(user: Caller, message_id: FromPath[UUID], last_event_id: LastEventId = None) -> Response[None]:
-        """Follow a reply from any place in it, while it is written or afterwards.
+        """Follow a reply from any position, while it is written or afterwards.
 
-        Any replica answers. Without `Last-Event-ID` the stream begins at the start; an id that this stream cannot have
-        given is refused.
+        Any replica answers. Without `Last-Event-ID` the stream begins at the start; an id that is not of this stream
+        is refused.
         """
         reply = await finder.open(user, str(message_id))
         written = turns.find(str(message_id)) is reply
@@ -214,9 +215,9 @@ def message_routes(
         responses={202: STOPPING, **problems("not_found")},
     )
     async def stop(user: Caller, message_id: FromPath[UUID]) -> Response[MessageView]:
-        """Stop a reply and keep what there is of it.
+        """Stop a reply and keep what has been written.
 
-        202 says that another replica writes it, and has yet to stop.
+        202 means that another replica writes the reply and has not stopped it yet.
         """
         stopped = await turns.stop(user, str(message_id))
         status = 202 if stopped.status == "streaming" else 200

@@ -1,6 +1,6 @@
 """Mistakes: what is wrong with a value that was sent, in sentences that name its field and what is allowed there.
 
-Texts that were sent are not repeated: they may be a user's message. Names of fields are, shortened.
+Values that were sent are not repeated, since they may be a user's message. Names of fields are repeated, shortened.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import inspect
 BODY = "body"
 MAX_NAME_CHARACTERS = 50
 MAX_NAMES = 5
-"""Unknown ones that are looked at; beyond them the answer says that there are more."""
+"""How many unknown fields are named; beyond them the answer says that there are more."""
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
@@ -44,7 +44,7 @@ def expected(kind: Any) -> str:
 
 
 def unknown_fields(names: Sequence[str], known: Sequence[str], path: str = BODY) -> Iterator[str]:
-    """The mistakes of fields that there are not; `known` are those that there are."""
+    """One mistake for each unknown field; `known` are the fields of the type."""
     strange = []
     for name in names[:MAX_NAMES]:
         if (close := _close(name, known)) is not None:

@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what may be chosen, and how healthy it is."""
+"""`GET /v1/models`: the models that may be chosen, and their health."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def moderation_routes(admission: Admission, moderation: Moderation) -> Router:
     async def moderate(user: Caller, data: JSONBody[TextToCheck]) -> Response[VerdictView]:
         """Check whether moderation lets a text pass.
 
-        When the moderator cannot be reached the answer is 503, whatever the server does with messages then.
+        The answer is 503 when the moderator cannot be reached, even if the server lets messages pass then.
         """
         require_short(data.content)
         quotas = await admission.check(user, "moderation")

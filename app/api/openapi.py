@@ -55,18 +55,18 @@ TAGS = {
     "search": "Passages of documents.",
     "models": "What may be chosen to answer.",
     "moderation": "Checking texts.",
-    "usage": "What was used, and what is left.",
+    "usage": "Usage, and what is left of the limits.",
     "health": "For load balancers and orchestrators; no token is asked for.",
 }
 HEADERS = {
     "Idempotency-Replayed": "`true` when an earlier request with this Idempotency-Key began the turn.",
-    "Location": "The path of what was made.",
+    "Location": "The path of the new resource.",
     "Preference-Applied": "`wait` when the request waited for the end of the reply.",
-    "RateLimit": 'What is left of each limit and in how many seconds there is more, e.g. `"requests";r=59;t=1`.',
+    "RateLimit": 'What is left of each limit, and the seconds until more is available, e.g. `"requests";r=59;t=1`.',
     "RateLimit-Policy": 'The limits, and their windows in seconds, e.g. `"requests";q=60;w=60`.',
-    "Retry-After": "In how many seconds the same request may succeed.",
+    "Retry-After": "The seconds after which the same request may succeed.",
     "WWW-Authenticate": "`Bearer`.",
-    "X-Request-ID": "The request's id, which the log knows: the caller's own where it sent a plain one.",
+    "X-Request-ID": "The id of the request in the log: the caller's own `X-Request-ID` if it is valid, else a new one.",
 }
 OF_STATUS = {
     "401": ["WWW-Authenticate"],

@@ -37,7 +37,7 @@ class Page(msgspec.Struct, Generic[View], frozen=True):
 
 
 def read_cursor(cursor: str | None) -> int | None:
-    """The position in a cursor. Raises `InvalidRequest` when it is none of ours."""
+    """The position in a cursor. Raises `InvalidRequest` when it is not one of ours."""
     if cursor is None:
         return None
     try:

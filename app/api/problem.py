@@ -1,4 +1,4 @@
-"""Every error leaves as RFC 9457 `application/problem+json` with a stable code; what was not foreseen says nothing."""
+"""Errors as RFC 9457 `application/problem+json` with a stable code; unexpected errors reveal nothing."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ EXPOSED = ("RateLimit", "RateLimit-Policy")
 
 
 def quota_headers(quotas: Mapping[str, Quota]) -> dict[str, str]:
-    """Both headers, or none without quotas. `t` is in how many seconds there is more of the quota."""
+    """Both headers, or none without quotas. `t` is the seconds until more of the quota is available."""
     if not quotas:
         return {}
     ordered = sorted(quotas.items())

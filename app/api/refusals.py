@@ -21,14 +21,14 @@ _REASONS = {
     401: "The access token is missing, has expired or is not one of this project's users.",
     402: "This month's budget is used up.",
     403: "This needs a premium plan.",
-    404: "Nothing of the caller's has this id.",
+    404: "The caller has nothing with this id.",
     409: "The request conflicts with the current state.",
     413: "The body, or the text in it, is larger than its limit, which `detail` names.",
     415: "The body has another media type than those listed.",
-    422: "A value is not acceptable; `detail` names the field and what is allowed.",
-    429: "Too many requests; `Retry-After` says when to come back.",
-    500: "Something went wrong here; the log has more under the `request_id`.",
-    503: "The service, the database or every AI provider is unavailable; `Retry-After` says when to come back.",
+    422: "A value is not allowed; `detail` names the field and what is allowed.",
+    429: "Too many requests; `Retry-After` says when to try again.",
+    500: "An internal error; the server's log has details under the `request_id`.",
+    503: "The service, the database or every AI provider is unavailable; `Retry-After` says when to try again.",
 }
 _STATUSES: dict[type[AppError], tuple[int, ...]] = {InvalidRequest: (400, 405, 415, 422), AppError: (500, 503)}
 """Of those that have several."""

@@ -26,7 +26,8 @@ def search_routes(admission: Admission, search: Search) -> Router:
     async def find(user: Caller, data: JSONBody[SearchQuery]) -> Response[SearchResults]:
         """Search my documents for passages, the best first.
 
-        They are similar in meaning to the query; with mode `hybrid` those that have its words are found too.
+        Passages are found by their similarity in meaning to the query; mode `hybrid` also finds those with its
+        words.
         """
         quotas = await admission.check(user, "search")
         found = await search.find(

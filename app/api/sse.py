@@ -1,4 +1,4 @@
-"""A reply as server-sent events, from any place in it.
+"""A reply as server-sent events, from any position in it.
 
 The id of an event says how much of the reply its reader then holds, see `event_ids` and `docs/architecture.md`.
 """
@@ -168,7 +168,7 @@ async def _write_all(follower: Follower, send: Send) -> bool:
         frame = _news(follower, frames)
         if not frame:
             if reply.ending is not None:
-                # of a reply that was withdrawn the reader holds more than there is, and ids only go up
+                # the reader of a withdrawn reply holds more than the reply has, and ids only go up
                 held = max(reply.length, follower.offset)
                 if not isinstance(reply.ending, Failed):
                     held = min(held, reply.length + TOLD_AGAIN - 1)
@@ -192,7 +192,7 @@ async def _write_all(follower: Follower, send: Send) -> bool:
 
 
 async def _left(receive: Receive, follower: Follower) -> None:
-    """Watch for the reader's going, which ends its following and nothing else."""
+    """Wait until the reader disconnects; that ends its following and nothing else."""
     while (await receive())["type"] != "http.disconnect":
         pass
     follower.drop()

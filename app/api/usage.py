@@ -1,4 +1,4 @@
-"""`GET /v1/usage`: what I have used, and what is left."""
+"""`GET /v1/usage`: the caller's usage, and what is left of the limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.store.usage import MyUsage, Usages
 def usage_routes(usages: Usages) -> Router:
     @get("/usage", operation_id="readUsage", response_description="The sums.", responses=problems())
     async def usage(user: Caller) -> MyUsage:
-        """Read what I have used, today and this month, and what is left of my limits.
+        """Read my usage of today and of this month, and what is left of my limits.
 
         Days and months are UTC. Costs are in millionths of a dollar.
         """

@@ -74,7 +74,7 @@ class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ConversationChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """What to change of a conversation; null takes it away, what is left out stays as it is."""
+    """The changes of a conversation; null removes a value, a field that is left out stays as it is."""
 
     title: Title | msgspec.UnsetType | None = msgspec.UNSET
     model: Annotated[
@@ -101,13 +101,13 @@ class AnswerOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     provider: Annotated[ProviderChoice | None, described("Who is to answer.")] = None
     model: Annotated[ModelId | None, described("The model that is to answer, see `GET /v1/models`.")] = None
-    task_type: Annotated[TaskType | None, described("What kind of answer it is, where no provider is named.")] = None
+    task_type: Annotated[TaskType | None, described("The kind of answer, used where no provider is named.")] = None
     max_tokens: Annotated[
-        Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None, described("The reply's tokens at most.")
+        Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None, described("The largest number of tokens of the reply.")
     ] = None
     use_rag: Annotated[bool | None, described("Whether to search the user's documents for it.")] = None
     reasoning: Annotated[
-        ReasoningEffort | None, described("How much the model is to think first; left out, as it does by itself.")
+        ReasoningEffort | None, described("How much the model is to think first. Left out, the model decides.")
     ] = None
 
 
@@ -118,23 +118,25 @@ class NewMessage(AnswerOptions, forbid_unknown_fields=True, kw_only=True):
 
 
 class MessageView(View, frozen=True, kw_only=True):
-    """A message. What belongs to replies only is null for others."""
+    """A message. Fields that only replies have are null for other messages."""
 
     id: Id
     conversation_id: Id
     role: Role
-    content: Annotated[str, described("The text; of a streaming reply what has been stored so far.")]
-    reasoning: Annotated[str, described("What the model showed of its thinking; empty where nothing.")]
+    content: Annotated[str, described("The text; for a streaming reply, the text stored so far.")]
+    reasoning: Annotated[str, described("The model's reasoning; empty where it showed none.")]
     status: ReplyStatus
-    parent_id: Annotated[Id | None, described("What a reply answers.")]
-    version: Annotated[int, described("Which answer to that it is, from 1.")]
+    parent_id: Annotated[Id | None, described("The user message that a reply answers.")]
+    version: Annotated[int, described("The number of this reply among those to the same message, from 1.")]
     seq: Annotated[int, described("How many pieces of the text have been stored.")]
     provider: str | None
     model: str | None
     finish_reason: FinishReasonText | None
     error_code: Annotated[ErrorCode | None, described("Why a reply failed.")]
     problem: Annotated[Problem | None, described("Why a reply failed, as its event stream says it.")]
-    sources: Annotated[list[StoredSource] | None, described("What a reply was given of the user's documents.")]
+    sources: Annotated[
+        list[StoredSource] | None, described("The passages of the user's documents that the reply may cite.")
+    ]
     usage: Usage | None
     tokens_used: int | None
     flagged: Annotated[tuple[str, ...] | None, described("The categories for which moderation refused it.")]
@@ -167,7 +169,7 @@ class VerdictView(msgspec.Struct, frozen=True):
     """Whether a text may pass."""
 
     allowed: bool
-    categories: Annotated[tuple[str, ...], described("What it was flagged for; empty when it is allowed.")]
+    categories: Annotated[tuple[str, ...], described("The categories it was flagged for; empty when it is allowed.")]
 
 
 # ── documents and search ─────────────────────────────────────────────────────────────────────────────────────────
@@ -203,10 +205,10 @@ class DocumentView(View, frozen=True, kw_only=True):
     metadata: Metadata
     media_type: str
     status: DocumentStatus
-    passages: Annotated[int, described("How many pieces its text was cut into.")]
-    indexed: Annotated[int, described("How many of them have been indexed.")]
+    passages: Annotated[int, described("The number of passages its text was cut into.")]
+    indexed: Annotated[int, described("The number of passages that have been indexed.")]
     pages: Annotated[int | None, described("Pages or slides; null where a file has none.")]
-    pages_without_text: Annotated[int | None, described("Those that hold no text, such as scans.")]
+    pages_without_text: Annotated[int | None, described("Pages without text, such as scans.")]
     error: Annotated[str | None, described("Why it failed.")]
     embedding_model: str | None
     created_at: Time
@@ -218,10 +220,10 @@ class DocumentPage(Page[DocumentView], frozen=True):
 
 
 class SearchQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What is looked for."""
+    """The question or words to search for."""
 
     query: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUERY_CHARACTERS)]
-    limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="How many passages at most.")] = 5
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="The largest number of passages to return.")] = 5
     threshold: Annotated[
         Annotated[float, msgspec.Meta(ge=-1, le=1)] | None,
         described("The least similarity. Left out, it is 0.7, the one configured, or the offline model's own."),
@@ -240,8 +242,8 @@ class PassageView(View, frozen=True, kw_only=True):
     title: Annotated[str, described("The document's.")]
     content: str
     metadata: PassageMetadata
-    similarity: Annotated[float, described("The cosine, -1 to 1.")]
-    score: Annotated[float | None, described("Of a hybrid search: the higher, the better.")]
+    similarity: Annotated[float, described("The cosine similarity, -1 to 1.")]
+    score: Annotated[float | None, described("The rank value of a hybrid search; higher is better.")]
 
 
 class SearchResults(msgspec.Struct, frozen=True):
@@ -264,8 +266,8 @@ class ModelView(msgspec.Struct, frozen=True):
     model: str
     available: bool
     breaker: BreakerState
-    streaming: Annotated[bool, described("Always: replies are streamed, whichever model answers.")]
-    max_output_tokens: Annotated[int | None, described("Null where it is not known.")]
+    streaming: Annotated[bool, described("Always true: every model's replies are streamed.")]
+    max_output_tokens: Annotated[int | None, described("Null if unknown.")]
     task_types: tuple[TaskType, ...]
 
     @classmethod
@@ -289,7 +291,7 @@ class DefaultView(msgspec.Struct, frozen=True):
 
 
 class ModelsView(msgspec.Struct, frozen=True):
-    """What may be chosen, and what answers otherwise."""
+    """The models that may be chosen, and the one that answers otherwise."""
 
-    default: Annotated[DefaultView | None, described("Null while nothing can answer.")]
+    default: Annotated[DefaultView | None, described("Null while no model can answer.")]
     items: tuple[ModelView, ...]

@@ -57,8 +57,8 @@ async def path(as_owner: httpx.AsyncClient) -> AsyncIterator[str]:
         (b'{"content": "x"} {}', "The body is not valid JSON: extra data (line 1, column 18)."),
         (b"content=Hello", "The body is not valid JSON: expecting value (line 1, column 1)."),
         (b'{"content": "a\x01"}', "The body is not valid JSON: invalid control character (line 1, column 15)."),
-        (b'{"content": NaN}', "The body is not valid JSON: NaN is no JSON number."),
-        (b'{"content": -Infinity}', "The body is not valid JSON: -Infinity is no JSON number."),
+        (b'{"content": NaN}', "The body is not valid JSON: NaN is not a JSON number."),
+        (b'{"content": -Infinity}', "The body is not valid JSON: -Infinity is not a JSON number."),
         (b'{"content": "\xff"}', "The body is not valid UTF-8: byte 0xff at position 13."),
         ('{"content": "x"}'.encode("utf-16"), "The body is not valid UTF-8: byte 0xff at position 0."),
         (b'\xef\xbb\xbf{"content": "x"}', "The body begins with a byte order mark (BOM); send UTF-8 without one."),
@@ -66,13 +66,13 @@ async def path(as_owner: httpx.AsyncClient) -> AsyncIterator[str]:
         (b"[" * 102 + b"]" * 102, "The body is nested too deeply: at most 100 levels are taken."),
         (
             b'{"content": "x", "title": "\\ud83d"}',
-            "title: holds \\ud83d, a lone surrogate: half of a pair, and no character by itself.",
+            "title: holds \\ud83d, a lone surrogate; surrogates are allowed only in pairs.",
         ),
         (
             b'{"metadata": {"a": ["\\udC00x"]}}',
-            "metadata.a[0]: holds \\udc00, a lone surrogate: half of a pair, and no character by itself.",
+            "metadata.a[0]: holds \\udc00, a lone surrogate; surrogates are allowed only in pairs.",
         ),
-        (b'{"content": "x", "content": "y"}', "content: is there twice in one object."),
+        (b'{"content": "x", "content": "y"}', "content: appears twice in one object."),
     ],
 )
 async def test_body_that_cannot_be_read(
@@ -228,7 +228,7 @@ async def test_value_that_another_route_does_not_take(
     ("number", "said"),
     [
         (b"1e400", "The body has a number that is out of range: 1e400."),
-        (b"9" * 5000, "The body has a number of too many digits."),
+        (b"9" * 5000, "The body has a number with too many digits."),
     ],
 )
 async def test_number_that_no_machine_holds(as_owner: httpx.AsyncClient, path: str, number: bytes, said: str) -> None:
@@ -239,7 +239,7 @@ async def test_number_that_no_machine_holds(as_owner: httpx.AsyncClient, path: s
 @pytest.mark.parametrize("content", [" ", "\n\t\r ", "\u3000\u00a0"])
 async def test_message_of_blanks(as_owner: httpx.AsyncClient, path: str, content: str) -> None:
     refused = await as_owner.post(path, json={"content": content})
-    assert detail(refused, 422) == "content: expected text, got nothing but blanks."
+    assert detail(refused, 422) == "content: expected text, got only blanks."
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ async def test_nul_character(
     as_owner: httpx.AsyncClient, path: str, route: str | None, body: dict[str, Any], where: str
 ) -> None:
     refused = await as_owner.post(route or path, json=body)
-    assert detail(refused, 422) == f"{where}: holds a NUL character (U+0000), which text here cannot."
+    assert detail(refused, 422) == f"{where}: contains a NUL character (U+0000), which is not allowed."
 
 
 async def test_what_only_looks_like_an_odd_character(as_owner: httpx.AsyncClient) -> None:

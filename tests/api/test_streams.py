@@ -119,7 +119,7 @@ async def test_last_event_id_beyond_the_end(as_owner: httpx.AsyncClient, convers
         assert told.text.startswith(f"id: {min(held, last + 1) + 1}\nevent: done\n")
     refused = await as_owner.get(stream_path(reply["id"]), headers={"Last-Event-ID": str(last + beyond)})
     assert assert_problem(refused, 422, "invalid_request")["detail"] == (
-        "Last-Event-ID: not an id that this stream has given; leave the header out to read from the start."
+        "Last-Event-ID: not an id of this stream; leave the header out to read from the start."
     )
 
 

@@ -57,7 +57,9 @@ async def test_a_job_that_dies_works_again(
         async with inside(stack, upstream) as running:
             conversation = await client.new_conversation(running)
             sending = asyncio.create_task(client.send(running, conversation, {"tokens": 30, "gap": 0.05}))
-            await eventually(lambda: ready(503, f"Failed and about to be started again: {name}."), within=15)
+            await eventually(
+                lambda: ready(503, f"Background jobs that failed and will be started again: {name}."), within=15
+            )
             await eventually(lambda: ready(200, None), within=15)
             for transcript in (await sending, await client.send(running, conversation, {"tokens": 3})):
                 assert transcript.ending is not None
