@@ -241,6 +241,8 @@ class ProviderError(Exception):
 
     retryable: ClassVar[bool] = False
     breaker: ClassVar[BreakerEffect] = "neutral"
+    words: str = ""
+    """What the provider said, as far as it helps to understand it. It may quote the request: never log it."""
 
     def __init__(
         self,

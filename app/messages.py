@@ -59,14 +59,14 @@ class ChatRequest(msgspec.Struct, frozen=True):
     model: str
     messages: tuple[Message, ...]
     max_tokens: int | None = None
-    temperature: float | None = None
     reasoning: ReasoningEffort | None = None
     """None: as the model does by itself."""
 
 
 class Usage(msgspec.Struct, frozen=True):
     """Token counts as the provider reported them. `cached_tokens` is the part of the prompt read from its cache,
-    `reasoning_tokens` the part of the completion that the model thought with."""
+    `reasoning_tokens` the part of the completion that the model thought with. A provider that leaves one of the first
+    two out is written down with 0 there, until `chat` estimates it."""
 
     prompt_tokens: int
     completion_tokens: int

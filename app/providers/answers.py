@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from app.errors import BrokenStream
-from app.messages import Delta, Finish, ProviderName
+from app.errors import BrokenStream, ProviderError
+from app.messages import Alive, Delta, Finish, ProviderName, Reasoning
+from app.providers.dialect import Body, Dialect, Steps
 from app.providers.transport import TRANSPORT_ERRORS
-from app.providers.wire.decoder import Decoder
+from app.providers.wire.decoder import ALIVE, Decoder
 
 T = TypeVar("T")
 
@@ -20,8 +21,12 @@ REST_TIMEOUT_SECONDS = 0.1
 """How long a finished stream may take to end by itself, so that its connection can be used again."""
 
 LAST_EVENTS_SECONDS = 10.0
-"""How long to wait, once the reason to finish is known, for the usage and the end of the stream. Below the deadline
-between two tokens: the reply is whole, so a server that leaves its connection open has not failed."""
+"""How long to wait, once the reason to finish is known, for the usage and the end of the stream, or for more text: some
+providers name a reason and go on. Below the deadline between two tokens: the reply is whole, so a server that leaves
+its connection open has not failed."""
+
+LAST_EVENTS_LIMIT_SECONDS = 60.0
+"""The same where the server keeps its connection alive meanwhile."""
 
 # the loop keeps only weak references to tasks, and these outlive the generator that started them
 _closing: set[asyncio.Task[None]] = set()
@@ -42,34 +47,67 @@ class Response(Protocol):
 
 
 async def relay(
-    open_: Callable[[], Awaitable[Response]], decoder: Decoder, translated: AbstractContextManager[None]
-) -> AsyncGenerator[Delta | Finish]:
-    """Open a stream and yield what `decoder` reads from it, as `Provider.stream` promises.
+    model: str,
+    dialect: Dialect,
+    build: Callable[[Steps], Body],
+    send: Callable[[Body], Awaitable[Response]],
+    decoder_of: Callable[[str], Decoder[Any]],
+    translated: Callable[[str], AbstractContextManager[None]],
+) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
+    """Ask `model` and yield what is read from its stream, as `Provider.stream` promises.
 
-    Errors while opening are translated by `translated`. Whatever ends the generator also ends the connection, and a
-    second cancellation does not interrupt that.
+    Errors while asking are translated by `translated`. A request that is refused for a part of it that `dialect` knows
+    is sent again without that part. Whatever ends the generator also ends the connection, and a second cancellation
+    does not interrupt that.
     """
-    with translated:
-        response = await open_()
-    chunks = _reads(response)
-    try:
-        while True:
-            try:
-                data = await (_last(chunks) if decoder.complete else anext(chunks, None))
-            except TRANSPORT_ERRORS as exc:
-                if not decoder.complete:
-                    message = f"the connection was lost: {type(exc).__name__}"
-                    raise BrokenStream(message, provider=decoder.provider, model=decoder.model) from exc
-                data = None
-            for event in decoder.eof() if data is None else decoder.feed(data):
-                yield event
-            if decoder.finished:
-                return
-    finally:
-        closing = asyncio.create_task(_close(response, chunks, decoder.finished))
-        _closing.add(closing)
-        closing.add_done_callback(_closing.discard)
-        await asyncio.shield(closing)
+    steps = dialect.steps(model)
+    body = build(steps)
+    while True:
+        try:
+            with translated(model):
+                response = await send(body)
+        except ProviderError as error:
+            if (fewer := dialect.conceded(error, steps, body, build)) is None:
+                raise
+            steps, body = fewer
+            continue
+        decoder = decoder_of(model)
+        chunks = _reads(response)
+        answered = False
+        until: float | None = None
+        try:
+            while True:
+                try:
+                    if decoder.complete:
+                        until = until or asyncio.get_running_loop().time() + LAST_EVENTS_LIMIT_SECONDS
+                        data = await _last(chunks, until)
+                    else:
+                        until = None
+                        data = await anext(chunks)
+                except StopAsyncIteration:
+                    data = None
+                except TRANSPORT_ERRORS as exc:
+                    if not decoder.complete:
+                        message = f"the connection was lost: {type(exc).__name__}"
+                        raise BrokenStream(message, provider=decoder.provider, model=model) from exc
+                    data = None
+                for event in decoder.eof() if data is None else decoder.feed(data):
+                    if not answered and event is not ALIVE:
+                        answered = True
+                        if steps:
+                            dialect.keep(model, steps)
+                    yield event
+                if decoder.finished:
+                    return
+        except ProviderError as error:
+            if answered or (fewer := dialect.conceded(error, steps, body, build)) is None:
+                raise
+            steps, body = fewer
+        finally:
+            closing = asyncio.create_task(_close(response, chunks, decoder.finished))
+            _closing.add(closing)
+            closing.add_done_callback(_closing.discard)
+            await asyncio.shield(closing)
 
 
 def _reads(response: Response) -> AsyncIterator[bytes]:
@@ -80,9 +118,10 @@ def _reads(response: Response) -> AsyncIterator[bytes]:
     return aiter(body)
 
 
-async def _last(chunks: AsyncIterator[bytes]) -> bytes | None:
-    async with asyncio.timeout(LAST_EVENTS_SECONDS):
-        return await anext(chunks, None)
+async def _last(chunks: AsyncIterator[bytes], until: float) -> bytes:
+    """A read after the reason to finish. Raises `TimeoutError`."""
+    async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + LAST_EVENTS_SECONDS, until)):
+        return await anext(chunks)
 
 
 async def _close(response: Response, chunks: AsyncIterator[bytes], finished: bool) -> None:

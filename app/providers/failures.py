@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import time
@@ -26,7 +27,9 @@ from app.observe import event
 from app.providers.registry import PROVIDERS
 
 MESSAGE_LIMIT = 200
-"""Characters of the provider's own words that are kept: they are for a log line, and may quote the request."""
+"""Characters of the provider's own words that the error's text has; they may quote the request."""
+WORDS_LIMIT = 4000
+"""Characters of them that are looked at."""
 
 # How OpenAI, vLLM, llama.cpp, LM Studio, OpenRouter, Anthropic, Gemini and Ollama say that the prompt does not fit.
 _TOO_LONG = re.compile(
@@ -34,8 +37,15 @@ _TOO_LONG = re.compile(
     r"|(prompt|input|text)( \(\d+ tokens\))? (is )?too (long|large)|physical batch size|maximum sequence length",
     re.IGNORECASE,
 )
-# How Azure, OpenAI and Anthropic say, with a plain 400, that a policy refused the prompt.
-_FILTERED = re.compile(r"content (management|filtering) policy|violating our usage policy", re.IGNORECASE)
+# How Azure, OpenAI, Anthropic, DashScope, DeepSeek, Z.ai and Moonshot say with a plain 400, and OpenRouter and xAI
+# with a 403, that a policy refused the prompt.
+_FILTERED = re.compile(
+    r"content (management|filter(ing)?) policy|violat\w+ (our |the )?(usage|content)|data_?inspection_?failed"
+    r"|inappropriate content|content exists risk|unsafe or sensitive|不安全或敏感|considered high risk"
+    r"|(input|prompt|content|request) (was|is|has been) flagged",
+    re.IGNORECASE,
+)
+_SAYING = ("message", "msg", "detail", "error", "errors", "title")
 # The whole key, or what a provider leaves of it between stars.
 _KEY = re.compile(r"[\w.-]*\*{2,}[\w.*-]*|\b(?=[\w-]*\d)[\w-]{16,}|\b(?:sk|pk|key|AIza)[-_][\w-]{3,}")
 # A key that is right, and that may not be used for this.
@@ -73,20 +83,44 @@ def failure(
     retry_after: float | None = None,
 ) -> ProviderError:
     """The error of this `kind`, refined by the provider's words. `code` is the provider's short name for it."""
-    words = " ".join(str(message or "").split())
-    if issubclass(kind, RequestRefused | ServerError):
+    words = " ".join(words_of(message)[:WORDS_LIMIT].split())
+    said = f"{code} {words}" if code else words
+    if issubclass(kind, RequestRefused | ServerError | AuthenticationRefused):
         # llama.cpp says with a 500 that a text is too long, and some gateways make a 501 of it
-        if _TOO_LONG.search(words) and (status is None or status <= 501):
-            kind = ContextTooLong
-        elif _FILTERED.search(words) and (status is None or status < 500):
+        if _FILTERED.search(said) and (status is None or status < 500):
             kind = ContentFiltered
+        elif _TOO_LONG.search(words) and status not in (401, 403) and (status is None or status <= 501):
+            kind = ContextTooLong
     if issubclass(kind, RequestRefused | Throttled) and _NO_CREDIT.search(words):
         kind = QuotaExhausted
     if kind is AuthenticationRefused:
         return key_refused(words, provider=provider, model=model, status=status, code=code)
     name = " ".join(str(part) for part in (status, code) if part)
     text = f"{name}: {words}" if name and words else name or words or "no reason given"
-    return kind(text[:MESSAGE_LIMIT], provider=provider, model=model, status=status, retry_after=retry_after)
+    error = kind(text[:MESSAGE_LIMIT], provider=provider, model=model, status=status, retry_after=retry_after)
+    error.words = said
+    return error
+
+
+def is_error(value: object) -> bool:
+    """Whether the `error` of an event or of an answer says that there is one: some servers send an empty one always."""
+    if isinstance(value, dict):
+        return any(value.values())
+    return bool(value.strip() if isinstance(value, str) else value)
+
+
+def words_of(body: object) -> str:
+    """What an error says, whatever its shape: OpenAI's object, words alone, FastAPI's list of fields, a nested one."""
+    if isinstance(body, dict):
+        said = next((body[name] for name in _SAYING if body.get(name)), None)
+        if said is None:
+            return json.dumps(body, ensure_ascii=False) if body else ""
+        where = body.get("loc")
+        path = ".".join(map(str, where)) if isinstance(where, list) else ""
+        return f"{path}: {words_of(said)}" if path else words_of(said)
+    if isinstance(body, list):
+        return "; ".join(map(words_of, body))
+    return "" if body is None or isinstance(body, bool) else str(body)
 
 
 def key_refused(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from app.errors import AuthenticationRefused, BrokenStream, FirstTokenTimeout, ProviderError, Stalled
-from app.messages import ChatRequest, Delta, Finish, ProviderName
+from app.messages import Alive, ChatRequest, Delta, Finish, ProviderName, Reasoning
 from app.observe import event
 from app.providers.base import Provider
 from app.providers.factory import warm
@@ -72,7 +72,7 @@ class Call:
 
     def __init__(self, provider: Provider, request: ChatRequest, permit: Permit, turn: Attempts) -> None:
         self.provider = provider
-        self.stream: AsyncGenerator[Delta | Finish] = provider.stream(request)
+        self.stream = provider.stream(request)
         self.watchdog = Watchdog(turn.deadlines.first_token, turn.end)
         self._request = request
         self._permit = permit
@@ -85,6 +85,8 @@ class Call:
         watchdog.start()
         try:
             item = await anext(self.stream)
+            while isinstance(item, (Reasoning, Alive)):
+                item = await anext(self.stream)
             watchdog.since = None
             if watchdog.over:
                 raise self.timeout()

@@ -21,7 +21,7 @@ from app.errors import (
     ProviderUnavailable,
     RequestRefused,
 )
-from app.messages import ChatRequest, Delta, Finish, ProviderName
+from app.messages import Alive, ChatRequest, Delta, Finish, ProviderName, Reasoning
 from app.observe import event
 from app.providers.base import Provider
 from app.routing.breaker import Breakers
@@ -100,8 +100,11 @@ class Failover:
                         if watchdog.over:
                             raise call.timeout()
                         watchdog.since = clock()
-                        item = await anext(stream)
+                        heard = await anext(stream)
+                        while isinstance(heard, (Reasoning, Alive)):
+                            heard = await anext(stream)
                         watchdog.since = None
+                        item = heard
                 except BaseException as error:
                     calls.broken(call, error)
                     raise

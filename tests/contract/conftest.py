@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from app.messages import ChatRequest, Delta, Finish, Message, ProviderName
+from app.messages import Alive, ChatRequest, Delta, Finish, Message, ProviderName, Reasoning
 from app.providers.base import Provider
 from app.providers.description import Configuration
 from app.providers.factory import make_providers
 from app.providers.registry import PROVIDERS
 from tests.support.aimock import AIMock, aimock, aimock_server
+from tests.support.raw_upstream import Answer, Upstream, raw_upstream
 
 __all__ = ["aimock", "aimock_server"]
 
@@ -32,10 +34,34 @@ def ask(text: str = "Hello", *, system: str | None = None, max_tokens: int | Non
 
 async def collect(provider: Provider, request: ChatRequest) -> tuple[str, Finish]:
     """The whole reply: its text and its finish, which must be the last event."""
-    *deltas, finish = [event async for event in provider.stream(request)]
-    assert all(isinstance(delta, Delta) for delta in deltas)
+    return (await collect_all(provider, request))[1:]
+
+
+async def collect_all(provider: Provider, request: ChatRequest) -> tuple[str, str, Finish]:
+    """The whole reply: its reasoning, its text and its finish."""
+    *events, finish = [event async for event in provider.stream(request)]
+    assert not any(isinstance(event, Finish) for event in events)
     assert isinstance(finish, Finish)
-    return "".join(delta.text for delta in deltas if isinstance(delta, Delta)), finish
+    reasoning = "".join(event.text for event in events if isinstance(event, Reasoning))
+    return reasoning, "".join(event.text for event in events if isinstance(event, Delta)), finish
+
+
+async def heard(events: AsyncGenerator[Delta | Reasoning | Alive | Finish]) -> Delta | Reasoning | Finish:
+    """The next event that is more than a sign of life."""
+    while isinstance(event := await anext(events), Alive):
+        pass
+    return event
+
+
+@asynccontextmanager
+async def served(adapter: ProviderName, answer: Answer) -> AsyncIterator[tuple[Provider, Upstream]]:
+    """The adapter and the raw server that it talks to."""
+    async with raw_upstream(answer) as upstream:
+        provider = make_providers(configured_at(upstream.url))[adapter]
+        try:
+            yield provider, upstream
+        finally:
+            await provider.aclose()
 
 
 @pytest.fixture(scope="session")

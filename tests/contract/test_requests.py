@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from app.messages import ChatRequest, Message, ProviderName
-from app.providers.claude.chat import DEFAULT_MAX_TOKENS
+from app.providers.claude.reasoning import DEFAULT_MAX_TOKENS
 from app.providers.factory import make_providers
+from app.providers.turns import OPENING
 from tests.contract.conftest import collect, configured_at
 from tests.contract.wires import WIRES
 from tests.support.raw_upstream import Exchange, raw_upstream
@@ -49,11 +50,11 @@ BODIES: dict[ProviderName, dict[str, Any]] = {
     },
     "ollama": {"model": "some-model", "messages": PLAIN, "stream": True},
 }
-SETTINGS: dict[ProviderName, dict[str, Any]] = {
-    "openai": {"max_tokens": 100, "temperature": 0.5},
-    "claude": {"max_tokens": 100, "temperature": 0.5},
-    "gemini": {"generationConfig": {"maxOutputTokens": 100, "temperature": 0.5}},
-    "ollama": {"options": {"num_predict": 100, "temperature": 0.5}},
+LIMITS: dict[ProviderName, dict[str, Any]] = {
+    "openai": {"max_tokens": 100},
+    "claude": {"max_tokens": 100},
+    "gemini": {"generationConfig": {"maxOutputTokens": 100}},
+    "ollama": {"options": {"num_predict": 100}},
 }
 KEYS: dict[ProviderName, tuple[str, str]] = {
     "openai": ("authorization", "Bearer test-openai"),
@@ -84,11 +85,10 @@ async def test_conversation(adapter: ProviderName) -> None:
     assert exchange.json == BODIES[adapter]
 
 
-async def test_limit_and_temperature(adapter: ProviderName) -> None:
-    request = ChatRequest("some-model", CONVERSATION, max_tokens=100, temperature=0.5)
-    exchange = await sent(adapter, request)
+async def test_limit(adapter: ProviderName) -> None:
+    exchange = await sent(adapter, ChatRequest("some-model", CONVERSATION, max_tokens=100))
 
-    assert exchange.json == BODIES[adapter] | SETTINGS[adapter]
+    assert exchange.json == BODIES[adapter] | LIMITS[adapter]
 
 
 @pytest.mark.parametrize("adapter", list(KEYS), indirect=True)
@@ -100,25 +100,62 @@ async def test_key(adapter: ProviderName) -> None:
     assert value not in exchange.path
 
 
-# both refuse blank messages, two of one speaker in a row, and a conversation that the assistant begins
-@pytest.mark.parametrize("adapter", ["claude", "gemini"], indirect=True)
-async def test_turns_alternate(adapter: ProviderName) -> None:
-    messages = (
-        Message("assistant", "Welcome!"),
-        Message("user", "One"),
-        Message("assistant", "  "),
-        Message("user", "Two"),
-    )
+def turns_of(adapter: ProviderName, body: Any) -> list[tuple[str, str]]:
+    """Who says what, system text left out."""
+    if adapter == "gemini":
+        names = {"user": "user", "model": "assistant"}
+        return [(names[turn["role"]], turn["parts"][0]["text"]) for turn in body["contents"]]
+    return [(turn["role"], turn["content"]) for turn in body["messages"] if turn["role"] != "system"]
+
+
+def system_of(adapter: ProviderName, body: Any) -> list[str]:
+    """The system texts."""
+    match adapter:
+        case "gemini":
+            return [part["text"] for part in body.get("systemInstruction", {}).get("parts", ())]
+        case "claude":
+            return [body["system"]] if "system" in body else []
+        case _:
+            assert all(message["role"] != "system" for message in body["messages"][1:])
+            return [message["content"] for message in body["messages"] if message["role"] == "system"]
+
+
+# as the templates of Mistral and Gemma demand it, and the APIs of Anthropic and Google
+@pytest.mark.parametrize(
+    ("messages", "turns"),
+    [
+        pytest.param(
+            [Message("user", "One"), Message("user", "Two")], [("user", "One\n\nTwo")], id="passages and question"
+        ),
+        pytest.param(
+            [Message("user", "One"), Message("assistant", ""), Message("user", "Two")],
+            [("user", "One\n\nTwo")],
+            id="an empty reply",
+        ),
+        pytest.param(
+            [Message("user", "One"), Message("assistant", "A"), Message("assistant", "B"), Message("user", "Two")],
+            [("user", "One"), ("assistant", "A\n\nB"), ("user", "Two")],
+            id="two replies",
+        ),
+        pytest.param(
+            [Message("assistant", "A"), Message("user", "  \n"), Message("user", "Two")],
+            [("user", OPENING), ("assistant", "A"), ("user", "Two")],
+            id="the assistant first",
+        ),
+    ],
+)
+async def test_turns_alternate(adapter: ProviderName, messages: list[Message], turns: list[tuple[str, str]]) -> None:
+    exchange = await sent(adapter, ChatRequest("some-model", tuple(messages)))
+
+    assert turns_of(adapter, exchange.json) == turns
+
+
+async def test_system_texts_are_one(adapter: ProviderName) -> None:
+    messages = (Message("system", "A"), Message("user", "One"), Message("system", "B"))
     exchange = await sent(adapter, ChatRequest("some-model", messages))
 
-    body = exchange.json
-    if adapter == "gemini":
-        turns = [(turn["role"], turn["parts"][0]["text"]) for turn in body["contents"]]
-        assert [role for role, _ in turns] == ["user", "model", "user"]
-    else:
-        turns = [(turn["role"], turn["content"]) for turn in body["messages"]]
-        assert [role for role, _ in turns] == ["user", "assistant", "user"]
-    assert [text for _, text in turns][1:] == ["Welcome!", "One\n\nTwo"]
+    assert system_of(adapter, exchange.json) == ["A\n\nB"]
+    assert turns_of(adapter, exchange.json) == [("user", "One")]
 
 
 async def test_name_of_a_model_stays_in_its_place() -> None:

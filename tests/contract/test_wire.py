@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import pytest
 
 from app.errors import BrokenStream, ContentFiltered, RequestRefused, ServerError
 from app.messages import Delta, Finish, ProviderName, Usage
 from app.providers import transport
-from app.providers.base import Provider
-from app.providers.factory import make_providers
-from tests.contract.conftest import ask, collect, configured_at
+from tests.contract.conftest import ask, collect, heard, served
 from tests.contract.wires import WIRES, Wire
-from tests.support.raw_upstream import Answer, Exchange, Upstream, raw_upstream
+from tests.support.raw_upstream import Exchange
+
+USAGE: dict[str, Usage] = {
+    "openai": Usage(12, 34, 5),
+    "claude": Usage(12, 34, 5),
+    "gemini": Usage(12, 34, 5, 4),
+    "ollama": Usage(12, 34),
+}
 
 SOON = 5
 """Seconds within which something must happen that happens at once."""
@@ -24,17 +28,6 @@ SOON = 5
 @pytest.fixture
 def wire(adapter: ProviderName) -> Wire:
     return WIRES[adapter]
-
-
-@asynccontextmanager
-async def served(adapter: ProviderName, answer: Answer) -> AsyncIterator[tuple[Provider, Upstream]]:
-    """The adapter and the server that it talks to."""
-    async with raw_upstream(answer) as upstream:
-        provider = make_providers(configured_at(upstream.url))[adapter]
-        try:
-            yield provider, upstream
-        finally:
-            await provider.aclose()
 
 
 async def test_reply(adapter: ProviderName, wire: Wire) -> None:
@@ -46,8 +39,7 @@ async def test_reply(adapter: ProviderName, wire: Wire) -> None:
         text, finish = await collect(provider, ask())
 
     assert (text, finish.reason) == ("tokentoken", "stop")
-    cached = 0 if adapter == "ollama" else 5
-    assert finish.usage == Usage(prompt_tokens=12, completion_tokens=34, cached_tokens=cached)
+    assert finish.usage == USAGE[adapter]
     assert (upstream.exchanges[0].method, upstream.exchanges[0].path) == ("POST", wire.path)
 
 
@@ -61,9 +53,9 @@ async def test_tokens_arrive_before_the_end(adapter: ProviderName, wire: Wire) -
         exchange.send(wire.ending)
 
     async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
-        assert await anext(events) == Delta("token")
+        assert await heard(events) == Delta("token")
         seen.set()
-        assert isinstance(await anext(events), Finish)
+        assert isinstance(await heard(events), Finish)
 
 
 async def test_connection_is_used_again(adapter: ProviderName, wire: Wire) -> None:
@@ -112,7 +104,7 @@ async def test_closing_hangs_up(adapter: ProviderName, wire: Wire) -> None:
 
     async with served(adapter, answer) as (provider, upstream):
         events = provider.stream(ask())
-        await anext(events)
+        await heard(events)
         await events.aclose()
 
         await asyncio.wait_for(upstream.exchanges[0].gone.wait(), SOON)
@@ -146,10 +138,10 @@ async def test_stall_ends_when_the_caller_gives_up(adapter: ProviderName, wire: 
         await exchange.gone.wait()
 
     async with served(adapter, answer) as (provider, upstream), aclosing(provider.stream(ask())) as events:
-        assert await anext(events) == Delta("token")
+        assert await heard(events) == Delta("token")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await anext(events)
+                await heard(events)
 
         await asyncio.wait_for(upstream.exchanges[0].gone.wait(), SOON)
 
@@ -167,7 +159,7 @@ async def test_broken_off_streams_leave_no_connection_behind(
     async with served(adapter, answer) as (provider, upstream):
         for _ in range(5):
             async with asyncio.timeout(SOON), aclosing(provider.stream(ask())) as events:
-                assert await anext(events) == Delta("token")
+                assert await heard(events) == Delta("token")
 
         assert len(upstream.connections) == 5
 
@@ -178,9 +170,9 @@ async def test_error_inside_the_stream(adapter: ProviderName, wire: Wire) -> Non
         exchange.send(wire.opening + wire.token + wire.overloaded)
 
     async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
-        assert await anext(events) == Delta("token")
+        assert await heard(events) == Delta("token")
         with pytest.raises(ServerError):
-            await anext(events)
+            await heard(events)
 
 
 @pytest.mark.parametrize("adapter", ["openai", "claude", "gemini"], indirect=True)
@@ -190,11 +182,11 @@ async def test_filter_inside_the_stream(adapter: ProviderName, wire: Wire) -> No
         exchange.send(wire.opening + wire.token + wire.filtered)
 
     async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
-        assert await anext(events) == Delta("token")
+        assert await heard(events) == Delta("token")
         with pytest.raises(ContentFiltered) as raised:
-            await anext(events)
+            await heard(events)
 
-    assert raised.value.usage == Usage(prompt_tokens=12, completion_tokens=34, cached_tokens=5)
+    assert raised.value.usage == USAGE[adapter]
 
 
 async def test_stream_without_a_finish(adapter: ProviderName, wire: Wire) -> None:
@@ -203,9 +195,9 @@ async def test_stream_without_a_finish(adapter: ProviderName, wire: Wire) -> Non
         exchange.send(wire.opening + wire.token)
 
     async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
-        assert await anext(events) == Delta("token")
+        assert await heard(events) == Delta("token")
         with pytest.raises(BrokenStream):
-            await anext(events)
+            await heard(events)
 
 
 async def test_connection_cut_inside_the_stream(adapter: ProviderName, wire: Wire) -> None:
@@ -218,10 +210,10 @@ async def test_connection_cut_inside_the_stream(adapter: ProviderName, wire: Wir
         exchange.abort()
 
     async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
-        assert await anext(events) == Delta("token")
+        assert await heard(events) == Delta("token")
         seen.set()
         with pytest.raises(BrokenStream):
-            await anext(events)
+            await heard(events)
 
 
 @pytest.mark.parametrize("adapter", ["openai", "claude", "gemini"], indirect=True)

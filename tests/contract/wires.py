@@ -19,9 +19,41 @@ def sse(*values: object, name: bool = False) -> bytes:
     )
 
 
+def said(adapter: ProviderName, text: object) -> bytes:
+    """An event with `text` as the text, whatever it is."""
+    match adapter:
+        case "openai":
+            return sse({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
+        case "claude":
+            delta = {"type": "text_delta", "text": text}
+            return sse({"type": "content_block_delta", "index": 0, "delta": delta}, name=True)
+        case "gemini":
+            return sse({"candidates": [{"index": 0, "content": {"parts": [{"text": text}], "role": "model"}}]})
+        case _:
+            return json.dumps({"message": {"role": "assistant", "content": text}, "done": False}).encode() + b"\n"
+
+
+def thought(adapter: ProviderName, text: str) -> bytes:
+    """An event with `text` as reasoning, as the provider itself sends it."""
+    match adapter:
+        case "openai":
+            delta = {"content": None, "reasoning_content": text}
+            return sse({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        case "claude":
+            return sse(
+                {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": text}},
+                name=True,
+            )
+        case "gemini":
+            return sse({"candidates": [{"index": 0, "content": {"parts": [{"text": text, "thought": True}]}}]})
+        case _:
+            message = {"role": "assistant", "content": "", "thinking": text}
+            return json.dumps({"message": message, "done": False}).encode() + b"\n"
+
+
 @dataclass(frozen=True)
 class Wire:
-    """The parts of a reply. `text` takes a JSON string literal's place, so it must need no escapes."""
+    """The parts of a reply."""
 
     path: str
     opening: bytes
@@ -71,7 +103,7 @@ WIRES: dict[ProviderName, Wire] = {
     "openai": Wire(
         path="/v1/chat/completions",
         opening=sse({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}),
-        token=sse({"choices": [{"index": 0, "delta": {"content": "token"}, "finish_reason": None}]}),
+        token=said(ProviderName("openai"), "token"),
         ending=_openai_end("stop"),
         filtered=_openai_end("content_filter"),
         overloaded=sse({"error": {"message": "The server is overloaded", "type": "server_error", "code": None}}),
@@ -84,7 +116,7 @@ WIRES: dict[ProviderName, Wire] = {
         opening=_claude({"type": "message_start", "message": {"content": [], "usage": _CLAUDE_USAGE}})
         + _claude({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
         + _claude({"type": "ping"}),
-        token=_claude({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "token"}}),
+        token=said(ProviderName("claude"), "token"),
         ending=_claude_end("end_turn"),
         filtered=_claude_end("refusal"),
         overloaded=_claude({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
@@ -99,8 +131,8 @@ WIRES: dict[ProviderName, Wire] = {
     ),
     "gemini": Wire(
         path="/v1beta/models/some-model:streamGenerateContent?alt=sse",
-        opening=sse({"candidates": [{"index": 0, "content": {"parts": [{"text": "Hm.", "thought": True}]}}]}),
-        token=sse({"candidates": [{"index": 0, "content": {"parts": [{"text": "token"}], "role": "model"}}]}),
+        opening=sse({"candidates": [{"index": 0, "content": {"role": "model"}}]}),
+        token=said(ProviderName("gemini"), "token"),
         ending=_gemini_end("STOP"),
         filtered=_gemini_end("SAFETY"),
         overloaded=sse({"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}),
@@ -111,7 +143,7 @@ WIRES: dict[ProviderName, Wire] = {
     "ollama": Wire(
         path="/api/chat",
         opening=b"",
-        token=b'{"model":"m","message":{"role":"assistant","content":"token"},"done":false}\n',
+        token=said(ProviderName("ollama"), "token"),
         ending=b'{"message":{"content":""},"done":true,"done_reason":"stop","prompt_eval_count":12,"eval_count":34}\n',
         filtered=b"",
         overloaded=b'{"error":"an unexpected error was encountered"}\n',

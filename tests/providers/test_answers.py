@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, nullcontext
 
 import httpx2
 import pytest
 
 from app.errors import BrokenStream
-from app.messages import Delta, Finish
+from app.messages import Alive, Delta, Finish, Reasoning
 from app.providers import answers
 from app.providers.answers import document, relay
+from app.providers.dialect import Body, Dialect
 from app.providers.openai.wire import OpenAIDecoder
 
 TOKEN = b'data: {"choices": [{"delta": {"content": "token"}}]}\n\n'
@@ -55,12 +56,12 @@ class FakeResponse:
         self.closed = True
 
 
-def stream_of(response: FakeResponse) -> AsyncGenerator[Delta | Finish]:
-    async def opened() -> FakeResponse:
+def stream_of(response: FakeResponse) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
+    async def send(body: Body) -> FakeResponse:
+        assert body == {"model": "m"}
         return response
 
-    open_: Callable[[], Awaitable[FakeResponse]] = opened
-    return relay(open_, OpenAIDecoder("m"), nullcontext())
+    return relay("m", Dialect(), lambda steps: {"model": "m"}, send, OpenAIDecoder, nullcontext)
 
 
 async def test_closing_waits_until_everything_is_closed() -> None:

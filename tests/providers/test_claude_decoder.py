@@ -45,7 +45,6 @@ END: dict[str, Any] = {"type": "message_stop"}
         ("stop_sequence", "stop"),
         ("pause_turn", "stop"),
         ("tool_use", "stop"),
-        ("something_new", "stop"),
         ("max_tokens", "length"),
         ("model_context_window_exceeded", "length"),
     ],

@@ -147,7 +147,7 @@ def test_words_do_not_change_what_the_status_says() -> None:
     ],
 )
 def test_openai(error: dict[str, Any], status: int, kind: type[ProviderError]) -> None:
-    assert type(openai.failure_of(openai.ErrorBody(**error), "m", status)) is kind
+    assert type(openai.failure_of(openai.error_of(error), "m", status)) is kind
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_openai(error: dict[str, Any], status: int, kind: type[ProviderError]) -
     ],
 )
 def test_claude(error: dict[str, Any], status: int, retry: float | None, kind: type[ProviderError]) -> None:
-    assert type(claude.failure_of(claude.ErrorBody(**error), "m", status, retry)) is kind
+    assert type(claude.failure_of(claude.error_of(error), "m", status, retry)) is kind
 
 
 def quota(quota_id: str) -> dict[str, Any]:
@@ -193,6 +193,6 @@ BAD_KEY = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_K
     ],
 )
 def test_gemini(code: int, details: list[Any] | None, kind: type[ProviderError], wait: float | None) -> None:
-    error = gemini.failure_of(gemini.ErrorBody(code=code, details=details), "m")
+    error = gemini.failure_of(gemini.error_of({"code": code, "details": details}), "m")
     assert type(error) is kind
     assert error.retry_after == wait

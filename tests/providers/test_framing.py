@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from app.providers.wire.framing import EVENT_LIMIT, Events, EventTooLarge, Lines
+from app.providers.wire.framing import EVENT_LIMIT, Events, Lines
 
 
 def events(*reads: bytes) -> list[bytes]:
@@ -40,7 +42,7 @@ def events(*reads: bytes) -> list[bytes]:
         (b"data: 1\n\ndata: 2\n", [b"1", b"2"]),
         (b'{"error": 1}', [b'{"error": 1}']),
         (b'data: 1\n\n{\n  "error": 1\n}\n', [b"1", b'{\n  "error": 1\n}\n']),
-        (b'error: {"message": "no"}\n\ndata: [DONE]\n\n', [b'{"error": {"message": "no"}}', b"[DONE]"]),
+        (b'error: {"message": "no"}\n\ndata: [DONE]\n\n', [b'{"error":{"message": "no"}}', b"[DONE]"]),
         (b"", []),
         (b"\n", []),
         (b"<html>no</html>", []),
@@ -77,18 +79,97 @@ def test_text_keeps_what_only_looks_like_a_line_end() -> None:
     assert events(b"data: " + text + b"\n\n") == [text]
 
 
-@pytest.mark.parametrize("framing", [Events(), Lines()])
-def test_event_without_an_end_is_given_up(framing: Events | Lines) -> None:
-    framing.feed(b"data: " + b"x" * (EVENT_LIMIT - 10))
-    with pytest.raises(EventTooLarge):
-        framing.feed(b"x" * 10)
+def cut(stream: bytes, size: int) -> list[bytes]:
+    return [stream[start : start + size] for start in range(0, len(stream), size)]
+
+
+LARGE = EVENT_LIMIT * 3
+FRAMINGS = pytest.mark.parametrize(("framing", "end"), [(Events, b"\n\n"), (Lines, b"\n")])
+
+
+@FRAMINGS
+@pytest.mark.parametrize("size", [1000, 65_537, LARGE + 1000])
+def test_event_beyond_the_limit_is_passed_over(framing: type[Events | Lines], end: bytes, size: int) -> None:
+    # not base64, which has no blanks
+    stream = b'data: {"n": 1}' + end + b"data: " + b"x " * (LARGE // 2) + end + b'data: {"n": 2}' + end
+    framed = framing()
+    payloads = [payload for read in cut(stream, size) for payload in framed.feed(read)] + framed.end()
+
+    assert [payload for payload in payloads if payload.startswith(b"{")] == [b'{"n": 1}', b'{"n": 2}']
+
+
+@FRAMINGS
+def test_of_an_event_beyond_the_limit_nothing_is_kept(framing: type[Events | Lines], end: bytes) -> None:
+    framed = framing()
+    for _ in range(LARGE // 1000):
+        framed.feed(b"x " * 500)
+        assert len(framed._tail) + framed._size <= EVENT_LIMIT
+    assert framed.end() == []
+
+
+@FRAMINGS
+@pytest.mark.parametrize("size", [1000, 65_537])
+@pytest.mark.parametrize("slash", [b"/", b"\\/"])
+def test_base64_is_cut_out_of_an_event_beyond_the_limit(
+    framing: type[Events | Lines], end: bytes, size: int, slash: bytes
+) -> None:
+    image = (b"iVBORw0KGgo" + slash) * (LARGE // 12)
+    stream = b'data: {"image": "data:image/png;base64,' + image + b'==", "text": "Hi"}' + end
+    framed = framing()
+    (payload,) = [payload for read in cut(stream, size) for payload in framed.feed(read)] + framed.end()
+
+    event = json.loads(payload)
+    assert event["text"] == "Hi"
+    assert len(event["image"]) < EVENT_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("stream", "payloads"),
+    [
+        (b'data: {"a": 1}\ndata: {"a": 2}\ndata: [DONE]\n', [b'{"a": 1}', b'{"a": 2}', b"[DONE]"]),
+        (b'event: a\ndata: {"a": 1}\nevent: b\ndata: {"a": 2}\n\n', [b'{"a": 1}', b'{"a": 2}']),
+        (b'data:{"a": 1}\r\ndata:{"a": 2}\r\n', [b'{"a": 1}', b'{"a": 2}']),
+        # one event, as the standard has it
+        (b'data: {"a": {}\ndata: }\n\n', [b'{"a": {}\n}']),
+        (b'data: [{"a": 1},\ndata: {"a": 2}]\n\n', [b'[{"a": 1},\n{"a": 2}]']),
+    ],
+)
+def test_events_without_blank_lines(stream: bytes, payloads: list[bytes]) -> None:
+    assert events(stream) == payloads
+    assert events(*cut(stream, 1)) == payloads
+
+
+def test_events_without_blank_lines_do_not_wait_for_the_end() -> None:
+    framing = Events()
+    assert framing.feed(b'data: {"a": 1}\ndata: {"a": 2}\n') == [b'{"a": 1}']
+    assert framing.feed(b"data: [DONE]\n") == [b'{"a": 2}', b"[DONE]"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "payload"),
+    [
+        (b'event: error\ndata: {"message": "no"}\n\n', {"error": {"message": "no"}}),
+        (b'event:error\n:HTTP_STATUS/400\ndata:{"message": "no"}\n\n', {"error": {"message": "no"}}),
+        (b'data: {"message": "no"}\nevent: error\n\n', {"error": {"message": "no"}}),
+        (b'event: error\ndata: "no"\n\n', {"error": "no"}),
+        (b'event: error\ndata: no "quotes"\n\n', {"error": 'no "quotes"'}),
+    ],
+)
+@pytest.mark.parametrize("names", [None, frozenset({b"known"})])
+def test_event_called_error(stream: bytes, payload: object, names: frozenset[bytes] | None) -> None:
+    (found,) = Events(names).feed(stream)
+    assert json.loads(found) == payload
 
 
 @pytest.mark.parametrize(
     ("stream", "payloads"),
     [
         (b"1\n2\n", [b"1", b"2"]),
-        (b"1\r\n\n  \n2", [b"1\r", b"2"]),
+        (b"1\r\n\n  \n2", [b"1", b"2"]),
+        (b"\xef\xbb\xbf1\n2\n", [b"1", b"2"]),
+        (b"data: 1\n\ndata:2\n\n", [b"1", b"2"]),
+        (b'{\n  "a": 1\n}\n', [b'{\n  "a": 1\n}\n']),
+        (b'\n{\r\n  "a": [\r\n\r\n1]}', [b'{\r\n  "a": [\r\n\r\n1]}']),
         (b"", []),
     ],
 )

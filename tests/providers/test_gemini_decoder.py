@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import ContentFiltered, ContextTooLong, ProviderError, ServerError, Throttled
+from app.errors import BrokenStream, ContentFiltered, ContextTooLong, ProviderError, ServerError, Throttled
 from app.messages import Finish, FinishReason, Usage
 from app.providers.gemini.wire import GeminiDecoder
 from tests.providers.reading import read, sse
@@ -22,7 +22,7 @@ def candidate(text: str | None = None, reason: str | None = None, **more: Any) -
 def test_gemini_reasons(reason: str, finish: FinishReason) -> None:
     counts = {"promptTokenCount": 9, "candidatesTokenCount": 2, "thoughtsTokenCount": 3, "cachedContentTokenCount": 4}
     stream = sse(candidate("H"), candidate("i", reason, usageMetadata=counts))
-    assert read(GeminiDecoder("m"), stream) == ("Hi", Finish(finish, Usage(9, 5, 4)))
+    assert read(GeminiDecoder("m"), stream) == ("Hi", Finish(finish, Usage(9, 5, 4, 3)))
 
 
 def test_gemini_passes_over_what_is_not_text() -> None:
@@ -42,7 +42,7 @@ def test_gemini_passes_over_what_is_not_text() -> None:
     [
         (candidate(reason="SAFETY"), ContentFiltered),
         (candidate(reason="RECITATION"), ContentFiltered),
-        (candidate(reason="SOMETHING_NEW"), ContentFiltered),
+        (candidate(reason="SOMETHING_NEW"), BrokenStream),
         (candidate(reason="MALFORMED_RESPONSE"), ServerError),
         (candidate(reason="OTHER"), ServerError),
         ({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, ContentFiltered),

@@ -87,7 +87,7 @@ USAGE = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
         pytest.param(
             sse(chunk("Hi", finish="stop"), {"choices": [], "usage": {"prompt_tokens_details": None}}),
             "Hi",
-            Finish("stop", Usage(0, 0)),
+            Finish("stop", None),
             id="usage without numbers",
         ),
         pytest.param(

@@ -14,23 +14,23 @@ conversations = st.lists(st.builds(Message, roles, st.text(max_size=5)), max_siz
 
 def test_system_text_stands_apart() -> None:
     messages = [Message("system", "A"), Message("user", "Hi"), Message("system", "B")]
-    assert alternating(messages) == ("A\n\nB", [("user", "Hi")])
+    assert alternating(messages, {}) == ("A\n\nB", [("user", "Hi")])
 
 
 def test_conversation_that_the_assistant_begins() -> None:
-    assert alternating([Message("assistant", "Hi")]) == ("", [("user", OPENING), ("assistant", "Hi")])
+    assert alternating([Message("assistant", "Hi")], {}) == ("", [("user", OPENING), ("assistant", "Hi")])
 
 
 @given(conversations)
 def test_turns_alternate_and_none_is_blank(messages: list[Message]) -> None:
-    _, turns = alternating(messages)
+    _, turns = alternating(messages, {})
     assert [speaker for speaker, _ in turns] == ["user", "assistant"] * (len(turns) // 2) + ["user"] * (len(turns) % 2)
     assert all(text.strip() for _, text in turns)
 
 
 @given(conversations)
 def test_no_text_is_lost(messages: list[Message]) -> None:
-    system, turns = alternating(messages)
+    system, turns = alternating(messages, {})
     said = [message.content for message in messages if message.content.strip()]
     text = system + "".join(content for _, content in turns)
     assert all(content in text for content in said)

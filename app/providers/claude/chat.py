@@ -11,16 +11,15 @@ import httpx2
 import msgspec
 from anthropic import AsyncAnthropic, AsyncStream
 
-from app.messages import ChatRequest, Delta, Finish
+from app.messages import Alive, ChatRequest, Delta, Finish, Reasoning
 from app.providers.answers import document, relay
 from app.providers.claude.client import translated
 from app.providers.claude.description import NAME
+from app.providers.claude.reasoning import EFFORTS, reasoning_of
 from app.providers.claude.wire import ClaudeDecoder
+from app.providers.dialect import Body, Dialect, Steps
 from app.providers.transport import ANSWER_TIMEOUT_SECONDS
-from app.providers.turns import alternating
-
-DEFAULT_MAX_TOKENS = 4096
-"""Anthropic demands a limit. This is what every model of theirs can write, and more than a chat's reply needs."""
+from app.providers.turns import SYSTEM, alternating
 
 
 class ClaudeProvider:
@@ -30,10 +29,12 @@ class ClaudeProvider:
 
     def __init__(self, client: AsyncAnthropic) -> None:
         self._client = client
+        self._dialect = Dialect(*EFFORTS.values(), SYSTEM)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
         """See `Provider.stream`."""
-        return relay(partial(self._open, request), ClaudeDecoder(request.model), translated(request.model))
+        build = partial(self._body, request)
+        return relay(request.model, self._dialect, build, self._send, ClaudeDecoder, translated)
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`. Anthropic has far fewer than the 1000 models of a page."""
@@ -47,26 +48,24 @@ class ClaudeProvider:
         """See `Provider.aclose`."""
         await self._client.close()
 
-    def _body(self, request: ChatRequest) -> dict[str, object]:
-        system, turns = alternating(request.messages)
-        body: dict[str, object] = {
+    def _body(self, request: ChatRequest, steps: Steps) -> Body:
+        system, turns = alternating(request.messages, steps)
+        body: Body = {
             "model": request.model,
-            "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS,
             "messages": [{"role": role, "content": text} for role, text in turns],
             "stream": True,
+            **reasoning_of(request.reasoning, request.model, request.max_tokens, steps),
         }
         if system:
             body["system"] = system
-        if request.temperature is not None:
-            body["temperature"] = request.temperature
         return body
 
-    async def _open(self, request: ChatRequest) -> httpx2.Response:
+    async def _send(self, body: Body) -> httpx2.Response:
         # the SDK's door for requests it has no method for, see `app/providers/openai/chat.py`
         opened = await self._client.post(
             "/v1/messages",
             cast_to=httpx2.Response,
-            content=msgspec.json.encode(self._body(request)),
+            content=msgspec.json.encode(body),
             stream=True,
             stream_cls=AsyncStream[object],
         )

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import anthropic
-import msgspec
 from anthropic import AsyncAnthropic
 
 from app.errors import RequestRefused
 from app.providers.base_url import BaseUrl
 from app.providers.claude.description import API_KEY, BASE_URL, NAME
-from app.providers.claude.wire import ErrorBody, failure_of
+from app.providers.claude.wire import error_of, failure_of
 from app.providers.description import Configuration
 from app.providers.failures import failure, retry_after, unreachable
 from app.providers.transport import TRANSPORT_ERRORS, sdk_client
@@ -32,10 +31,6 @@ def make_client(configuration: Configuration) -> AsyncAnthropic:
     )
 
 
-class _ErrorAnswer(msgspec.Struct):
-    error: ErrorBody
-
-
 @contextmanager
 def translated(model: str | None) -> Iterator[None]:
     """Raise the SDK's errors as ours."""
@@ -43,15 +38,8 @@ def translated(model: str | None) -> Iterator[None]:
         yield
     except anthropic.APIStatusError as exc:
         wait = retry_after(exc.response.headers)
-        raise failure_of(_error(exc.body), model, exc.status_code, wait) from exc
+        raise failure_of(error_of(exc.body), model, exc.status_code, wait) from exc
     except (anthropic.APIConnectionError, *TRANSPORT_ERRORS) as exc:
         raise unreachable(exc, provider=NAME, model=model) from exc
     except anthropic.AnthropicError as exc:
         raise failure(RequestRefused, exc, provider=NAME, model=model) from exc
-
-
-def _error(body: object) -> ErrorBody:
-    try:
-        return msgspec.convert(body, _ErrorAnswer).error
-    except msgspec.ValidationError:
-        return ErrorBody()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from app.errors import (
@@ -13,11 +15,12 @@ from app.errors import (
     ServerError,
     Throttled,
 )
-from app.messages import FinishReason, Usage
 from app.providers.claude.description import NAME
-from app.providers.failures import failure, kind_of_status
+from app.providers.failures import failure, is_error, kind_of_status, words_of
+from app.providers.wire.counts import places
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
+from app.providers.wire.parts import text_of
 
 # https://docs.anthropic.com/en/api/errors; what is not here is the server's own trouble
 _KINDS: dict[str, type[ProviderError]] = {
@@ -30,27 +33,36 @@ _KINDS: dict[str, type[ProviderError]] = {
     "rate_limit_error": Throttled,
 }
 
-# https://docs.anthropic.com/en/api/handling-stop-reasons; every other reason is a regular end
-_REASONS: dict[str, FinishReason] = {
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "content_filter",
-    # what servers say that speak for another provider in Anthropic's format
-    "content_filter": "content_filter",
-}
-
 
 class ErrorBody(msgspec.Struct):
     """The `error` of an answer or of an `error` event."""
 
     type: str | None = None
-    message: str | None = None
+    message: str = ""
+    code: int | None = None
+    """The HTTP status, from llama.cpp."""
+
+
+def error_of(body: object) -> ErrorBody:
+    """What an error says, in Anthropic's shape or in one of the servers that speak its format."""
+    while isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    if not isinstance(body, dict):
+        return ErrorBody(message=words_of(body))
+    type_, code = body.get("type"), body.get("code")
+    return ErrorBody(
+        type_ if isinstance(type_, str) else None,
+        words_of(body),
+        code if isinstance(code, int) and code >= 300 else None,
+    )
 
 
 def failure_of(
     error: ErrorBody, model: str | None, status: int | None = None, retry_after: float | None = None
 ) -> ProviderError:
     """The failure that Anthropic's error means, answered with `status` or, when that is None, inside a stream."""
+    if status is None and error.type not in _KINDS:
+        status = error.code
     kind = _KINDS.get(error.type or "", ServerError) if status is None else kind_of_status(status)
     # a rate limit always says when it ends; a 429 that does not is a spend limit, which no retry helps
     if status == 429 and retry_after is None:
@@ -66,36 +78,30 @@ def failure_of(
     )
 
 
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    output_tokens: int | None = None
-
-
 class _Block(msgspec.Struct):
-    type: str | None = None
-    text: str | None = None
-    stop_reason: str | None = None
+    """A content block, or what comes to it."""
+
+    type: Any = None
+    text: Any = None
+    thinking: Any = None
+    stop_reason: Any = None
 
 
 class _Message(msgspec.Struct):
-    usage: _Usage | None = None
+    usage: Any = None
 
 
 class _Event(msgspec.Struct):
-    type: str
+    type: Any = None
     delta: _Block | None = None
     content_block: _Block | None = None
     message: _Message | None = None
-    usage: _Usage | None = None
-    error: ErrorBody | None = None
+    usage: Any = None
+    error: Any = None
     # the whole message, from a server that ignored `stream`
-    content: list[_Block] | None = None
-    stop_reason: str | None = None
+    content: Any = None
+    stop_reason: Any = None
 
-
-_EVENT = msgspec.json.Decoder(_Event)
 
 # Anthropic may add events with any data: https://docs.anthropic.com/en/api/versioning
 _NAMES = frozenset(
@@ -105,65 +111,56 @@ _NAMES = frozenset(
         b"content_block_delta",
         b"message_delta",
         b"message_stop",
-        b"error",
         b"message",
     }
 )
 
 
-class ClaudeDecoder(Decoder):
-    """Reads the events of a message: text blocks only, no thinking, no tools."""
+class ClaudeDecoder(Decoder[_Event]):
+    """Reads the events of a message: its text and its thinking, no tools."""
 
     provider = NAME
+    events = msgspec.json.Decoder(_Event)
+    counted = places(
+        prompt="input_tokens",
+        written="cache_creation_input_tokens",
+        read="cache_read_input_tokens",
+        completion="output_tokens",
+        reasoning="output_tokens_details.thinking_tokens",
+    )
 
     def __init__(self, model: str) -> None:
         super().__init__(model, Events(_NAMES))
-        self._counts = _Usage()
 
-    def _take(self, payload: bytes) -> None:
-        event = self._decoded(_EVENT, payload)
+    def _take(self, event: _Event) -> None:
         match event.type:
-            case "content_block_delta":
-                if event.delta is not None and event.delta.type == "text_delta":
-                    self._read(event.delta)
-            case "content_block_start":
-                if event.content_block is not None and event.content_block.type == "text":
-                    self._read(event.content_block)
+            case "content_block_delta" | "content_block_start":
+                if (block := event.delta or event.content_block) is not None:
+                    self._read(block)
             case "message_start":
-                if event.message is not None:
-                    self._count(event.message.usage)
+                if event.message is not None and isinstance(usage := event.message.usage, dict):
+                    # what is written by then is no more than a place for the count
+                    self._count({**usage, "output_tokens": 0})
             case "message_delta":
                 self._count(event.usage)
                 self._stop(event.delta.stop_reason if event.delta else None)
             case "message_stop":
                 self._ended = True
             case "message":
-                for block in event.content or ():
-                    if block.type == "text":
-                        self._read(block)
+                self._say(event.content)
                 self._count(event.usage)
                 self._stop(event.stop_reason)
             case "error":
-                raise failure_of(event.error or ErrorBody(), self.model)
+                raise failure_of(error_of(event.error), self.model)
             case _:
-                pass  # what is not among `_NAMES`, from a server that leaves the names out
+                # what is not among `_NAMES` comes without a name, and an error may come without its type
+                if event.error and is_error(event.error):
+                    raise failure_of(error_of(event.error), self.model)
 
     def _read(self, block: _Block) -> None:
-        if block.text:
-            self._texts.append(block.text)
-
-    def _stop(self, reason: str | None) -> None:
-        if reason:
-            self._reason = _REASONS.get(reason, "stop")
-
-    def _count(self, usage: _Usage | None) -> None:
-        """Take over the counts that `usage` has: they are totals, and a later event need not repeat them."""
-        if usage is None:
-            return
-        for field in _Usage.__struct_fields__:
-            if (count := getattr(usage, field)) is not None:
-                setattr(self._counts, field, count)
-        counts = self._counts
-        cached = counts.cache_read_input_tokens or 0
-        prompt = (counts.input_tokens or 0) + (counts.cache_creation_input_tokens or 0) + cached
-        self._usage = Usage(prompt, counts.output_tokens or 0, cached)
+        """Take what a block begins with or gets. Signatures, tools, citations and encrypted thinking are skipped."""
+        if block.type in ("text_delta", "text"):
+            if block.text:
+                self._say(block.text)
+        elif block.type in ("thinking_delta", "thinking"):
+            self._think(text_of(block.thinking))

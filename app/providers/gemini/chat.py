@@ -11,12 +11,14 @@ import httpx2
 import msgspec
 from google.genai import Client
 
-from app.messages import ChatRequest, Delta, Finish
+from app.messages import Alive, ChatRequest, Delta, Finish, Reasoning
 from app.providers.answers import relay
+from app.providers.dialect import Body, Dialect, Steps
 from app.providers.gemini.client import call, model_path, translated
 from app.providers.gemini.description import NAME
+from app.providers.gemini.reasoning import EFFORTS, thinking_of
 from app.providers.gemini.wire import GeminiDecoder
-from app.providers.turns import alternating
+from app.providers.turns import SYSTEM, alternating
 
 PAGE_LIMIT = 10
 """Pages of a hundred models each that a list is read to."""
@@ -30,10 +32,12 @@ class GeminiProvider:
     def __init__(self, client: Client, http_client: httpx2.AsyncClient) -> None:
         self._client = client
         self._http_client = http_client
+        self._dialect = Dialect(*EFFORTS.values(), SYSTEM)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
         """See `Provider.stream`."""
-        return relay(partial(self._open, request), GeminiDecoder(request.model), translated(request.model))
+        build, send = partial(self._body, request), partial(self._send, request.model)
+        return relay(request.model, self._dialect, build, send, GeminiDecoder, translated)
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`."""
@@ -54,9 +58,9 @@ class GeminiProvider:
         await self._http_client.aclose()
         self._client.close()
 
-    def _body(self, request: ChatRequest) -> dict[str, object]:
-        system, turns = alternating(request.messages)
-        body: dict[str, object] = {
+    def _body(self, request: ChatRequest, steps: Steps) -> Body:
+        system, turns = alternating(request.messages, steps)
+        body: Body = {
             "contents": [
                 {"role": "model" if role == "assistant" else "user", "parts": [{"text": text}]} for role, text in turns
             ]
@@ -66,19 +70,19 @@ class GeminiProvider:
         config: dict[str, object] = {}
         if request.max_tokens is not None:
             config["maxOutputTokens"] = request.max_tokens
-        if request.temperature is not None:
-            config["temperature"] = request.temperature
+        if thinking := thinking_of(request.reasoning, request.model, request.max_tokens, steps):
+            config["thinkingConfig"] = thinking
         if config:
             body["generationConfig"] = config
         return body
 
-    async def _open(self, request: ChatRequest) -> httpx2.Response:
+    async def _send(self, model: str, body: Body) -> httpx2.Response:
         # The SDK's streaming methods give out parsed models only. Its two steps below them, which every method of it
         # takes, build the request (address, key, headers) and send it (errors); they are not public, so a
         # contract test stands on each of them.
         sdk = self._client._api_client
-        path = f"{model_path(request.model)}:streamGenerateContent?alt=sse"
-        opened = await sdk._async_request(sdk._build_request("post", path, self._body(request)), stream=True)
+        path = f"{model_path(model)}:streamGenerateContent?alt=sse"
+        opened = await sdk._async_request(sdk._build_request("post", path, body), stream=True)
         return cast("httpx2.Response", opened.response_stream)
 
 

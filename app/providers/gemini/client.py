@@ -9,7 +9,6 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import httpx2
-import msgspec
 from google.genai import Client, errors, types
 
 from app.errors import BrokenStream
@@ -18,7 +17,7 @@ from app.providers.base_url import BaseUrl
 from app.providers.description import Configuration
 from app.providers.failures import failure, retry_after, unreachable
 from app.providers.gemini.description import API_KEY, BASE_URL, NAME
-from app.providers.gemini.wire import ErrorBody, failure_of
+from app.providers.gemini.wire import ErrorBody, error_of, failure_of
 from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, sdk_client
 
 T = TypeVar("T")
@@ -42,10 +41,6 @@ def make_client(configuration: Configuration) -> tuple[Client, httpx2.AsyncClien
         retry_options=types.HttpRetryOptions(attempts=1),
     )
     return Client(vertexai=False, api_key=configuration.required(API_KEY), http_options=options), http_client
-
-
-class _ErrorAnswer(msgspec.Struct):
-    error: ErrorBody
 
 
 def model_path(model: str) -> str:
@@ -78,10 +73,7 @@ def translated(model: str | None) -> Iterator[None]:
 
 
 def _error(exc: errors.APIError) -> ErrorBody:
-    try:
-        error = msgspec.convert(exc.details, _ErrorAnswer).error
-    except msgspec.ValidationError:
-        error = ErrorBody()
+    error = error_of(exc.details)
     error.code = exc.code
     return error
 

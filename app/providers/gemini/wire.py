@@ -8,30 +8,13 @@ from typing import Any
 import msgspec
 
 from app.errors import AuthenticationRefused, ContentFiltered, ProviderError, QuotaExhausted, ServerError
-from app.messages import FinishReason, Usage
-from app.providers.failures import failure, kind_of_status
+from app.providers.failures import failure, is_error, kind_of_status, words_of
 from app.providers.gemini.description import NAME
+from app.providers.wire.counts import places
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
-
-# https://ai.google.dev/api/generate-content#FinishReason; every reason not named here or below is a filter's
-_REASONS: dict[str, FinishReason] = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    # the provider's own limit for one request; we do not ask it to go on
-    "CONTINUATION": "length",
-}
-_FAILED = frozenset(
-    {
-        "OTHER",
-        "MALFORMED_FUNCTION_CALL",
-        "MALFORMED_RESPONSE",
-        "MISSING_THOUGHT_SIGNATURE",
-        "TOO_MANY_TOOL_CALLS",
-        "UNEXPECTED_TOOL_CALL",
-    }
-)
-_UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
+from app.providers.wire.parts import text_of
+from app.providers.wire.reasons import NONE, normal
 
 
 class _Violation(msgspec.Struct, rename="camel"):
@@ -50,15 +33,32 @@ class ErrorBody(msgspec.Struct):
     """The `error` of an answer or of an event. https://cloud.google.com/apis/design/errors"""
 
     code: int | None = None
-    message: str | None = None
+    message: str = ""
     status: str | None = None
-    details: list[Any] | None = None
+    details: list[Any] = msgspec.field(default_factory=list)
+
+
+def error_of(body: object) -> ErrorBody:
+    """What an error says, whatever its shape."""
+    while isinstance(body, list) and body:  # as answers without `alt=sse` are
+        body = body[0]
+    while isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    if not isinstance(body, dict):
+        return ErrorBody(message=words_of(body))
+    code, status, details = body.get("code"), body.get("status"), body.get("details")
+    return ErrorBody(
+        int(code) if isinstance(code, int | str) and str(code).isdecimal() else None,
+        words_of(body),
+        status if isinstance(status, str) else None,
+        details if isinstance(details, list) else [],
+    )
 
 
 def failure_of(error: ErrorBody, model: str | None, retry_after: float | None = None) -> ProviderError:
     """The failure that Gemini's error means; its `code` is the HTTP status, also inside a stream."""
     status = error.code
-    details = list(_details(error.details or ()))
+    details = list(_details(error.details))
     kind = kind_of_status(status) if status is not None else ServerError
     # a bad key is answered with 400, not with 401
     if any(detail.reason in ("API_KEY_INVALID", "API_KEY_EXPIRED") for detail in details):
@@ -80,7 +80,7 @@ def failure_of(error: ErrorBody, model: str | None, retry_after: float | None = 
     )
 
 
-def _details(values: list[Any] | tuple[()]) -> list[_Detail]:
+def _details(values: list[Any]) -> list[_Detail]:
     details = []
     for value in values:
         try:
@@ -97,8 +97,8 @@ def _seconds(duration: str | None) -> float | None:
 
 
 class _Part(msgspec.Struct):
-    text: str | None = None
-    thought: bool | None = None
+    text: Any = None
+    thought: Any = None
 
 
 class _Content(msgspec.Struct):
@@ -106,56 +106,51 @@ class _Content(msgspec.Struct):
 
 
 class _Candidate(msgspec.Struct, rename="camel"):
-    index: int | None = None
+    index: Any = None
     content: _Content | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
 
 
 class _PromptFeedback(msgspec.Struct, rename="camel"):
-    block_reason: str | None = None
-
-
-class _UsageMetadata(msgspec.Struct, rename="camel"):
-    prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    cached_content_token_count: int | None = None
+    block_reason: Any = None
 
 
 class _Chunk(msgspec.Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _PromptFeedback | None = None
-    usage_metadata: _UsageMetadata | None = None
-    error: ErrorBody | None = None
+    usage_metadata: Any = None
+    error: Any = None
 
 
-_CHUNK = msgspec.json.Decoder(_Chunk)
-
-
-class GeminiDecoder(Decoder):
-    """Reads response chunks. The format has no last event: the finish is given out at the end of the stream."""
+class GeminiDecoder(Decoder[_Chunk]):
+    """Reads response chunks. The format has no last event, and a reason to finish may be followed by more: the finish
+    is given out at the end of the stream."""
 
     provider = NAME
+    events = msgspec.json.Decoder(_Chunk)
+    reasoning_beside = True
+    counted = places(
+        prompt="promptTokenCount",
+        tools="toolUsePromptTokenCount",
+        completion="candidatesTokenCount responseTokenCount",
+        total="totalTokenCount",
+        cached="cachedContentTokenCount",
+        reasoning="thoughtsTokenCount",
+    )
 
     def __init__(self, model: str) -> None:
         super().__init__(model, Events())
 
-    def _take(self, payload: bytes) -> None:
-        chunk = self._decoded(_CHUNK, payload)
-        if chunk.error is not None:
-            raise failure_of(chunk.error, self.model)
-        if (usage := chunk.usage_metadata) is not None:
-            self._usage = Usage(
-                (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0),
-                (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0),
-                usage.cached_content_token_count or 0,
-            )
+    def _take(self, chunk: _Chunk) -> None:
+        if chunk.error and is_error(chunk.error):
+            raise failure_of(error_of(chunk.error), self.model)
+        if chunk.usage_metadata:
+            self._count(chunk.usage_metadata)
         for candidate in chunk.candidates or ():
-            if not candidate.index:
+            if not candidate.index or candidate.index == "0":
                 self._read(candidate)
         feedback = chunk.prompt_feedback
-        if feedback is not None and feedback.block_reason:
+        if feedback is not None and feedback.block_reason and normal(str(feedback.block_reason)) not in NONE:
             blocked = failure(
                 ContentFiltered,
                 f"the prompt was blocked: {feedback.block_reason}",
@@ -166,10 +161,10 @@ class GeminiDecoder(Decoder):
 
     def _read(self, candidate: _Candidate) -> None:
         for part in (candidate.content and candidate.content.parts) or ():
-            if part.text and not part.thought:
-                self._texts.append(part.text)
-        reason = candidate.finish_reason
-        if reason in _FAILED:
-            raise failure(ServerError, f"finish reason {reason}", provider=self.provider, model=self.model)
-        if reason and reason != _UNSPECIFIED:
-            self._reason = _REASONS.get(reason, "content_filter")
+            if text := part.text:
+                if part.thought:
+                    self._think(text_of(text))
+                else:
+                    self._say(text)
+        if candidate.finish_reason:
+            self._stop(candidate.finish_reason)

@@ -9,11 +9,16 @@ import httpx
 import msgspec
 from ollama import AsyncClient
 
-from app.messages import ChatRequest, Delta, Finish
+from app.messages import Alive, ChatRequest, Delta, Finish, Reasoning, ReasoningEffort
 from app.providers.answers import relay
+from app.providers.dialect import Body, Dialect, Steps, form, per_effort
 from app.providers.ollama.client import call, send, translated
 from app.providers.ollama.description import NAME
 from app.providers.ollama.wire import OllamaDecoder
+from app.providers.turns import SYSTEM, in_one_list
+
+EFFORTS = per_effort("think")
+"""Models without thinking refuse to be asked for it, versions before 0.11 to be asked for a level."""
 
 
 class OllamaProvider:
@@ -23,10 +28,12 @@ class OllamaProvider:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
+        self._dialect = Dialect(*EFFORTS.values(), SYSTEM)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
         """See `Provider.stream`."""
-        return relay(partial(self._open, request), OllamaDecoder(request.model), translated(request.model))
+        build, send = partial(self._body, request), partial(self._send, request.model)
+        return relay(request.model, self._dialect, build, send, OllamaDecoder, translated)
 
     async def list_models(self) -> frozenset[str]:
         """The models that have been pulled; one tagged `latest` also under its bare name, as Ollama takes it."""
@@ -38,23 +45,25 @@ class OllamaProvider:
         """See `Provider.aclose`."""
         await self._client.close()  # type: ignore[no-untyped-call]
 
-    def _body(self, request: ChatRequest) -> dict[str, object]:
-        body: dict[str, object] = {
-            "model": request.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "stream": True,
-        }
-        options: dict[str, object] = {}
+    def _body(self, request: ChatRequest, steps: Steps) -> Body:
+        body: Body = {"model": request.model, "messages": in_one_list(request.messages, steps), "stream": True}
         if request.max_tokens is not None:
-            options["num_predict"] = request.max_tokens
-        if request.temperature is not None:
-            options["temperature"] = request.temperature
-        if options:
-            body["options"] = options
+            body["options"] = {"num_predict": request.max_tokens}
+        if request.reasoning is not None:
+            think = form(steps, EFFORTS[request.reasoning], _thinking(request.reasoning, request.model))
+            if think is not None:
+                body["think"] = think
         return body
 
-    async def _open(self, request: ChatRequest) -> httpx.Response:
-        return await send(self._client, "POST", "/api/chat", self._body(request), model=request.model, stream=True)
+    async def _send(self, model: str, body: Body) -> httpx.Response:
+        return await send(self._client, "POST", "/api/chat", body, model=model, stream=True)
+
+
+def _thinking(effort: ReasoningEffort, model: str) -> tuple[bool | str | None, ...]:
+    """The values of `think`, the best first. gpt-oss has levels and no off: https://docs.ollama.com/capabilities/thinking"""
+    if effort == "off":
+        return ("low", None) if "gpt-oss" in model else (False, None)
+    return (effort, True, None)
 
 
 class _Tag(msgspec.Struct):

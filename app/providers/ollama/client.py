@@ -14,9 +14,9 @@ from ollama import AsyncClient
 from app.providers.answers import document
 from app.providers.base_url import BaseUrl
 from app.providers.description import Configuration
-from app.providers.failures import retry_after, unreachable
+from app.providers.failures import WORDS_LIMIT, retry_after, unreachable
 from app.providers.ollama.description import BASE_URL, NAME
-from app.providers.ollama.wire import ErrorBody, failure_of
+from app.providers.ollama.wire import failure_of
 from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, httpx_timeout, httpx_transport
 
 T = TypeVar("T")
@@ -34,10 +34,6 @@ def make_client(configuration: Configuration) -> AsyncClient:
         transport=httpx_transport(base.query),
         follow_redirects=False,
     )
-
-
-class _ErrorAnswer(msgspec.Struct):
-    error: ErrorBody | str | None = None
 
 
 async def call(client: AsyncClient, method: str, path: str, body: object, type_: type[T], *, model: str | None) -> T:
@@ -75,8 +71,9 @@ def translated(model: str | None) -> Iterator[None]:
         raise unreachable(exc, provider=NAME, model=model) from exc
 
 
-def _error(body: bytes) -> ErrorBody | str | None:
+def _error(body: bytes) -> object:
     try:
-        return msgspec.json.decode(body, type=_ErrorAnswer).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+        answer = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body[:WORDS_LIMIT].decode(errors="replace")
+    return answer.get("error") or answer if isinstance(answer, dict) else answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from functools import partial
 from typing import cast
@@ -10,11 +11,17 @@ import httpx2
 import msgspec
 from openai import AsyncOpenAI, AsyncStream
 
-from app.messages import ChatRequest, Delta, Finish
+from app.messages import Alive, ChatRequest, Delta, Finish, Reasoning
 from app.providers.answers import relay
+from app.providers.dialect import UNKNOWN, Body, Dialect, Option, Steps, form
 from app.providers.openai.client import OWN_HOSTS, call, translated
 from app.providers.openai.description import NAME
+from app.providers.openai.reasoning import EFFORTS, SWITCH, TEMPLATE, reasoning_of
 from app.providers.openai.wire import OpenAIDecoder
+from app.providers.turns import SYSTEM, in_one_list
+
+USAGE = Option("stream_options", re.compile("stream_?options|include_?usage", re.IGNORECASE))
+LIMIT = Option("max_tokens", re.compile("max_?(completion_?)?tokens", re.IGNORECASE), refusal=UNKNOWN)
 
 
 class OpenAIProvider:
@@ -24,13 +31,14 @@ class OpenAIProvider:
 
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
-        # OpenAI's newer models refuse `max_tokens`; most other servers know nothing else
-        own = client.base_url.host.endswith(tuple(OWN_HOSTS))
-        self._max_tokens_field = "max_completion_tokens" if own else "max_tokens"
+        self._host = client.base_url.host
+        self._own = self._host.endswith(tuple(OWN_HOSTS))
+        self._dialect = Dialect(USAGE, LIMIT, TEMPLATE, SWITCH, *EFFORTS.values(), SYSTEM)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
         """See `Provider.stream`."""
-        return relay(partial(self._open, request), OpenAIDecoder(request.model), translated(request.model))
+        build = partial(self._body, request)
+        return relay(request.model, self._dialect, build, self._send, OpenAIDecoder, translated)
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`."""
@@ -41,26 +49,26 @@ class OpenAIProvider:
         """See `Provider.aclose`."""
         await self._client.close()
 
-    def _body(self, request: ChatRequest) -> dict[str, object]:
-        body: dict[str, object] = {
-            "model": request.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
+    def _body(self, request: ChatRequest, steps: Steps) -> Body:
+        body: Body = {"model": request.model, "messages": in_one_list(request.messages, steps), "stream": True}
+        if form(steps, USAGE, (True, False)):
+            body["stream_options"] = {"include_usage": True}
         if request.max_tokens is not None:
-            body[self._max_tokens_field] = request.max_tokens
-        if request.temperature is not None:
-            body["temperature"] = request.temperature
+            # OpenAI's newer models refuse `max_tokens`; most other servers know nothing else
+            names = ("max_completion_tokens", "max_tokens") if self._own else ("max_tokens", "max_completion_tokens")
+            if name := form(steps, LIMIT, (*names, None)):
+                body[name] = request.max_tokens
+        if request.reasoning is not None:
+            body |= reasoning_of(request.reasoning, request.model, self._host, steps, own=self._own)
         return body
 
-    async def _open(self, request: ChatRequest) -> httpx2.Response:
+    async def _send(self, body: Body) -> httpx2.Response:
         # The SDK's door for requests it has no method for hands out the response itself: the way without its models
         # and event objects, see docs/decisions/0004-token-path.md. Its types do not know that.
         opened = await self._client.post(
             "/chat/completions",
             cast_to=httpx2.Response,
-            content=msgspec.json.encode(self._body(request)),
+            content=msgspec.json.encode(body),
             stream=True,
             stream_cls=AsyncStream[object],
         )

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import httpx2
-import msgspec
 import openai
 from openai import AsyncOpenAI
 
@@ -18,7 +17,7 @@ from app.providers.base_url import BaseUrl
 from app.providers.description import Configuration
 from app.providers.failures import failure, retry_after, unreachable
 from app.providers.openai.description import API_KEY, BASE_URL, NAME
-from app.providers.openai.wire import ErrorBody, failure_of
+from app.providers.openai.wire import error_of, failure_of
 from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, sdk_client
 
 T = TypeVar("T")
@@ -60,15 +59,8 @@ def translated(model: str | None) -> Iterator[None]:
         yield
     except openai.APIStatusError as exc:
         wait = retry_after(exc.response.headers)
-        raise failure_of(_error(exc.body), model, exc.status_code, wait) from exc
+        raise failure_of(error_of(exc.body), model, exc.status_code, wait) from exc
     except (openai.APIConnectionError, *TRANSPORT_ERRORS) as exc:
         raise unreachable(exc, provider=NAME, model=model) from exc
     except openai.OpenAIError as exc:
         raise failure(RequestRefused, exc, provider=NAME, model=model) from exc
-
-
-def _error(body: object) -> ErrorBody | str:
-    try:
-        return msgspec.convert(body, ErrorBody)
-    except msgspec.ValidationError:
-        return ErrorBody()

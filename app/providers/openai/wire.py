@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from app.errors import (
@@ -15,11 +17,12 @@ from app.errors import (
     ServerError,
     Throttled,
 )
-from app.messages import FinishReason, Usage
-from app.providers.failures import failure, kind_of_status
+from app.providers.failures import failure, is_error, kind_of_status, words_of
 from app.providers.openai.description import NAME
+from app.providers.wire.counts import places
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
+from app.providers.wire.parts import text_of
 
 # https://platform.openai.com/docs/guides/error-codes; `exceed_context_size_error` is llama.cpp's
 _KINDS: dict[str, type[ProviderError]] = {
@@ -38,104 +41,145 @@ _KINDS: dict[str, type[ProviderError]] = {
     "invalid_prompt": ContentFiltered,
 }
 
-# A finish that the provider did not choose, as OpenRouter, vLLM and DeepSeek report it.
-_FAILED = frozenset({"error", "abort", "insufficient_system_resource"})
-
 
 class ErrorBody(msgspec.Struct):
-    """The `error` of an answer or of an event. Servers other than OpenAI put the HTTP status into `code`."""
+    """The `error` of an answer or of an event."""
 
-    message: str | None = None
+    message: str = ""
     type: str | None = None
-    code: str | int | None = None
+    code: str | None = None
+    """Servers other than OpenAI put the HTTP status here."""
+
+
+def error_of(body: object) -> ErrorBody:
+    """What an error says, in any of the shapes that servers give it."""
+    while isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    if not isinstance(body, dict):
+        return ErrorBody(words_of(body))
+    code = body.get("code") or body.get("status")
+    type_ = body.get("type")
+    return ErrorBody(
+        words_of(body),
+        type_ if isinstance(type_, str) else None,
+        str(code) if isinstance(code, str | int) and not isinstance(code, bool) else None,
+    )
 
 
 def failure_of(
-    error: ErrorBody | str, model: str | None, status: int | None = None, retry_after: float | None = None
+    error: ErrorBody, model: str | None, status: int | None = None, retry_after: float | None = None
 ) -> ProviderError:
     """The failure that OpenAI's error means, answered with `status` or, when that is None, inside a stream."""
-    if isinstance(error, str):
-        error = ErrorBody(message=error)
-    if status is None and str(error.code).isdecimal():
-        status = int(str(error.code))
-    names = (str(error.code), str(error.type))
-    kind = next((_KINDS[name] for name in names if name in _KINDS), None)
+    number = error.code if error.code and error.code.isdecimal() else None
+    if status is None and number is not None and len(number) == 3:
+        status = int(number)
+    kind = next((_KINDS[name] for name in (error.code, error.type) if name in _KINDS), None)
     if kind is None and status is not None:
         kind = kind_of_status(status)
     if kind is None:
         kind = RequestRefused if error.type == "invalid_request_error" else ServerError
-    code = error.code if isinstance(error.code, str) else error.type
+    code = error.type if error.code is None or number else error.code
     return failure(kind, error.message, provider=NAME, model=model, status=status, code=code, retry_after=retry_after)
 
 
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
+class _Said(msgspec.Struct):
+    """A `delta` or a `message`."""
 
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-
-
-class _Text(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
+    content: Any = None
+    refusal: Any = None
+    # DeepSeek and most others; vLLM, OpenRouter, Groq, Ollama; GitHub; LiteLLM. Some send the same under two names.
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
+    reasoning_text: Any = None
+    thinking: Any = None
+    thinking_blocks: Any = None
 
 
 class _Choice(msgspec.Struct):
-    index: int | None = None
-    delta: _Text | None = None
-    message: _Text | None = None
-    finish_reason: str | None = None
+    index: Any = None
+    delta: _Said | None = None
+    message: _Said | None = None
+    text: Any = None
+    finish_reason: Any = None
+    # Moonshot's place for it
+    usage: Any = None
+    # OpenRouter's
+    error: Any = None
 
 
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: ErrorBody | str | None = None
+    usage: Any = None
+    error: Any = None
+    # Groq's place for the usage
+    x_groq: Any = None
+    # an error that does not say so: vLLM's of 2024, FastAPI's, DashScope's
+    message: Any = None
+    detail: Any = None
+    code: Any = None
 
 
-_CHUNK = msgspec.json.Decoder(_Chunk)
+_FINE = (None, 0, 200, "", "0", "200", "success", "Success", "ok", "OK")
 
 
-class OpenAIDecoder(Decoder):
+class OpenAIDecoder(Decoder[_Chunk]):
     """Reads chat completion chunks, or the whole completion of a server that ignored `stream`."""
 
     provider = NAME
+    events = msgspec.json.Decoder(_Chunk)
+    # OpenAI's names first, then DeepSeek's, Moonshot's and those of servers that speak Anthropic's too
+    counted = places(
+        prompt="prompt_tokens input_tokens",
+        completion="completion_tokens output_tokens",
+        total="total_tokens",
+        cached="prompt_tokens_details.cached_tokens input_tokens_details.cached_tokens prompt_cache_hit_tokens"
+        " cached_tokens cache_read_input_tokens",
+        reasoning="completion_tokens_details.reasoning_tokens output_tokens_details.reasoning_tokens reasoning_tokens",
+    )
 
     def __init__(self, model: str) -> None:
         super().__init__(model, Events())
         self._refused = False
 
-    def _take(self, payload: bytes) -> None:
-        if payload.startswith(b"[DONE]"):
-            self._ended = True
-            return
-        chunk = self._decoded(_CHUNK, payload)
-        if chunk.error is not None:
-            raise failure_of(chunk.error, self.model)
-        for choice in chunk.choices or ():
-            if not choice.index:
-                self._read(choice)
-        if (usage := chunk.usage) is not None:
-            details = usage.prompt_tokens_details
-            cached = details.cached_tokens if details else None
-            self._usage = Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0, cached or 0)
+    def _take(self, chunk: _Chunk) -> None:
+        if chunk.error and is_error(chunk.error):
+            raise failure_of(error_of(chunk.error), self.model)
+        if chunk.choices:
+            for choice in chunk.choices:
+                if not choice.index or choice.index == "0":
+                    self._read(choice)
+        elif chunk.detail or (chunk.message and chunk.code not in _FINE):
+            raise failure_of(error_of({"message": chunk.message or chunk.detail, "code": chunk.code}), self.model)
+        if chunk.usage:
+            self._count(chunk.usage)
+        elif self._reason is not None and isinstance(chunk.x_groq, dict):
+            self._count(chunk.x_groq.get("usage"))
 
     def _read(self, choice: _Choice) -> None:
-        text = choice.delta or choice.message
-        if text is not None:
-            if text.content:
-                self._texts.append(text.content)
-            if text.refusal:
-                self._refused = True
+        said = choice.delta or choice.message
+        if said is not None:
+            if reasoning := said.reasoning_content or said.reasoning:
+                self._think(text_of(reasoning))
+            if said.content:
+                self._say(said.content)
+                if not choice.finish_reason:
+                    return
+            else:
+                self._read_rest(said, reasoned=bool(reasoning))
+        elif choice.text:
+            self._say(choice.text)
+        if choice.error and is_error(choice.error):
+            raise failure_of(error_of(choice.error), self.model)
         if choice.finish_reason:
-            self._reason = self._reason_of(choice.finish_reason)
+            self._stop("content_filter" if self._refused else choice.finish_reason)
+        if choice.usage:
+            self._count(choice.usage)
 
-    def _reason_of(self, reason: str) -> FinishReason:
-        if reason in _FAILED:
-            raise failure(ServerError, f"finish reason {reason}", provider=self.provider, model=self.model)
-        if self._refused or reason == "content_filter":
-            return "content_filter"
-        return "length" if reason == "length" else "stop"
+    def _read_rest(self, said: _Said, *, reasoned: bool) -> None:
+        """What comes without text."""
+        if not reasoned:
+            others = said.reasoning_details or said.reasoning_text or said.thinking or said.thinking_blocks
+            self._think(text_of(others))
+        if said.refusal:
+            self._refused = True

@@ -1,22 +1,29 @@
-"""What the four decoders share: text of one read joined into one delta, failures after it, the finish last."""
+"""What the four decoders share: text and reasoning of one read joined, failures after them, the finish last."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import ClassVar, Protocol, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
-from app.errors import BrokenStream, ContentFiltered, ProviderError
-from app.messages import Delta, Finish, FinishReason, ProviderName, Usage
-from app.providers.wire.framing import EventTooLarge
+from app.errors import BrokenStream, ContentFiltered, ProviderError, ServerError
+from app.messages import Alive, Delta, Finish, FinishReason, ProviderName, Reasoning, Usage
+from app.observe import event as observed
+from app.providers.failures import failure as failed
+from app.providers.wire.counts import Counts, Places
+from app.providers.wire.opening import Opening
+from app.providers.wire.parts import parts_of
+from app.providers.wire.reasons import KNOWN, NONE, Meaning, likely, normal
+from app.providers.wire.tolerant import fitted
 
 T = TypeVar("T")
 
-MOST_TOKENS = 1_000_000_000
-"""A count above this, or below nothing, is none, and what the reply took is estimated: stored with the reply, it would
-have the database refuse both."""
+ALIVE = Alive()
+_LIFE = (ALIVE,)
+REASON_LIMIT = 60
+"""Characters of the name of an unknown reason that are logged."""
 
 
 class Framing(Protocol):
@@ -27,72 +34,252 @@ class Framing(Protocol):
     def end(self) -> list[bytes]: ...
 
 
-class Decoder:
-    """Decodes the stream of one reply, read by read. A subclass reads one payload in `_take`.
+class Decoder(Generic[T]):
+    """Decodes the stream of one reply, read by read. A subclass says what an event is (`T`) and reads one in `_take`.
 
-    `_take` appends text to `_texts`, keeps `_reason` and `_usage`, and sets `_ended` at the format's own last event.
-    It raises a `ProviderError` when the provider reports one; the text before it is given out first.
+    `_take` hands text to `_say` and reasoning to `_think`, the reason to finish to `_stop`, usage to `_count`, and sets
+    `_ended` at the format's own last event. It raises a `ProviderError` when the provider reports one; the text
+    before it is given out first. Only the text, the reason and errors are read strictly: everything else of a shape
+    that nobody expected is absent, and events that are unknown are passed over.
     """
 
     provider: ClassVar[ProviderName]
+    events: msgspec.json.Decoder[T]
+    """Of one event: a struct all of whose fields have defaults."""
+    reasoning_beside: ClassVar[bool] = False
+    """Whether the provider counts reasoning beside the completion."""
+    counted: ClassVar[Places]
+    """Where the counts stand in the provider's usage."""
 
     def __init__(self, model: str, framing: Framing) -> None:
         self.model = model
         self.finished = False
         """Whether the `Finish` has been given out: whatever comes after it does not matter."""
         self._framing = framing
-        self._texts: list[str] = []
+        self._counts = Counts()
+        self._last_usage: dict[str, object] = {}
+        """Usage that is not in `_counts` yet."""
+        self._given: list[Delta | Reasoning] = []
+        self._run: list[str] = []
+        """Pieces of the text, or of the reasoning if `_thinking`, that belong together."""
+        self._thinking = False
+        self._plain = True
+        """What comes is text like what was before: neither reasoning nor a reason to finish came between."""
+        self._simple = False
+        """And all that one read brings is one piece of text."""
+        self._opening: Opening | None = Opening()
         self._held = ""
         self._halves = False
+        self._said = False
         self._reason: FinishReason | None = None
-        self._usage: Usage | None = None
+        self._whole = False
+        """There is a reason to finish, and nothing was said after it."""
+        self._early = False
+        """The reason to finish came before any text."""
         self._ended = False
 
-    def feed(self, data: bytes) -> Iterator[Delta | Finish]:
-        """What one read brings: at most one delta, then the finish or the failure, raised as `ProviderError`."""
-        failure: ProviderError | None = None
+    def feed(self, data: bytes) -> Iterable[Delta | Reasoning | Alive | Finish]:
+        """What one read brings: text and reasoning as they came, neighbours of a kind joined; then the finish or the
+        failure, raised as `ProviderError`. `Alive` if it is nothing of that."""
         try:
             self._take_all(self._framing.feed(data))
         except ProviderError as exc:
-            failure = exc
-        except EventTooLarge as exc:
-            failure = self._broken("an event is too large")
-            failure.__cause__ = exc
-        return self._give(failure)
+            return self._give(exc)
+        if not self._simple or self._ended:
+            return self._give(None, alive=bool(data))
+        # nearly every read
+        if not self._run:
+            return _LIFE if data else ()
+        text = "".join(self._run)
+        self._run.clear()
+        return (Delta(text),)
 
-    def eof(self) -> Iterator[Delta | Finish]:
+    def eof(self) -> Iterable[Delta | Reasoning | Alive | Finish]:
         """The end of the stream: what was still unread, then the finish. `BrokenStream` if none can be given."""
         failure: ProviderError | None = None
         try:
             self._take_all(self._framing.end())
         except ProviderError as exc:
-            # half an event after the reason to finish costs its usage at most; before it, the reply
-            failure = None if self._reason and isinstance(exc, BrokenStream) else exc
-        self._ended = True
+            failure = exc
+        if not self._ended:
+            self._flush()
+            # A reason that was followed by the very first text was not the reply's, and no other came.
+            if self._early and self._said:
+                self._reason = None
+            self._ended = True
         return self._give(failure)
 
     @property
     def complete(self) -> bool:
-        """Whether the reason to finish has been read, so that a connection lost now loses no text."""
-        return self._reason is not None
+        """Whether a reason to finish has been read and nothing after it: what is lost now is no text."""
+        return self._whole and (self._said or self._reason != "stop")
 
-    def _take(self, payload: bytes) -> None:
+    def _take(self, event: T) -> None:
         raise NotImplementedError
 
     def _take_all(self, payloads: list[bytes]) -> None:
+        decode = self.events.decode
         for payload in payloads:
             if self._ended:
                 return
-            self._take(payload)
+            try:
+                try:
+                    event = decode(payload)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    self._take_other(payload.strip())
+                else:
+                    self._take(event)
+            except ProviderError:
+                # whatever comes after the reason to finish costs its usage at most
+                if not self.complete:
+                    raise
 
-    def _give(self, failure: ProviderError | None) -> Iterator[Delta | Finish]:
-        if self._texts or (self._held and self._ended):
-            text = "".join(self._texts)
-            self._texts.clear()
-            if self._halves:
-                text = self._mended(text)
-            if text:
-                yield Delta(text)
+    def _take_other(self, payload: bytes) -> None:
+        """Read what msgspec refuses.
+
+        That is half of a surrogate pair (https://www.rfc-editor.org/rfc/rfc8259#section-8.2): a server that cuts text
+        by UTF-16 units sends an emoji as two halves in two events, which `_mended` joins. It is a field of another kind
+        than everybody else has there, which is absent then; and it is what is no event: `[DONE]`, words, a list of
+        events, as Gemini sends them without `alt=sse`.
+        """
+        if payload.strip(b'"').upper() in (b"[DONE]", b"DONE"):
+            self._ended = True
+        elif payload.startswith((b"{", b"[")):
+            try:
+                value = json.loads(payload)
+            except (ValueError, RecursionError) as exc:
+                raise self._broken("an event is not JSON") from exc
+            self._halves, self._simple = True, False
+            for event in value if isinstance(value, list) else [value]:
+                if isinstance(event, dict):
+                    self._take(fitted(event, self.events.type))
+
+    def _say(self, text: object) -> None:
+        """Take text of the reply, or a message's content of any other shape. Not empty."""
+        if self._plain and text.__class__ is str:
+            self._run.append(text)
+        else:
+            self._say_parts(text)
+
+    def _say_parts(self, content: object) -> None:
+        try:
+            for thought, text in parts_of(content):
+                if thought:
+                    self._think(text)
+                    continue
+                if self._thinking:
+                    self._turn()
+                self._run.append(text)
+                if self._whole and not text.isspace():
+                    self._whole = False
+        except ValueError as exc:
+            raise self._broken(str(exc)) from exc
+        self._plain = not self._thinking and not self._whole
+
+    def _think(self, text: str) -> None:
+        """Take reasoning, if it is any."""
+        if not text:
+            return
+        if not self._thinking:
+            self._turn()
+        self._run.append(text)
+        self._whole = self._plain = self._simple = False
+
+    def _stop(self, name: object) -> None:
+        """Take the reason to finish by its name, if it is one."""
+        if not name:
+            return
+        meaning = KNOWN.get(name) if isinstance(name, str) else None
+        if meaning is None:
+            known = normal(name) if isinstance(name, str) else type(name).__name__
+            if known in NONE:
+                return
+            meaning = KNOWN.get(known) or self._unknown(known)
+        if meaning == "failed":
+            raise failed(ServerError, f"finish reason {name}", provider=self.provider, model=self.model)
+        self._flush()
+        # A provider that names several may do so with less care for the last: a filter is never taken back, and a limit
+        # only by more text.
+        if (
+            self._reason in (None, "stop")
+            or meaning == "content_filter"
+            or (self._reason == "length" and not self._whole)
+        ):
+            self._reason = meaning
+        self._whole = True
+        self._plain = self._simple = False
+        self._early = not self._said
+
+    def _unknown(self, name: str) -> Meaning:
+        """What a reason that nobody knows seems to mean. Raises `BrokenStream` where that says nothing either."""
+        meaning = likely(name)
+        observed(
+            "provider.unknown_finish",
+            provider=self.provider,
+            model=self.model,
+            reason="".join(filter(str.isprintable, name))[:REASON_LIMIT],
+            taken_as=meaning,
+        )
+        if meaning is None:
+            raise self._broken(f"finish reason {name}"[:REASON_LIMIT])
+        return meaning
+
+    def _count(self, usage: object) -> None:
+        """Take the usage of an event: a total so far, which may be whole, a part, or zeros."""
+        if not isinstance(usage, dict):
+            return
+        # some servers send it with every token: the next one stands for this one, if it has all that this one has
+        if usage.keys() != self._last_usage.keys() or not all(usage.values()):
+            self._counts.take(self._last_usage, self.counted)
+        self._last_usage = usage
+
+    def _turn(self) -> None:
+        self._flush(last=True)
+        self._thinking = not self._thinking
+
+    def _flush(self, *, last: bool = False) -> None:
+        """Put what was said into `_given`. `last`: the run ends here."""
+        if not self._run and not self._held:
+            return
+        text = "".join(self._run)
+        self._run.clear()
+        if self._halves:
+            text = self._mended(text, last=last)
+        if not text:
+            return
+        if self._thinking:
+            self._join(Reasoning(text))
+        elif self._opening is None:
+            self._said = True
+            self._join(Delta(text))
+        else:
+            self._read_opening(self._opening.read(text))
+
+    def _read_opening(self, pieces: list[Delta | Reasoning]) -> None:
+        for piece in pieces:
+            self._said = self._said or isinstance(piece, Delta)
+            self._join(piece)
+        if self._opening is not None and self._opening.over:
+            self._opening = None
+
+    def _join(self, piece: Delta | Reasoning) -> None:
+        if self._given and self._given[-1].__class__ is piece.__class__:
+            piece = piece.__class__(self._given.pop().text + piece.text)
+        self._given.append(piece)
+
+    def _give(
+        self, failure: ProviderError | None, *, alive: bool = False
+    ) -> Iterator[Delta | Reasoning | Alive | Finish]:
+        over = self._ended or failure is not None
+        self._flush(last=over)
+        if over and self._opening is not None:
+            self._read_opening(self._opening.end())
+        if self._given:
+            yield from self._given
+            self._given.clear()
+        elif alive and not over:
+            yield ALIVE
+        self._simple = self._plain and not self._halves and self._opening is None
         if failure is not None:
             raise failure
         if self._ended and not self.finished:
@@ -104,47 +291,20 @@ class Decoder:
             raise self._broken("the stream ended without a reason to finish")
         if self._reason == "content_filter":
             filtered = ContentFiltered("the provider filtered the reply", provider=self.provider, model=self.model)
-            filtered.usage = self._counted()
+            filtered.usage = self._usage()
             raise filtered
-        return Finish(self._reason, self._counted())
+        return Finish(self._reason, self._usage())
 
-    def _counted(self) -> Usage | None:
-        usage = self._usage
-        if usage is None:
-            return None
-        counts = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-        return usage if all(0 <= count <= MOST_TOKENS for count in counts) else None
+    def _usage(self) -> Usage | None:
+        self._counts.take(self._last_usage, self.counted)
+        return self._counts.usage(beside=self.reasoning_beside)
 
     def _broken(self, message: str) -> BrokenStream:
         return BrokenStream(message, provider=self.provider, model=self.model)
 
-    def _decoded(self, decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
-        try:
-            return decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._leniently(decoder, payload)
-        except RecursionError as exc:
-            raise self._broken("an event is nested too deeply") from exc
-
-    def _leniently(self, decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
-        """Decode JSON that is right and that msgspec refuses.
-
-        That is half of a surrogate pair (https://www.rfc-editor.org/rfc/rfc8259#section-8.2): a server that cuts text
-        by UTF-16 units sends an emoji as two halves in two events, which `_mended` joins. And it is a count written
-        as `11.0` by a server whose language knows only one kind of number.
-        """
-        try:
-            value = msgspec.convert(json.loads(payload), decoder.type, strict=False)
-        except msgspec.ValidationError as exc:
-            raise self._broken(f"an event has an unknown shape: {exc}") from exc
-        except (ValueError, RecursionError) as exc:
-            raise self._broken("an event is not JSON") from exc
-        self._halves = True
-        return value
-
-    def _mended(self, text: str) -> str:
+    def _mended(self, text: str, *, last: bool) -> str:
         text = self._held + text
         self._held = ""
-        if not self._ended and text and "\ud800" <= text[-1] <= "\udbff":
+        if not last and text and "\ud800" <= text[-1] <= "\udbff":
             text, self._held = text[:-1], text[-1]
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

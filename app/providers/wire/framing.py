@@ -2,30 +2,96 @@
 
 from __future__ import annotations
 
+import re
+
+import msgspec
+
 EVENT_LIMIT = 1024 * 1024
-"""Bytes of an unfinished event that are kept. A token's event has some hundred; what is larger is not a token."""
+"""Bytes of an unfinished event that are kept. A token's event has some hundred. In a larger one, long runs of base64
+(an image inside the JSON) are cut out; one that is still too large is passed over to its end."""
+
+LARGE = 64 * 1024
+"""Bytes from which on an unfinished event is large."""
 
 _BOM = b"\xef\xbb\xbf"
+# The look-behind has every run tried once, from its first character. `\/` is a slash in PHP's JSON.
+_BASE64 = re.compile(rb"(?<![A-Za-z0-9+/=_\\-])(?:[A-Za-z0-9+/=_-]|\\/){4096,}")
+# Where a server that leaves out the blank line begins its next event: JSON has ended, and JSON or [DONE] begins.
+_NEXT_EVENT = re.compile(rb"(?<=\})\n(?=(?:event:[^\n]*\n)?data: ?[{\[])")
+_DONE = b"data: [DONE]"
+_JSON = (b"{", b"[")
 
 
-class EventTooLarge(ValueError):
-    """One event is larger than `EVENT_LIMIT`."""
+class _Framing:
+    """Keeps the bytes of the event that is not whole yet, no more than `EVENT_LIMIT` of them."""
+
+    _end_of_event: bytes
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._passing_over = False
+        self._large: list[bytes] = []
+        """What came to a large event: joining it with every read would copy it as often."""
+        self._size = 0
+
+    def _joined(self, data: bytes) -> bytes:
+        """The kept bytes and `data`, without the rest of an event that is passed over. Empty: no event ends here."""
+        if self._passing_over:
+            return self._after_the_end(data)
+        if len(self._tail) < LARGE:
+            return self._tail + data
+        self._large.append(data)
+        self._size += len(data)
+        if b"\n" not in data and len(self._tail) + self._size <= EVENT_LIMIT:
+            return b""
+        joined = b"".join((self._tail, *self._large))
+        self._large.clear()
+        self._size = 0
+        return joined
+
+    def _after_the_end(self, data: bytes) -> bytes:
+        _, end, rest = (self._tail + data).partition(self._end_of_event)
+        self._passing_over = not end
+        self._tail = b"" if end else self._half_an_end(data)
+        return rest
+
+    def _kept(self, tail: bytes) -> bytes:
+        """What to keep of an unfinished event."""
+        if len(tail) > EVENT_LIMIT:
+            tail = _BASE64.sub(b"", tail)
+        if len(tail) <= EVENT_LIMIT:
+            return tail
+        self._passing_over = True
+        return self._half_an_end(tail)
+
+    def _half_an_end(self, data: bytes) -> bytes:
+        return data[-1:] if len(self._end_of_event) > 1 and data.endswith(b"\n") else b""
+
+    def _rest(self) -> bytes:
+        """What the end of the stream left unfinished."""
+        return b"" if self._passing_over else b"".join((self._tail, *self._large))
 
 
-class Events:
+class Events(_Framing):
     """Server-sent events. A payload is an event's data, its lines joined as the standard says.
 
     Ids, comments and unknown fields are passed over, and so are event names: every provider names the kind of an event
-    inside its JSON too. Only with `names`, an event of another name is left out, whatever its data. Two ways to break
-    the standard are understood, because real servers do: a bare JSON document where an event should be (Gemini's errors
-    inside a stream, a server that ignores `stream`), and `error: {…}` (llama.cpp up to 2025,
-    https://github.com/ggml-org/llama.cpp/pull/16109).
+    inside its JSON too. Only with `names`, an event of another name is left out, whatever its data; and the data of an
+    event called `error` is given out as the `error` of a JSON object. Ways to break the standard that real servers
+    have are understood:
+
+    * a bare JSON document where an event should be: Gemini's errors inside a stream, a server that ignores `stream`;
+    * no blank line between two events;
+    * `error: {…}` (llama.cpp up to 2025, https://github.com/ggml-org/llama.cpp/pull/16109).
+
     https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
     """
 
+    _end_of_event = b"\n\n"
+
     def __init__(self, names: frozenset[bytes] | None = None) -> None:
+        super().__init__()
         self._names = names
-        self._tail = b""
         self._started = False
         self._after_cr = False
 
@@ -33,24 +99,31 @@ class Events:
         """The payloads that `data` completes."""
         if b"\r" in data or self._after_cr:
             data = self._with_newlines(data)
-        if self._tail:
-            data = self._tail + data
+        if self._tail or self._passing_over:
+            data = self._joined(data)
+            if not data:
+                return []
         if not self._started:
             if len(data) < len(_BOM) and _BOM.startswith(data):
                 self._tail = data
                 return []
             self._started = True
             data = data.removeprefix(_BOM)
-        *events, self._tail = data.split(b"\n\n")
-        if len(self._tail) > EVENT_LIMIT:
-            raise EventTooLarge
-        return [payload for event in events if (payload := _payload(event, self._names))]
+        *events, tail = data.split(b"\n\n")
+        if tail:
+            if b"}\n" in tail:
+                *whole, tail = _NEXT_EVENT.split(tail)
+                events += whole
+            if tail.startswith(_DONE):
+                events.append(tail)
+                tail = b""
+            tail = self._kept(tail)
+        self._tail = tail
+        return _payloads(events, self._names)
 
     def end(self) -> list[bytes]:
-        """The payload of an event that the end of the stream cut off from its blank line, if there is one."""
-        event, self._tail = self._tail, b""
-        payload = _payload(event, self._names)
-        return [payload] if payload else []
+        """The payloads of events that the end of the stream cut off from their blank line."""
+        return _payloads([self._rest()], self._names)
 
     def _with_newlines(self, data: bytes) -> bytes:
         """`data` with every CRLF and CR as LF, also where two reads cut a CRLF in half."""
@@ -60,46 +133,87 @@ class Events:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _payload(event: bytes, names: frozenset[bytes] | None) -> bytes:
-    # nearly every event: one data line, last, after no line but the event's name
-    before, _, line = event.rpartition(b"\n")
-    if line.startswith(b"data: "):
-        if not before:
-            return line[6:]
-        if before.startswith(b"event:") and b"\n" not in before:
-            return line[6:] if names is None or before[6:].strip() in names else b""
-    return _payload_of_lines(event, names)
+def _payloads(events: list[bytes], names: frozenset[bytes] | None) -> list[bytes]:
+    payloads = []
+    for event in events:
+        # nearly every event: one data line, last, after no line but the event's name
+        before, _, line = event.rpartition(b"\n")
+        if line.startswith(b"data: "):
+            if not before:
+                payloads.append(line[6:])
+                continue
+            if before.startswith(b"event:") and b"\n" not in before:
+                name = before[6:].strip()
+                if name == b"error":
+                    payloads.append(_as_error(line[6:]))
+                elif names is None or name in names:
+                    payloads.append(line[6:])
+                continue
+        payloads += (_payload_of_lines(part, names) for part in _NEXT_EVENT.split(event))
+    return [*filter(None, payloads)]
 
 
 def _payload_of_lines(event: bytes, names: frozenset[bytes] | None) -> bytes:
-    if event.lstrip().startswith(b"{"):
+    if event.lstrip().startswith(_JSON):
         return event
     values = []
+    failed = False
     for line in event.split(b"\n"):
         field, _, value = line.partition(b":")
         if field == b"data":
             values.append(value.removeprefix(b" "))
         elif field == b"error":
-            values.append(b'{"error":%b}' % value)
-        elif field == b"event" and names is not None and value.strip() not in names:
-            return b""
-    return b"\n".join(values)
+            return _as_error(value)
+        elif field == b"event":
+            name = value.strip()
+            failed = name == b"error"
+            if not failed and names is not None and name not in names:
+                return b""
+    data = b"\n".join(values)
+    return _as_error(data) if failed and data else data
 
 
-class Lines:
-    """Newline-delimited JSON: a payload is a line that is not blank."""
+def _as_error(data: bytes) -> bytes:
+    """A JSON object whose `error` is `data`, be it JSON or words."""
+    value = data.strip()
+    if not value.startswith((*_JSON, b'"')):
+        value = msgspec.json.encode(value.decode(errors="replace"))
+    return b'{"error":%b}' % value
+
+
+class Lines(_Framing):
+    """Newline-delimited JSON: a payload is a line that is not blank, without `data:` before it.
+
+    A document written over several lines is understood too: its first line is a bracket and nothing else.
+    """
+
+    _end_of_event = b"\n"
 
     def __init__(self) -> None:
-        self._tail = b""
+        super().__init__()
+        self._started = False
+        self._document = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that `data` completes."""
-        *lines, self._tail = (self._tail + data).split(b"\n")
-        if len(self._tail) > EVENT_LIMIT:
-            raise EventTooLarge
-        return [line for line in lines if line.strip()]
+        data = self._joined(data)
+        if not data:
+            return []
+        if not self._started:
+            first, newline, _ = data.removeprefix(_BOM).lstrip().partition(b"\n")
+            self._started = bool(newline)
+            self._document = first.strip() in _JSON and self._started
+        *lines, tail = [data] if self._document else data.split(b"\n")
+        self._tail = self._kept(tail)
+        return [payload for line in lines if (payload := _payload_of_line(line))]
 
     def end(self) -> list[bytes]:
         """The last line, if the end of the stream cut off its newline."""
-        line, self._tail = self._tail, b""
-        return [line] if line.strip() else []
+        payload = _payload_of_line(self._rest())
+        return [payload] if payload else []
+
+
+def _payload_of_line(line: bytes) -> bytes:
+    if line.startswith(b"{"):
+        return line
+    return line.strip().removeprefix(_BOM).removeprefix(b"data:").strip()

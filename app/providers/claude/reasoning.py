@@ -1,0 +1,86 @@
+"""How much Claude is to think, in the parameters that each of its generations takes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from app.messages import ReasoningEffort
+from app.providers.dialect import Body, Steps, form, per_effort
+
+EFFORTS = per_effort("thinking|effort|output_config|adaptive|between_tools")
+
+DEFAULT_MAX_TOKENS = 4096
+"""Anthropic demands a limit. This is what every model of theirs can write, and more than a chat's reply needs."""
+THINKING_MAX_TOKENS = 32_000
+"""The same for a model that thinks, since thinking counts; every model that can think can write as much."""
+LEAST_BUDGET = 1024
+"""Tokens; Anthropic refuses less."""
+
+_BUDGETS: dict[ReasoningEffort, int] = {"low": 2048, "medium": 8192, "high": 16_384}
+# claude-sonnet-5-5, claude-3-7-sonnet-20250219, anthropic.claude-opus-4-6-v1, anthropic/claude-haiku-4.5
+_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d)(?:[-.](\d{1,2})(?!\d))?")
+_ALWAYS = re.compile(r"claude-(fable|mythos)|claude-opus-5[-.][5-9]")
+
+
+class _Form(msgspec.Struct, frozen=True):
+    """One way to ask for it."""
+
+    thinking: dict[str, Any] | None = None
+    effort: str | None = None
+
+
+_NOTHING = _Form()
+_OFF = _Form({"type": "disabled"})
+_BETWEEN_TOOLS = _Form({"type": "between_tools"})
+_LEAST = _Form({"type": "adaptive"}, "low")
+# newer models keep what they think to themselves unless they are asked to sum it up
+_SHOWN = {"type": "adaptive", "display": "summarized"}
+
+
+def reasoning_of(effort: ReasoningEffort | None, model: str, max_tokens: int | None, steps: Steps) -> Body:
+    """The parameters that say `effort`, in a form that `model` has and has not refused, and the limit of its output."""
+    version = _version(model)
+    chosen = form(steps, EFFORTS[effort], _forms(effort, model, version, max_tokens))
+    thinks = chosen.thinking is not None and chosen not in (_OFF, _BETWEEN_TOOLS)
+    default = THINKING_MAX_TOKENS if thinks or version >= (5, 5) else DEFAULT_MAX_TOKENS
+    parameters: Body = {"max_tokens": max_tokens or default}
+    if chosen.thinking is not None:
+        parameters["thinking"] = chosen.thinking
+    if chosen.effort is not None:
+        parameters["output_config"] = {"effort": chosen.effort}
+    return parameters
+
+
+def _version(model: str) -> tuple[int, int]:
+    """The version in a model's name; (0, 0): it is none of Anthropic's."""
+    found = _VERSION.search(model)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+
+
+def _forms(
+    effort: ReasoningEffort | None, model: str, version: tuple[int, int], max_tokens: int | None
+) -> tuple[_Form, ...]:
+    """The forms of `effort`, the best first. https://platform.claude.com/docs/en/build-with-claude/thinking"""
+    known = version > (0, 0)
+    if known and version < (3, 7):
+        return (_NOTHING,)
+    if effort is None:
+        # as the model does by itself, which from here on is to think
+        return (_Form(_SHOWN), _NOTHING) if version >= (5, 5) or _ALWAYS.search(model) else (_NOTHING,)
+    if effort == "off":
+        if _ALWAYS.search(model):
+            return (_LEAST, _NOTHING)
+        if version < (4, 6):
+            return (_OFF, _NOTHING)
+        if "sonnet" in model and version >= (5, 5):
+            return (_BETWEEN_TOOLS, _LEAST, _NOTHING)
+        return (_OFF, _BETWEEN_TOOLS, _LEAST, _NOTHING)
+    if version >= (4, 6):
+        return (_Form(_SHOWN, effort), _Form({"type": "adaptive"}, effort), _Form({"type": "adaptive"}), _NOTHING)
+    budget = min(_BUDGETS[effort], (max_tokens or THINKING_MAX_TOKENS) // 2)
+    if budget < LEAST_BUDGET:
+        return (_NOTHING,)
+    return (_Form({"type": "enabled", "budget_tokens": budget}), _NOTHING)

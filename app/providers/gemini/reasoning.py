@@ -1,0 +1,56 @@
+"""How much Gemini is to think, in the parameters that each of its generations takes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from app.messages import ReasoningEffort
+from app.providers.dialect import Steps, form, per_effort
+
+EFFORTS = per_effort("think|include_?thoughts")
+
+LEAST_BUDGET = 128
+"""Tokens; the models that cannot do without take no less."""
+
+# As Google's own copy of OpenAI's API translates them: https://ai.google.dev/gemini-api/docs/openai#thinking
+_BUDGETS: dict[ReasoningEffort, int] = {"low": 1024, "medium": 8192, "high": 24_576}
+_VERSION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
+_LATEST = re.compile(r"gemini-(flash|pro|flash-lite)-latest")
+
+Config = dict[str, Any]
+
+
+def thinking_of(effort: ReasoningEffort | None, model: str, max_tokens: int | None, steps: Steps) -> Config | None:
+    """The `thinkingConfig` that says `effort`, in the form that `model` has and has not refused; None: none."""
+    return form(steps, EFFORTS[effort], _forms(effort, _version(model), max_tokens))
+
+
+def _version(model: str) -> tuple[int, int]:
+    """The version in a model's name; (0, 0): it is no Gemini, but Gemma, or what another server calls its models."""
+    if found := _VERSION.search(model):
+        return int(found[1]), int(found[2] or 0)
+    return (3, 0) if _LATEST.search(model) else (0, 0)
+
+
+def _forms(
+    effort: ReasoningEffort | None, version: tuple[int, int], max_tokens: int | None
+) -> tuple[Config | None, ...]:
+    """The forms of `effort`, the best first. https://ai.google.dev/gemini-api/docs/thinking
+
+    Models from 2.5 on think by themselves, and say what only when they are asked. No model takes a level and a budget.
+    """
+    if version < (2, 5):
+        return (None,)
+    if effort is None:
+        return ({"includeThoughts": True}, None)
+    if version >= (3, 0):
+        if effort == "off":
+            return ({"thinkingLevel": "minimal"}, {"thinkingLevel": "low"}, None)
+        return ({"thinkingLevel": effort, "includeThoughts": True}, {"includeThoughts": True}, None)
+    if effort == "off":
+        return ({"thinkingBudget": 0}, {"thinkingBudget": LEAST_BUDGET}, None)
+    budget = _BUDGETS[effort]
+    if max_tokens is not None:
+        budget = max(LEAST_BUDGET, min(budget, max_tokens // 2))
+    return ({"thinkingBudget": budget, "includeThoughts": True}, {"includeThoughts": True}, None)

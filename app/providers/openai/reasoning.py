@@ -1,0 +1,63 @@
+"""How much a model is to think, in the parameters of OpenAI and of the servers that copy it."""
+
+from __future__ import annotations
+
+import re
+
+from app.messages import ReasoningEffort
+from app.providers.dialect import Body, Option, Steps, form, per_effort
+
+EFFORTS = per_effort("reasoning|effort", by_value=True)
+TEMPLATE = Option("chat_template_kwargs", re.compile("chat_?template|enable_thinking", re.IGNORECASE))
+SWITCH = Option("thinking", re.compile("thinking", re.IGNORECASE))
+
+_HOSTS = {
+    "api.deepseek.com": "thinking",
+    "api.z.ai": "thinking",
+    "open.bigmodel.cn": "thinking",
+    "api.moonshot.ai": "thinking",
+    "api.moonshot.cn": "thinking",
+    "dashscope.aliyuncs.com": "enable_thinking",
+    "dashscope-intl.aliyuncs.com": "enable_thinking",
+    "openrouter.ai": "reasoning",
+}
+"""Servers with a parameter of their own for it."""
+
+# Models of OpenAI that never think, and older ones that do: https://developers.openai.com/api/docs/guides/reasoning
+_THOUGHTLESS = re.compile("gpt-[34]|chatgpt")
+_OLDER = re.compile(r"o\d")
+_FIFTH = re.compile(r"gpt-5(?!\.)")
+
+
+def reasoning_of(effort: ReasoningEffort, model: str, host: str, steps: Steps, *, own: bool) -> Body:
+    """The parameters that say `effort`, in a form that `host` has and `model` has not refused. `own`: OpenAI's."""
+    on = effort != "off"
+    parameters: Body
+    match _HOSTS.get(host):
+        case "thinking":
+            parameters = {"thinking": form(steps, SWITCH, ({"type": "enabled" if on else "disabled"}, None))}
+        case "enable_thinking":
+            parameters = {"enable_thinking": form(steps, SWITCH, (on, None))}
+        case "reasoning":
+            objects = [{"effort": value} for value in _values(effort, model)]
+            parameters = {"reasoning": form(steps, EFFORTS[effort], (*objects, None))}
+        case _ if own:
+            values = () if _THOUGHTLESS.match(model) else _values(effort, model)
+            parameters = {"reasoning_effort": form(steps, EFFORTS[effort], (*values, None))}
+        case _:
+            # vLLM, SGLang and llama.cpp hand this to the model's template; Qwen's and DeepSeek's call the switch so
+            template = {"enable_thinking": on, "thinking": on}
+            parameters = {
+                "reasoning_effort": form(steps, EFFORTS[effort], (*_values(effort, model), None)),
+                "chat_template_kwargs": form(steps, TEMPLATE, (template, None)),
+            }
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _values(effort: ReasoningEffort, model: str) -> tuple[str, ...]:
+    """The values for `effort`, the best first."""
+    if effort != "off":
+        return (effort,)
+    if _OLDER.match(model):
+        return ("low",)
+    return ("minimal", "low") if _FIFTH.match(model) else ("none", "minimal", "low")

@@ -1,0 +1,86 @@
+"""Tells the reasoning that a model writes at the beginning of its text, between tags, from the text."""
+
+from __future__ import annotations
+
+from app.messages import Delta, Reasoning
+
+TAGS = {
+    # Qwen, DeepSeek and most others; Claude's habit; Gemini behind OpenAI's wire; Mistral, Kimi and Seed
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<seed:think>": "</seed:think>",
+}
+"""How reasoning begins and ends."""
+
+Pieces = list[Delta | Reasoning]
+
+
+class Opening:
+    """Reads the text of one reply up to the end of its leading reasoning. Later tags are text.
+
+    Blanks before the first tag and around the reasoning are left out. Reasoning that never ends is no text.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+        """Whether all that comes is text."""
+        self._read = self._before
+        self._held = ""
+        self._close = ""
+        self._begun = False
+
+    def read(self, text: str) -> Pieces:
+        """What `text` brings; what may be half of a tag waits for more."""
+        held, self._held = self._held + text, ""
+        return self._read(held)
+
+    def end(self) -> Pieces:
+        """What was waiting. Blanks alone are no text."""
+        self.over = True
+        held, self._held = self._held, ""
+        if not held.strip():
+            return []
+        return self._thought(held.rstrip()) if self._close else [Delta(held)]
+
+    def _before(self, held: str) -> Pieces:
+        start = held.lstrip()
+        for tag, close in TAGS.items():
+            if start.startswith(tag):
+                self._close = close
+                self._read = self._inside
+                return self._inside(start[len(tag) :])
+            if tag.startswith(start):  # also where there are only blanks
+                self._held = held
+        return [] if self._held else self._text(held)
+
+    def _inside(self, held: str) -> Pieces:
+        thought, close, rest = held.partition(self._close)
+        if close:
+            self._close = ""
+            self._read = self._after
+            return [*self._thought(thought.rstrip()), *self._after(rest)]
+        thought = held[: len(held) - _half(held, self._close)].rstrip()
+        self._held = held[len(thought) :]
+        return self._thought(thought)
+
+    def _thought(self, text: str) -> Pieces:
+        if not self._begun:
+            text = text.lstrip()
+            self._begun = bool(text)
+        return [Reasoning(text)] if text else []
+
+    def _after(self, held: str) -> Pieces:
+        text = held.lstrip()
+        return self._text(text) if text else []
+
+    def _text(self, text: str) -> Pieces:
+        self.over = True
+        return [Delta(text)]
+
+
+def _half(text: str, tag: str) -> int:
+    """How many characters at the end of `text` may begin `tag`."""
+    return next((size for size in range(len(tag) - 1, 0, -1) if text.endswith(tag[:size])), 0)

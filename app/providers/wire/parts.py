@@ -1,0 +1,41 @@
+"""Text and reasoning, in whatever shape a server puts them: a string, an object, a list of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+# OpenAI's, Mistral's and Anthropic's parts, OpenRouter's `reasoning_details`, and OpenAI's `{"text": {"value": …}}`
+_FIELDS = ("text", "thinking", "reasoning", "summary", "content", "reasoning_content", "value")
+
+
+def text_of(value: object) -> str:
+    """All text in `value`, and nothing of what is not text: images, audio, encrypted reasoning."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(map(text_of, value))
+    if isinstance(value, dict):
+        return next((text for field in _FIELDS if (text := text_of(value.get(field)))), "")
+    return ""
+
+
+def parts_of(value: object) -> Iterator[tuple[bool, str]]:
+    """The parts of a message's content in order: whether each is reasoning, and its text, never empty.
+
+    Raises `ValueError` when `value` is no content: it is neither empty, nor a string, nor an object or a list.
+    """
+    if isinstance(value, list):
+        for part in value:
+            if isinstance(part, str | dict):
+                yield from parts_of(part)
+    elif isinstance(value, dict):
+        kind = str(value.get("type") or "").lower()
+        thought = value.get("thought") is True or any(word in kind for word in ("thinking", "reasoning", "thought"))
+        # a part of another kind may have words too, which nobody said to the user
+        if (thought or not kind or "text" in kind) and (text := text_of(value)):
+            yield thought, text
+    elif isinstance(value, str):
+        if value:
+            yield False, value
+    elif value:
+        raise ValueError(f"the content is a {type(value).__name__}")

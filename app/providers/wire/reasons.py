@@ -1,0 +1,95 @@
+"""What a provider means by the reason that it names for the end of a reply."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from app.messages import FinishReason
+
+Meaning = Literal[FinishReason, "failed"]
+
+# https://platform.openai.com/docs/api-reference/chat/object, https://platform.claude.com/docs/en/api/handling-stop-reasons,
+# https://ai.google.dev/api/generate-content#FinishReason, and what Ollama, OpenRouter, vLLM, DeepSeek, Z.ai and Mistral
+# add to them. Tools are none of ours: a model that calls one has ended its text.
+KNOWN: dict[str, Meaning] = {
+    "stop": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "complete": "stop",
+    "tool_calls": "stop",
+    "tool_use": "stop",
+    "function_call": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    # the provider's own limit for one request; we do not ask it to go on
+    "continuation": "length",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "sensitive": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "language": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "escalation": "content_filter",
+    "model_armor": "content_filter",
+    "image_safety": "content_filter",
+    "image_prohibited_content": "content_filter",
+    "image_recitation": "content_filter",
+    "error": "failed",
+    "abort": "failed",
+    "insufficient_system_resource": "failed",
+    "network_error": "failed",
+    "other": "failed",
+    "image_other": "failed",
+    "no_image": "failed",
+    "malformed_function_call": "failed",
+    "malformed_response": "failed",
+    "missing_thought_signature": "failed",
+    "too_many_tool_calls": "failed",
+    "unexpected_tool_call": "failed",
+    "pup_limited_disabled": "failed",
+    # Ollama took a model in or out and wrote nothing
+    "load": "failed",
+    "unload": "failed",
+}
+
+NONE = frozenset({"", "null", "none", "undefined", "finish_reason_unspecified", "block_reason_unspecified"})
+"""What says that there is no reason. DashScope writes `"null"` into every event."""
+
+# What a name that is not known is likely to mean, in this order: a filter's "max_risk_exceeded" is no limit of tokens.
+_LIKELY: tuple[tuple[Meaning, re.Pattern[str]], ...] = (
+    (
+        "content_filter",
+        re.compile(
+            r"filter|safe|sensitiv|block|prohibit|recit|moderat|guardrail|violat|refus|policy|copyright|risk|flag|harm"
+        ),
+    ),
+    (
+        "failed",
+        re.compile(
+            r"err|fail|abort|cancel|time_?d?_?out|overload|insufficient|unavail|malform|interrupt|crash|exception|disconnect"
+            r"|network|kill|invalid|unexpected|too_many|out_of_memory|oom|preempt|disabled|incomplete|deadline|time_limit"
+        ),
+    ),
+    ("length", re.compile(r"length|max|limit|trunc|context|budget|exceed")),
+    ("stop", re.compile(r"stop|end|eos|eot|complet|finish|done|success|tool|function")),
+)
+
+
+def normal(name: str) -> str:
+    """`name` as the tables have it: `MAX_TOKENS`, `max-tokens` and `maxTokens` are `max_tokens`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())
+    return re.sub(r"[\s.:/-]+", "_", words).lower()
+
+
+def likely(name: str) -> Meaning | None:
+    """What a name that is not in `KNOWN` seems to mean; None: nobody knows."""
+    return next((meaning for meaning, words in _LIKELY if words.search(name)), None)
