@@ -93,6 +93,9 @@ class Dialect:
         """
         if not isinstance(error, RequestRefused | ServerError) or isinstance(error, ContextTooLong):
             return None
+        # llama.cpp says with a 500 what its templates do not take; what is above that is trouble of the server's
+        if error.status is not None and error.status > 501:
+            return None
         for option in self._options:
             if not option.words.search(error.words) or not option.refusal.search(error.words):
                 continue

@@ -115,8 +115,8 @@ def words_of(body: object) -> str:
         said = next((body[name] for name in _SAYING if body.get(name)), None)
         if said is None:
             return json.dumps(body, ensure_ascii=False) if body else ""
-        where = body.get("loc")
-        path = ".".join(map(str, where)) if isinstance(where, list) else ""
+        where = body.get("loc") or body.get("param")
+        path = ".".join(map(str, where)) if isinstance(where, list) else words_of(where)
         return f"{path}: {words_of(said)}" if path else words_of(said)
     if isinstance(body, list):
         return "; ".join(map(words_of, body))
