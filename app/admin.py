@@ -177,8 +177,7 @@ def describe(user: UserView) -> str:
     elif user.valid_until is None:
         plan = f"{user.plan}, without end"
     else:
-        expired = datetime.fromisoformat(user.valid_until) <= datetime.now(UTC)
-        plan = f"{user.plan}, {'expired' if expired else 'until'} {user.valid_until}"
+        plan = f"{user.plan}, {'expired' if is_past(user.valid_until) else 'until'} {user.valid_until}"
     limits, month = user.limits, user.month
     budget = "no budget" if limits.monthly_budget_micro_usd is None else usd(limits.monthly_budget_micro_usd)
     unpriced = f", {month.unpriced_replies} replies of unknown price" if month.unpriced_replies else ""
@@ -188,6 +187,14 @@ def describe(user: UserView) -> str:
         f"  a minute: {limits.requests_per_minute} requests, {limits.tokens_per_minute} tokens; a month: {budget}\n"
         f"  this month: {month.replies} replies, {month.tokens} tokens, {usd(month.cost_micro_usd)}{unpriced}"
     )
+
+
+def is_past(moment: str) -> bool:
+    """Whether this moment, as Postgres writes it, is over."""
+    try:
+        return datetime.fromisoformat(moment) <= datetime.now(UTC)
+    except ValueError:  # a year after 9999 or before 1, `infinity`
+        return moment.startswith("-") or moment.endswith("BC")
 
 
 def describe_entitled(user: Entitled) -> str:
@@ -240,13 +247,15 @@ def moment(text: str) -> datetime:
         given = given.replace(tzinfo=UTC)
     if given <= datetime.now(UTC):
         raise argparse.ArgumentTypeError(f"{text!r} is in the past: it means {given.isoformat()}")
+    if given > datetime.max.replace(tzinfo=UTC):
+        raise argparse.ArgumentTypeError(f"{text!r} is after the year 9999 in UTC: leave --until out for no end")
     return given
 
 
 def count(text: str) -> int | str:
     if text in UNSET:
         return text
-    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MOST:
         raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a whole number from 1 to {MOST}, or default")
     return int(text)
 

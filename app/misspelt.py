@@ -22,10 +22,16 @@ WRITTEN = ("API_URL", "API_URL_2", "DATABASE_URL", "DEMO_EMAIL", "DEMO_PASSWORD"
 
 ALIASES = {
     **{alias: setting.name for setting in PROVIDERS.settings.values() for alias in setting.aliases},
+    "ALLOWED_ORIGINS": "CORS_ALLOW_ORIGINS",
+    "CORS_ORIGINS": "CORS_ALLOW_ORIGINS",
+    "PARLEY_DATABASE_PORT": "PARLEY_DB_PORT",
+    "PREMIUM_REQUIRED": "REQUIRE_PREMIUM",
     "RAG_ENABLED": "ENABLE_RAG",
     "SUPABASE_API_KEY": "SUPABASE_PUBLISHABLE_KEY",
 }
 """Names of other programs for our settings: mistakes in `.env`, and theirs in the environment."""
+OTHER_NAMES = {**LEGACY_NAMES, **ALIASES}
+"""All of them: a slip in such a name is one, too."""
 FOREIGN = frozenset({"SUPABASE_DB_URL"})
 """The Supabase CLI's."""
 EVERYBODYS = frozenset({"LOG_LEVEL", "REDIS_URL"})
@@ -53,14 +59,22 @@ def _meant_in_file(name: str) -> str | None:
     plain = name.upper()
     if _known(name) or plain in FOREIGN or _of_another_program(plain):
         return None
-    return ALIASES.get(plain) or _same_letters(plain) or _closest(plain, LIKE) or _fewer_words(plain, 1)
+    meant = (
+        ALIASES.get(plain)
+        or _same_letters(plain)
+        or _same_words(plain)
+        or _without_key(plain)
+        or _closest(plain, SETTINGS, LIKE)
+    )
+    return meant or _fewer_words(plain, 1) or OTHER_NAMES.get(_closest(plain, OTHER_NAMES, LIKE) or "")
 
 
 def _meant_in_environment(name: str, environ: Mapping[str, str]) -> str | None:
     plain = name.upper()
     if _known(name) or plain in FOREIGN or plain in ALIASES or _of_another_program(plain):
         return None
-    meant = _same_letters(plain) or _closest(plain, VERY_LIKE)
+    meant = _same_letters(plain) or _without_key(plain) or _closest(plain, SETTINGS, VERY_LIKE)
+    meant = meant or LEGACY_NAMES.get(_closest(plain, LEGACY_NAMES, VERY_LIKE) or "")
     if meant is None and plain.partition("_")[0] in OURS:
         meant = _fewer_words(plain, 2)
     return None if meant in EVERYBODYS or environ.get(meant or "") else meant
@@ -72,7 +86,7 @@ def _known(name: str) -> bool:
 
 def _of_another_program(name: str) -> bool:
     """Whether it is the name of a setting behind another program's prefix, such as VITE_SUPABASE_URL."""
-    return not name.startswith("PARLEY_") and name.endswith(tuple(f"_{setting}" for setting in SETTINGS))
+    return not name.startswith("PARLEY_") and name.endswith(tuple(f"_{one}" for one in (*SETTINGS, *LEGACY_NAMES)))
 
 
 def _same_letters(name: str) -> str | None:
@@ -82,8 +96,20 @@ def _same_letters(name: str) -> str | None:
     return next((one for one in alike if letters.startswith("PARLEY") or not one.startswith("PARLEY")), None)
 
 
-def _closest(name: str, likeness: float) -> str | None:
-    return next(iter(difflib.get_close_matches(name, SETTINGS, n=1, cutoff=likeness)), None)
+def _same_words(name: str) -> str | None:
+    """The setting whose words only stand in another order."""
+    words = sorted(name.split("_"))
+    return next((one for one in SETTINGS if sorted(one.split("_")) == words), None)
+
+
+def _without_key(name: str) -> str | None:
+    """The setting whose last word, KEY, is missing."""
+    whole = f"{name}_KEY"
+    return whole if whole in SETTINGS else LEGACY_NAMES.get(whole)
+
+
+def _closest(name: str, names: Iterable[str], likeness: float) -> str | None:
+    return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=likeness)), None)
 
 
 def _fewer_words(name: str, ends: int) -> str | None:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from app.settings import settings_of_kind
+
 SENTENCES: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
     "provider.key_refused": lambda line, log: (
-        f"{line['setting']}: {line['provider']} refuses this key (status {line['status']}); its words are in {log}"
+        f"{line['setting']}: {line['provider']} refuses {_what(line['setting'])} (status {line['status']}); "
+        f"its words are in {log}"
     ),
     "provider.model_not_listed": lambda line, _: (
         f"{line['setting']}: {line['provider']} does not list the model {line['model']}"
@@ -18,6 +21,11 @@ SENTENCES: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
     "supabase.refused": lambda line, _: str(line["detail"]),
 }
 """The events that are told, as sentences."""
+
+
+def _what(setting: str) -> str:
+    """What a provider refuses: the key that the setting holds, or, where it holds an address, to be used at all."""
+    return "this key" if setting in settings_of_kind("key") else "to answer without a key"
 
 
 class Notices:

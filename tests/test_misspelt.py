@@ -44,6 +44,10 @@ def meant(name: str, *, in_file: bool) -> str | None:
         ("PARLEY_PROT", "PARLEY_PORT"),
         ("PARLEY_REPLICA", "PARLEY_REPLICAS"),
         ("PARLEY_OPENAI_API_KEY", "OPENAI_API_KEY"),
+        ("SUPABASE_SECRET", "SUPABASE_SECRET_KEY"),
+        ("SUPABASE_ANON", "SUPABASE_PUBLISHABLE_KEY"),
+        ("SUPABASE_ANONKEY", "SUPABASE_PUBLISHABLE_KEY"),
+        ("SUPABASE_SERVICE_ROLE", "SUPABASE_SECRET_KEY"),
     ],
 )
 def test_slip(name: str, setting: str, *, in_file: bool) -> None:
@@ -65,6 +69,16 @@ def test_slip(name: str, setting: str, *, in_file: bool) -> None:
         ("REDIS_URI", "REDIS_URL"),
         ("CORS_ORIGINS", "CORS_ALLOW_ORIGINS"),
         ("RATE_LIMIT_REQUESTS", "RATE_LIMIT_REQUESTS_PER_MINUTE"),
+        ("GEMINI_BASE_URL", "GOOGLE_AI_BASE_URL"),
+        ("GEMINI_KEY", "GOOGLE_AI_API_KEY"),
+        ("CLAUDE_BASE_URL", "ANTHROPIC_BASE_URL"),
+        ("CLAUDE_KEY", "ANTHROPIC_API_KEY"),
+        ("SUPABASE_ANON_PUBLIC_KEY", "SUPABASE_PUBLISHABLE_KEY"),
+        ("CORS_ORIGIN", "CORS_ALLOW_ORIGINS"),
+        ("ALLOWED_ORIGINS", "CORS_ALLOW_ORIGINS"),
+        ("PREMIUM_REQUIRED", "REQUIRE_PREMIUM"),
+        ("PARLEY_DATABASE_PORT", "PARLEY_DB_PORT"),
+        ("MAX_DOCUMENT_BYTES", "DOCUMENT_MAX_BYTES"),
     ],
 )
 def test_name_of_another_program_is_a_slip_in_the_file_only(name: str, setting: str) -> None:
@@ -80,7 +94,12 @@ def test_name_of_another_program_is_a_slip_in_the_file_only(name: str, setting: 
         *("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "AZURE_OPENAI_API_KEY", "GROQ_API_KEY", "OPENROUTER_API_KEY"),
         *("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_ENTRYPOINT"),
         *("SUPABASE_ACCESS_TOKEN", "SUPABASE_DB_PASSWORD", "SUPABASE_DB_URL", "SUPABASE_PROJECT_ID"),
-        *("VITE_SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_ANON_KEY", "EXPO_PUBLIC_SUPABASE_PUBLISHABLE_KEY"),
+        *(
+            "VITE_SUPABASE_URL",
+            "NEXT_PUBLIC_SUPABASE_ANON_KEY",
+            "VITE_SUPABASE_ANON_KEY",
+            "EXPO_PUBLIC_SUPABASE_PUBLISHABLE_KEY",
+        ),
     ],
 )
 @pytest.mark.parametrize("in_file", [True, False])

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import codecs
 import hashlib
 import json
 import os
-import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from supabase import AsyncClientOptions, AuthApiError, AuthError, AuthRetryableError, acreate_client
 
+from app.retrieval import arguments
 from app.retrieval.folder import Found, found_in
 from app.retrieval.media_types import EXTENSIONS, KINDS
 from app.settings import SettingsError, base_url, fits_a_header, where_looked, with_running_stack
@@ -34,9 +34,13 @@ from app.settings import SettingsError, base_url, fits_a_header, where_looked, w
 AT_ONCE = 4
 TRIES = 5
 POLL_SECONDS = 0.5
+STUCK_SECONDS = 20.0
+"""Without progress, after which the command says where to look for the reason."""
+STUCK = (
+    f"Nothing was indexed for {STUCK_SECONDS:g} s: the API's log says why, such as an embedding provider that refuses "
+    "its key. Ctrl-C ends the waiting; what was sent is indexed as soon as that works."
+)
 PDF = "application/pdf"
-CARRIED = ("source", "sha256", "charset")
-"""What the command writes into each document's metadata."""
 USER_SETTINGS = ("PARLEY_TOKEN", "PARLEY_EMAIL", "PARLEY_PASSWORD")
 
 
@@ -96,7 +100,8 @@ class Session:
         except AuthRetryableError as error:
             raise IngestError(f"SUPABASE_URL cannot be reached: {error.__cause__!r}") from error
         except AuthApiError as error:
-            raise IngestError(f"{email} cannot sign in (status {error.status})") from error
+            reason = f"status {error.status}, {error.message}" if error.message else f"status {error.status}"
+            raise IngestError(f"{email} cannot sign in ({reason}): PARLEY_EMAIL or PARLEY_PASSWORD is wrong") from error
         except (AuthError, ValueError) as error:  # an answer that Auth does not give
             raise IngestError("SUPABASE_URL is no Supabase project: Auth does not answer there") from error
         if answer.session is None:
@@ -178,7 +183,7 @@ async def _documents(session: Session) -> Any:
         query = {"limit": 100} | ({"cursor": cursor} if cursor else {})
         answer = await session.call("GET", "/v1/documents", params=query)
         if answer.status_code != 200:
-            raise IngestError(_reason(answer))
+            raise IngestError(f"{answer.request.url.copy_with(query=None)} answers: {_reason(answer)}")
         page = answer.json()
         for document in page["items"]:
             yield document
@@ -232,6 +237,7 @@ async def _see_through(session: Session, sent: dict[str, Sent], summary: Summary
     """Wait until all that was sent is indexed, or has failed."""
     indexing = progress.add_task("Indexing", total=None)
     open_ids = set(sent)
+    moved, before = time.monotonic(), (0, 0)
     while open_ids:
         passages = indexed = 0
         async for document in _documents(session):
@@ -246,6 +252,11 @@ async def _see_through(session: Session, sent: dict[str, Sent], summary: Summary
                     summary.counts[failed.counted] -= 1
                     summary.problems.append((failed.source, document["error"] or "not indexed"))
         progress.update(indexing, total=passages, completed=indexed)
+        if before != (indexed, len(open_ids)):
+            moved, before = time.monotonic(), (indexed, len(open_ids))
+        elif time.monotonic() - moved >= STUCK_SECONDS:
+            moved = float("inf")
+            progress.console.print(STUCK, markup=False, highlight=False, soft_wrap=True)
         if open_ids:
             await asyncio.sleep(POLL_SECONDS)
 
@@ -267,6 +278,9 @@ def _environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The process's, or beside a running `make run` what that has written, its demo user where no user is named.
     Raises `IngestError` for a token that no header can hold."""
     environment = with_running_stack(environ)
+    if "PARLEY_TOKEN" in environ and not any(name in environment for name in USER_SETTINGS):
+        # what is left of a command that was to make one and failed
+        raise IngestError("PARLEY_TOKEN is empty: set it to an access token, or unset it")
     if not any(name in environment for name in USER_SETTINGS) and "DEMO_EMAIL" in environment:
         environment |= {
             "PARLEY_EMAIL": environment["DEMO_EMAIL"],
@@ -289,36 +303,6 @@ def _base_url(name: str, text: str) -> str:
         raise IngestError(str(error)) from None
 
 
-def _json_object(text: str) -> dict[str, object]:
-    try:
-        given = json.loads(text)
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        raise argparse.ArgumentTypeError(f"{text} is no JSON object")
-    if taken := [name for name in CARRIED if name in given]:
-        raise argparse.ArgumentTypeError(f"{', '.join(taken)}: the command writes this itself")
-    return given
-
-
-def _charset(text: str) -> str:
-    try:
-        # the pattern is what a header can hold; "zip" and the like are codecs, too
-        known = re.fullmatch(r"[\w.:-]+", text, re.ASCII) and codecs.lookup(text)._is_text_encoding
-    except LookupError:
-        known = False
-    if not known:
-        raise argparse.ArgumentTypeError(f"{text!r} is no known charset: name one like windows-1252, koi8-r or utf-16")
-    return text.lower()
-
-
-def _address(text: str) -> str:
-    try:
-        return base_url("it", text)
-    except SettingsError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m app.retrieval.ingest",
@@ -329,16 +313,16 @@ def _parser() -> argparse.ArgumentParser:
         "links, empty files and other types are skipped. The exit code is 0; 1 when a file failed; 2 when the "
         "command could not run or go on.",
     )
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=arguments.folder)
     parser.add_argument(
-        "--api", type=_address, metavar="URL", help="of the API (default: API_URL, or http://127.0.0.1:8000)"
+        "--api", type=arguments.address, metavar="URL", help="of the API (default: API_URL, or http://127.0.0.1:8000)"
     )
     parser.add_argument(
-        "--metadata", type=_json_object, default={}, metavar="JSON", help="an object for every document"
+        "--metadata", type=arguments.json_object, default={}, metavar="JSON", help="an object for every document"
     )
     parser.add_argument(
         "--charset",
-        type=_charset,
+        type=arguments.charset,
         help="of all text, Markdown and HTML files of this run, e.g. windows-1252 (default: the one that was named "
         "for a file before, or that it names itself, else UTF-8)",
     )

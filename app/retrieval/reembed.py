@@ -68,13 +68,21 @@ def _parser() -> argparse.ArgumentParser:
     )
 
 
+def _no_provider(model: str) -> str:
+    """Why nothing can be moved to `model`, and what there is to do."""
+    owner, offline = PROVIDERS.embedding(model), PROVIDERS.offline_embeddings.names[0]
+    needed = owner.enabled_by if owner is not None else None
+    why = "nobody's model" if needed is None else f"needs {needed.name}, which is not set"
+    more = "another" if needed is None else f"{needed.name}, or another"
+    return f"EMBEDDING_MODEL={model} {why}: set {more} EMBEDDING_MODEL ({offline} needs no provider)"
+
+
 async def run(console: Console) -> int:
     settings = load_settings(with_running_stack())
     embedders = Embedders(settings)
     embedder = embedders.current
     if embedder.model != settings.embedding_model:
-        offline = PROVIDERS.offline_embeddings.names[0]
-        console.print(f"{settings.embedding_model} has no configured provider; set its key, or {offline}", style="red")
+        console.print(_no_provider(settings.embedding_model), style="red", markup=False, soft_wrap=True)
         return 2
     supabase = open_supabase(settings.supabase_url, settings.supabase_publishable_key, settings.supabase_secret_key)
     indexing = Indexing(supabase)

@@ -110,16 +110,18 @@ class Project:
     async def _signatures(self) -> None:
         status, content = await self._get(KEYS_PATH, {})
         keys = _decoded(content, _Keys) if status == 200 else None
-        if keys is None or not keys.keys:
-            if self._jwt_secret is None:
+        if self._jwt_secret is None:
+            if keys is None or not keys.keys:
                 raise SupabaseRefused(
                     "SUPABASE_JWT_SECRET is not set, and the Auth of SUPABASE_URL publishes no keys: "
                     "it signs its access tokens with that secret.",
                     setting="SUPABASE_JWT_SECRET",
                 )
-            status, words = await self._data_api(_token_of_nobody(self._jwt_secret))
-            if words.code in TOKEN_REFUSED:
-                raise key_refused("SUPABASE_JWT_SECRET", "The Data API", status, words.message)
+            return
+        # also where keys are published: whoever knows a secret that is taken here can sign for any user
+        status, words = await self._data_api(_token_of_nobody(self._jwt_secret))
+        if words.code in TOKEN_REFUSED:
+            raise key_refused("SUPABASE_JWT_SECRET", "The Data API", status, words.message)
 
     async def _data_api(self, token: str) -> tuple[int, _Words]:
         """What the Data API says to a token that may read nothing: 42501, if it takes the token."""

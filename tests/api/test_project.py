@@ -435,8 +435,14 @@ async def test_secret_of_a_project_that_signs_with_it(
     assert (None if found is None else str(found)) == refusal
 
 
-async def test_secret_that_no_token_needs_is_not_looked_at(stack: LocalSupabase, gateway: Gateway) -> None:
-    assert await checked(gateway, stack, jwt_secret="of the time before") is None
+async def test_secret_that_is_refused_is_named_though_the_project_publishes_keys(
+    stack: LocalSupabase, gateway: Gateway
+) -> None:
+    """With it, whoever knows it could sign tokens for any user."""
+    refusal = await checked(gateway, stack, jwt_secret="super-secret-jwt-token-with-at-least-32-characters-long")
+    assert isinstance(refusal, SupabaseRefused)
+    assert refusal.setting == "SUPABASE_JWT_SECRET"
+    assert str(refusal).startswith("The Data API of SUPABASE_URL refuses SUPABASE_JWT_SECRET (401, ")
 
 
 async def test_a_project_that_was_migrated_in_another_way(stack: LocalSupabase, gateway: Gateway) -> None:

@@ -225,7 +225,7 @@ GRANT = ("grant", "a@example.com", "--plan")
         *(
             (("limits", "premium", option, value), f"argument {option}: '{value}' is not allowed: {NUMBER}")
             for option in ("--requests", "--tokens")
-            for value in ("0", "-5", "1.5", "ten", "99999999999", "")
+            for value in ("0", "-5", "1.5", "ten", "99999999999", "٣", "")
         ),
         *(
             (("limits", "premium", "--budget", value), f"argument --budget: '{value}' is not allowed: {DOLLARS}")
@@ -242,6 +242,10 @@ GRANT = ("grant", "a@example.com", "--plan")
         *(
             ((*GRANT, "premium", "--until", value), f"argument --until: '{value}' is no date: {DATE}")
             for value in ("31.01.2027", "tomorrow", "2027-02-30", "")
+        ),
+        (
+            (*GRANT, "premium", "--until", "9999-12-31T23:59-10:00"),
+            "argument --until: '9999-12-31T23:59-10:00' is after the year 9999 in UTC: leave --until out for no end",
         ),
         *(
             ((*GRANT, value), f"argument --plan: '{value}' is no name of a plan: {NAME}")
@@ -273,6 +277,17 @@ async def test_a_date_without_a_zone_is_utc(stack: LocalSupabase, admin: Admin, 
     person = await sign_up(stack, None)
     _, output, _ = await admin("grant", person.email, "--plan", "premium", "--until", until)
     assert output.splitlines()[0] == f"{person.email}: premium, until {shown}"
+
+
+@pytest.mark.parametrize(("until", "shown"), [("'infinity'", "until infinity"), ("'-infinity'", "expired -infinity")])
+async def test_a_moment_that_only_postgres_knows_is_shown(
+    stack: LocalSupabase, owned: Connection, admin: Admin, until: str, shown: str
+) -> None:
+    """A billing system writes the table, too."""
+    person = await sign_up(stack, None)
+    entitle(owned, person.id, "premium", until)
+    _, output, _ = await admin("show", person.email)
+    assert output.splitlines()[0] == f"{person.email}: premium, {shown}"
 
 
 async def test_unknown_plan_names_those_there_are(stack: LocalSupabase, admin: Admin) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 from rich.progress import Progress
 
 from app.retrieval.folder import MAX_BYTES, Found, found_in
@@ -98,7 +100,10 @@ async def test_a_wrong_password_is_said_in_one_line(
     stranger = Person(person.id, "nobody@example.com", "")
     code, said = await ingest(offline, stack, stranger, folder)
     assert code == 2
-    assert said.strip().splitlines()[-1] == "nobody@example.com cannot sign in (status 400)"
+    assert said.strip().splitlines()[-1] == (
+        "nobody@example.com cannot sign in (status 400, Invalid login credentials): "
+        "PARLEY_EMAIL or PARLEY_PASSWORD is wrong"
+    )
 
 
 async def test_supabase_that_cannot_be_reached_is_said_in_one_line(folder: Path) -> None:
@@ -341,6 +346,31 @@ async def test_what_fails_after_it_was_sent_is_counted_once() -> None:
     assert summary.line() == "1 added, 1 failed"
 
 
+async def test_indexing_that_does_not_go_on_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.retrieval.ingest.STUCK_SECONDS", 0.0)
+    monkeypatch.setattr("app.retrieval.ingest.POLL_SECONDS", 0.0)
+    states = iter(["pending"] * 4 + ["ready"])
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        document = {"id": "1", "status": next(states), "passages": 1, "indexed": 0, "error": None, "metadata": {}}
+        return httpx.Response(200, json={"items": [document], "next_cursor": None})
+
+    console = Console(file=io.StringIO(), width=400)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://api") as client:
+        session = Session(client, {"PARLEY_TOKEN": "token"})
+        progress = Progress(console=console, disable=True)
+        await _see_through(session, {"1": Sent("1", "a.txt", "added")}, Summary(), progress)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("the API's log says why") == 1
+
+
+async def test_an_address_that_is_not_the_api_is_named(
+    offline: Api, stack: LocalSupabase, person: Person, folder: Path
+) -> None:
+    code, said = await ingest(offline, stack, person, folder, "--api", stack.url)
+    assert (code, said.strip().splitlines()[-1]) == (2, f"{stack.url}/v1/documents answers: status 404")
+
+
 async def test_reembed_takes_no_half_of_another_project(folder: Path, stack: LocalSupabase) -> None:
     keys = {"SUPABASE_PUBLISHABLE_KEY": stack.publishable_key, "SUPABASE_SECRET_KEY": stack.secret_key}
     environment = running(folder, SUPABASE_URL=stack.url, **keys) | {"SUPABASE_SECRET_KEY": "sb_secret_other"}
@@ -387,7 +417,10 @@ async def test_what_make_run_wrote_is_used(
     environment["EMBEDDING_MODEL"] = "text-embedding-3-small"
     done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("text-embedding-3-small has no configured provider"), "Supabase's settings are known"
+    assert " ".join(done.stderr.split()) == (
+        "EMBEDDING_MODEL=text-embedding-3-small needs OPENAI_API_KEY, which is not set: "
+        "set OPENAI_API_KEY, or another EMBEDDING_MODEL (local needs no provider)"
+    ), "Supabase's settings are known"
 
 
 @pytest.mark.parametrize("command", ["app.retrieval.ingest", "app.retrieval.reembed"])
@@ -410,6 +443,23 @@ def test_metadata_is_an_object(metadata: str, tmp_path: Path) -> None:
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.endswith(f"argument --metadata: {metadata} is no JSON object\n")
+
+
+async def test_an_empty_token_is_not_the_demo_user(
+    offline: Api, stack: LocalSupabase, person: Person, folder: Path
+) -> None:
+    """As it is after PARLEY_TOKEN=$(a command that failed)."""
+    unset = dict.fromkeys(("PARLEY_EMAIL", "PARLEY_PASSWORD"), "")
+    code, said = await ingest(offline, stack, person, folder, **unset, PARLEY_TOKEN="")
+    assert (code, said.strip()) == (2, "PARLEY_TOKEN is empty: set it to an access token, or unset it")
+
+
+async def test_an_empty_name_of_a_folder_is_not_this_one(offline: Api, stack: LocalSupabase, person: Person) -> None:
+    code, said = await ingest(offline, stack, person, "")
+    assert (code, said.splitlines()[-1].partition("error: ")[2]) == (
+        2,
+        "argument folder: it is empty: name a folder, such as `.` for this one",
+    )
 
 
 async def test_no_such_folder(offline: Api, stack: LocalSupabase, person: Person) -> None:

@@ -8,7 +8,7 @@ from app.providers.description import Configuration, KnownModel, ProviderDescrip
 
 NAME = ProviderName("claude")
 API_KEY = Setting("ANTHROPIC_API_KEY", "key", aliases=("CLAUDE_API_KEY",))
-BASE_URL = Setting("ANTHROPIC_BASE_URL", "url", default="https://api.anthropic.com")
+BASE_URL = Setting("ANTHROPIC_BASE_URL", "url", default="https://api.anthropic.com", aliases=("CLAUDE_BASE_URL",))
 MODEL = Setting("CLAUDE_MODEL", "model", aliases=("ANTHROPIC_MODEL",))
 
 

@@ -17,7 +17,9 @@ NAME = ProviderName("gemini")
 API_KEY = Setting(
     "GOOGLE_AI_API_KEY", "key", aliases=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY")
 )
-BASE_URL = Setting("GOOGLE_AI_BASE_URL", "url", default="https://generativelanguage.googleapis.com")
+BASE_URL = Setting(
+    "GOOGLE_AI_BASE_URL", "url", default="https://generativelanguage.googleapis.com", aliases=("GEMINI_BASE_URL",)
+)
 MODEL = Setting("GEMINI_MODEL", "model", aliases=("GOOGLE_MODEL",))
 
 
