@@ -120,7 +120,7 @@ def _parse(raw: bytes, name: str) -> object:
         _check_depth(parsed, name)
     if _ODD_ESCAPES.search(raw):
         for path, found in _texts(parsed, name):
-            _check_text(path, found)
+            check_text(path, found)
     return parsed
 
 
@@ -173,7 +173,8 @@ def _too_deep(name: str) -> InvalidRequest:
     return InvalidRequest(f"The {name} is nested too deeply: at most {MAX_DEPTH} levels are taken.", status=400)
 
 
-def _check_text(path: str, text: str) -> None:
+def check_text(path: str, text: str) -> None:
+    """Raises `InvalidRequest` for a text with a NUL character or half of a surrogate pair, naming its place."""
     if "\0" in text:
         raise InvalidRequest(f"{path}: contains a NUL character (U+0000), which is not allowed.")
     if (half := lone_surrogate(text)) is not None:

@@ -13,7 +13,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
 from app.api.auth import Caller
-from app.api.bodies import JSON, decode, require_media_type
+from app.api.bodies import JSON, check_text, decode, require_media_type
 from app.api.mistakes import mistakes, unknown_fields
 from app.api.openapi import USER_TOKEN, UploadOperation, answers_with
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
@@ -147,6 +147,7 @@ async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
         raise InvalidRequest("title, metadata: expected fields, not files.")
     if title and (wrong := [*mistakes(title, DocumentTitle, "title")]):
         raise InvalidRequest(" ".join(wrong))
+    check_text("title", title or "")
     data = await file.read()
     media_type = media_type_of(file.filename, file.content_type, data)
     if media_type is None:

@@ -137,7 +137,7 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         _CONVERSATION,
         ConversationPage([_CONVERSATION], None),
         NewMessage(content=_QUESTION.content),
-        AnswerOptions(provider="openai"),
+        AnswerOptions(max_tokens=500),
         _REPLY,
         MessagePage([_QUESTION, _REPLY], None),
         TurnView(_QUESTION, _BEGUN),

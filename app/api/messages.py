@@ -17,12 +17,12 @@ from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
 from app.api.quotas import EXPOSED, quota_headers
 from app.api.refusals import problems
 from app.api.sse import EventStream
-from app.api.views import AnswerOptions, MessagePage, MessageView, NewMessage, TurnView, require_short
+from app.api.views import AnswerOptions, MessagePage, MessageView, NewMessage, TurnView, require_short, require_words
 from app.chat.asked import Asked
 from app.chat.finder import ReplyFinder
 from app.chat.live import Followers
 from app.chat.turn import Turn, Turns
-from app.errors import ContentFlagged, InvalidRequest
+from app.errors import ContentFlagged
 from app.messages import IdempotencyKey, Regenerate, Send, User
 from app.routing.router import ModelPreference
 from app.store.conversations import Conversations
@@ -116,8 +116,7 @@ def message_routes(
         again an `Idempotency-Key`, so that it begins only one turn.
         """
         require_short(data.content)
-        if not data.content.strip():
-            raise InvalidRequest("content: expected text, got only blanks.")
+        require_words("content", data.content)
         what = Send(str(conversation_id), data.content)
         key = _key(idempotency_key, "send", conversation_id, data)
         turn = await turns.begin(

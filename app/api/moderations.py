@@ -9,7 +9,7 @@ from app.api.auth import Caller
 from app.api.openapi import USER_TOKEN, answers_with
 from app.api.quotas import EXPOSED, quota_headers
 from app.api.refusals import problems
-from app.api.views import TextToCheck, VerdictView, require_short
+from app.api.views import TextToCheck, VerdictView, require_short, require_words
 from app.guard.admission import Admission
 from app.guard.moderation import Moderation
 
@@ -29,6 +29,7 @@ def moderation_routes(admission: Admission, moderation: Moderation) -> Router:
         The answer is 503 when the moderator cannot be reached, even if the server lets messages pass then.
         """
         require_short(data.content)
+        require_words("content", data.content)
         quotas = await admission.check(user, "moderation")
         verdict = await moderation.judge(data.content)
         categories = verdict.categories if verdict.flagged else ()

@@ -9,7 +9,7 @@ from app.api.auth import Caller
 from app.api.openapi import USER_TOKEN, answers_with
 from app.api.quotas import EXPOSED, quota_headers
 from app.api.refusals import problems
-from app.api.views import PassageView, SearchQuery, SearchResults
+from app.api.views import PassageView, SearchQuery, SearchResults, require_words
 from app.guard.admission import Admission
 from app.retrieval.search import Search
 
@@ -29,6 +29,7 @@ def search_routes(admission: Admission, search: Search) -> Router:
         Passages are found by their similarity in meaning to the query; mode `hybrid` also finds those with its
         words.
         """
+        require_words("query", data.query)
         quotas = await admission.check(user, "search")
         found = await search.find(
             user.token,

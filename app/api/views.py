@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import msgspec
 
 from app.api.paging import Page
-from app.errors import ERRORS, PayloadTooLarge
+from app.errors import ERRORS, InvalidRequest, PayloadTooLarge
 from app.messages import FinishReason, Problem, ProviderName, ReasoningEffort, ReplyStatus, Role, TaskType, Usage
 from app.retrieval.library import MAX_TITLE_CHARACTERS
 from app.retrieval.media_types import KINDS
@@ -47,6 +47,12 @@ def require_short(content: str) -> None:
     """Raises `PayloadTooLarge` for a text of more than `MAX_CONTENT_CHARACTERS`."""
     if len(content) > MAX_CONTENT_CHARACTERS:
         raise PayloadTooLarge(f"content: {len(content)} characters; at most {MAX_CONTENT_CHARACTERS} are taken.")
+
+
+def require_words(field: str, text: str) -> None:
+    """Raises `InvalidRequest` for a text of nothing but blanks."""
+    if not text.strip():
+        raise InvalidRequest(f"{field}: expected text, got only blanks.")
 
 
 class View(msgspec.Struct, frozen=True):

@@ -237,9 +237,15 @@ async def test_number_that_no_machine_holds(as_owner: httpx.AsyncClient, path: s
 
 
 @pytest.mark.parametrize("content", [" ", "\n\t\r ", "\u3000\u00a0"])
-async def test_message_of_blanks(as_owner: httpx.AsyncClient, path: str, content: str) -> None:
-    refused = await as_owner.post(path, json={"content": content})
-    assert detail(refused, 422) == "content: expected text, got only blanks."
+@pytest.mark.parametrize(
+    ("route", "field"), [(None, "content"), ("/v1/moderations", "content"), ("/v1/search", "query")]
+)
+async def test_text_of_blanks(
+    as_owner: httpx.AsyncClient, path: str, route: str | None, field: str, content: str
+) -> None:
+    """A search for it would find nothing and not say why."""
+    refused = await as_owner.post(route or path, json={field: content})
+    assert detail(refused, 422) == f"{field}: expected text, got only blanks."
 
 
 @pytest.mark.parametrize(
@@ -259,6 +265,11 @@ async def test_nul_character(
 ) -> None:
     refused = await as_owner.post(route or path, json=body)
     assert detail(refused, 422) == f"{where}: contains a NUL character (U+0000), which is not allowed."
+
+
+async def test_nul_character_in_a_form(as_owner: httpx.AsyncClient) -> None:
+    refused = await as_owner.post("/v1/documents", files={"file": ("a.txt", b"Hello"), "title": (None, "a\\0b")})
+    assert detail(refused, 422) == "title: contains a NUL character (U+0000), which is not allowed."
 
 
 async def test_what_only_looks_like_an_odd_character(as_owner: httpx.AsyncClient) -> None:
