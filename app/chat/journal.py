@@ -138,9 +138,10 @@ class Journal:
         return await waiting.done
 
     async def run(self) -> None:
+        """Write for as long as the process runs. Ends when either lane does."""
         async with asyncio.TaskGroup() as lanes:
-            lanes.create_task(self._append_lane())
-            lanes.create_task(self._finish_lane())
+            # Awaited here, since a task group takes no notice of a task that something else has cancelled.
+            await asyncio.gather(lanes.create_task(self._append_lane()), lanes.create_task(self._finish_lane()))
 
     # ── the first lane: text and leases ──────────────────────────────────────────────────────────────────────────
 
@@ -169,8 +170,8 @@ class Journal:
         try:
             answer = await self._write(pieces, alive, now + self._outage)
         except AppError:
-            for entry in tuple(self._entries.values()):
-                entry.cut(Cut.OUTAGE)
+            for reply_id in alive:  # those opened since have a patience of their own
+                self._cut(reply_id, Cut.OUTAGE)
             return
         for why, ids in ((Cut.STOPPED, answer.stop), (Cut.DELETED, answer.gone)):
             for reply_id in ids:

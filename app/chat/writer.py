@@ -143,11 +143,17 @@ class ReplyWriter:
                 self.reply.draw_on(found.sources)
             events = self._tools.failover.answer(self._candidates, self._request_for)
             await self._screening.run(self._question, self._take(events))
-        except asyncio.CancelledError:
-            if self._why is None:
+        except asyncio.CancelledError as error:
+            if self._why is not None:
+                # The task goes on to store what there is. Nothing that it awaits then may take it for cancelled.
+                if self._task is not None:
+                    self._task.uncancel()
+                self._cut_short(self._why)
+            elif self._task is not None and self._task.cancelling():
                 raise  # the event loop ends
-            # taken as the order to end this reply early: the task itself goes on to store what there is
-            self._cut_short(self._why)
+            else:  # a library cancelled what this task awaits
+                observe.unforeseen("turn.failed", error)
+                self._end = End("failed", error=AppError())
         except ContentFiltered as error:
             self._end, self._usage = End("filtered", "content_filter"), error.usage
         except ProviderError:

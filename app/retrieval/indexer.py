@@ -44,8 +44,8 @@ class Indexer:
         """Index for as long as the process runs. When cancelled, gives back what it has not finished."""
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._take_up())
-                both.create_task(self._renew())
+                # Awaited here, since a task group takes no notice of a task that something else has cancelled.
+                await asyncio.gather(both.create_task(self._take_up()), both.create_task(self._renew()))
         finally:
             tasks = tuple(self._tasks.values())
             for task in tasks:

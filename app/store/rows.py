@@ -73,7 +73,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
             return Interrupted().problem()
         if self.status == "failed":
             return ERRORS.get(self.error_code or "", AppError)().problem()
-        if self.flagged is not None:
+        if self.status == "filtered" and self.finish_reason is None and self.flagged is not None:
             return ContentFlagged(categories=self.flagged).problem()
         return None
 

@@ -223,6 +223,49 @@ async def test_is_refused_by_moderation(verdicts: list[Verdict | ProviderError],
 
 
 @in_virtual_time
+async def test_is_stopped_at_the_moment_its_message_is_flagged() -> None:
+    stops: list[asyncio.Task[StoredMessage]] = []
+
+    class Stopping(Judge):
+        async def check(self, text: str) -> Verdict:
+            verdict = await super().check(text)
+            stops.append(asyncio.create_task(on.turns.stop(Person(), next(iter(on.database.rows)))))
+            return verdict
+
+    async with scene(ENDLESS, moderator=Stopping([FLAGGED])) as on:
+        stored = await assert_told_alike(on)
+        assert stored is not None
+        assert (stored.status, stored.content, stored.flagged) == ("stopped", "", ("violence",))
+
+
+@in_virtual_time
+async def test_the_end_of_a_stopped_reply_is_not_stored_by_a_task_that_counts_as_cancelled() -> None:
+    """Libraries look at that count to tell their own cancellations from those of others."""
+    counts: list[int] = []
+
+    class Counting(Judge):
+        async def check(self, text: str) -> Verdict:
+            task = asyncio.current_task()
+            assert task is not None
+            counts.append(task.cancelling())
+            return await super().check(text)
+
+    async with scene(LONG, moderator=Counting([ALLOWED, ALLOWED])) as on:
+        stored = await assert_told_alike(on, stop)
+        assert stored is not None
+        assert (stored.status, counts) == ("stopped", [0, 0])
+
+
+@pytest.mark.parametrize("play", [(asyncio.CancelledError(),), ("half", asyncio.CancelledError())])
+@in_virtual_time
+async def test_fails_when_what_it_awaits_is_cancelled_by_somebody_else(play: Play) -> None:
+    async with scene(play) as on:
+        stored = await assert_told_alike(on)
+        assert stored is not None
+        assert (stored.status, stored.error_code) == ("failed", "internal_error")
+
+
+@in_virtual_time
 async def test_what_is_stored_of_a_failure_holds_no_words_of_anyone_else() -> None:
     """Neither the provider's, which may quote a key or the message, nor those of an error that nobody expected."""
     for error in (failure(BrokenStream), ProviderError(SECRET, provider="openai"), RuntimeError(SECRET)):
@@ -253,6 +296,8 @@ async def test_what_is_stored_of_a_failure_holds_no_words_of_anyone_else() -> No
         (Row(status="filtered", finish_reason="content_filter"), None),
         (Row(status="complete", finish_reason="stop"), None),
         (Row(status="stopped"), None),
+        (Row(status="stopped", flagged=["violence"]), None),
+        (Row(status="filtered", finish_reason="content_filter", flagged=["violence"]), None),
     ],
 )
 @in_virtual_time

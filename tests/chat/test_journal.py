@@ -444,3 +444,53 @@ async def test_an_error_nobody_expected_does_not_end_the_journal(function: str) 
         await asyncio.sleep(1)
         assert database.rows["second"].content == "y"
         assert await journal.finish(final("second", "y"))
+
+
+@pytest.mark.parametrize("function", ["journal_write", "finish_replies"])
+@in_virtual_time
+async def test_a_lane_that_somebody_else_cancels_ends_the_job(function: str) -> None:
+    """A task group takes no notice of that: the other lane alone would go on, and nobody would start this one again."""
+    database = Database()
+    reply = new_reply(database, "a")
+
+    def cancel(_: Call) -> None:
+        raise asyncio.CancelledError
+
+    database.before = times(1, cancel, function)
+    journal = Journal(database)
+    running = asyncio.create_task(journal.run())
+    journal.open(Entry(reply, Stops().of(reply)))
+    reply.append("x")
+    ending = asyncio.create_task(journal.finish(final("a", "x"))) if function == "finish_replies" else None
+    done, _ = await asyncio.wait((running,), timeout=5)
+    assert done
+    if ending is not None:
+        with pytest.raises(SupabaseUnavailable):
+            await ending
+
+
+@in_virtual_time
+async def test_an_outage_ends_no_reply_that_began_when_it_was_over() -> None:
+    """The last call that failed was made before."""
+    database, stops = Database(), Stops()
+    old, new = new_reply(database, "old"), new_reply(database, "new")
+    began = clock()
+
+    def outage(call: Call) -> None:
+        if call.at - began < OUTAGE_SECONDS:
+            unavailable(call)
+
+    database.before = outage
+    async with journal_on(database) as journal:
+        journal.open(Entry(old, stops.of(old)))
+        old.append("lost")
+        await asyncio.sleep(OUTAGE_SECONDS - 5)
+        database.latency = 8
+        await asyncio.sleep(6)
+        journal.open(Entry(new, stops.of(new)))
+        new.append("kept")
+        await asyncio.sleep(5)
+        database.latency = 0.01
+        await asyncio.sleep(20)
+    assert stops.told == {"old": [Cut.OUTAGE], "new": []}
+    assert database.rows["new"].content == "kept"
