@@ -15,7 +15,7 @@ help: ## List the targets
 
 .PHONY: install
 install: ## Install the locked dependencies (done by every other target)
-	@$(PYTHON) -Es -m scripts.install
+	@$(PYTHON) -Es -X utf8 -m scripts.install
 
 .PHONY: run
 run: install ## Run everything: the embedded Supabase and the API (Ctrl-C stops it)

@@ -25,7 +25,7 @@ def install_python_packages(environment: Path, bootstrap_lock: Path, lock: Path)
     Python or was moved is made anew. Raises InstallError with the step that failed; that step has said why. A complete
     environment that the step has not touched is then still taken for complete.
     """
-    made_for = f"Python {sys.version_info.major}.{sys.version_info.minor} in {environment}\n"
+    made_for = f"Python {sys.version_info.major}.{sys.version_info.minor} in {str(environment)!a}\n"
     complete = f"{made_for}{digest(bootstrap_lock, lock)}\n"
     python = environment / "bin" / "python"
     marker = environment / ".installed"
