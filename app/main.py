@@ -1,4 +1,4 @@
-"""Wires everything, once: the only file that knows all the others."""
+"""The composition root: builds all parts of a process once and connects them."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ START_SECONDS = 2.0
 """How long the start waits for the database to take the limits."""
 DRAIN_SECONDS = 6.0
 """How long replies may go on after the order to stop. The process ends within 10 s: after these come
-`turn.STORE_SECONDS`, `serve.SHUTDOWN_SECONDS`, and for all that is closed then `CLOSE_SECONDS`."""
+`turn.STORE_SECONDS`, `serve.SHUTDOWN_SECONDS`, and then `CLOSE_SECONDS` for closing all parts."""
 CLOSE_SECONDS = 0.5
-"""How long the parts of the process may take together to put down what they were doing; the database may be gone."""
+"""How long closing all parts of the process may take together; the database may be unreachable."""
 
 
 class Service:
@@ -148,7 +148,7 @@ class Service:
             for line in without_effect(self.settings):
                 observe.event("settings.without_effect", detail=line)
             await self._start_jobs()
-            # what has been built stays: the collector need not look at it again
+            # these objects live as long as the process, so the garbage collector need not visit them again
             gc.collect()
             gc.freeze()
             observe.event("service.started")
@@ -163,11 +163,11 @@ class Service:
         keep("watch", self.followers.watch)
         keep("recovery", lambda: recover(self.replies))
         keep("indexer", self.indexer.run)
-        # what is on offer is asked now, so that no turn waits for a provider that is slow to say
+        # ask the providers for their models now, so that no turn waits for a slow provider
         once("offers", self.routing.offers.all)
         once("default models", self.routing.offers.check_defaults)
         once("warm", lambda: warm(self.providers.values()))
-        # the first turn should meet these limits; without a database there is no turn, and the start does not wait
+        # the first turn should meet these limits; without a database the start goes on, as no turn can begin
         limits = once("limits", lambda: share_limits(self.limits, self.settings))
         await asyncio.wait({limits}, timeout=START_SECONDS)
 
@@ -231,7 +231,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
         allow_origins=[],
         allow_origin_regex="|".join(map(_pattern, settings.cors_allow_origins)),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        # whichever a client library sends: what keeps others out is the origin
+        # client libraries send headers of their own; the origin decides who may call
         allow_headers=["*"],
         expose_headers=[
             "Content-Disposition",

@@ -18,7 +18,7 @@ LEAST_SECONDS = 0.05
 
 
 class Supervisor:
-    """Keeps jobs running. Each must bear to be started again."""
+    """Keeps jobs running. A job that ends is started again, so it must be safe to restart."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -26,7 +26,7 @@ class Supervisor:
 
     @property
     def down(self) -> tuple[str, ...]:
-        """The names of the jobs that ought to run and do not."""
+        """The names of the jobs that have died and are not running again yet."""
         return tuple(sorted(self._down))
 
     def keep(self, name: str, job: Job) -> None:
@@ -38,7 +38,7 @@ class Supervisor:
         return self._start(name, job, forever=False)
 
     async def aclose(self) -> None:
-        """Cancel every job, and wait until it has put down what it was doing."""
+        """Cancel every job, and wait until it has ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""How replies end: why one is cut short, and what its readers are told, those of today and those who come later."""
+"""How replies end: why one is cut short, and what its readers are told, during the reply and later."""
 
 from __future__ import annotations
 

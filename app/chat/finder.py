@@ -1,4 +1,4 @@
-"""Finding a reply to read, wherever it is: written here, by another replica, or over.
+"""Finds a reply to read: one that this process writes, one that another replica writes, or a finished one.
 
 A reply that another replica writes is followed in the database, by one task for all its readers here, with the token
 of the reader who came first: ownership is judged by the database with every look.

@@ -1,4 +1,4 @@
-"""Replies whose writer is gone end as interrupted: looked for by every replica, at its start and every few seconds."""
+"""Recovery: every replica ends replies whose writer is gone as interrupted, at its start and every few seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns: begun, found again, stopped, and drained when the process ends. What a reply is, `writer.ReplyWriter` is."""
+"""Turns: begun, found again, stopped, and drained when the process ends. `writer.ReplyWriter` writes each reply."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Turns:
         return Turn(begun.user_message, begun.message, reply, begun.quotas)
 
     def _check_capacity(self) -> None:
-        # a turn whose sender could not read it here is not begun
+        # begin no turn whose sender could not read the reply here
         self._followers.check_capacity()
         if len(self._writers) + self._beginning >= MAX_REPLIES:
             raise Draining("This server writes as many replies as it can; send the request again.", retry_after=1)
@@ -148,7 +148,7 @@ class Turns:
             writer.cut(Cut.SHUTDOWN)
         await self._idle(STORE_SECONDS)
         for writer in self._writers.values():
-            writer.reply.detach()  # whoever waits for its end here waits in vain
+            writer.reply.detach()  # its end will not be known here; those who wait must not wait longer
 
     async def _idle(self, patience: float) -> None:
         """Wait until nothing is being begun or written, for at most `patience` seconds."""

@@ -1,4 +1,4 @@
-"""What is left out of a document's text: whatever nobody reads, but a database, a model or a terminal would obey."""
+"""Removes invisible and control characters from documents; databases, models or terminals would obey them."""
 
 from __future__ import annotations
 

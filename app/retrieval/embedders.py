@@ -1,4 +1,4 @@
-"""Which embedder makes a model's vectors."""
+"""Embedders: chooses the one for a model, and embeds passages in batches and queries."""
 
 from __future__ import annotations
 

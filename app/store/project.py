@@ -1,7 +1,7 @@
 """Whether the Supabase project takes this server's settings: its address, both keys, the JWT secret, the schema.
 
-An answer that refuses one of them raises `SupabaseRefused`, which names it. No answer, or one that may be another in a
-moment (5xx, 429), raises `SupabaseUnavailable`: that is no reason to end a start.
+An answer that refuses one of them raises `SupabaseRefused`, which names it. No answer, or a temporary
+failure (5xx, 429), raises `SupabaseUnavailable`, which does not end a start.
 """
 
 from __future__ import annotations

@@ -43,13 +43,19 @@ def names(source: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
             case ast.Constant(value=str(text)):
                 yield node.lineno, text
+            case ast.Constant(value=bytes(content)):
+                yield node.lineno, content.decode(errors="replace")
 
 
 def mentioned(name: str) -> set[str]:
-    """The providers that an identifier or a text of one word names. `DEMO_EMAIL` and the like are the demo user's."""
+    """The providers that an identifier, a text of one word or a text that is a list of names mentions. `DEMO_EMAIL` and
+    the like are the demo user's."""
+    if set(name.split()) <= WORDS:
+        return set(name.split())
     if " " in name or "\n" in name:
         return set()
-    words = set(re.split(r"[^a-z0-9]+", name.lower())) - {"demo"}
+    # `OllamaCandidate` is two words
+    words = set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())) - {"demo"}
     return WORDS & {*words, name}
 
 
@@ -79,10 +85,16 @@ def test_no_provider_is_named_outside_its_folder() -> None:
         ("class Settings:\n    claude_model: str", "claude"),
         ("def _ollama(self): ...", "ollama"),
         ('if "demo" in providers: ...', "demo"),
+        ("class OllamaCandidate: ...", "ollama"),
+        ('prefix = b"claude"', "claude"),
     ],
 )
 def test_no_way_of_naming_one_is_overlooked(source: str, provider: str) -> None:
     assert [mentioned(name) for _, name in names(source) if mentioned(name)] == [{provider}]
+
+
+def test_a_list_of_names_in_one_text_is_not_overlooked() -> None:
+    assert mentioned("gemini openai") == {"gemini", "openai"}
 
 
 @pytest.mark.parametrize("name", ["openapi", "an OpenAI-compatible server", "claudette", "DEMO_EMAIL"])
