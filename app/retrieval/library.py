@@ -74,5 +74,5 @@ def _checked(metadata: Mapping[str, object]) -> Mapping[str, object]:
     if len(encoded) > MAX_METADATA_BYTES:
         raise InvalidRequest(f"metadata has at most {MAX_METADATA_BYTES} bytes.", status=422)
     if b"\\u0000" in encoded:
-        raise InvalidRequest("metadata holds a NUL character, which text cannot.", status=422)
+        raise InvalidRequest("metadata contains a NUL character (U+0000), which is not allowed.", status=422)
     return metadata
