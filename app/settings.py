@@ -25,6 +25,10 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 JournalMilliseconds = Annotated[int, msgspec.Meta(ge=50, le=5000)]
 
 
+# Less holds no question and its answer; more, no model has.
+ContextTokens = Annotated[int, msgspec.Meta(ge=256, le=100_000_000)]
+
+
 OFF = "off"
 
 
@@ -57,9 +61,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     redis_url: str | None = None
 
     connect_timeout_seconds: Seconds = 5
-    first_token_timeout_seconds: Seconds = 20
-    token_gap_timeout_seconds: Seconds = 15
-    reply_timeout_seconds: Seconds = 300
+    first_sign_timeout_seconds: Seconds | None = None
+    first_token_timeout_seconds: Seconds | None = None
+    token_gap_timeout_seconds: Seconds | None = None
+    reply_timeout_seconds: Seconds = 1200
+
+    model_context_tokens: Mapping[tuple[ProviderName, str], int] | None = None
+    """The contexts of the models that are named."""
 
     require_premium: bool = True
     rate_limit_requests_per_minute: Count = 60
@@ -81,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     @property
     def providers(self) -> Configuration:
         """What the providers are made of."""
-        return Configuration(self.provider_values, self.connect_timeout_seconds)
+        return Configuration(self.provider_values, self.connect_timeout_seconds, self.model_context_tokens or {})
 
 
 FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings) if field.name != "provider_values"}
@@ -146,6 +154,7 @@ def without_effect(settings: Settings) -> tuple[str, ...]:
     """A line for each setting that was set in vain, since another one that it needs is not set; it names both."""
     chosen, configuration = settings.default_ai_provider, settings.providers
     stands_in = chosen is not None and PROVIDERS[chosen].stand_in
+    contexts = settings.model_context_tokens or {}
     lines = []
     for provider in PROVIDERS:
         if (needed := provider.enabled_by) is None:
@@ -156,6 +165,7 @@ def without_effect(settings: Settings) -> tuple[str, ...]:
             continue
         given = configuration.values
         names = [one.name for one in provider.settings if given.get(one.name, one.default) != one.default]
+        names += [f"MODEL_CONTEXT_TOKENS={provider.name}/…" for name, _ in contexts if name == provider.name][:1]
         if chosen == provider.name:
             names.append(f"DEFAULT_AI_PROVIDER={chosen}")
         lines += [f"{name} has no effect: {needed.name} is not set" for name in names]
@@ -219,6 +229,8 @@ def fits_a_header(text: str) -> bool:
 def _value(field: msgspec.structs.FieldInfo, text: str) -> object:
     """What `text` means. Raises `SettingsError`, which does not repeat the text: it may be a key."""
     allowed = choices(field.encode_name)
+    if field.name == "model_context_tokens":
+        return _contexts(field.encode_name, text)
     if field.type == tuple[str, ...]:
         parts = [part.strip() for part in text.split(",") if part.strip()]
         return [_origin(part) for part in parts] if field.name == "cors_allow_origins" else parts
@@ -236,6 +248,27 @@ def _origin(text: str) -> str:
     return origin
 
 
+def _contexts(name: str, text: str) -> dict[tuple[ProviderName, str], int]:
+    """`openai/llama-3=8192,ollama/qwen3:8b=4096`. A model's name may have slashes. Raises `SettingsError`."""
+    contexts: dict[tuple[ProviderName, str], int] = {}
+    for number, entry in enumerate(filter(None, map(str.strip, text.split(","))), 1):
+        named, _, size = entry.rpartition("=")
+        provider, _, model = (part.strip() for part in named.partition("/"))
+        if provider not in PROVIDERS or not model:
+            expected = f"PROVIDER/MODEL=TOKENS with one of the providers {', '.join(PROVIDERS.names)}"
+            raise SettingsError(f"{name} is malformed: expected {expected} (entry {number})")
+        key = ProviderName(provider), PROVIDERS[ProviderName(provider)].bare(model)
+        if key in contexts:
+            raise SettingsError(f"{name} names a model twice (entry {number})")
+        try:
+            contexts[key] = msgspec.convert(size.strip(), ContextTokens, strict=False)
+        except msgspec.ValidationError:
+            limits = get_args(ContextTokens)[1]
+            expected = f"a whole number of tokens from {limits.ge} to {limits.le}"
+            raise SettingsError(f"{name} is malformed: expected {expected} (entry {number})") from None
+    return contexts
+
+
 def _is_redis_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
@@ -251,6 +284,7 @@ def _expected(field: msgspec.structs.FieldInfo) -> str:
         return "one of " + ", ".join(allowed)
     if field.type is bool:
         return "true or false"
-    kind, limits = get_args(field.type)
+    # of an optional one, what it may be when it is set
+    kind, limits = get_args(next((kind for kind in get_args(field.type) if get_args(kind)), field.type))
     number = "whole number" if kind is int else "number"
     return f"a {number} from {limits.ge} to {limits.le}"

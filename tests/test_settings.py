@@ -393,3 +393,41 @@ def test_start_without_a_setting_says_what_is_there_instead(tmp_path: Path) -> N
 )
 def test_settings_that_lack_another_one(values: dict[str, str], lines: list[str]) -> None:
     assert list(without_effect(load_settings({**REQUIRED, **values}))) == lines
+
+
+# ── contexts of models ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_contexts_of_models() -> None:
+    text = "openai/meta-llama/Llama-3=8192, ollama/qwen3:latest = 4096 ,gemini/models/gemini-9=1000000,"
+    assert load_settings({**REQUIRED, "MODEL_CONTEXT_TOKENS": text}).model_context_tokens == {
+        ("openai", "meta-llama/Llama-3"): 8192,
+        ("ollama", "qwen3"): 4096,
+        ("gemini", "gemini-9"): 1_000_000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("llama-3=8192", r"expected PROVIDER/MODEL=TOKENS with one of the providers gemini, openai, .* \(entry 1\)"),
+        ("openai/a=8192,acme/b=8192", r"expected PROVIDER/MODEL=TOKENS .* \(entry 2\)"),
+        ("openai/=8192", "expected PROVIDER/MODEL=TOKENS"),
+        ("openai/a", "expected PROVIDER/MODEL=TOKENS"),
+        ("openai/a=8k", r"expected a whole number of tokens from 256 to 100000000 \(entry 1\)"),
+        ("openai/a=255", "expected a whole number of tokens from 256"),
+        ("openai/a=8192,ollama/b=4096,openai/a=4096", r"names a model twice \(entry 3\)"),
+    ],
+)
+def test_context_that_is_malformed(text: str, what: str) -> None:
+    with pytest.raises(SettingsError, match=f"^MODEL_CONTEXT_TOKENS .*{what}"):
+        load_settings({**REQUIRED, "MODEL_CONTEXT_TOKENS": text})
+
+
+def test_context_of_a_provider_that_is_not_configured_has_no_effect() -> None:
+    settings = load_settings({**REQUIRED, "MODEL_CONTEXT_TOKENS": "openai/a=8192,openai/b=8192"})
+    assert without_effect(settings) == ("MODEL_CONTEXT_TOKENS=openai/… has no effect: OPENAI_API_KEY is not set",)
+    assert (
+        without_effect(load_settings({**REQUIRED, "OPENAI_API_KEY": "k", "MODEL_CONTEXT_TOKENS": "openai/a=1000"}))
+        == ()
+    )

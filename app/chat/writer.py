@@ -18,7 +18,7 @@ from app.chat.asked import Asked
 from app.chat.endings import DELETED, Cut, ending_of
 from app.chat.journal import Entry, Journal
 from app.chat.live import MAX_REPLY_CHARACTERS, Reply
-from app.chat.prompt import build_prompt, estimate_usage
+from app.chat.prompt import build_request, completed_usage
 from app.chat.screening import Screening
 from app.chat.sources import Found
 from app.errors import (
@@ -93,8 +93,8 @@ class ReplyWriter:
         """`_task` is in the step that may be cancelled."""
         self._why: Cut | None = None
         """Why it is cut short, if it is."""
-        self._called = False
-        """A provider was called: what it was sent is used up, whatever came of it."""
+        self._sent: Sequence[Message] = ()
+        """What the last provider that was called was sent: that is used up, whatever came of it."""
         self._usage: Usage | None = None
         self._end = End("interrupted", error=Interrupted())
 
@@ -170,15 +170,18 @@ class ReplyWriter:
                 self._search.cancel()  # nobody waits for it any more
 
     def _request_for(self, candidate: Candidate) -> ChatRequest:
-        max_tokens = self._asked.preference.max_tokens
-        prompt = build_prompt(
+        request = build_request(
+            candidate.model,
             self._history,
             self._question,
             context_tokens=candidate.context_tokens,
-            max_tokens=max_tokens,
+            max_tokens=self._asked.preference.max_tokens,
+            density=candidate.density,
             passages=self._passages,
+            reasoning=self._asked.reasoning,
         )
-        return ChatRequest(candidate.model, prompt, max_tokens, reasoning=self._asked.reasoning)
+        self._sent = request.messages
+        return request
 
     async def _take(self, events: AsyncGenerator[Answering | Delta | Reasoning | Finish]) -> None:
         """Put what the provider streams into the reply."""
@@ -196,10 +199,10 @@ class ReplyWriter:
                     self._end, self._usage = End("complete", event.reason), event.usage
                 elif type(event) is Reasoning:
                     reply.think(storable(event.text))
-                elif type(event) is Answering:
-                    self._called = True
-                    if (event.provider, event.model) != (reply.provider, reply.model):
-                        reply.restart(event.reason or "provider_unavailable", event.provider, event.model)
+                elif type(event) is Answering and (
+                    event.reason is not None or (event.provider, event.model) != (reply.provider, reply.model)
+                ):
+                    reply.restart(event.reason or "provider_unavailable", event.provider, event.model)
 
     def _cut_short(self, why: Cut) -> None:
         match why:
@@ -224,10 +227,10 @@ class ReplyWriter:
         """Estimate what was used, where the provider did not get to say it."""
         withheld = self.reply.discard()
         # Providers do not charge for a reply that fails before its first token.
-        charged = self.reply.length or (self._called and self._end.status in ("stopped", "filtered"))
-        if self._usage is None and charged:
-            prompt = (*self._history, Message("user", self._question))
-            self._usage = estimate_usage(prompt, self.reply.text() + withheld)
+        charged = self.reply.length or (self._sent and self._end.status in ("complete", "stopped", "filtered"))
+        if self._usage is not None or charged:
+            text, thought = self.reply.text() + withheld, self.reply.reasoning()
+            self._usage = completed_usage(self._usage, self._sent, text, thought)
 
     async def _check_text(self) -> None:
         """Have the whole text moderated, where that is asked for."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from app.errors import BrokenStream, ProviderError
-from app.messages import Alive, Delta, Finish, ProviderName, Reasoning
+from app.messages import Opened, ProviderName, StreamItem
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.transport import TRANSPORT_ERRORS
 from app.providers.wire.decoder import ALIVE, Decoder
@@ -27,6 +27,8 @@ its connection open has not failed."""
 
 LAST_EVENTS_LIMIT_SECONDS = 60.0
 """The same where the server keeps its connection alive meanwhile."""
+
+OPENED = Opened()
 
 # the loop keeps only weak references to tasks, and these outlive the generator that started them
 _closing: set[asyncio.Task[None]] = set()
@@ -53,7 +55,7 @@ async def relay(
     send: Callable[[Body], Awaitable[Response]],
     decoder_of: Callable[[str], Decoder[Any]],
     translated: Callable[[str], AbstractContextManager[None]],
-) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
+) -> AsyncGenerator[StreamItem]:
     """Ask `model` and yield what is read from its stream, as `Provider.stream` promises.
 
     Errors while asking are translated by `translated`. A request that is refused for a part of it that `dialect` knows
@@ -76,6 +78,7 @@ async def relay(
         answered = False
         until: float | None = None
         try:
+            yield OPENED
             while True:
                 try:
                     if decoder.complete:

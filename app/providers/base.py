@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from app.messages import Alive, ChatRequest, Delta, Finish, ProviderName, Reasoning
+from app.messages import ChatRequest, ProviderName, StreamItem
 
 EMBEDDING_WIDTH = 1536
 """Dimensions of every vector: the column is `vector(1536)`. Shorter ones are zero-padded, which keeps the cosine."""
@@ -20,9 +20,9 @@ class Provider(Protocol):
 
     name: ProviderName
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
-        """Stream the reply to `request`: its text and its reasoning as they come, then exactly one `Finish`. What only
-        shows that the provider works is an `Alive`.
+    def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
+        """Stream the reply to `request`: an `Opened` when the provider has taken it, then its text and its reasoning as
+        they come, then exactly one `Finish`. What only shows that the provider works is an `Alive`.
 
         A part of the request that the server refuses by name is left out, and the request sent again. A stream that
         ends without a finish reason raises `BrokenStream`, a refusal or filter `ContentFiltered`. Closing the generator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +17,9 @@ _QUERY = re.compile(rf"(?:{_CHARACTER}|\?)*")
 # Underscores are in no DNS name of a host, and in many of Docker's.
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?")
+
+# https://www.iana.org/assignments/special-use-domain-names, and what is customary beside it
+_PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 class BadBaseUrl(ValueError):
@@ -66,6 +69,16 @@ class BaseUrl(msgspec.Struct, frozen=True):
     def host(self) -> str:
         """The host alone, without brackets."""
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether its host is this machine or one of the same network, by its name or address alone."""
+        try:
+            return not ip_address(self.host).is_global
+        except ValueError:
+            # one label: `localhost`, or a name that Docker or the network's own DNS gives
+            name = self.host.removesuffix(".")
+            return "." not in name or name.endswith(_PRIVATE_NAMES)
 
     @property
     def path(self) -> str:

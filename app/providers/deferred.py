@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Generic, TypeVar
 
-from app.messages import Alive, ChatRequest, Delta, Finish, ProviderName, Reasoning
+from app.messages import ChatRequest, ProviderName, StreamItem
 from app.providers.base import Embedder, EmbeddingKind, Moderator, Provider, Verdict
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class DeferredProvider:
         self.name: ProviderName = name
         self._provider = Deferred(make)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         provider = self._provider.value
         return self._first_stream(request) if provider is None else provider.stream(request)
@@ -66,7 +66,7 @@ class DeferredProvider:
         if (provider := await self._provider.settled()) is not None:
             await provider.aclose()
 
-    async def _first_stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
+    async def _first_stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         events = (await self._provider.get()).stream(request)
         try:
             async for event in events:

@@ -13,6 +13,7 @@ import msgspec
 
 from app.messages import ProviderName, TaskType
 from app.providers.base import Embedder, Moderator, Provider
+from app.providers.base_url import BaseUrl
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -33,6 +34,8 @@ class Configuration(msgspec.Struct, frozen=True):
     """The settings that are set, of all providers, by their names."""
     connect_timeout: float = 5.0
     """Seconds in which a connection must stand."""
+    context_tokens: Mapping[tuple[ProviderName, str], int] = {}
+    """The contexts of models that the environment names."""
 
     def value(self, setting: Setting) -> str | None:
         """What `setting` is set to, else its default."""
@@ -44,6 +47,25 @@ class Configuration(msgspec.Struct, frozen=True):
         if value is None:
             raise LookupError(f"{setting.name} is not set")
         return value
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How many seconds a provider may be silent. Every sign of life begins the count anew."""
+
+    first_sign: float
+    """Before the headers of its answer."""
+    first_token: float
+    """After them, before its first text: while it reads the prompt and thinks."""
+    gap: float
+    """Between two reads of its text."""
+
+
+# Thinking models that do not show their thinking are silent for minutes, and some gateways send the headers with the
+# first token only.
+HOSTED = Patience(first_sign=120, first_token=300, gap=60)
+# A model may have to be read from a disk before anything comes: Ollama itself gives that five minutes. A long prompt
+# takes a small machine as long again.
+LOCAL = Patience(first_sign=600, first_token=600, gap=120)
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -114,6 +136,10 @@ class ProviderDescription(msgspec.Struct, frozen=True, kw_only=True):
     alias_prefix: str = ""
     alias_suffix: str = ""
     """What a model's name may begin or end with without being another model's."""
+    context_tokens: int | None = None
+    """The context of its models of which nothing else is known; None: unknown, taken to be large enough."""
+    runs_locally: bool = False
+    """Whether it runs on machines of one's own wherever these are; others do at an address of one's own network."""
     free: bool = False
     """Whether models that are not known cost nothing; otherwise their price is unknown."""
 
@@ -137,6 +163,12 @@ class ProviderDescription(msgspec.Struct, frozen=True, kw_only=True):
     def model_setting(self) -> Setting | None:
         """The setting that names the model which the router proposes."""
         return next((setting for setting in self.settings if setting.kind == "model"), None)
+
+    def patience(self, configuration: Configuration) -> Patience:
+        """How long it may be silent when no setting says so."""
+        urls = [configuration.value(setting) for setting in self.settings if setting.kind == "url"]
+        own = self.runs_locally or any(BaseUrl.parse(url).is_private for url in urls if url is not None)
+        return LOCAL if own else HOSTED
 
     def is_configured(self, configuration: Configuration) -> bool:
         """Whether its settings make it available."""

@@ -25,24 +25,21 @@ from app.errors import (
 from app.messages import ProviderName
 from app.observe import event
 from app.providers.registry import PROVIDERS
+from app.providers.too_long import numbers, says_too_long
 
 MESSAGE_LIMIT = 200
 """Characters of the provider's own words that the error's text has; they may quote the request."""
 WORDS_LIMIT = 4000
 """Characters of them that are looked at."""
 
-# How OpenAI, vLLM, llama.cpp, LM Studio, OpenRouter, Anthropic, Gemini and Ollama say that the prompt does not fit.
-_TOO_LONG = re.compile(
-    r"context[ _-]?(length|window|size)|maximum context|context limit|input token count"
-    r"|(prompt|input|text)( \(\d+ tokens\))? (is )?too (long|large)|physical batch size|maximum sequence length",
-    re.IGNORECASE,
-)
 # How Azure, OpenAI, Anthropic, DashScope, DeepSeek, Z.ai and Moonshot say with a plain 400, and OpenRouter and xAI
-# with a 403, that a policy refused the prompt.
+# with a 403, that a policy refused the prompt or the reply.
+_SUBJECT = r"(content|input|output|prompt|messages?|request|response|text)"
 _FILTERED = re.compile(
-    r"content (management|filter(ing)?) policy|violat\w+ (our |the )?(usage|content)|data_?inspection_?failed"
-    r"|inappropriate content|content exists risk|unsafe or sensitive|不安全或敏感|considered high risk"
-    r"|(input|prompt|content|request) (was|is|has been) flagged",
+    rf"content (management|filter(ing)?) policy|{_SUBJECT} (was|were|is|has been) (flagged|blocked|filtered)"
+    rf"|{_SUBJECT} [^.]{{0,40}}violat[^.]{{0,40}}(policy|policies|guidelines)|violating our usage policy"
+    r"|safety system|inappropriate content|content exists risk|considered high risk|blocked by [^.]{0,20}guardrail"
+    r"|data_?inspection|unsafe or sensitive|不安全或敏感",
     re.IGNORECASE,
 )
 _SAYING = ("message", "msg", "detail", "error", "errors", "title")
@@ -64,6 +61,8 @@ def kind_of_status(status: int) -> type[ProviderError]:
         return QuotaExhausted
     if status == 404:
         return ModelNotFound
+    if status == 413:
+        return ContextTooLong
     if status == 429:
         return Throttled
     # 408: the server waited too long for the request; another try is a new request
@@ -85,12 +84,11 @@ def failure(
     """The error of this `kind`, refined by the provider's words. `code` is the provider's short name for it."""
     words = " ".join(words_of(message)[:WORDS_LIMIT].split())
     said = f"{code} {words}" if code else words
-    if issubclass(kind, RequestRefused | ServerError | AuthenticationRefused):
-        # llama.cpp says with a 500 that a text is too long, and some gateways make a 501 of it
-        if _FILTERED.search(said) and (status is None or status < 500):
-            kind = ContentFiltered
-        elif _TOO_LONG.search(words) and status not in (401, 403) and (status is None or status <= 501):
-            kind = ContextTooLong
+    refusal = issubclass(kind, RequestRefused | ServerError | AuthenticationRefused)
+    if refusal and (status or 0) < 500 and _FILTERED.search(said):
+        kind = ContentFiltered
+    elif issubclass(kind, RequestRefused | ServerError | Throttled) and says_too_long(words, status):
+        kind = ContextTooLong
     if issubclass(kind, RequestRefused | Throttled) and _NO_CREDIT.search(words):
         kind = QuotaExhausted
     if kind is AuthenticationRefused:
@@ -99,6 +97,8 @@ def failure(
     text = f"{name}: {words}" if name and words else name or words or "no reason given"
     error = kind(text[:MESSAGE_LIMIT], provider=provider, model=model, status=status, retry_after=retry_after)
     error.words = said
+    if isinstance(error, ContextTooLong):
+        error.limit, error.counted = numbers(words)
     return error
 
 

@@ -8,6 +8,7 @@ waits, except to ask the other replicas for the one trial.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -49,25 +50,32 @@ HEALTHY = Health("closed", 0.0)
 class Permit:
     """Leave to make one call. Whoever got it says how the call went, or gives it back with `release`."""
 
-    __slots__ = ("_breaker", "_outcome", "_settled", "succeeded")
+    __slots__ = ("_breaker", "_outcome", "_settled", "heard_at", "succeeded")
 
     def __init__(self, breaker: Breaker) -> None:
         self._breaker = breaker
         self._outcome: Outcome | None = None
         self._settled = False
         self.succeeded = False
+        self.heard_at: Callable[[], float] | None = None
+        """Tells when the call last showed life, in the event loop's time; None: it has shown none."""
 
     def succeed(self) -> None:
         """The first token came. A later `fail` takes this back."""
         self.succeeded = True
         self._outcome = self._breaker.succeeded(self)
 
-    def fail(self, error: ProviderError) -> None:
-        """The call failed; the kind of error says what that means."""
+    def fail(self, error: ProviderError, unless_heard_since: float | None = None) -> None:
+        """The call failed; the kind of error says what that means.
+
+        For a call that was given up for its silence, `unless_heard_since` is a moment in the event loop's time. If
+        another call of the model has shown life after it, this one waited its turn, or is too much for the model: it
+        says nothing about the provider.
+        """
         if not self._settled:
             self._settled = True
             match error.breaker:
-                case "failure":
+                case "failure" if unless_heard_since is None or not self._breaker.heard(unless_heard_since, but=self):
                     self._breaker.failed(self, self._outcome)
                 case "cooldown":
                     self._breaker.cool(error)
@@ -156,6 +164,10 @@ class Breaker:
         self._sharing = sharing
         self._window = Window()
         self._trial: Permit | None = None
+        self._permits: set[Permit] = set()
+        """Of the calls that are being made."""
+        self._heard_at = -math.inf
+        """When a call that is over last showed life."""
         self._cooling_until = 0.0
         self._coolings = 0
         self._storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
@@ -189,6 +201,7 @@ class Breaker:
         if self.health().wait > 0:
             return None
         permit = Permit(self)
+        self._permits.add(permit)
         if self._storage.state != pybreaker.STATE_CLOSED:
             self._trial = permit
             if self._storage.state == pybreaker.STATE_OPEN:
@@ -197,6 +210,11 @@ class Breaker:
 
     def is_trial(self, permit: Permit) -> bool:
         return self._trial is permit
+
+    def heard(self, since: float, *, but: Permit) -> bool:
+        """Whether a call other than `but` has shown life after `since`."""
+        others = (permit.heard_at for permit in self._permits if permit is not but)
+        return self._heard_at > since or any(heard_at() > since for heard_at in others if heard_at is not None)
 
     def succeeded(self, permit: Permit) -> Outcome | None:
         self._coolings = 0
@@ -234,13 +252,17 @@ class Breaker:
             event("provider.cooling", provider=self.provider, model=self.model, seconds=round(seconds, 3))
 
     def release(self, permit: Permit) -> None:
-        """Make room for another trial, when this was one that found out nothing."""
+        """The call is over. Makes room for another trial, when this was one that found out nothing."""
+        self._permits.discard(permit)
+        if permit.heard_at is not None:
+            self._heard_at = max(self._heard_at, permit.heard_at())
         if self._trial is permit:
             self._trial = None
             self._sharing.give_back(self)
 
     def forgo(self, permit: Permit) -> None:
         """Another replica has the trial."""
+        self._permits.discard(permit)
         if self._trial is permit:
             self._trial = None
 

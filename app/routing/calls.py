@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import msgspec
 
-from app.errors import AuthenticationRefused, BrokenStream, FirstTokenTimeout, ProviderError, Stalled
-from app.messages import Alive, ChatRequest, Delta, Finish, ProviderName, Reasoning
+from app.errors import (
+    AuthenticationRefused,
+    BrokenStream,
+    ContextTooLong,
+    EmptyReply,
+    FirstSignTimeout,
+    FirstTokenTimeout,
+    ProviderError,
+    ReplyTimeout,
+    Silent,
+    Stalled,
+)
+from app.messages import Alive, ChatRequest, Delta, Finish, Opened, ProviderName, Reasoning, StreamItem
 from app.observe import event
 from app.providers.base import Provider
 from app.providers.factory import warm
 from app.routing.breaker import Breakers, Permit
+from app.routing.context import Contexts
 from app.routing.deadlines import Deadlines, Watchdog
-from app.routing.retry import ATTEMPTS_PER_TURN, RetryBudget, retrying, worth_retrying
+from app.routing.retry import ATTEMPTS_PER_CANDIDATE, ATTEMPTS_PER_TURN, RetryBudget, retrying, worth_retrying
 from app.routing.router import Candidate
 
 PATIENCE_SECONDS = 5.0
 """The longest that a turn keeps to a failing candidate, from its first call on, while another one could answer."""
+LONE_PATIENCE_SECONDS = 20.0
+"""The same where nobody else could: an error that says when to come back is better than a longer silence."""
 CLOSE_SECONDS = 5.0
 """The longest that a turn waits for a stream to close; the closing itself goes on."""
+MOST_BLANKS = 4_096
+"""Characters. A reply that begins with more blanks is taken to consist of nothing else: models run away so."""
 
 _closing: set[asyncio.Future[None]] = set()
 
@@ -45,6 +61,7 @@ class Attempts:
         self,
         breakers: Breakers,
         budget: RetryBudget,
+        contexts: Contexts,
         deadlines: Deadlines,
         refused: Callable[[ProviderName], None],
     ) -> None:
@@ -52,6 +69,7 @@ class Attempts:
         self.refused = refused
         self.breakers = breakers
         self.budget = budget
+        self.contexts = contexts
         self.deadlines = deadlines
         self.loop = asyncio.get_running_loop()
         self.end = self.loop.time() + deadlines.reply
@@ -68,34 +86,63 @@ class Attempts:
 class Call:
     """One call of a provider."""
 
-    __slots__ = ("_closed", "_deadlines", "_permit", "_request", "provider", "stream", "watchdog")
+    __slots__ = (
+        "_blanks",
+        "_closed",
+        "_loop",
+        "_patience",
+        "_permit",
+        "_text",
+        "provider",
+        "request",
+        "stream",
+        "watchdog",
+    )
 
     def __init__(self, provider: Provider, request: ChatRequest, permit: Permit, turn: Attempts) -> None:
         self.provider = provider
-        self.stream = provider.stream(request)
-        self.watchdog = Watchdog(turn.deadlines.first_token, turn.end)
-        self._request = request
+        self.request = request
+        self.stream: AsyncGenerator[StreamItem] = provider.stream(request)
+        self._patience = turn.deadlines.patience[provider.name]
+        self.watchdog = Watchdog(self._patience.first_sign, turn.end)
+        self._loop = turn.loop
         self._permit = permit
-        self._deadlines = turn.deadlines
+        self._blanks = ""
+        """Text that came so far, while it is all blank: a reply may begin with it, and is none without more."""
+        self._text = False
         self._closed = False
 
-    async def first(self) -> Delta | Finish:
-        """Open the stream and wait for its first item. Raises `ProviderError`."""
-        watchdog = self.watchdog
-        watchdog.start()
+    async def next(self) -> Delta | Reasoning | Finish:
+        """The next item of the reply, up to its first text. Opens the stream. Raises `ProviderError`."""
         try:
-            item = await anext(self.stream)
-            while isinstance(item, (Reasoning, Alive)):
-                item = await anext(self.stream)
-            watchdog.since = None
-            if watchdog.over:
-                raise self.timeout()
+            while True:
+                match await self._read():
+                    case Opened():
+                        self.watchdog.allow(self._patience.first_token)
+                    case Alive():
+                        self._heard()
+                    case Reasoning() as item:
+                        self._heard()
+                        self._succeed()
+                        return item
+                    case Delta(text):
+                        self._heard()
+                        self._succeed()
+                        self._blanks += text
+                        if not text.isspace():
+                            self._text = True
+                            self.watchdog.allow(self._patience.gap)
+                            return Delta(self._blanks)
+                        if len(self._blanks) > MOST_BLANKS:
+                            raise self._error(EmptyReply, "blanks without end")
+                    case Finish(reason) as item:
+                        self._succeed()
+                        if reason != "length":
+                            raise self._error(EmptyReply, "no text")
+                        return item
         except BaseException as error:
             self.fail(error)
             raise
-        self._permit.succeed()
-        watchdog.allow(self._deadlines.gap)
-        return item
 
     def fail(self, error: BaseException) -> None:
         """End the call with `error`. Raises the `ProviderError` that it means, if that is another."""
@@ -105,15 +152,23 @@ class Call:
             meant = self.timeout()
         elif isinstance(error, StopAsyncIteration):
             meant = BrokenStream("the stream ended without a finish reason", provider=self.provider.name)
-        if isinstance(meant, ProviderError):
+        if isinstance(meant, Silent):
+            # Lately is the later half: when a provider stops, its calls do so within moments of each other.
+            self._permit.fail(meant, unless_heard_since=(self.watchdog.heard_at() + self._loop.time()) / 2)
+        elif isinstance(meant, ProviderError):
             self._permit.fail(meant)
         if meant is not error:
             raise meant from error
 
     def timeout(self) -> ProviderError:
         """The error of a deadline that has passed."""
-        kind = Stalled if self._permit.succeeded else FirstTokenTimeout
-        return kind("a deadline has passed", provider=self.provider.name, model=self._request.model)
+        if self._loop.time() >= self.watchdog.end:
+            return self._error(ReplyTimeout, "the whole reply took too long")
+        if self._text:
+            return self._error(Stalled, "no more text came")
+        if self._permit.heard_at is not None:
+            return self._error(FirstTokenTimeout, "no text came")
+        return self._error(FirstSignTimeout, "nothing came")
 
     async def aclose(self) -> None:
         """Close the stream, and with it the connection, even when cancelled meanwhile."""
@@ -128,6 +183,29 @@ class Call:
         # unlike a plain await, this leaves the closing alone when we are cancelled
         await asyncio.wait((closing,), timeout=CLOSE_SECONDS)
 
+    async def _read(self) -> StreamItem:
+        watchdog = self.watchdog
+        if watchdog.over:
+            raise self.timeout()
+        watchdog.since = self._loop.time()
+        item = await anext(self.stream)
+        watchdog.since = None
+        if watchdog.over:
+            raise self.timeout()
+        return item
+
+    def _heard(self) -> None:
+        if self._permit.heard_at is None:
+            self._permit.heard_at = self.watchdog.heard_at
+            self.watchdog.allow(self._patience.first_token)
+
+    def _succeed(self) -> None:
+        if not self._permit.succeeded:
+            self._permit.succeed()
+
+    def _error(self, kind: type[ProviderError], message: str) -> ProviderError:
+        return kind(message, provider=self.provider.name, model=self.request.model)
+
 
 def _look_at(closing: asyncio.Future[None]) -> None:
     _closing.discard(closing)
@@ -137,7 +215,7 @@ def _look_at(closing: asyncio.Future[None]) -> None:
 
 
 class Calls:
-    """The calls to one candidate, up to the first that brings a token."""
+    """The calls to one candidate, up to the one that brings text."""
 
     def __init__(
         self,
@@ -146,42 +224,51 @@ class Calls:
         candidate: Candidate,
         later: Sequence[Candidate],
         permit: Permit,
+        request_for: Callable[[Candidate], ChatRequest],
     ) -> None:
         """`later` are the candidates that remain if this one fails; `permit` is for the first call."""
+        self.anew = False
+        """The last item is the first of another call, after one that had handed out reasoning."""
         self._turn = turn
         self._provider = provider
         self._candidate = candidate
+        self._fitted = turn.contexts.fitted(candidate)
         self._later = later
         self._permit: Permit | None = permit
+        self._request_for = request_for
         self._call: Call | None = None
+        self._reasoned = False
         self._made = 0
+        self._emptied = False
         self._began = turn.loop.time()
 
-    async def open(self, request: ChatRequest) -> tuple[Call, Delta | Finish]:
-        """The call that answers, and its first item. Raises the last `ProviderError`, or `RetryNotAdmitted`."""
-        # importing an SDK, right after a start, is not the provider's time
-        await warm((self._provider,))
+    @property
+    def call(self) -> Call:
+        """The latest. Raises `LookupError` before the first."""
+        if self._call is None:
+            raise LookupError("no call was made")
+        return self._call
+
+    async def next(self) -> Delta | Reasoning | Finish:
+        """The next item of the reply, up to its first text. Raises the last `ProviderError`, or `RetryNotAdmitted`."""
+        self.anew = False
         try:
-            return await self._attempt(request)
+            if self._call is not None:
+                item = await self._read(self._call)
+            else:
+                # importing an SDK, right after a start, is not the provider's time
+                await warm((self._provider,))
+                item = await self._attempt()
         except ProviderError as error:
-            if not worth_retrying(error):
-                raise
-            failed = [error]
+            item = await self._after(error)
+            self.anew = self._reasoned
+        self._reasoned = item.__class__ is Reasoning
+        return item
 
-        async def attempt() -> tuple[Call, Delta | Finish]:
-            # the policy only starts after a failure, as it costs more than all else here; it is shown that one first
-            if failed:
-                raise failed.pop()
-            return await self._attempt(request)
-
-        opened: tuple[Call, Delta | Finish]
-        opened = await retrying(asked=self._asked, allowed=self._allowed)(attempt)
-        return opened
-
-    def broken(self, call: Call, error: BaseException) -> None:
-        """The open stream of `call` ended with `error`. Raises the `ProviderError` that it means."""
+    def broken(self, error: BaseException) -> None:
+        """The open stream ended with `error`. Raises the `ProviderError` that it means."""
         try:
-            call.fail(error)
+            self.call.fail(error)
         except ProviderError as meant:
             self._record(meant)
             raise
@@ -194,7 +281,8 @@ class Calls:
         if self._call is not None:
             await self._call.aclose()
 
-    async def _attempt(self, request: ChatRequest) -> tuple[Call, Delta | Finish]:
+    async def _attempt(self) -> Delta | Reasoning | Finish:
+        """Make a call, up to its first item."""
         turn, candidate = self._turn, self._candidate
         permit, self._permit = self._permit, None
         if permit is None:
@@ -205,15 +293,62 @@ class Calls:
             turn.budget.called(candidate.provider)
         self._made += 1
         turn.made += 1
-        self._call = call = Call(self._provider, request, permit, turn)
+        self._call = call = Call(self._provider, self._request_for(self._fitted), permit, turn)
+        call.watchdog.start()
+        item = await self._read(call)
+        turn.budget.succeeded(candidate.provider)
+        return item
+
+    async def _read(self, call: Call) -> Delta | Reasoning | Finish:
         try:
-            item = await call.first()
+            return await call.next()
         except ProviderError as error:
             self._record(error)
             await call.aclose()
             raise
-        turn.budget.succeeded(candidate.provider)
-        return call, item
+
+    async def _after(self, error: ProviderError) -> Delta | Reasoning | Finish:
+        """The first item of a call after one that failed with `error`. Raises the last error if there is to be none."""
+        while True:
+            at_once = self._asks_again(error)
+            if not at_once and not worth_retrying(error):
+                raise error
+            try:
+                return await (self._attempt() if at_once else self._retried(error))
+            except ProviderError as failed:
+                if not at_once and worth_retrying(failed):
+                    raise  # the policy has given up
+                error = failed
+
+    def _asks_again(self, error: ProviderError) -> bool:
+        """Whether the model is asked again at once: for a shorter request, or for text in place of none.
+
+        Neither says that the provider is ill, so neither takes of the retry budget; both count as attempts.
+        """
+        turn = self._turn
+        left = min(ATTEMPTS_PER_CANDIDATE - self._made, ATTEMPTS_PER_TURN - turn.made)
+        if isinstance(error, ContextTooLong):
+            smaller = turn.contexts.smaller(self._fitted, self.call.request, error, last=left == 1)
+            self._fitted = smaller or self._fitted
+            return smaller is not None and left > 0
+        if isinstance(error, EmptyReply) and not self._emptied:
+            self._emptied = True
+            return left > 0 and self._others() < ATTEMPTS_PER_TURN - turn.made
+        return False
+
+    async def _retried(self, error: ProviderError) -> Delta | Reasoning | Finish:
+        """The same call again, after a while, as the policy says."""
+        failed = [error]
+
+        async def attempt() -> Delta | Reasoning | Finish:
+            # the policy only starts after a failure, as it costs more than all else here; it is shown that one first
+            if failed:
+                raise failed.pop()
+            return await self._attempt()
+
+        item: Delta | Reasoning | Finish
+        item = await retrying(asked=self._asked, allowed=self._allowed)(attempt)
+        return item
 
     def _record(self, error: ProviderError) -> None:
         self._turn.failures.append(Failure(self._candidate, self._made, error))
@@ -232,14 +367,17 @@ class Calls:
     def _asked(self) -> float:
         return self._turn.breakers.health(self._candidate.provider, self._candidate.model).wait
 
+    def _others(self) -> int:
+        """How many later candidates may answer now: each keeps a call of the turn's."""
+        health = self._turn.breakers.health
+        return sum(health(other.provider, other.model).wait <= 0 for other in self._later)
+
     def _allowed(self, wait: float) -> bool:
         turn = self._turn
         now = turn.loop.time()
-        others = sum(turn.breakers.health(other.provider, other.model).wait <= 0 for other in self._later)
-        if turn.made + 1 + others > ATTEMPTS_PER_TURN:
-            # every candidate that may still answer keeps a call
+        others = self._others()
+        if self._made >= ATTEMPTS_PER_CANDIDATE or turn.made + 1 + others > ATTEMPTS_PER_TURN:
             return False
-        patience = turn.deadlines.first_token
-        if others:
-            patience = min(patience, PATIENCE_SECONDS)
+        first_sign = turn.deadlines.patience[self._candidate.provider].first_sign
+        patience = min(first_sign, PATIENCE_SECONDS if others else LONE_PATIENCE_SECONDS)
         return wait <= min(self._began + patience, turn.end) - now and turn.budget.take(self._candidate.provider, wait)

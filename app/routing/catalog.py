@@ -45,8 +45,9 @@ class Catalog:
     def __init__(self, settings: Settings) -> None:
         self._known: dict[tuple[ProviderName, str], ModelSpec] = {}
         self._default: dict[ProviderName, ModelSpec] = {}
+        self._contexts = settings.model_context_tokens or {}
         for provider in PROVIDERS:
-            specs = [_spec(provider, model) for model in provider.models]
+            specs = [self._spec(provider, model) for model in provider.models]
             self._known |= {(spec.provider, spec.model): spec for spec in specs}
             setting = provider.model_setting
             if setting is not None and (named := settings.providers.value(setting)) is not None:
@@ -58,8 +59,8 @@ class Catalog:
     def spec(self, provider: ProviderName, model: str) -> ModelSpec:
         """What is known of this model; of one that is not in the data, what holds for its provider."""
         description = PROVIDERS[provider]
-        unknown = KnownModel(model, price=FREE if description.free else None)
-        return self._known.get((provider, model)) or _spec(description, unknown)
+        unknown = KnownModel(model, description.context_tokens, price=FREE if description.free else None)
+        return self._known.get((provider, model)) or self._spec(description, unknown)
 
     def belongs_elsewhere(self, provider: ProviderName, model: str) -> bool:
         """Whether `model` is known to be another provider's. Judges by name alone: for when the list that would tell
@@ -81,13 +82,12 @@ class Catalog:
         default = self._default.get(provider)
         return tuple(sorted(specs, key=lambda spec: spec != default))
 
-
-def _spec(provider: ProviderDescription, model: KnownModel) -> ModelSpec:
-    return ModelSpec(
-        provider=provider.name,
-        model=model.name,
-        context_tokens=model.context_tokens,
-        max_output_tokens=model.max_output_tokens,
-        price=model.price,
-        task_types=provider.tasks,
-    )
+    def _spec(self, provider: ProviderDescription, model: KnownModel) -> ModelSpec:
+        return ModelSpec(
+            provider=provider.name,
+            model=model.name,
+            context_tokens=self._contexts.get((provider.name, model.name), model.context_tokens),
+            max_output_tokens=model.max_output_tokens,
+            price=model.price,
+            task_types=provider.tasks,
+        )

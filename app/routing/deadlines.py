@@ -1,28 +1,46 @@
-"""In charge of the time a provider may take: to its first token, between tokens, and for the whole reply."""
+"""Deadlines: how long a provider may be silent before its first sign of life, before its first text and after it, and
+how long a whole reply may take."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 
+from app.messages import ProviderName
+from app.providers.description import Patience, ProviderDescription
+from app.providers.registry import PROVIDERS
 from app.settings import Settings
 
 
 class Deadlines(msgspec.Struct, frozen=True):
     """Seconds. The time to connect is the adapters' affair."""
 
-    first_token: float
-    gap: float
     reply: float
+    """For the whole reply, with the search for who gives it."""
+    patience: Mapping[ProviderName, Patience]
+    """How long each provider may be silent."""
 
     @classmethod
     def of(cls, settings: Settings) -> Deadlines:
         return cls(
-            first_token=settings.first_token_timeout_seconds,
-            gap=settings.token_gap_timeout_seconds,
             reply=settings.reply_timeout_seconds,
+            patience={provider.name: _patience(provider, settings) for provider in PROVIDERS},
         )
+
+
+def _patience(provider: ProviderDescription, settings: Settings) -> Patience:
+    """The provider's own, where the settings name none. A first token cannot come before the first sign."""
+    own = provider.patience(settings.providers)
+    sign, token = settings.first_sign_timeout_seconds, settings.first_token_timeout_seconds
+    if token is None:
+        token = max(own.first_token, sign or 0)
+    return Patience(
+        first_sign=min(own.first_sign if sign is None else sign, token),
+        first_token=token,
+        gap=own.gap if settings.token_gap_timeout_seconds is None else settings.token_gap_timeout_seconds,
+    )
 
 
 class Watchdog:
@@ -33,7 +51,7 @@ class Watchdog:
     call belong to the task that started the watchdog.
     """
 
-    __slots__ = ("_cancels", "_end", "_loop", "_silence", "_task", "_timer", "expired", "over", "since")
+    __slots__ = ("_cancels", "_loop", "_silence", "_task", "_timer", "end", "expired", "over", "since")
 
     def __init__(self, silence: float, end: float) -> None:
         """A read may take `silence` seconds; `end`, in the loop's time, is when everything is over."""
@@ -42,7 +60,7 @@ class Watchdog:
         self._cancels = 0
         self._timer: asyncio.TimerHandle | None = None
         self._silence = silence
-        self._end = end
+        self.end = end
         self.since: float | None = None
         self.over = False
         """No further read is worth it: the last one was cancelled, or the end came between two reads."""
@@ -50,21 +68,24 @@ class Watchdog:
         """The last read was cancelled by us."""
 
     def start(self) -> None:
-        """The first read begins now, in the current task."""
+        """The first read is about to begin, in the current task."""
         self._task = asyncio.current_task()
         self._cancels = self._task.cancelling() if self._task else 0
-        self.since = self._loop.time()
         self.allow(self._silence)
 
     def allow(self, silence: float) -> None:
         """From now on a read may take `silence` seconds."""
         self.stop()
         self._silence = silence
-        self._timer = self._loop.call_at(min(self._loop.time() + silence, self._end), self._check)
+        self._timer = self._loop.call_at(min(self._loop.time() + silence, self.end), self._check)
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+
+    def heard_at(self) -> float:
+        """When the provider last gave something to read, in the loop's time; right for one that has given something."""
+        return self._loop.time() if self.since is None else self.since
 
     def take_back(self) -> bool:
         """Undo our own cancelling of the task. False when there was none, or somebody else cancels it as well."""
@@ -73,7 +94,7 @@ class Watchdog:
     def _check(self) -> None:
         now = self._loop.time()
         reading = self.since
-        due = min((now if reading is None else reading) + self._silence, self._end)
+        due = min((now if reading is None else reading) + self._silence, self.end)
         if due > now:
             self._timer = self._loop.call_at(due, self._check)
             return

@@ -1,6 +1,6 @@
 """In charge of getting an answer: candidate after candidate until the first visible token, and none after it.
 
-candidate: breaker ► retry ► open the stream ► first token. From there the stream is passed on as it comes; a
+candidate: breaker ► retry ► open the stream ► first text. From there the stream is passed on as it comes; a
 reply that breaks now stays broken, as no second provider's text may be glued to the first's.
 """
 
@@ -21,31 +21,28 @@ from app.errors import (
     ProviderUnavailable,
     RequestRefused,
 )
-from app.messages import Alive, ChatRequest, Delta, Finish, ProviderName, Reasoning
+from app.messages import ChatRequest, Delta, Finish, ProviderName, Reasoning, StreamItem
 from app.observe import event
 from app.providers.base import Provider
 from app.routing.breaker import Breakers
 from app.routing.calls import Attempts, Calls, Failure, RetryNotAdmitted
+from app.routing.context import Contexts
 from app.routing.deadlines import Deadlines
 from app.routing.retry import RetryBudget
 from app.routing.router import Candidate, retry_after
 
 
 class Answering(msgspec.Struct, frozen=True):
-    """From here on the answer is this candidate's. It never follows a `Delta`."""
+    """From here on another call answers. It never follows a `Delta`; a `Reasoning` before it is of the call before."""
 
     provider: ProviderName
     model: str
     reason: str | None
-    """Why it is not the candidate asked before, e.g. `first_token_timeout`; None for the first one asked."""
+    """What went wrong with the call before, e.g. `first_token_timeout`; None for the first one."""
 
 
 class Failover:
-    """Asks the providers. One for the process: the retry budget is shared by all turns.
-
-    `answer` is the design's `execute(fn, fallback)`: `fn` calls a candidate behind its breaker, and the fallback is the
-    next candidate.
-    """
+    """Asks the providers. One for the process: the retry budget is shared by all turns."""
 
     def __init__(
         self,
@@ -60,19 +57,24 @@ class Failover:
         self._breakers = breakers
         self._deadlines = deadlines
         self._budget = RetryBudget(clock)
+        self._contexts = Contexts(clock)
         self._refused = refused
 
     async def answer(
         self, candidates: Sequence[Candidate], request_for: Callable[[Candidate], ChatRequest]
-    ) -> AsyncGenerator[Answering | Delta | Finish]:
-        """Stream a reply: an `Answering` for every candidate that is asked, then deltas, then one `Finish`.
+    ) -> AsyncGenerator[Answering | Reasoning | Delta | Finish]:
+        """Stream a reply: an `Answering` for every candidate that is asked, its reasoning and text, then one `Finish`.
+
+        `request_for` makes the request, to fit the candidate's context; a model whose context is full is asked again
+        with a smaller one. A reply has text, unless its finish reason is `length`. Where a call fails after reasoning,
+        an `Answering` of the same candidate may come.
 
         Iterate it in one task and close it (`contextlib.aclosing`): closing or cancelling stops the provider's
         work at once and counts for nothing. Raises `ProviderUnavailable` when no candidate answered, or
         `InvalidRequest` (422) when each of them refused the request, both from an `ExceptionGroup` of all that
         failed; `ContentFiltered`; and, after a delta, the `ProviderError` that broke the reply.
         """
-        turn = Attempts(self._breakers, self._budget, self._deadlines, self._refused)
+        turn = Attempts(self._breakers, self._budget, self._contexts, self._deadlines, self._refused)
         clock = turn.loop.time
         for position, candidate in enumerate(candidates):
             if turn.spent:
@@ -81,32 +83,44 @@ class Failover:
             permit = await self._breakers.admit(candidate.provider, candidate.model)
             if permit is None:
                 continue
-            calls = Calls(turn, provider, candidate, candidates[position + 1 :], permit)
+            calls = Calls(turn, provider, candidate, candidates[position + 1 :], permit, request_for)
             try:
-                yield Answering(candidate.provider, candidate.model, _reason(turn.failures))
+                yield _answering(candidate, turn.failures)
                 try:
-                    call, item = await calls.open(request_for(candidate))
+                    item: StreamItem = await calls.next()
+                    while type(item) is Reasoning:
+                        if calls.anew:
+                            yield _answering(candidate, turn.failures)
+                        yield item
+                        item = await calls.next()
+                    if calls.anew:
+                        yield _answering(candidate, turn.failures)
                 except ContentFiltered:
                     raise
                 except (ProviderError, RetryNotAdmitted):
                     continue
+                call = calls.call
                 stream, watchdog = call.stream, call.watchdog
                 try:
                     # the token path: what stands here is done for every token
                     while True:
-                        yield item
-                        if item.__class__ is Finish:
+                        if type(item) is Delta or type(item) is Reasoning:
+                            yield item
+                        elif type(item) is Finish:
+                            yield item
                             return
                         if watchdog.over:
                             raise call.timeout()
                         watchdog.since = clock()
-                        heard = await anext(stream)
-                        while isinstance(heard, (Reasoning, Alive)):
-                            heard = await anext(stream)
+                        item = await anext(stream)
                         watchdog.since = None
-                        item = heard
+                except ContextTooLong as error:
+                    # the text has filled what the prompt left of the context
+                    calls.broken(error)
+                    yield Finish("length", None)
+                    return
                 except BaseException as error:
-                    calls.broken(call, error)
+                    calls.broken(error)
                     raise
             finally:
                 await calls.aclose()
@@ -121,6 +135,10 @@ class Failover:
             return InvalidRequest("No available model takes this request", status=422)
         waits = (self._breakers.health(candidate.provider, candidate.model).wait for candidate in candidates)
         return ProviderUnavailable(retry_after=retry_after(waits))
+
+
+def _answering(candidate: Candidate, failures: Sequence[Failure]) -> Answering:
+    return Answering(candidate.provider, candidate.model, _reason(failures))
 
 
 def _reason(failures: Sequence[Failure]) -> str | None:

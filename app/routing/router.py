@@ -49,6 +49,8 @@ class Candidate(msgspec.Struct, frozen=True):
     model: str
     context_tokens: int | None = None
     max_output_tokens: int | None = None
+    density: float = 1.0
+    """How many tokens its model has for one that is estimated, as far as a refusal in this turn tells."""
 
 
 def route(

@@ -120,10 +120,22 @@ async def test_what_cannot_be_stored_is_not_streamed_either(as_owner: httpx.Asyn
     assert (await history(as_owner, conversation))[1]["content"] == transcript.text
 
 
-async def test_reply_without_a_word(as_owner: httpx.AsyncClient, conversation: str) -> None:
-    transcript = await send(as_owner, conversation, script(tokens=0))
+async def test_reply_without_a_word_is_asked_for_again_and_fails(
+    as_owner: httpx.AsyncClient, conversation: str, upstream: Upstream
+) -> None:
+    transcript = await send(as_owner, conversation, script(id="wordless", tokens=0))
+    assert [event.name for event in transcript.events] == ["message.started", "error"]
+    assert transcript.events[-1].data["problem"]["code"] == "provider_unavailable"
+    reply = (await history(as_owner, conversation))[1]
+    assert (reply["status"], reply["content"]) == ("failed", "")
+    assert len(upstream.calls_of("wordless")) == 2
+
+
+async def test_reply_whose_length_went_into_the_thinking(as_owner: httpx.AsyncClient, conversation: str) -> None:
+    transcript = await send(as_owner, conversation, script(tokens=0, finish="length"))
     assert [event.name for event in transcript.events] == ["message.started", "done"]
-    assert (await history(as_owner, conversation))[1]["content"] == ""
+    reply = (await history(as_owner, conversation))[1]
+    assert (reply["status"], reply["finish_reason"], reply["content"]) == ("complete", "length", "")
 
 
 async def test_reply_that_reached_its_limit(as_owner: httpx.AsyncClient, conversation: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 from app.chat.journal import OUTAGE_SECONDS
 from app.chat.live import MAX_REPLY_CHARACTERS
 from app.chat.turn import STORE_SECONDS
-from app.errors import BrokenStream, ContentFiltered, Draining, NotFound
-from app.messages import Done, Failed, Finish, Stopped
+from app.errors import BrokenStream, ContentFiltered, ContextTooLong, Draining, NotFound
+from app.messages import Done, Failed, Finish, Reasoning, Restart, Stopped, Usage
 from tests.chat.scene import LONG, Person, scene
 from tests.support.scripted_database import Call, Database, in_virtual_time, unavailable
 from tests.support.scripted_providers import Play, clock, failure
@@ -28,6 +28,9 @@ from tests.support.scripted_providers import Play, clock, failure
         ((failure(BrokenStream),) * 1, "complete", "Hello", "stop", None),  # another try, nobody saw the first
         (("half", failure(ContentFiltered)), "filtered", "half", "content_filter", None),
         (("half", RuntimeError("a bug")), "failed", "half", None, "internal_error"),
+        ((Finish("stop", None),) * 1, "complete", "Hello", "stop", None),  # without text, and asked again
+        ((Finish("length", None),), "complete", "", "length", None),  # all of it was thinking
+        (("as much as fits", failure(ContextTooLong)), "complete", "as much as fits", "length", None),
     ],
 )
 @in_virtual_time
@@ -44,6 +47,37 @@ async def test_ends(play: Play, status: str, text: str, finish_reason: str | Non
         assert reply.ending.status == status
         assert reply.ending.length == len(text)
         assert (len(on.turns), on.provider.streaming) == (0, 0)
+
+
+@in_virtual_time
+async def test_a_reply_without_text_is_no_success() -> None:
+    async with scene(otherwise=(Finish("stop", Usage(5, 0)),)) as on:
+        reply = await on.whole()
+        row = on.database.rows[reply.id]
+        assert (row.status, row.error_code, row.content) == ("failed", "provider_unavailable", "")
+        assert len(on.provider.calls) == 2
+
+
+@in_virtual_time
+async def test_readers_are_told_that_another_call_answers_after_reasoning() -> None:
+    async with scene((Reasoning("Hm."), failure(BrokenStream)), (Reasoning("Ah."), "text", Finish("stop", None))) as on:
+        reply = await on.whole()
+        restarts = [event for event in reply.preamble if isinstance(event, Restart)]
+        assert restarts == [Restart("broken_stream", "openai", "openai-model")]
+        assert on.database.rows[reply.id].content == "text"
+
+
+@pytest.mark.parametrize(
+    ("counted", "usage"),
+    [(Usage(7, 3), (7, 3)), (Usage(7, 0), (7, 2)), (Usage(0, 3), (2, 3)), (None, (2, 2))],
+    ids=["all", "no completion", "no prompt", "nothing"],
+)
+@in_virtual_time
+async def test_what_a_provider_does_not_count_is_estimated(counted: Usage | None, usage: tuple[int, int]) -> None:
+    """The question is `hello`."""
+    async with scene(("eight ch", Finish("stop", counted))) as on:
+        row = on.database.rows[(await on.whole()).id]
+        assert (row.prompt_tokens, row.completion_tokens) == usage
 
 
 @in_virtual_time
@@ -95,7 +129,7 @@ async def test_a_bug_after_the_text_leaves_no_reply_behind(monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("app.chat.writer.estimate_usage", fail)
+    monkeypatch.setattr("app.chat.writer.completed_usage", fail)
     async with scene(("text", 1.0, Finish("stop", None))) as on:
         _, reply = await on.send()
         await reply.ended()

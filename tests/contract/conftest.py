@@ -7,7 +7,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.messages import Alive, ChatRequest, Delta, Finish, Message, ProviderName, Reasoning
+from app.messages import (
+    Alive,
+    ChatRequest,
+    Delta,
+    Finish,
+    Message,
+    Opened,
+    ProviderName,
+    Reasoning,
+    StreamItem,
+)
 from app.providers.base import Provider
 from app.providers.description import Configuration
 from app.providers.factory import make_providers
@@ -46,9 +56,9 @@ async def collect_all(provider: Provider, request: ChatRequest) -> tuple[str, st
     return reasoning, "".join(event.text for event in events if isinstance(event, Delta)), finish
 
 
-async def heard(events: AsyncGenerator[Delta | Reasoning | Alive | Finish]) -> Delta | Reasoning | Finish:
+async def heard(events: AsyncGenerator[StreamItem]) -> Delta | Reasoning | Finish:
     """The next event that is more than a sign of life."""
-    while isinstance(event := await anext(events), Alive):
+    while isinstance(event := await anext(events), Opened | Alive):
         pass
     return event
 

@@ -36,7 +36,7 @@ STATUSES = {
     401: AuthenticationRefused,
     403: AuthenticationRefused,
     404: ModelNotFound,
-    413: RequestRefused,
+    413: ContextTooLong,
     422: RequestRefused,
     429: Throttled,
     500: ServerError,

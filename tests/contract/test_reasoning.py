@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.messages import Alive, ChatRequest, Delta, Finish, Message, ProviderName, Reasoning, ReasoningEffort
+from app.messages import Alive, ChatRequest, Delta, Finish, Message, Opened, ProviderName, Reasoning, ReasoningEffort
 from tests.contract.conftest import ask, collect_all, served
 from tests.contract.wires import WIRES, said, sse, thought
 from tests.support.raw_upstream import Exchange
@@ -42,7 +42,7 @@ async def test_reasoning_and_text_keep_their_order(adapter: ProviderName) -> Non
     async with served(adapter, answer) as (provider, _):
         events = [event async for event in provider.stream(ask())]
 
-    assert events[:-1] == [Reasoning("AB"), Delta("c"), Reasoning("D"), Delta("ef")]
+    assert events[:-1] == [Opened(), Reasoning("AB"), Delta("c"), Reasoning("D"), Delta("ef")]
     assert isinstance(events[-1], Finish)
 
 
@@ -56,7 +56,7 @@ async def test_reasoning_arrives_before_the_text(adapter: ProviderName) -> None:
         exchange.send(said(adapter, "42") + WIRES[adapter].ending)
 
     async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
-        assert await anext(events) == Reasoning("Hm.")
+        assert [await anext(events) for _ in range(2)] == [Opened(), Reasoning("Hm.")]
         seen.set()
         assert await anext(events) == Delta("42")
 
@@ -89,6 +89,7 @@ async def test_each_read_is_a_sign_of_life(adapter: ProviderName) -> None:
         exchange.send(WIRES[adapter].ending)
 
     async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
+        assert await anext(events) == Opened()
         for expected in (Alive(), Alive(), Delta("token")):
             assert await asyncio.wait_for(anext(events), SOON) == expected
             step.release()
@@ -141,7 +142,7 @@ async def test_what_brings_nothing_is_a_sign_of_life(adapter: ProviderName, even
         exchange.send(WIRES[adapter].token + WIRES[adapter].ending)
 
     async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
-        assert await asyncio.wait_for(anext(events), SOON) == Alive()
+        assert [await asyncio.wait_for(anext(events), SOON) for _ in range(2)] == [Opened(), Alive()]
         seen.set()
         assert await asyncio.wait_for(anext(events), SOON) == Delta("token")
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from app.errors import BrokenStream, ContentFiltered, RequestRefused, ServerError
-from app.messages import Delta, Finish, ProviderName, Usage
+from app.messages import Delta, Finish, Opened, ProviderName, Usage
 from app.providers import transport
 from tests.contract.conftest import ask, collect, heard, served
 from tests.contract.wires import WIRES, Wire
@@ -41,6 +41,21 @@ async def test_reply(adapter: ProviderName, wire: Wire) -> None:
     assert (text, finish.reason) == ("tokentoken", "stop")
     assert finish.usage == USAGE[adapter]
     assert (upstream.exchanges[0].method, upstream.exchanges[0].path) == ("POST", wire.path)
+
+
+async def test_headers_are_a_sign_of_life(adapter: ProviderName, wire: Wire) -> None:
+    """A server that has taken the request, and whose model has said nothing yet."""
+    seen = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        await asyncio.wait_for(seen.wait(), SOON)
+        exchange.send(wire.token, wire.ending)
+
+    async with served(adapter, answer) as (provider, _), aclosing(provider.stream(ask())) as events:
+        assert await anext(events) == Opened()
+        seen.set()
+        assert await heard(events) == Delta("token")
 
 
 async def test_tokens_arrive_before_the_end(adapter: ProviderName, wire: Wire) -> None:

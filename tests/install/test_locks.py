@@ -18,6 +18,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 RUN, DEVELOP, BOOTSTRAP = "requirements.lock", "requirements-dev.lock", "requirements-bootstrap.lock"
+MODELS = "requirements-models.lock"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PLATFORMS = (
     {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"},
@@ -47,7 +48,7 @@ def pins(lock: str) -> dict[str, list[Pin]]:
     return found
 
 
-@pytest.mark.parametrize("lock", [RUN, DEVELOP, BOOTSTRAP])
+@pytest.mark.parametrize("lock", [RUN, DEVELOP, BOOTSTRAP, MODELS])
 def test_lock_has_versions_and_hashes_and_nothing_else(lock: str) -> None:
     assert all(pin.hashes for entries in pins(lock).values() for pin in entries)
 
@@ -127,7 +128,7 @@ def test_package_lock_has_hashes_and_no_addresses() -> None:
     assert "omit-lockfile-registry-resolved=true" in (ROOT / ".npmrc").read_text()
 
 
-@pytest.mark.parametrize("file", [RUN, DEVELOP, BOOTSTRAP, "Makefile", "pyproject.toml", ".npmrc"])
+@pytest.mark.parametrize("file", [RUN, DEVELOP, BOOTSTRAP, MODELS, "Makefile", "pyproject.toml", ".npmrc"])
 def test_no_file_of_the_installation_names_a_registry(file: str) -> None:
     found = re.findall(r"https?://\S+|--(?:extra-)?index-url|--find-links|registry *=", (ROOT / file).read_text())
     assert not found

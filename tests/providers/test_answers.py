@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from app.errors import BrokenStream
-from app.messages import Alive, Delta, Finish, Reasoning
+from app.messages import Delta, Finish, Opened, StreamItem
 from app.providers import answers
 from app.providers.answers import document, relay
 from app.providers.dialect import Body, Dialect
@@ -56,7 +56,7 @@ class FakeResponse:
         self.closed = True
 
 
-def stream_of(response: FakeResponse) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
+def stream_of(response: FakeResponse) -> AsyncGenerator[StreamItem]:
     async def send(body: Body) -> FakeResponse:
         assert body == {"model": "m"}
         return response
@@ -67,7 +67,7 @@ def stream_of(response: FakeResponse) -> AsyncGenerator[Delta | Reasoning | Aliv
 async def test_closing_waits_until_everything_is_closed() -> None:
     response = FakeResponse(TOKEN)
     events = stream_of(response)
-    assert await anext(events) == Delta("token")
+    assert [await anext(events) for _ in range(2)] == [Opened(), Delta("token")]
     response.may_close.clear()
 
     closing = asyncio.create_task(events.aclose())
@@ -105,7 +105,7 @@ async def test_second_cancellation_does_not_stop_the_closing() -> None:
 async def test_connection_lost_inside_the_reply() -> None:
     response = FakeResponse(TOKEN, failure=httpx2.ReadError("gone"))
     async with aclosing(stream_of(response)) as events:
-        assert await anext(events) == Delta("token")
+        assert [await anext(events) for _ in range(2)] == [Opened(), Delta("token")]
         with pytest.raises(BrokenStream) as raised:
             await anext(events)
 
@@ -115,13 +115,13 @@ async def test_connection_lost_inside_the_reply() -> None:
 
 async def test_connection_lost_after_the_reason_to_finish() -> None:
     response = FakeResponse(TOKEN + REASON, failure=httpx2.ReadError("gone"))
-    assert [event async for event in stream_of(response)] == [Delta("token"), Finish("stop", None)]
+    assert [event async for event in stream_of(response)] == [Opened(), Delta("token"), Finish("stop", None)]
     assert response.closed
 
 
 async def test_stream_that_does_not_end_after_its_finish_is_ended() -> None:
     response = FakeResponse(TOKEN + REASON + b"data: [DONE]\n\n")
-    assert [event async for event in stream_of(response)] == [Delta("token"), Finish("stop", None)]
+    assert [event async for event in stream_of(response)] == [Opened(), Delta("token"), Finish("stop", None)]
     assert response.closed
 
 
@@ -129,13 +129,13 @@ async def test_stream_that_stays_open_after_the_reason_to_finish_is_ended(monkey
     monkeypatch.setattr(answers, "LAST_EVENTS_SECONDS", 0.01)
     response = FakeResponse(TOKEN + REASON)
     async with asyncio.timeout(5):
-        assert [event async for event in stream_of(response)] == [Delta("token"), Finish("stop", None)]
+        assert [event async for event in stream_of(response)] == [Opened(), Delta("token"), Finish("stop", None)]
     assert response.closed
 
 
 async def test_compressed_stream_is_decompressed() -> None:
     response = FakeResponse(gzip.compress(TOKEN), gzip.compress(REASON + b"data: [DONE]\n\n"), compressed=True)
-    assert [event async for event in stream_of(response)] == [Delta("token"), Finish("stop", None)]
+    assert [event async for event in stream_of(response)] == [Opened(), Delta("token"), Finish("stop", None)]
 
 
 async def test_nothing_is_opened_before_the_first_event_is_wanted() -> None:

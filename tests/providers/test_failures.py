@@ -18,7 +18,7 @@ from app.errors import (
     Throttled,
 )
 from app.providers.claude import wire as claude
-from app.providers.failures import MESSAGE_LIMIT, failure, retry_after, without_keys
+from app.providers.failures import MESSAGE_LIMIT, failure, kind_of_status, retry_after, without_keys
 from app.providers.gemini import wire as gemini
 from app.providers.openai import wire as openai
 
@@ -93,31 +93,33 @@ def test_message_is_never_empty(message: str | None, status: int | None, code: s
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "status"),
     [
-        "This model's maximum context length is 8192 tokens.",
-        "the request exceeds the available context size, try increasing it",
-        "Trying to keep the first 5000 tokens; the model is loaded with context length of only 4096",
-        "prompt is too long: 208310 tokens > 200000 maximum",
-        "input length and `max_tokens` exceed context limit: 199000 + 4096 > 200000",
-        "The input token count (1189000) exceeds the maximum number of tokens allowed (1048576).",
-        "prompt too long; exceeded max context length by 4 tokens",
+        ("The response was filtered due to the prompt triggering Azure OpenAI's content management policy.", 400),
+        ("Output blocked by content filtering policy", 400),
+        ("Invalid prompt: your prompt was flagged as potentially violating our usage policy.", 400),
+        ("Your request was rejected as a result of our safety system.", 400),
+        ('gpt-5 requires moderation on OpenAI. Your input was flagged for "violence". No credits were charged.', 403),
+        ("Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO", 403),
+        ("Content Exists Risk", 400),
+        ("Input data may contain inappropriate content.", 400),
+        ("The request was rejected because it was considered high risk", 400),
+        ("The prompt was blocked by the configured guardrail", None),
     ],
 )
-def test_words_for_too_long(words: str) -> None:
-    assert type(failure(RequestRefused, words, provider="p", model="m", status=400)) is ContextTooLong
+def test_words_for_filtered(words: str, status: int | None) -> None:
+    assert (
+        type(failure(kind_of_status(status or 400), words, provider="p", model="m", status=status)) is ContentFiltered
+    )
 
 
 @pytest.mark.parametrize(
     "words",
-    [
-        "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
-        "Output blocked by content filtering policy",
-        "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
-    ],
+    ["Your account has been deactivated for violating our policies", "You are not allowed to access this model"],
 )
-def test_words_for_filtered(words: str) -> None:
-    assert type(failure(RequestRefused, words, provider="p", model="m", status=400)) is ContentFiltered
+def test_refusal_of_an_account_is_no_refusal_of_content(words: str) -> None:
+    error = failure(AuthenticationRefused, words, provider="p", model="m", status=403)
+    assert type(error) is AuthenticationRefused
 
 
 def test_words_do_not_change_what_the_status_says() -> None:
@@ -164,7 +166,7 @@ def test_openai(error: dict[str, Any], status: int, kind: type[ProviderError]) -
             QuotaExhausted,
         ),
         ({"type": "permission_error"}, 403, None, AuthenticationRefused),
-        ({"type": "request_too_large"}, 413, None, RequestRefused),
+        ({"type": "request_too_large"}, 413, None, ContextTooLong),
         ({"type": "overloaded_error"}, 529, None, ServerError),
     ],
 )

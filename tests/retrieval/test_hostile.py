@@ -88,4 +88,6 @@ def test_passages_take_their_share_and_no_more() -> None:
     block: Any = build_prompt((), QUESTION, context_tokens=None, max_tokens=None, passages=passages)[0]
     assert len(block.content) < 4 * 3200
     small = build_prompt((), QUESTION, context_tokens=4096, max_tokens=10, passages=passages)
-    assert small == (Message("user", QUESTION),)
+    assert small[-1] == Message("user", QUESTION)
+    assert len(small[0].content) <= 4096  # a quarter of its tokens
+    assert small[0].content.count("> word") == 1

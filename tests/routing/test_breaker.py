@@ -11,10 +11,13 @@ from app.errors import (
     BrokenStream,
     ContentFiltered,
     ContextTooLong,
+    EmptyReply,
+    FirstSignTimeout,
     FirstTokenTimeout,
     ModelNotFound,
     ProviderError,
     QuotaExhausted,
+    ReplyTimeout,
     RequestRefused,
     ServerError,
     Stalled,
@@ -26,8 +29,17 @@ from app.routing.breaker import OPEN_SECONDS, Breakers, Permit
 from app.routing.window import LEAST_CALLS, MOST_CALLS, SECONDS, Window
 from tests.support.scripted_providers import failure
 
-TRIPPING = [Unreachable, FirstTokenTimeout, Stalled, ServerError, BrokenStream]
-NEUTRAL = [AuthenticationRefused, ModelNotFound, RequestRefused, ContextTooLong, ContentFiltered]
+TRIPPING = [Unreachable, FirstSignTimeout, Stalled, ServerError, BrokenStream]
+NEUTRAL = [
+    AuthenticationRefused,
+    ModelNotFound,
+    RequestRefused,
+    ContextTooLong,
+    ContentFiltered,
+    FirstTokenTimeout,
+    ReplyTimeout,
+    EmptyReply,
+]
 
 
 class Time:

@@ -24,6 +24,7 @@ from app.errors import (
     Unreachable,
 )
 from app.messages import Delta
+from app.providers.description import Patience
 from app.routing.breaker import OPEN_SECONDS
 from app.routing.failover import Answering
 from app.routing.window import LEAST_CALLS
@@ -32,7 +33,7 @@ from tests.support.scripted_providers import ANSWER, DONE, HANG, Play, Scripted,
 RETRYABLE = [Unreachable, ServerError, BrokenStream]
 BUSY = [ANSWER] * 10
 """Of so many calls in ten seconds two may be made again."""
-FINAL = [AuthenticationRefused, ModelNotFound, RequestRefused, ContextTooLong, QuotaExhausted]
+FINAL = [AuthenticationRefused, ModelNotFound, RequestRefused, QuotaExhausted]
 
 
 def test_a_reply_passes_through_as_it_comes() -> None:
@@ -47,13 +48,6 @@ def test_a_reply_passes_through_as_it_comes() -> None:
         openai = stage.providers["openai"]
         assert [request.model for request in openai.requests] == ["openai-model"]
         assert openai.streaming == 0
-
-    virtually(main)
-
-
-def test_a_reply_may_be_empty() -> None:
-    async def main() -> None:
-        assert (await Stage(Scripted("openai", [DONE])).collect())[1:] == [DONE]
 
     virtually(main)
 
@@ -308,5 +302,20 @@ def test_a_retry_is_not_made_when_the_breaker_opened_meanwhile() -> None:
         answers = await asyncio.gather(*(stage.text() for _ in range(LEAST_CALLS)))
         assert answers == [("claude", "Hello")] * LEAST_CALLS
         assert len(stage.providers["openai"].calls) == LEAST_CALLS
+
+    virtually(main)
+
+
+def test_a_time_that_is_far_off_is_not_waited_for() -> None:
+    """However patient the provider's deadlines are: its silence is another thing."""
+
+    async def main() -> None:
+        patience = Patience(first_sign=600.0, first_token=600.0, gap=60.0)
+        stage = Stage(Scripted("openai", otherwise=[failure(Throttled, retry_after=30.0)]), patience=patience)
+        began = clock()
+        with pytest.raises(ProviderUnavailable) as caught:
+            await stage.collect()
+        assert clock() == began
+        assert caught.value.retry_after == 30
 
     virtually(main)

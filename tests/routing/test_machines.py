@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -33,12 +34,23 @@ from app.errors import (
     Throttled,
     Unreachable,
 )
-from app.messages import ChatRequest, Delta, Finish, ProviderName
+from app.messages import ChatRequest, Finish, ProviderName, Reasoning
 from app.routing.breaker import OPEN_SECONDS, Breakers, Permit
 from app.routing.failover import Answering
 from app.routing.retry import ATTEMPTS_PER_CANDIDATE, ATTEMPTS_PER_TURN
 from app.routing.window import FAILING_SHARE, LEAST_CALLS, SECONDS
-from tests.support.scripted_providers import DONE, HANG, Play, Scripted, Stage, VirtualLoop, failure
+from tests.support.scripted_providers import (
+    ALIVE,
+    DONE,
+    HANG,
+    OPENED,
+    Event,
+    Play,
+    Scripted,
+    Stage,
+    VirtualLoop,
+    failure,
+)
 
 FAILURES = [Unreachable, ServerError, Stalled, BrokenStream]
 NEUTRAL = [AuthenticationRefused, ModelNotFound, RequestRefused, ContextTooLong, ContentFiltered]
@@ -181,13 +193,22 @@ class Sent:
 
     number: int
     task: asyncio.Task[None] | None = None
-    events: list[Answering | Delta | Finish] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     error: BaseException | None = None
     cancelled: bool = False
 
 
+THOUGHT = Reasoning("Hm.")
 PLAYS: list[Play] = [
     ["a", 0.5, "b", DONE],
+    [OPENED, 1.0, THOUGHT, 3.0, ALIVE, "a", ALIVE, "b", DONE],
+    [OPENED, THOUGHT, 0.5, failure(ServerError)],
+    [THOUGHT, DONE],
+    [" ", DONE],
+    [THOUGHT, Finish("length", None)],
+    [OPENED, HANG],
+    [ALIVE, HANG],
+    [0.1, failure(ContextTooLong)],
     ["a", DONE],
     [HANG],
     ["a", HANG],
@@ -276,10 +297,13 @@ class FailoverMachine(RuleBasedStateMachine):
         assert sum(made) <= ATTEMPTS_PER_TURN
         assert max(made) <= ATTEMPTS_PER_CANDIDATE
         kinds = "".join(type(event).__name__[0] for event in sent.events)
-        assert kinds.rstrip("F").rstrip("D").strip("A") == "", "something other than answering, deltas, finish"
-        assert kinds.count("F") <= 1
+        assert re.fullmatch("(AR*)*(D*F?)", kinds), "something other than answering, reasoning, deltas, finish"
+        if kinds.endswith("F"):
+            finish = sent.events[-1]
+            assert "D" in kinds or (isinstance(finish, Finish) and finish.reason == "length"), "a blank reply"
         answering = [event.provider for event in sent.events if isinstance(event, Answering)]
-        assert len(answering) == len(set(answering))
+        # the same again only where it had thought
+        assert "R" in kinds or len(answering) == len(set(answering))
         if sent.task is not None and sent.task.done():
             if not sent.cancelled:
                 assert (sent.error is None) == kinds.endswith("F")

@@ -10,7 +10,8 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from app.errors import ProviderError
-from app.messages import ChatRequest, Delta, Finish, Message, ProviderName
+from app.messages import Alive, ChatRequest, Delta, Finish, Message, Opened, ProviderName, Reasoning, StreamItem
+from app.providers.description import Patience
 from app.routing.breaker import Breakers, Sharing
 from app.routing.deadlines import Deadlines
 from app.routing.failover import Answering, Failover
@@ -22,11 +23,17 @@ DONE = Finish("stop", None)
 HANG = 1e9
 """A step that outlasts every deadline."""
 
-Step = str | float | Finish | BaseException
-"""Text arrives, seconds pass, the reply ends, or something breaks."""
+OPENED = Opened()
+ALIVE = Alive()
+
+Step = str | float | Opened | Alive | Reasoning | Finish | BaseException
+"""Text arrives, seconds pass, the provider shows life, the reply ends, or something breaks."""
 Play = Sequence[Step]
+Event = Answering | Reasoning | Delta | Finish
 
 ANSWER: Play = ("Hel", "lo", DONE)
+
+PATIENCE = Patience(first_sign=20.0, first_token=40.0, gap=15.0)
 
 
 class _Jump(selectors.DefaultSelector):
@@ -85,7 +92,7 @@ class Scripted:
         self.listed = 0
         self.listing_takes = 0.0
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         self.calls.append(clock())
         self.requests.append(request)
         self.streaming += 1
@@ -97,7 +104,7 @@ class Scripted:
                         yield Delta(step)
                     case float() | int():
                         await asyncio.sleep(step)
-                    case Finish():
+                    case Opened() | Alive() | Reasoning() | Finish():
                         yield step
                     case _:
                         raise step
@@ -118,20 +125,25 @@ class Stage:
     """Providers, breakers and a failover in virtual time."""
 
     def __init__(
-        self, *providers: Scripted, deadlines: Deadlines | None = None, sharing: Sharing | None = None
+        self,
+        *providers: Scripted,
+        patience: Patience = PATIENCE,
+        reply: float = 300.0,
+        sharing: Sharing | None = None,
     ) -> None:
         self.providers: Mapping[ProviderName, Scripted] = {provider.name: provider for provider in providers}
         self.breakers = Breakers(clock=clock, sharing=sharing)
-        self.failover = Failover(self.providers, self.breakers, deadlines or Deadlines(20.0, 15.0, 300.0), clock=clock)
+        deadlines = Deadlines(reply, dict.fromkeys(self.providers, patience))
+        self.failover = Failover(self.providers, self.breakers, deadlines, clock=clock)
         self.candidates = tuple(Candidate(name, f"{name}-model") for name in self.providers)
         self._turns = itertools.count(1)
 
-    def answer(self) -> AsyncGenerator[Answering | Delta | Finish]:
+    def answer(self) -> AsyncGenerator[Event]:
         """A turn, whose number the providers see as its prompt."""
         prompt = (Message("user", str(next(self._turns))),)
         return self.failover.answer(self.candidates, lambda candidate: ChatRequest(candidate.model, prompt))
 
-    async def collect(self) -> list[Answering | Delta | Finish]:
+    async def collect(self) -> list[Event]:
         """Everything that the failover yields."""
         async with aclosing(self.answer()) as events:
             return [event async for event in events]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from functools import partial
 
-from app.messages import ChatRequest, Delta, Finish
+from app.messages import ChatRequest, StreamItem
 from app.providers.answers import relay
 from tests.toy.client import ToyClient, translated
 from tests.toy.description import NAME
@@ -18,7 +18,7 @@ class ToyProvider:
     def __init__(self, client: ToyClient) -> None:
         self._client = client
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         body = {"model": request.model, "said": [message.content for message in request.messages]}
         opening = partial(self._client.open, "/chat", body, model=request.model)
         return relay(opening, ToyDecoder(request.model), translated(request.model))

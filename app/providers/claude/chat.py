@@ -11,7 +11,7 @@ import httpx2
 import msgspec
 from anthropic import AsyncAnthropic, AsyncStream
 
-from app.messages import Alive, ChatRequest, Delta, Finish, Reasoning
+from app.messages import ChatRequest, StreamItem
 from app.providers.answers import document, relay
 from app.providers.claude.client import translated
 from app.providers.claude.description import NAME
@@ -31,7 +31,7 @@ class ClaudeProvider:
         self._client = client
         self._dialect = Dialect(*EFFORTS.values(), SYSTEM)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         build = partial(self._body, request)
         return relay(request.model, self._dialect, build, self._send, ClaudeDecoder, translated)

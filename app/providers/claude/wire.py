@@ -8,6 +8,7 @@ import msgspec
 
 from app.errors import (
     AuthenticationRefused,
+    ContextTooLong,
     ModelNotFound,
     ProviderError,
     QuotaExhausted,
@@ -25,7 +26,7 @@ from app.providers.wire.parts import text_of
 # https://docs.anthropic.com/en/api/errors; what is not here is the server's own trouble
 _KINDS: dict[str, type[ProviderError]] = {
     "invalid_request_error": RequestRefused,
-    "request_too_large": RequestRefused,
+    "request_too_large": ContextTooLong,
     "authentication_error": AuthenticationRefused,
     "permission_error": AuthenticationRefused,
     "billing_error": QuotaExhausted,

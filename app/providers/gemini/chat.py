@@ -11,7 +11,7 @@ import httpx2
 import msgspec
 from google.genai import Client
 
-from app.messages import Alive, ChatRequest, Delta, Finish, Reasoning
+from app.messages import ChatRequest, StreamItem
 from app.providers.answers import relay
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.gemini.client import call, model_path, translated
@@ -34,7 +34,7 @@ class GeminiProvider:
         self._http_client = http_client
         self._dialect = Dialect(*EFFORTS.values(), SYSTEM)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         build, send = partial(self._body, request), partial(self._send, request.model)
         return relay(request.model, self._dialect, build, send, GeminiDecoder, translated)

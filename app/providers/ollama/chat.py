@@ -9,10 +9,11 @@ import httpx
 import msgspec
 from ollama import AsyncClient
 
-from app.messages import Alive, ChatRequest, Delta, Finish, Reasoning, ReasoningEffort
+from app.messages import ChatRequest, ReasoningEffort, StreamItem
 from app.providers.answers import relay
 from app.providers.dialect import Body, Dialect, Steps, form, per_effort
 from app.providers.ollama.client import call, send, translated
+from app.providers.ollama.context import Contexts
 from app.providers.ollama.description import NAME
 from app.providers.ollama.wire import OllamaDecoder
 from app.providers.turns import SYSTEM, in_one_list
@@ -26,14 +27,16 @@ class OllamaProvider:
 
     name = NAME
 
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: AsyncClient, contexts: Contexts) -> None:
         self._client = client
+        self._contexts = contexts
         self._dialect = Dialect(*EFFORTS.values(), SYSTEM)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
-        build, send = partial(self._body, request), partial(self._send, request.model)
-        return relay(request.model, self._dialect, build, send, OllamaDecoder, translated)
+        build, send = partial(self._body, request), partial(self._send, request)
+        decoder_of = partial(OllamaDecoder, read=partial(self._contexts.counted, request))
+        return relay(request.model, self._dialect, build, send, decoder_of, translated)
 
     async def list_models(self) -> frozenset[str]:
         """The models that have been pulled; one tagged `latest` also under its bare name, as Ollama takes it."""
@@ -47,16 +50,22 @@ class OllamaProvider:
 
     def _body(self, request: ChatRequest, steps: Steps) -> Body:
         body: Body = {"model": request.model, "messages": in_one_list(request.messages, steps), "stream": True}
-        if request.max_tokens is not None:
-            body["options"] = {"num_predict": request.max_tokens}
+        if options := _options(request):
+            body["options"] = options
         if request.reasoning is not None:
             think = form(steps, EFFORTS[request.reasoning], _thinking(request.reasoning, request.model))
             if think is not None:
                 body["think"] = think
         return body
 
-    async def _send(self, model: str, body: Body) -> httpx.Response:
-        return await send(self._client, "POST", "/api/chat", body, model=model, stream=True)
+    async def _send(self, request: ChatRequest, body: Body) -> httpx.Response:
+        if (num_ctx := await self._contexts.num_ctx(request)) is not None:
+            body = {**body, "options": _options(request) | {"num_ctx": num_ctx}}
+        return await send(self._client, "POST", "/api/chat", body, model=request.model, stream=True)
+
+
+def _options(request: ChatRequest) -> dict[str, int]:
+    return {} if request.max_tokens is None else {"num_predict": request.max_tokens}
 
 
 def _thinking(effort: ReasoningEffort, model: str) -> tuple[bool | str | None, ...]:

@@ -14,8 +14,11 @@ MODEL = Setting("OLLAMA_MODEL", "model", aliases=("OLLAMA_MODELS",))
 def _chat(configuration: Configuration) -> Provider:
     from app.providers.ollama.chat import OllamaProvider
     from app.providers.ollama.client import make_client
+    from app.providers.ollama.context import Contexts
 
-    return OllamaProvider(make_client(configuration))
+    client = make_client(configuration)
+    contexts = {model: tokens for (owner, model), tokens in configuration.context_tokens.items() if owner == NAME}
+    return OllamaProvider(client, Contexts(client, contexts))
 
 
 def _embedder(configuration: Configuration, model: str) -> Embedder:
@@ -35,6 +38,9 @@ OLLAMA = ProviderDescription(
     alias_suffix=":latest",
     # what runs on one's own machine sends no bill
     free=True,
+    runs_locally=True,
+    # most models have more, whose memory a small machine does not: 2 GB in an 8B model
+    context_tokens=16_384,
     availability="listed",
     list_fresh_seconds=15.0,
     embeddings=Embeddings(prefixes=("",), make=_embedder),

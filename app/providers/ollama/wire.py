@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -48,8 +49,10 @@ class OllamaDecoder(Decoder[_Chunk]):
     events = msgspec.json.Decoder(_Chunk)
     counted = places(prompt="prompt", completion="completion")
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, read: Callable[[int], None] = lambda _: None) -> None:
+        """`read` is told how many tokens of the prompt the model has read."""
         super().__init__(model, Lines())
+        self._read = read
 
     def _take(self, chunk: _Chunk) -> None:
         if chunk.error and is_error(chunk.error):
@@ -62,5 +65,7 @@ class OllamaDecoder(Decoder[_Chunk]):
         if chunk.done:
             # a prompt served wholly from Ollama's cache has no count
             self._count({"prompt": chunk.prompt_eval_count, "completion": chunk.eval_count})
+            if isinstance(chunk.prompt_eval_count, int) and chunk.prompt_eval_count > 0:
+                self._read(chunk.prompt_eval_count)
             self._stop(chunk.done_reason or "stop")
             self._ended = True

@@ -11,7 +11,7 @@ import httpx2
 import msgspec
 from openai import AsyncOpenAI, AsyncStream
 
-from app.messages import Alive, ChatRequest, Delta, Finish, Reasoning
+from app.messages import ChatRequest, StreamItem
 from app.providers.answers import relay
 from app.providers.dialect import UNKNOWN, Body, Dialect, Option, Steps, form
 from app.providers.openai.client import OWN_HOSTS, call, translated
@@ -35,7 +35,7 @@ class OpenAIProvider:
         self._own = self._host.endswith(tuple(OWN_HOSTS))
         self._dialect = Dialect(USAGE, LIMIT, TEMPLATE, SWITCH, *EFFORTS.values(), SYSTEM)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Reasoning | Alive | Finish]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         build = partial(self._body, request)
         return relay(request.model, self._dialect, build, self._send, OpenAIDecoder, translated)

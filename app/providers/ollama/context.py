@@ -1,0 +1,161 @@
+"""The context that Ollama gives a model (`num_ctx`): set to fit the prompt, since Ollama cuts a longer one silently."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import msgspec
+from ollama import AsyncClient
+
+from app.errors import ContextTooLong, ProviderError
+from app.messages import ChatRequest, estimate_prompt
+from app.observe import event
+from app.providers.ollama.client import call
+from app.providers.ollama.description import NAME, OLLAMA
+
+T = TypeVar("T")
+
+DEFAULT_TOKENS = 2048
+"""The least that any version gives a model that nobody says more of. Up to this, nothing is said: another size than the
+model has been loaded with makes Ollama load it anew."""
+MARGIN = 1.25
+"""By how much a prompt may be longer than it is estimated."""
+REPLY_TOKENS = 1024
+"""Room for a reply of unknown length."""
+CUT = 2
+"""A prompt that is counted as less than one part in so many of its estimate was cut: no text is estimated so badly."""
+LEAST_CUT_TOKENS = 512
+"""A shorter prompt is not taken for one that was cut."""
+LOOK_SECONDS = 2.0
+"""How long to wait for what Ollama says of a model."""
+MOST_MODELS = 256
+"""Above this, what is known of all models is forgotten."""
+
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d+)", re.MULTILINE)
+
+
+class Contexts:
+    """The sizes of the models' contexts. They only grow, by doubling: each new one loads the model anew."""
+
+    def __init__(self, client: AsyncClient, configured: Mapping[str, int]) -> None:
+        """`configured` are the sizes that the settings name."""
+        self._client = client
+        self._configured = configured
+        self._sizes: dict[str, int] = {}
+        self._cut: dict[str, int] = {}
+        """Models that cut a prompt although they were told a size that fits, and half that prompt's estimate."""
+
+    async def num_ctx(self, request: ChatRequest) -> int | None:
+        """What to send for `request`; None: nothing, its model has enough. Raises `ContextTooLong` when the model has
+        less than the request needs, whatever it is told."""
+        if (configured := self._configured.get(request.model)) is not None:
+            return configured
+        model, needed = request.model, _needed(request)
+        if model in self._cut:
+            await self._believe(model, needed)
+        if needed > self._sizes.get(model, DEFAULT_TOKENS):
+            if len(self._sizes) > MOST_MODELS:
+                self._sizes.clear()
+            larger = await self._larger(request, needed)
+            self._sizes[model] = max(larger, self._sizes.get(model, 0))
+        return self._sizes.get(model)
+
+    def counted(self, request: ChatRequest, tokens: int) -> None:
+        """Ollama has read so many tokens for `request`: notices when that cannot be all of it."""
+        estimate = estimate_prompt(request.messages)
+        if estimate < LEAST_CUT_TOKENS or tokens * CUT >= estimate:
+            return
+        size = self._configured.get(request.model, self._sizes.get(request.model))
+        event("provider.prompt_cut", provider=NAME, model=request.model, estimated=estimate, counted=tokens, limit=size)
+        if size is None:
+            # from now on it is told
+            self._sizes[request.model] = _doubled(_needed(request))
+        elif len(self._cut) < MOST_MODELS:
+            self._cut[request.model] = estimate // CUT
+
+    async def _larger(self, request: ChatRequest, needed: int) -> int:
+        """A size that fits, as large as the model may have."""
+        shown, loaded = await asyncio.gather(self._shown(request.model), self._loaded(request.model))
+        longest = shown.longest
+        if longest is not None and needed > longest and (request.context_tokens or math.inf) > longest:
+            raise _too_long(request.model, longest)
+        own = max(loaded or 0, shown.own or 0)
+        if own >= needed:
+            return own
+        return int(min(_doubled(needed), longest or math.inf, request.context_tokens or math.inf))
+
+    async def _believe(self, model: str, needed: int) -> None:
+        half = self._cut.pop(model)
+        limit = await self._loaded(model) or half
+        if needed > limit:
+            raise _too_long(model, limit)
+
+    async def _shown(self, model: str) -> _Shown:
+        return await _look(call(self._client, "POST", "/api/show", {"model": model}, _Shown, model=model)) or _Shown()
+
+    async def _loaded(self, model: str) -> int | None:
+        """The context that the model is loaded with; None where that is not known, or it is not loaded."""
+        running = await _look(call(self._client, "GET", "/api/ps", None, _Running, model=model)) or _Running()
+        names = (model, f"{model}{OLLAMA.alias_suffix}")
+        return next((one.context_length for one in running.models if one.name in names), None)
+
+
+class _Shown(msgspec.Struct):
+    """What `/api/show` says of a model."""
+
+    parameters: str = ""
+    model_info: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    @property
+    def longest(self) -> int | None:
+        """The context that the model was made for."""
+        sizes = (value for name, value in self.model_info.items() if name.endswith(".context_length"))
+        return next((size for size in sizes if isinstance(size, int) and size > 0), None)
+
+    @property
+    def own(self) -> int | None:
+        """The context that its Modelfile names."""
+        named = _NUM_CTX.search(self.parameters)
+        return int(named[1]) if named else None
+
+
+class _Loaded(msgspec.Struct):
+    name: str
+    context_length: int | None = None
+
+
+class _Running(msgspec.Struct):
+    """What `/api/ps` says; versions before 0.11 name no context."""
+
+    models: list[_Loaded] = msgspec.field(default_factory=list)
+
+
+async def _look(answer: Awaitable[T]) -> T | None:
+    """None where Ollama does not say it, as stand-ins for it do not."""
+    with suppress(ProviderError, TimeoutError):
+        async with asyncio.timeout(LOOK_SECONDS):
+            return await answer
+    return None
+
+
+def _needed(request: ChatRequest) -> int:
+    return math.ceil(estimate_prompt(request.messages) * MARGIN) + (request.max_tokens or REPLY_TOKENS)
+
+
+def _doubled(tokens: int) -> int:
+    """The first of 4096, 8192, … that is enough."""
+    size = 2 * DEFAULT_TOKENS
+    while size < tokens:
+        size *= 2
+    return size
+
+
+def _too_long(model: str, limit: int) -> ContextTooLong:
+    error = ContextTooLong(f"the model has a context of {limit} tokens", provider=NAME, model=model)
+    error.limit = limit
+    return error
