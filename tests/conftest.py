@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 
 import httpx
 import pytest
+import structlog
 
 from scripts.local_supabase import LocalSupabase
 from tests.support import upstream as scripted
@@ -28,6 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         together = item.path.parent if item.path in shared else item.path
         item.add_marker(pytest.mark.xdist_group(together.relative_to(item.config.rootpath).as_posix()))
+
+
+@pytest.fixture
+def default_log() -> Iterator[None]:
+    """The log takes every event, whatever a service in this process has configured before."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
-import structlog
 
 from app import observe
 from app.supervisor import FIRST_PAUSE, LEAST_SECONDS, LONGEST_PAUSE, STEADY_SECONDS, Closing, Supervisor
 from tests.support.scripted_database import in_virtual_time
 from tests.support.scripted_providers import clock
 
-
-@pytest.fixture(autouse=True)
-def default_log() -> Iterator[None]:
-    """The log goes to standard output, whatever a service in this process has configured."""
-    before = structlog.get_config()
-    structlog.reset_defaults()
-    yield
-    structlog.configure(**before)
+pytestmark = pytest.mark.usefixtures("default_log")
 
 
 @pytest.fixture

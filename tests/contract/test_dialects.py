@@ -14,6 +14,8 @@ from tests.contract.conftest import collect, served
 from tests.contract.wires import WIRES, sse
 from tests.support.raw_upstream import Exchange
 
+pytestmark = pytest.mark.usefixtures("default_log")
+
 HI = (Message("system", "Be brief."), Message("user", "Hi"))
 
 

@@ -31,6 +31,8 @@ from tests.contract.conftest import MODEL, ask, collect, configured_at
 from tests.support.aimock import AIMock
 from tests.support.gateway import Answer, Gateway
 
+pytestmark = pytest.mark.usefixtures("default_log")
+
 STATUSES = {
     400: RequestRefused,
     401: AuthenticationRefused,

@@ -27,6 +27,8 @@ from tests.contract.conftest import ask, collect, heard, served
 from tests.contract.wires import WIRES, said, sse
 from tests.support.raw_upstream import Exchange
 
+pytestmark = pytest.mark.usefixtures("default_log")
+
 OPENAI, CLAUDE, GEMINI, OLLAMA = map(ProviderName, ("openai", "claude", "gemini", "ollama"))
 SOON = 5
 

@@ -33,6 +33,8 @@ from app.routing.window import LEAST_CALLS
 from app.settings import Settings
 from tests.support.scripted_providers import HANG, Scripted, clock, failure, virtually
 
+pytestmark = pytest.mark.usefixtures("default_log")
+
 
 class World:
     """Providers that are configured, and what is on offer from them."""

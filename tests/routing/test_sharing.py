@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 import fakeredis
 import pytest
 import redis
-import structlog
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -77,15 +76,10 @@ async def pair(server: fakeredis.FakeServer, at: Time) -> AsyncIterator[tuple[Re
 
 
 @pytest.fixture
-def events() -> Iterator[list[EventDict]]:
-    """What is recorded, of every level, whatever a service in this process has configured."""
-    before = structlog.get_config()
-    structlog.reset_defaults()
-    try:
-        with capture_logs() as events:
-            yield events
-    finally:
-        structlog.configure(**before)
+def events(default_log: None) -> Iterator[list[EventDict]]:
+    """What is recorded, of every level."""
+    with capture_logs() as events:
+        yield events
 
 
 async def test_what_one_finds_broken_the_other_leaves_alone(pair: tuple[Replica, Replica], at: Time) -> None:
