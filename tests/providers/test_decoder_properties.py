@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import anthropic
@@ -21,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import ProviderError
-from app.messages import Alive, Delta, Finish, FinishReason, Usage
+from app.messages import Alive, Delta, Finish, FinishReason, Reasoning, Usage
 from app.providers.claude.wire import ClaudeDecoder
 from app.providers.gemini.wire import GeminiDecoder
 from app.providers.ollama.wire import OllamaDecoder
@@ -264,12 +265,16 @@ async def test_reads_what_the_sdk_reads(wire: Format, data: st.DataObject) -> No
 @formats
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
-def test_a_read_is_one_delta_or_a_sign_of_life(wire: Format, data: st.DataObject) -> None:
+def test_a_read_is_joined_text_or_a_sign_of_life(wire: Format, data: st.DataObject) -> None:
+    """Reasoning and text are neighbours where the text begins with a tag."""
     decoder = wire.decoder("m")
     for piece in pieces(data, data.draw(wire.streams)):
         events = list(decoder.feed(piece))
-        assert [type(event) for event in events] in ([], [Alive], [Delta], [Finish], [Delta, Finish])
-        assert all(event.text for event in events if isinstance(event, Delta))
+        kinds = [type(event) for event in events]
+        assert all(one is not other for one, other in pairwise(kinds))
+        assert Alive not in kinds or kinds == [Alive]
+        assert Finish not in kinds[:-1]
+        assert all(event.text for event in events if isinstance(event, Delta | Reasoning))
         assert bool(events) == bool(piece) or decoder.finished
 
 

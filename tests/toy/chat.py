@@ -7,6 +7,7 @@ from functools import partial
 
 from app.messages import ChatRequest, StreamItem
 from app.providers.answers import relay
+from app.providers.dialect import Body, Dialect, Steps
 from tests.toy.client import ToyClient, translated
 from tests.toy.description import NAME
 from tests.toy.wire import ToyDecoder
@@ -19,9 +20,11 @@ class ToyProvider:
         self._client = client
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
-        body = {"model": request.model, "said": [message.content for message in request.messages]}
-        opening = partial(self._client.open, "/chat", body, model=request.model)
-        return relay(opening, ToyDecoder(request.model), translated(request.model))
+        def build(_: Steps) -> Body:
+            return {"model": request.model, "said": [message.content for message in request.messages]}
+
+        send = partial(self._client.open, "/chat", model=request.model)
+        return relay(request.model, Dialect(), build, send, ToyDecoder, translated)
 
     async def list_models(self) -> frozenset[str]:
         return frozenset(await self._client.call("/models", None, list[str]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from app.messages import Usage
+from app.providers.wire.counts import places
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Lines
 from tests.toy.description import NAME
@@ -15,18 +15,19 @@ class _Line(msgspec.Struct):
     words: tuple[int, int] | None = None
 
 
-_LINE = msgspec.json.Decoder(_Line)
-
-
-class ToyDecoder(Decoder):
+class ToyDecoder(Decoder[_Line]):
     provider = NAME
+    events = msgspec.json.Decoder(_Line)
+    counted = places(prompt="prompt", completion="completion")
 
     def __init__(self, model: str) -> None:
         super().__init__(model, Lines())
 
-    def _take(self, payload: bytes) -> None:
-        line = self._decoded(_LINE, payload)
-        if line.text:
-            self._texts.append(line.text)
-        if line.words is not None:
-            self._reason, self._usage, self._ended = "stop", Usage(*line.words), True
+    def _take(self, event: _Line) -> None:
+        if event.text:
+            self._say(event.text)
+        if event.words is not None:
+            prompt, completion = event.words
+            self._count({"prompt": prompt, "completion": completion})
+            self._stop("stop")
+            self._ended = True
