@@ -10,6 +10,7 @@ import msgspec
 
 from app.messages import (
     BYTES_PER_TOKEN,
+    MESSAGE_TOKENS,
     ChatRequest,
     Message,
     Passage,
@@ -82,7 +83,7 @@ def build_prompt(
         return (*system, *_from_a_question(turns), *quoted(passages, PASSAGE_TOKENS), asked)
     reply = min(max_tokens, context_tokens // 2) if max_tokens else min(DEFAULT_OUTPUT_TOKENS, context_tokens // 4)
     room = int((context_tokens - reply) / density)
-    asked = shortened(asked, max(room // 2, room - estimate_prompt(system)))
+    asked = shortened(asked, max(room // 2, room - estimate_prompt(system)) - MESSAGE_TOKENS)
     room -= estimate_prompt((asked,))
     system = _all_shortened(system, room)
     room -= estimate_prompt(system)
@@ -99,9 +100,8 @@ def _newest(turns: Sequence[Message], room: int) -> Sequence[Message]:
     fitting = _from_a_question(turns[begin:])
     if fitting or not turns or room < LEAST_TOKENS:
         return fitting
-    questions = (place for place in range(len(turns) - 1, -1, -1) if turns[place].role == "user")
-    last = next(questions, None)
-    return () if last is None else _all_shortened(turns[last:], room)
+    last = next((place for place in reversed(range(len(turns))) if turns[place].role == "user"), len(turns))
+    return _all_shortened(turns[last:], room)
 
 
 def _from_a_question(turns: Sequence[Message]) -> Sequence[Message]:
@@ -111,25 +111,27 @@ def _from_a_question(turns: Sequence[Message]) -> Sequence[Message]:
 
 
 def _all_shortened(messages: Sequence[Message], room: int) -> tuple[Message, ...]:
-    """`messages`, shortened alike, so that together they take `room` tokens."""
-    needed = estimate_prompt(messages)
+    """`messages`, shortened alike, so that together they take `room` tokens; none where that is too little for all."""
+    needed, least = estimate_prompt(messages), (MESSAGE_TOKENS + 1) * len(messages)
     if needed <= room:
         return tuple(messages)
-    return tuple(shortened(message, estimate_prompt((message,)) * room // needed) for message in messages)
+    if least > room:
+        return ()
+    texts = needed - MESSAGE_TOKENS * len(messages)
+    shares = (1 + estimate_tokens(message.content) * (room - least) // texts for message in messages)
+    return tuple(shortened(message, share) for message, share in zip(messages, shares, strict=True))
 
 
 def shortened(message: Message, tokens: int) -> Message:
-    """`message` with its beginning and its end, so that it takes `tokens`; it says where a part is left out."""
-    size = estimate_prompt((message,))
-    if size <= tokens:
+    """`message` with the beginning and the end of its text, which takes `tokens` then; it says where a part is left
+    out."""
+    if estimate_tokens(message.content) <= tokens:
         return message
-    text = message.content.encode()
-    room = max(0, tokens - (size - estimate_tokens(message.content))) * BYTES_PER_TOKEN
-    mark = _LEFT_OUT.encode()
+    text, room, mark = message.content.encode(), tokens * BYTES_PER_TOKEN, _LEFT_OUT.encode()
     if room < 2 * len(mark):
         mark = b""
-    tail = max(0, room - len(mark)) // _TAIL
-    head = max(0, room - len(mark) - tail)
+    tail = (room - len(mark)) // _TAIL
+    head = room - len(mark) - tail
     kept = text[:head].decode(errors="ignore") + mark.decode() + text[len(text) - tail :].decode(errors="ignore")
     # no provider takes an empty message
     return msgspec.structs.replace(message, content=kept.strip() or message.content[:1])
