@@ -63,7 +63,7 @@ async def test_titles_come_back_as_they_were(as_owner: httpx.AsyncClient, title:
 async def test_title_with_a_nul(as_owner: httpx.AsyncClient) -> None:
     """Postgres cannot store it; that is the caller's mistake and not an outage."""
     refused = await as_owner.post(PATH, json={"title": "a\0"})
-    assert assert_problem(refused, 422, "invalid_request")["detail"].startswith("title: holds a NUL character")
+    assert assert_problem(refused, 422, "invalid_request")["detail"].startswith("title: contains a NUL character")
 
 
 @pytest.mark.parametrize("field", ["id", "user_id", "position", "created_at", "status"])

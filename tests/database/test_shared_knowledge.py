@@ -22,7 +22,6 @@ from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
 from app.api.views import MAX_CONTENT_CHARACTERS, ModelId, Title
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
-from app.chat.prompt import CHARACTERS_PER_TOKEN, estimate_tokens
 from app.chat.recovery import RECOVERY_SECONDS
 from app.errors import ERRORS, InvalidRequest
 from app.messages import ReplyStatus, Role
@@ -147,7 +146,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         Said(r"history that a turn reads \| \d+ messages, ([\d,]+) characters"),
     ),
     "bytes of a token": (
-        CHARACTERS_PER_TOKEN,
+        messages.BYTES_PER_TOKEN,
         Written("private.estimate_tokens", r"octet_length\(\w+\) \+ 3\) / (\d+)"),
         Written("private.turn_history", r"octet_length\(n\.content\) \+ 3\) / (\d+)"),
         Written("private.history_tokens", r"octet_length\(h\.content\) \+ 3\) / (\d+)"),
@@ -386,9 +385,9 @@ def test_other_function_is_noticed(db: Connection, what: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "four", "fives", "x" * 1001, "é", "日本語の文", "🙂" * 7, "a\n\t b"])
 def test_tokens_are_estimated_alike(db: Connection, text: str) -> None:
-    assert one(db, "select private.estimate_tokens(%s)", [text]) == estimate_tokens(text)
+    assert one(db, "select private.estimate_tokens(%s)", [text]) == messages.estimate_tokens(text)
     history = Jsonb([{"role": "user", "content": text}])
-    assert one(db, "select private.history_tokens(%s)", [history]) == estimate_tokens(text)
+    assert one(db, "select private.history_tokens(%s)", [history]) == messages.estimate_tokens(text)
 
 
 def functions(db: Connection) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Inside:
             "replies being written": len(service.turns),
             "readers": len(service.followers),
             "replies being journaled": len(service.journal._entries),
-            "replies followed elsewhere": len(service.readers._followed),
+            "replies followed elsewhere": len(service.finder._followed),
         }
 
 

@@ -54,7 +54,7 @@ BY_PROVIDER = {
     "refused-by-policy": Way({"status": 400, "code": "content_filter"}, "done", "filtered", logged="ContentFiltered"),
     "beyond-our-limit": Way({"tokens": 12, "token": "x" * 50_000}, "done", "complete"),
     "unreachable": Way({"drop": True}, *UNAVAILABLE, logged="Unreachable"),
-    "no-first-token": Way({"first": 30}, *UNAVAILABLE, logged="FirstTokenTimeout"),
+    "no-first-token": Way({"first": 30}, *UNAVAILABLE, logged="FirstSignTimeout"),
     "server-error": Way({"status": 500}, *UNAVAILABLE, logged="ServerError"),
     "throttled": Way({"status": 429}, *UNAVAILABLE, logged="Throttled"),
     "no-credit": Way({"status": 429, "code": "insufficient_quota"}, *UNAVAILABLE, logged="QuotaExhausted"),

@@ -11,7 +11,8 @@ import pytest
 from tests.install.index import Wheel, wheel
 
 PROGRAMS = Path(sys.executable).parent
-CONFIGURATION = ("PIP_", "UV_", "npm_config_", "NPM_CONFIG_")
+CONFIGURATION = ("PIP_", "UV_", "npm_config_", "NPM_CONFIG_", "MAKE", "MFLAGS")
+"""Of pip, uv, npm, and of the make that runs these tests, which would have another one say where it is."""
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY")
 
 

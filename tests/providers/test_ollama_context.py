@@ -19,6 +19,8 @@ from app.providers.factory import make_providers
 from app.providers.ollama.context import LEAST_CUT_TOKENS
 from tests.support.raw_upstream import Exchange, raw_upstream
 
+pytestmark = pytest.mark.usefixtures("default_log")
+
 CONTEXT = 16_384
 """What is asked to be fitted, as for a model of which nothing is known."""
 

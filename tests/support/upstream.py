@@ -191,8 +191,9 @@ def token(script: dict[str, Any], index: int) -> str:
 
 
 def _script(content: str) -> dict[str, Any]:
+    """What the last paragraph says: neighbouring messages of one role, and passages, stand before it in one message."""
     try:
-        script = json.loads(content)
+        script = json.loads(content.rpartition("\n\n")[2])
     except ValueError:
         return {}
     return script if isinstance(script, dict) else {}
