@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import TypeVar, get_args
 
 import msgspec
@@ -34,6 +35,14 @@ UNKNOWN = re.compile(
     re.IGNORECASE,
 )
 """How servers say that they do not know a parameter, whatever its value."""
+# What follows are the names of what they do take.
+_INSTEAD = re.compile(
+    r"expected (one of|fields?|parameters?)|(supported|valid|allowed|known) (parameters|fields|arguments|keys)",
+    re.IGNORECASE,
+)
+
+ALL = 100
+"""More steps than an option has forms."""
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -96,10 +105,12 @@ class Dialect:
         # llama.cpp says with a 500 what its templates do not take; what is above that is trouble of the server's
         if error.status is not None and error.status > 501:
             return None
-        for option in self._options:
-            if not option.words.search(error.words) or not option.refusal.search(error.words):
+        words = _INSTEAD.split(error.words, maxsplit=1)[0]
+        named = [(found.start(), option) for option in self._options if (found := option.words.search(words))]
+        for _, option in sorted(named, key=itemgetter(0)):
+            if not option.refusal.search(error.words):
                 continue
-            refusals = MODELS if option.by_value and UNKNOWN.search(error.words) else steps.get(option.name, 0) + 1
+            refusals = ALL if option.by_value and UNKNOWN.search(error.words) else steps.get(option.name, 0) + 1
             fewer = {**steps, option.name: refusals}
             if (changed := build(fewer)) != body:
                 return fewer, changed

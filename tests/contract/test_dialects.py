@@ -185,6 +185,14 @@ REFUSALS: list[tuple[str, str, str, ReasoningEffort | None, int, object]] = [
             "error": {"type": "invalid_request_error", "message": "This model does not support the effort parameter."},
         },
     ),
+    (
+        "openai",
+        "m",
+        "reasoning_effort",
+        "low",
+        422,
+        {"error": "unknown field `reasoning_effort`, expected one of `model`, `stream_options`, `max_tokens`"},
+    ),
     ("claude", "local", "thinking", "low", 400, {"error": {"code": 400, "message": "Unknown parameter: thinking"}}),
     (
         "gemini",
@@ -265,10 +273,18 @@ async def test_what_is_refused_by_name_is_left_out(
     assert asked[-1] == asked[-2]
 
 
-async def test_the_other_name_of_the_limit_is_sent() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Unrecognized request argument supplied: max_tokens",
+        "max_tokens is not supported with this model. Use max_completion_tokens.",
+        "litellm.UnsupportedParamsError: x does not support parameters: ['max_tokens']",
+    ],
+)
+async def test_the_other_name_of_the_limit_is_sent(words: str) -> None:
     async def answer(exchange: Exchange) -> None:
         if "max_tokens" in exchange.json:
-            exchange.reply(400, b'{"error": {"message": "Unrecognized request argument supplied: max_tokens"}}')
+            exchange.reply(400, json.dumps({"error": {"message": words}}).encode())
             return
         exchange.start()
         exchange.send(WIRES[ProviderName("openai")].token + WIRES[ProviderName("openai")].ending)
@@ -277,6 +293,26 @@ async def test_the_other_name_of_the_limit_is_sent() -> None:
         await collect(provider, ChatRequest("m", HI, 4000))
 
     assert upstream.exchanges[-1].json["max_completion_tokens"] == 4000
+
+
+async def test_default_limit_that_is_too_high() -> None:
+    """A limit that nobody asked for is no reason to fail; one that somebody did is."""
+    words = "max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens for m"
+
+    async def answer(exchange: Exchange) -> None:
+        if exchange.json["max_tokens"] > 8192:
+            exchange.reply(400, json.dumps({"error": {"type": "invalid_request_error", "message": words}}).encode())
+            return
+        exchange.start()
+        exchange.send(WIRES[ProviderName("claude")].token + WIRES[ProviderName("claude")].ending)
+
+    async with served(ProviderName("claude"), answer) as (provider, upstream):
+        assert (await collect(provider, ChatRequest("m", HI, reasoning="high")))[0] == "token"
+        with pytest.raises(RequestRefused):
+            await collect(provider, ChatRequest("m", HI, 9000))
+
+    body = upstream.exchanges[1].json
+    assert (body["max_tokens"], body["thinking"]) == (4096, {"type": "enabled", "budget_tokens": 2048})
 
 
 async def test_several_refusals_of_one_request() -> None:

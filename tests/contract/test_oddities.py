@@ -216,6 +216,23 @@ async def test_text_that_is_no_text(adapter: ProviderName) -> None:
     assert isinstance(await failure(adapter, said(adapter, 7), WIRES[adapter].ending), BrokenStream)
 
 
+async def test_event_written_twice(adapter: ProviderName) -> None:
+    wire = WIRES[adapter]
+    token = wire.token.replace(b"data: ", b"data: data: ") if adapter != OLLAMA else b"data: data: " + wire.token
+    assert (await reply(adapter, wire.opening, token, wire.token, wire.ending))[0] == "tokentoken"
+
+
+async def test_json_that_is_not_quite_right(adapter: ProviderName) -> None:
+    """Line breaks inside a string, and half a character."""
+    odd = WIRES[adapter].token.replace(b"token", b"to\tk\xe4\xb8en")
+    assert (await reply(adapter, WIRES[adapter].opening, odd, WIRES[adapter].ending))[0] == "to\tk\ufffden"
+
+
+async def test_block_without_a_type() -> None:
+    stream = sse({"type": "content_block_delta", "index": 0, "delta": {"text": "token"}})
+    assert (await reply(CLAUDE, stream, WIRES[CLAUDE].ending))[0] == "token"
+
+
 # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -445,6 +462,11 @@ REASONS: list[tuple[str, str, FinishReason | type[ProviderError]]] = [
     ("ollama", "max_tokens", "length"),
     ("ollama", "banana", BrokenStream),
 ]
+
+
+async def test_reason_to_finish_as_an_object() -> None:
+    stop = sse({"choices": [{"index": 0, "delta": {}, "finish_reason": {"type": "length", "length": 9}}]})
+    assert (await reply(OPENAI, WIRES[OPENAI].token, stop))[1].reason == "length"
 
 
 @pytest.mark.parametrize(("adapter", "name", "meaning"), REASONS, indirect=["adapter"])

@@ -30,14 +30,20 @@ from app.providers.openai.wire import OpenAIDecoder
 from app.providers.wire.counts import MOST_TOKENS
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.opening import TAGS
-from tests.providers.reading import events_of
+from tests.providers.reading import events_of, read_all
 
-Outcome = tuple[str, FinishReason, Usage | None]
+Outcome = tuple[str, str, FinishReason, Usage | None]
+"""The reasoning, the text, the reason to finish and the counts."""
 
-# a text that begins with a tag of reasoning is read otherwise, by us alone
-texts = st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=8).filter(
-    lambda pieces: not "".join(pieces).lstrip().startswith(tuple(TAGS))
-)
+def begins_with_a_tag(said: list[tuple[bool, str]]) -> bool:
+    """Whether the text is read otherwise for its beginning, by us alone."""
+    text = "".join(piece for thought, piece in said if not thought)
+    return text.lstrip().startswith((*TAGS, *TAGS.values()))
+
+
+strings = st.text(st.characters(exclude_categories=["Cs"]))
+pieces_said = st.lists(st.tuples(st.booleans(), strings), max_size=8).filter(lambda said: not begins_with_a_tag(said))
+"""Whether it is reasoning, and what it says."""
 # of prompts several are added; what is beyond the limit is in test_decoders
 counts = st.integers(0, MOST_TOKENS // 4)
 reasons: st.SearchStrategy[FinishReason] = st.sampled_from(["stop", "length"])
@@ -79,7 +85,8 @@ def event_streams(
 @st.composite
 def openai_streams(draw: st.DrawFn) -> bytes:
     events: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}]
-    events += [{"choices": [{"index": 0, "delta": {"content": text}}]} for text in draw(texts)]
+    names = {False: "content", True: draw(st.sampled_from(["reasoning_content", "reasoning"]))}
+    events += [{"choices": [{"index": 0, "delta": {names[thought]: text}}]} for thought, text in draw(pieces_said)]
     events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": draw(reasons)}]})
     if draw(st.booleans()):
         prompt, completion = draw(counts), draw(counts)
@@ -100,8 +107,13 @@ def claude_streams(draw: st.DrawFn) -> bytes:
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     ]
     events += [
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
-        for text in draw(texts)
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "thinking", "thinking": ""}},
+    ]
+    events += [
+        {"type": "content_block_delta", "index": 1, "delta": {"type": "thinking_delta", "thinking": text}}
+        if thought
+        else {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+        for thought, text in draw(pieces_said)
     ]
     reason = {"stop": "end_turn", "length": "max_tokens", "content_filter": ""}[draw(reasons)]
     completion = draw(counts)
@@ -118,7 +130,8 @@ def claude_streams(draw: st.DrawFn) -> bytes:
 @st.composite
 def gemini_streams(draw: st.DrawFn) -> bytes:
     events: list[dict[str, Any]] = [
-        {"candidates": [{"index": 0, "content": {"parts": [{"text": text}], "role": "model"}}]} for text in draw(texts)
+        {"candidates": [{"index": 0, "content": {"parts": [{"text": text, "thought": thought}], "role": "model"}}]}
+        for thought, text in draw(pieces_said)
     ]
     reason = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": ""}[draw(reasons)]
     prompt, completion, thoughts = draw(counts), draw(counts), draw(counts)
@@ -136,8 +149,11 @@ def gemini_streams(draw: st.DrawFn) -> bytes:
 def ollama_streams(draw: st.DrawFn) -> bytes:
     ascii_only = draw(st.booleans())
     # Ollama's SDK ends a line at everything that Python does, inside a text too
-    contents = ("".join(text.splitlines()) for text in draw(texts))
-    lines: list[dict[str, Any]] = [{"message": {"role": "assistant", "content": content}} for content in contents]
+    said = [(thought, "".join(text.splitlines())) for thought, text in draw(pieces_said)]
+    lines: list[dict[str, Any]] = [
+        {"message": {"role": "assistant", "content": "", "thinking" if thought else "content": text}}
+        for thought, text in said
+    ]
     end = {"done": True, "done_reason": draw(reasons), "prompt_eval_count": draw(counts), "eval_count": draw(counts)}
     lines.append({"message": {"role": "assistant", "content": ""}, **end})
     return b"".join(encoded(unknown(line), ascii_only) + b"\n" for line in lines)
@@ -146,18 +162,21 @@ def ollama_streams(draw: st.DrawFn) -> bytes:
 async def openai_reads(stream: bytes) -> Outcome:
     serve(stream)
     client = openai.AsyncOpenAI(api_key="k", http_client=served(), max_retries=0)
-    text, reason, usage = "", None, None
+    reasoning, text, reason, usage = "", "", None, None
     async for chunk in await client.chat.completions.create(model="m", messages=[], stream=True):
         for choice in chunk.choices:
             text += choice.delta.content or ""
+            # no field of OpenAI's own
+            extra = choice.delta.model_extra or {}
+            reasoning += extra.get("reasoning_content") or extra.get("reasoning") or ""
             reason = choice.finish_reason or reason
         if (counted := chunk.usage) is not None:
             assert counted.prompt_tokens_details is not None
             assert counted.completion_tokens_details is not None
             cached = counted.prompt_tokens_details.cached_tokens or 0
-            reasoning = counted.completion_tokens_details.reasoning_tokens or 0
-            usage = Usage(counted.prompt_tokens, counted.completion_tokens, cached, reasoning)
-    return outcome(text, reason, usage)
+            thinking = counted.completion_tokens_details.reasoning_tokens or 0
+            usage = Usage(counted.prompt_tokens, counted.completion_tokens, cached, thinking)
+    return outcome(reasoning, text, reason, usage)
 
 
 async def claude_reads(stream: bytes) -> Outcome:
@@ -166,39 +185,44 @@ async def claude_reads(stream: bytes) -> Outcome:
     async with client.messages.stream(model="m", max_tokens=1, messages=[]) as events:
         message = await events.get_final_message()
     text = "".join(block.text for block in message.content if block.type == "text")
+    reasoning = "".join(block.thinking for block in message.content if block.type == "thinking")
     cached = message.usage.cache_read_input_tokens or 0
     details = message.usage.output_tokens_details
     assert details is not None
     prompt = message.usage.input_tokens + cached
     usage = Usage(prompt, message.usage.output_tokens, cached, details.thinking_tokens)
-    return outcome(text, message.stop_reason, usage)
+    return outcome(reasoning, text, message.stop_reason, usage)
 
 
 async def gemini_reads(stream: bytes) -> Outcome:
     serve(stream)
-    text, reason, usage = "", None, None
+    reasoning, text, reason, usage = "", "", None, None
     async for chunk in await gemini_client().aio.models.generate_content_stream(model="m", contents="Hi"):
         for candidate in chunk.candidates or ():
             for part in (candidate.content and candidate.content.parts) or ():
-                text += part.text or ""
+                if part.thought:
+                    reasoning += part.text or ""
+                else:
+                    text += part.text or ""
             reason = candidate.finish_reason.value if candidate.finish_reason else reason
         if (counted := chunk.usage_metadata) is not None:
             thoughts, cached = counted.thoughts_token_count or 0, counted.cached_content_token_count or 0
             completion = (counted.candidates_token_count or 0) + thoughts
             usage = Usage(counted.prompt_token_count or 0, completion, cached, thoughts)
-    return outcome(text, reason, usage)
+    return outcome(reasoning, text, reason, usage)
 
 
 async def ollama_reads(stream: bytes) -> Outcome:
     serve(stream)
     client = ollama.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(200, content=_stream)))
-    text, reason, usage = "", None, None
+    reasoning, text, reason, usage = "", "", None, None
     async for part in await client.chat("m", [], stream=True):
         text += part.message.content or ""
+        reasoning += part.message.thinking or ""
         reason = part.done_reason or reason
         if part.done:
             usage = Usage(part.prompt_eval_count or 0, part.eval_count or 0)
-    return outcome(text, reason, usage)
+    return outcome(reasoning, text, reason, usage)
 
 
 _stream = b""
@@ -220,12 +244,12 @@ def gemini_client() -> genai.Client:
     return genai.Client(api_key="k", vertexai=False, http_options=HttpOptions(httpx_async_client=served()))
 
 
-def outcome(text: str, reason: str | None, usage: Usage | None) -> Outcome:
+def outcome(reasoning: str, text: str, reason: str | None, usage: Usage | None) -> Outcome:
     """In our terms: blanks alone are no text, and zeros no usage."""
     assert reason is not None
     counted = usage is not None and (usage.prompt_tokens or usage.completion_tokens)
     meaning: FinishReason = "length" if reason.lower() in ("length", "max_tokens") else "stop"
-    return text if text.strip() else "", meaning, usage if counted else None
+    return reasoning, text if text.strip() else "", meaning, usage if counted else None
 
 
 @dataclass(frozen=True)
@@ -252,9 +276,9 @@ def pieces(data: st.DataObject, stream: bytes) -> list[bytes]:
 
 def read(decoder: Decoder, reads: list[bytes]) -> Outcome:
     """What the decoder makes of the reads."""
-    *deltas, finish = events_of(decoder, *reads)
+    reasoning, text, finish = read_all(decoder, *reads)
     assert isinstance(finish, Finish)
-    return "".join(delta.text for delta in deltas if isinstance(delta, Delta)), finish.reason, finish.usage
+    return reasoning, text, finish.reason, finish.usage
 
 
 @formats
@@ -269,8 +293,7 @@ async def test_reads_what_the_sdk_reads(wire: Format, data: st.DataObject) -> No
 @formats
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
-def test_a_read_is_joined_text_or_a_sign_of_life(wire: Format, data: st.DataObject) -> None:
-    """Reasoning and text are neighbours where the text begins with a tag."""
+def test_a_read_is_runs_of_what_was_said_or_a_sign_of_life(wire: Format, data: st.DataObject) -> None:
     decoder = wire.decoder("m")
     for piece in pieces(data, data.draw(wire.streams)):
         events = list(decoder.feed(piece))
@@ -287,12 +310,11 @@ def test_a_read_is_joined_text_or_a_sign_of_life(wire: Format, data: st.DataObje
 @given(data=st.data())
 def test_whatever_is_cut_off_is_a_failure_or_complete(wire: Format, data: st.DataObject) -> None:
     stream = data.draw(wire.streams)
-    text, _, _ = read(wire.decoder("m"), [stream])
+    whole = read(wire.decoder("m"), [stream])
     cut = stream[: data.draw(st.integers(0, len(stream)))]
+    reasoning, text, end = read_all(wire.decoder("m"), cut)
 
-    with suppress(ProviderError):
-        part, _, _ = read(wire.decoder("m"), [cut])
-        assert part == text
+    assert isinstance(end, ProviderError) or (reasoning, text) == whole[:2]
 
 
 @formats

@@ -15,7 +15,7 @@ from app.messages import ChatRequest, StreamItem
 from app.providers.answers import document, relay
 from app.providers.claude.client import translated
 from app.providers.claude.description import NAME
-from app.providers.claude.reasoning import EFFORTS, reasoning_of
+from app.providers.claude.reasoning import EFFORTS, LIMIT, reasoning_of
 from app.providers.claude.wire import ClaudeDecoder
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.transport import ANSWER_TIMEOUT_SECONDS
@@ -29,7 +29,7 @@ class ClaudeProvider:
 
     def __init__(self, client: AsyncAnthropic) -> None:
         self._client = client
-        self._dialect = Dialect(*EFFORTS.values(), SYSTEM)
+        self._dialect = Dialect(*EFFORTS.values(), LIMIT, SYSTEM)
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""

@@ -8,14 +8,15 @@ from typing import Any
 import msgspec
 
 from app.messages import ReasoningEffort
-from app.providers.dialect import Body, Steps, form, per_effort
+from app.providers.dialect import Body, Option, Steps, form, per_effort
 
 EFFORTS = per_effort("thinking|effort|output_config|adaptive|between_tools")
+LIMIT = Option("max_tokens", re.compile("max_tokens"), re.compile("maximum|exceed|too |at most|less than|>"))
 
 DEFAULT_MAX_TOKENS = 4096
 """Anthropic demands a limit. This is what every model of theirs can write, and more than a chat's reply needs."""
 THINKING_MAX_TOKENS = 32_000
-"""The same for a model that thinks, since thinking counts; every model that can think can write as much."""
+"""The same for a model that thinks, since thinking counts; every model of theirs that can think can write as much."""
 LEAST_BUDGET = 1024
 """Tokens; Anthropic refuses less."""
 
@@ -43,10 +44,10 @@ _SHOWN = {"type": "adaptive", "display": "summarized"}
 def reasoning_of(effort: ReasoningEffort | None, model: str, max_tokens: int | None, steps: Steps) -> Body:
     """The parameters that say `effort`, in a form that `model` has and has not refused, and the limit of its output."""
     version = _version(model)
-    chosen = form(steps, EFFORTS[effort], _forms(effort, model, version, max_tokens))
-    thinks = chosen.thinking is not None and chosen not in (_OFF, _BETWEEN_TOOLS)
-    default = THINKING_MAX_TOKENS if thinks or version >= (5, 5) else DEFAULT_MAX_TOKENS
-    parameters: Body = {"max_tokens": max_tokens or default}
+    most = max_tokens or form(steps, LIMIT, (THINKING_MAX_TOKENS, DEFAULT_MAX_TOKENS))
+    chosen = form(steps, EFFORTS[effort], _forms(effort, model, version, most))
+    thinks = version >= (5, 5) or (chosen.thinking is not None and chosen not in (_OFF, _BETWEEN_TOOLS))
+    parameters: Body = {"max_tokens": max_tokens or (most if thinks else DEFAULT_MAX_TOKENS)}
     if chosen.thinking is not None:
         parameters["thinking"] = chosen.thinking
     if chosen.effort is not None:
@@ -60,9 +61,7 @@ def _version(model: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
 
-def _forms(
-    effort: ReasoningEffort | None, model: str, version: tuple[int, int], max_tokens: int | None
-) -> tuple[_Form, ...]:
+def _forms(effort: ReasoningEffort | None, model: str, version: tuple[int, int], max_tokens: int) -> tuple[_Form, ...]:
     """The forms of `effort`, the best first. https://platform.claude.com/docs/en/build-with-claude/thinking"""
     known = version > (0, 0)
     if known and version < (3, 7):
@@ -80,7 +79,7 @@ def _forms(
         return (_OFF, _BETWEEN_TOOLS, _LEAST, _NOTHING)
     if version >= (4, 6):
         return (_Form(_SHOWN, effort), _Form({"type": "adaptive"}, effort), _Form({"type": "adaptive"}), _NOTHING)
-    budget = min(_BUDGETS[effort], (max_tokens or THINKING_MAX_TOKENS) // 2)
+    budget = min(_BUDGETS[effort], max_tokens // 2)
     if budget < LEAST_BUDGET:
         return (_NOTHING,)
     return (_Form({"type": "enabled", "budget_tokens": budget}), _NOTHING)

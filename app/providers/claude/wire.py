@@ -160,7 +160,7 @@ class ClaudeDecoder(Decoder[_Event]):
 
     def _read(self, block: _Block) -> None:
         """Take what a block begins with or gets. Signatures, tools, citations and encrypted thinking are skipped."""
-        if block.type in ("text_delta", "text"):
+        if block.type in ("text_delta", "text", None):
             if block.text:
                 self._say(block.text)
         elif block.type in ("thinking_delta", "thinking"):

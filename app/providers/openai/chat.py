@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, AsyncStream
 
 from app.messages import ChatRequest, StreamItem
 from app.providers.answers import relay
-from app.providers.dialect import UNKNOWN, Body, Dialect, Option, Steps, form
+from app.providers.dialect import Body, Dialect, Option, Steps, form
 from app.providers.openai.client import OWN_HOSTS, call, translated
 from app.providers.openai.description import NAME
 from app.providers.openai.reasoning import EFFORTS, SWITCH, TEMPLATE, reasoning_of
@@ -21,7 +21,16 @@ from app.providers.openai.wire import OpenAIDecoder
 from app.providers.turns import SYSTEM, in_one_list
 
 USAGE = Option("stream_options", re.compile("stream_?options|include_?usage", re.IGNORECASE))
-LIMIT = Option("max_tokens", re.compile("max_?(completion_?)?tokens", re.IGNORECASE), refusal=UNKNOWN)
+LIMIT = Option(
+    "max_tokens",
+    re.compile("max_?(completion_?)?tokens", re.IGNORECASE),
+    # of its name: a value that is too large is the request's fault
+    re.compile(
+        r"^(?!.*(too |at (most|least)|m(ax|in)imum|less than|greater|between|exceed|must be))"
+        r".*(un(supported|known|expected|recogni[sz]ed)|not (supported?|permitted|allowed)|extra|deprecated|forbidden)",
+        re.IGNORECASE,
+    ),
+)
 
 
 class OpenAIProvider:

@@ -142,11 +142,14 @@ class Decoder(Generic[T]):
         than everybody else has there, which is absent then; and it is what is no event: `[DONE]`, words, a list of
         events, as Gemini sends them without `alt=sse`.
         """
+        while payload.startswith(b"data:"):  # written twice
+            payload = payload[5:].strip()
         if payload.strip(b'"').upper() in (b"[DONE]", b"DONE"):
             self._ended = True
         elif payload.startswith((b"{", b"[")):
             try:
-                value = json.loads(payload)
+                # with line breaks inside strings, and half a character where a server cut one in two
+                value = json.loads(payload.decode(errors="replace"), strict=False)
             except (ValueError, RecursionError) as exc:
                 raise self._broken("an event is not JSON") from exc
             self._halves, self._simple = True, False
@@ -187,6 +190,8 @@ class Decoder(Generic[T]):
 
     def _stop(self, name: object) -> None:
         """Take the reason to finish by its name, if it is one."""
+        if isinstance(name, dict):  # SGLang's own form
+            name = name.get("type")
         if not name:
             return
         meaning = KNOWN.get(name) if isinstance(name, str) else None

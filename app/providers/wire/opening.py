@@ -21,7 +21,8 @@ Pieces = list[Delta | Reasoning]
 class Opening:
     """Reads the text of one reply up to the end of its leading reasoning. Later tags are text.
 
-    Blanks before the first tag and around the reasoning are left out. Reasoning that never ends is no text.
+    Blanks before the first tag and around the reasoning are left out. Reasoning that never ends is no text. The end of
+    reasoning alone is what a server left there that gives the reasoning elsewhere.
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,10 @@ class Opening:
                 self._close = close
                 self._read = self._inside
                 return self._inside(start[len(tag) :])
-            if tag.startswith(start):  # also where there are only blanks
+            if start.startswith(close):
+                self._read = self._after
+                return self._after(start[len(close) :])
+            if tag.startswith(start) or close.startswith(start):  # also where there are only blanks
                 self._held = held
         return [] if self._held else self._text(held)
 
