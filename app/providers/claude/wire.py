@@ -136,8 +136,15 @@ class ClaudeDecoder(Decoder[_Event]):
     def _take(self, event: _Event) -> None:
         match event.type:
             case "content_block_delta" | "content_block_start":
-                if (block := event.delta or event.content_block) is not None:
-                    self._read(block)
+                block = event.delta or event.content_block
+                if block is None:
+                    pass
+                elif block.type in ("text_delta", "text", None):
+                    if block.text:
+                        self._say(block.text)
+                elif block.type in ("thinking_delta", "thinking"):
+                    # signatures, tools, citations and encrypted thinking are passed over
+                    self._think(text_of(block.thinking))
             case "message_start":
                 if event.message is not None and isinstance(usage := event.message.usage, dict):
                     # what is written by then is no more than a place for the count
@@ -157,11 +164,3 @@ class ClaudeDecoder(Decoder[_Event]):
                 # what is not among `_NAMES` comes without a name, and an error may come without its type
                 if event.error and is_error(event.error):
                     raise failure_of(error_of(event.error), self.model)
-
-    def _read(self, block: _Block) -> None:
-        """Take what a block begins with or gets. Signatures, tools, citations and encrypted thinking are skipped."""
-        if block.type in ("text_delta", "text", None):
-            if block.text:
-                self._say(block.text)
-        elif block.type in ("thinking_delta", "thinking"):
-            self._think(text_of(block.thinking))

@@ -92,11 +92,17 @@ class Events(_Framing):
     def __init__(self, names: frozenset[bytes] | None = None) -> None:
         super().__init__()
         self._names = names
+        # how an event may begin whose data line follows, and is the last
+        self._heads = frozenset({b"", *(b"event: " + name for name in names or ())})
         self._started = False
         self._after_cr = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that `data` completes."""
+        if data.startswith(b"data: ") and not (self._tail or self._passing_over or self._after_cr):
+            self._started = True
+            if payloads := _of_one_line(data):
+                return payloads
         if b"\r" in data or self._after_cr:
             data = self._with_newlines(data)
         if self._tail or self._passing_over:
@@ -119,11 +125,22 @@ class Events(_Framing):
                 tail = b""
             tail = self._kept(tail)
         self._tail = tail
-        return _payloads(events, self._names)
+        return self._payloads(events)
 
     def end(self) -> list[bytes]:
         """The payloads of events that the end of the stream cut off from their blank line."""
-        return _payloads([self._rest()], self._names)
+        return self._payloads([self._rest()])
+
+    def _payloads(self, events: list[bytes]) -> list[bytes]:
+        payloads = []
+        heads = self._heads
+        for event in events:
+            before, _, line = event.rpartition(b"\n")
+            if before in heads and line.startswith(b"data: "):
+                payloads.append(line[6:])
+            else:
+                payloads += (_payload_of_lines(part, self._names) for part in _NEXT_EVENT.split(event))
+        return [*filter(None, payloads)]
 
     def _with_newlines(self, data: bytes) -> bytes:
         """`data` with every CRLF and CR as LF, also where two reads cut a CRLF in half."""
@@ -133,24 +150,16 @@ class Events(_Framing):
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _payloads(events: list[bytes], names: frozenset[bytes] | None) -> list[bytes]:
-    payloads = []
-    for event in events:
-        # nearly every event: one data line, last, after no line but the event's name
-        before, _, line = event.rpartition(b"\n")
-        if line.startswith(b"data: "):
-            if not before:
-                payloads.append(line[6:])
-                continue
-            if before.startswith(b"event:") and b"\n" not in before:
-                name = before[6:].strip()
-                if name == b"error":
-                    payloads.append(_as_error(line[6:]))
-                elif names is None or name in names:
-                    payloads.append(line[6:])
-                continue
-        payloads += (_payload_of_lines(part, names) for part in _NEXT_EVENT.split(event))
-    return [*filter(None, payloads)]
+def _of_one_line(data: bytes) -> list[bytes]:
+    """The payloads of events that are whole and have one data line each, as nearly all have; none of others."""
+    newline = b"\r\n" if data.endswith(b"\r\n") else b"\n"
+    end = newline * 2
+    if not data.endswith(end):
+        return []
+    payloads = data[6 : -len(end)].split(end + b"data: ")
+    lines = 2 * len(payloads)
+    returns = lines if newline == b"\r\n" else 0
+    return payloads if data.count(b"\n") == lines and data.count(b"\r") == returns else []
 
 
 def _payload_of_lines(event: bytes, names: frozenset[bytes] | None) -> bytes:
@@ -182,7 +191,7 @@ def _as_error(data: bytes) -> bytes:
 
 
 class Lines(_Framing):
-    """Newline-delimited JSON: a payload is a line that is not blank, without `data:` before it.
+    """Newline-delimited JSON: a payload is a line that is not empty.
 
     A document written over several lines is understood too: its first line is a bracket and nothing else.
     """
@@ -196,24 +205,19 @@ class Lines(_Framing):
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that `data` completes."""
-        data = self._joined(data)
-        if not data:
-            return []
+        if self._tail or self._passing_over:
+            data = self._joined(data)
+            if not data:
+                return []
         if not self._started:
-            first, newline, _ = data.removeprefix(_BOM).lstrip().partition(b"\n")
+            data = data.removeprefix(_BOM).lstrip()
+            first, newline, _ = data.partition(b"\n")
             self._started = bool(newline)
             self._document = first.strip() in _JSON and self._started
         *lines, tail = [data] if self._document else data.split(b"\n")
-        self._tail = self._kept(tail)
-        return [payload for line in lines if (payload := _payload_of_line(line))]
+        self._tail = self._kept(tail) if tail else tail
+        return [*filter(None, lines)]
 
     def end(self) -> list[bytes]:
         """The last line, if the end of the stream cut off its newline."""
-        payload = _payload_of_line(self._rest())
-        return [payload] if payload else []
-
-
-def _payload_of_line(line: bytes) -> bytes:
-    if line.startswith(b"{"):
-        return line
-    return line.strip().removeprefix(_BOM).removeprefix(b"data:").strip()
+        return [*filter(None, [self._rest()])]
