@@ -86,10 +86,12 @@ class Dialect:
 
     def keep(self, model: str, steps: Steps) -> None:
         """`model` answers what is sent with `steps`: ask it so from now on."""
-        known = self.steps(model)
-        for name in steps.keys() - {name for name, step in known.items() if step >= steps[name]}:
-            event("provider.parameter_refused", model=model, parameter=name)
-        self._steps[model] = {**known, **steps}
+        known = dict(self.steps(model))
+        for name, step in steps.items():
+            if step > known.get(name, 0):
+                known[name] = step
+                event("provider.parameter_refused", model=model, parameter=name)
+        self._steps[model] = known
         if len(self._steps) > MODELS:
             self._steps.popitem(last=False)
 

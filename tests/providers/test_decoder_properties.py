@@ -35,6 +35,7 @@ from tests.providers.reading import events_of, read_all
 Outcome = tuple[str, str, FinishReason, Usage | None]
 """The reasoning, the text, the reason to finish and the counts."""
 
+
 def begins_with_a_tag(said: list[tuple[bool, str]]) -> bool:
     """Whether the text is read otherwise for its beginning, by us alone."""
     text = "".join(piece for thought, piece in said if not thought)

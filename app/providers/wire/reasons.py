@@ -64,7 +64,7 @@ KNOWN: dict[str, Meaning] = {
 NONE = frozenset({"", "null", "none", "undefined", "finish_reason_unspecified", "block_reason_unspecified"})
 """What says that there is no reason. DashScope writes `"null"` into every event."""
 
-# What a name that is not known is likely to mean, in this order: a filter's "max_risk_exceeded" is no limit of tokens.
+# What a name that is not known is likely to mean, in this order: a filter's `max_risk_exceeded` is no limit of tokens.
 _LIKELY: tuple[tuple[Meaning, re.Pattern[str]], ...] = (
     (
         "content_filter",
@@ -75,12 +75,13 @@ _LIKELY: tuple[tuple[Meaning, re.Pattern[str]], ...] = (
     (
         "failed",
         re.compile(
-            r"err|fail|abort|cancel|time_?d?_?out|overload|insufficient|unavail|malform|interrupt|crash|exception|disconnect"
-            r"|network|kill|invalid|unexpected|too_many|out_of_memory|oom|preempt|disabled|incomplete|deadline|time_limit"
+            r"err|fail|abort|cancel|time_?d?_?out|overload|insufficient|unavail|malform|interrupt|crash|exception|quota"
+            r"|disconnect|network|kill|invalid|unexpected|too_many|out_of_memory|oom|preempt|disabled|incomplete"
+            r"|deadline|time_limit|rate_limit"
         ),
     ),
     ("length", re.compile(r"length|max|limit|trunc|context|budget|exceed")),
-    ("stop", re.compile(r"stop|end|eos|eot|complet|finish|done|success|tool|function")),
+    ("stop", re.compile(r"(^|_)(stop|end|eos|eot|complet|finish|done|success|tool|function)")),
 )
 
 
