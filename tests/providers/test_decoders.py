@@ -28,7 +28,7 @@ def test_empty_stream_is_broken(decoder: Callable[[str], Decoder]) -> None:
     assert failure.model == "m"
 
 
-@pytest.mark.parametrize("count", [-1, MOST_TOKENS + 1, 2**63])
+@pytest.mark.parametrize("count", [-1, MOST_TOKENS + 1, 2**63, 10**400, float("inf"), float("nan"), True])
 def test_counts_that_are_none_cost_no_reply(count: int) -> None:
     """The reply is stored with its counts, and the database would take neither. The others are kept."""
     openai = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from app.messages import Usage
@@ -10,7 +9,6 @@ from app.messages import Usage
 MOST_TOKENS = 1_000_000_000
 """A count above this, or below nothing, is none, and what the reply took is estimated: stored with the reply, it would
 have the database refuse both."""
-
 
 Places = Mapping[str, tuple[tuple[str, ...], ...]]
 """Where each count may stand, as the names that lead to it; the first that is there and not zero is it."""
@@ -73,6 +71,7 @@ def _count(value: object) -> int | None:
     """`value` as a count: some languages know only floating point, and some servers write numbers as text."""
     if isinstance(value, str) and value.isdecimal():
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
+    # of infinity and NaN neither is true
     return int(value) if 0 <= value <= MOST_TOKENS else None
