@@ -47,7 +47,7 @@ from typing import ClassVar, Literal
 
 from msgspec import UNSET, structs
 
-from app.messages import Problem, Quota, Usage
+from app.values import Problem, Quota, Usage
 
 REFUSED_SECONDS = 10
 """When to come back after a refusal by Supabase, which is asked again with every probe of readiness."""

@@ -40,7 +40,6 @@ from app.chat.writer import Tools
 from app.errors import AppError, SupabaseUnavailable
 from app.guard.admission import Admission, share_limits
 from app.guard.moderation import Moderation
-from app.messages import User
 from app.providers.factory import make_moderator, make_providers, warm
 from app.retrieval.embedders import Embedders
 from app.retrieval.indexer import Indexer
@@ -60,6 +59,7 @@ from app.store.project import Project
 from app.store.replies import Replies
 from app.store.usage import Usages
 from app.supervisor import Closing, Supervisor
+from app.values import User
 
 MAX_BODY_BYTES = 1_048_576
 START_SECONDS = 2.0

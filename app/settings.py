@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import msgspec
 from dotenv import dotenv_values
 
-from app.messages import ProviderName
 from app.project_keys import complaint
 from app.providers.base_url import BadBaseUrl, BaseUrl
 from app.providers.description import Configuration
 from app.providers.registry import PROVIDERS
+from app.values import ProviderName
 
 Seconds = Annotated[float, msgspec.Meta(ge=0.01, le=86_400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]

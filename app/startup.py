@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app.messages import ProviderName
 from app.providers.factory import make_providers
 from app.providers.registry import PROVIDERS
 from app.routing.catalog import Catalog
 from app.settings import FIELDS, Settings
+from app.values import ProviderName
 
 
 def in_use(settings: Settings) -> list[str]:

@@ -17,7 +17,7 @@ from app.errors import (
     SupabaseRefused,
     Unavailable,
 )
-from app.messages import Problem
+from app.values import Problem
 
 PROMISED = {
     "unauthenticated": {401},

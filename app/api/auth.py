@@ -18,7 +18,7 @@ import jwt
 from litestar.di import NamedDependency
 
 from app.errors import SupabaseUnavailable, Unauthenticated
-from app.messages import User
+from app.values import User
 
 JWKS_SECONDS = 600.0
 """How long a key set is trusted: what Supabase's own edge cache uses."""

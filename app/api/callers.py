@@ -18,7 +18,7 @@ from litestar.types import ASGIApp, Middleware, Receive, Scope, Send
 
 from app.api.auth import TokenVerifier
 from app.errors import RateLimited, Unauthenticated
-from app.messages import Quota
+from app.values import Quota
 
 MAX_ADDRESSES = 10_000
 """Addresses that are remembered; beyond them the one whose last refusal is longest ago is forgotten."""

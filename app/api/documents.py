@@ -22,10 +22,10 @@ from app.api.refusals import problems
 from app.api.views import DocumentForm, DocumentPage, DocumentTitle, DocumentView, NewDocument
 from app.errors import InvalidRequest
 from app.guard.admission import Admission
-from app.messages import User
 from app.retrieval.library import Library, Upload
 from app.retrieval.media_types import KINDS, media_type_of
 from app.store.documents import Created, Documents
+from app.values import User
 
 FORM = "multipart/form-data"
 FORM_FIELDS = DocumentForm.__struct_fields__

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from app.messages import Delta, Done, Failed, Reasoning, Restart, Sources, Started, Stopped, Usage
+from app.values import Delta, Done, Failed, Reasoning, Restart, Sources, Started, Stopped, Usage
 
 EventId = Annotated[
     str,

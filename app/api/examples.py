@@ -27,8 +27,8 @@ from app.api.views import (
     TurnView,
     VerdictView,
 )
-from app.messages import ProviderName, Quota, Usage
 from app.store.usage import Budget, ModelTotals, MyUsage, Totals
+from app.values import ProviderName, Quota, Usage
 
 _CONVERSATION = ConversationView(
     id="0198c6f1-8f43-7b4e-9c55-8b6f2f1c6c11",

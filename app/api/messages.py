@@ -23,10 +23,10 @@ from app.chat.finder import ReplyFinder
 from app.chat.live import Followers
 from app.chat.turn import Turn, Turns
 from app.errors import ContentFlagged
-from app.messages import IdempotencyKey, Regenerate, Send, User
 from app.routing.router import ModelPreference
 from app.store.conversations import Conversations
 from app.store.messages import Messages
+from app.values import IdempotencyKey, Regenerate, Send, User
 
 Key = Annotated[
     str | None,

@@ -39,8 +39,8 @@ from app.api.problem import PROBLEM_JSON
 from app.api.refusals import PROBLEMS
 from app.api.views import DocumentForm, NewDocument
 from app.errors import ERRORS
-from app.messages import Problem
 from app.routing.catalog import provider_names
+from app.values import Problem
 
 USER_TOKEN: list[SecurityRequirement] = [{"supabase": []}]
 """The security of every route below `/v1`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.messages import Quota
+from app.values import Quota
 
 WINDOW_SECONDS = 60
 EXPOSED = ("RateLimit", "RateLimit-Policy")

@@ -14,7 +14,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import observe
 from app.api.bodies import JSON, decode, require_media_type
-from app.messages import User
+from app.values import User
 
 MAX_REQUEST_ID_CHARACTERS = 64
 

@@ -15,7 +15,7 @@ from litestar.types import Receive, Scope, Send
 
 from app.api.event_ids import TEXT_ID, Place
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS, Follower, Followers, Reply
-from app.messages import Done, Ending, Failed, Preamble, Restart, Sources, Started, Stopped
+from app.values import Done, Ending, Failed, Preamble, Restart, Sources, Started, Stopped
 
 TOLD_AGAIN = 2
 """How far beyond the text the id of its end may be: 1, or 2 for a reader that comes back after it."""

@@ -8,7 +8,6 @@ import msgspec
 
 from app.api.paging import Page
 from app.errors import ERRORS, InvalidRequest, PayloadTooLarge
-from app.messages import FinishReason, Problem, ProviderName, ReasoningEffort, ReplyStatus, Role, TaskType, Usage
 from app.retrieval.library import MAX_TITLE_CHARACTERS
 from app.retrieval.media_types import KINDS
 from app.retrieval.search import MAX_QUERY_CHARACTERS
@@ -16,6 +15,7 @@ from app.routing.catalog import provider_names
 from app.routing.router import BreakerState, Offer
 from app.store.documents import DocumentStatus
 from app.store.rows import StoredMessage
+from app.values import FinishReason, Problem, ProviderName, ReasoningEffort, ReplyStatus, Role, TaskType, Usage
 
 MAX_CONTENT_CHARACTERS = 100_000
 

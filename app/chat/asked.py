@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from app.messages import IdempotencyKey, ReasoningEffort, Regenerate, Send
 from app.routing.router import ModelPreference
+from app.values import IdempotencyKey, ReasoningEffort, Regenerate, Send
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from app.errors import NotFound
-from app.messages import Done, Ending, Failed, FinalState, Stopped
+from app.values import Done, Ending, Failed, FinalState, Stopped
 
 
 class Cut(Enum):

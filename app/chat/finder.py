@@ -16,8 +16,8 @@ from app import observe
 from app.chat.endings import DELETED, ending_of
 from app.chat.live import Reply
 from app.errors import AppError, NotFound, SupabaseUnavailable
-from app.messages import Source, Sources, User
 from app.store.messages import Messages, ReplyPart
+from app.values import Source, Sources, User
 
 LOOK_SECONDS = 0.25
 """Between two looks at a reply that another replica writes; it stores new text twice a second."""

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from app.errors import Draining, RateLimited
-from app.messages import Ending, Preamble, Restart, Source, Sources, Started
+from app.values import Ending, Preamble, Restart, Source, Sources, Started
 
 MAX_REPLY_CHARACTERS = 500_000
 """A longer reply ends with finish reason `length`."""

@@ -8,7 +8,7 @@ from itertools import takewhile
 
 import msgspec
 
-from app.messages import (
+from app.values import (
     BYTES_PER_TOKEN,
     MESSAGE_TOKENS,
     ChatRequest,

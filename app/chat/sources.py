@@ -12,8 +12,8 @@ import msgspec
 
 from app import observe
 from app.errors import AppError, ProviderUnavailable
-from app.messages import Passage, Source, Sources, User
 from app.retrieval.search import MAX_QUERY_CHARACTERS, Search
+from app.values import Passage, Source, Sources, User
 
 SECONDS = 5.0
 """After which a turn goes on without."""

@@ -15,10 +15,10 @@ from app.chat.live import Followers, Reply
 from app.chat.sources import Retriever
 from app.chat.writer import ReplyWriter, Tools
 from app.errors import AppError, Draining, NotFound
-from app.messages import Quota, Send, User
 from app.routing.offers import Offers
 from app.store.messages import Messages
 from app.store.rows import StoredMessage
+from app.values import Quota, Send, User
 
 MAX_REPLIES = 2000
 """Replies written at once by a process; further turns are refused with `draining`, another replica may take them."""

@@ -30,7 +30,12 @@ from app.errors import (
     SupabaseUnavailable,
 )
 from app.guard.moderation import Moderation
-from app.messages import (
+from app.routing.catalog import Catalog
+from app.routing.failover import Answering, Failover
+from app.routing.router import Candidate
+from app.store.messages import Begun
+from app.store.replies import FinishedReply
+from app.values import (
     ChatRequest,
     Delta,
     FinalState,
@@ -42,11 +47,6 @@ from app.messages import (
     ReplyStatus,
     Usage,
 )
-from app.routing.catalog import Catalog
-from app.routing.failover import Answering, Failover
-from app.routing.router import Candidate
-from app.store.messages import Begun
-from app.store.replies import FinishedReply
 
 
 class Tools(NamedTuple):

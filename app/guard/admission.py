@@ -13,9 +13,9 @@ from typing import Protocol
 
 from app import observe
 from app.errors import AppError, Conflict, InvalidRequest, NotFound
-from app.messages import Quota, User
 from app.settings import Settings
 from app.store.usage import RequestKind, Usages
+from app.values import Quota, User
 
 RETRY_SECONDS = 1.0
 

@@ -10,10 +10,10 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from app.errors import BrokenStream, ProviderError
-from app.messages import Opened, ProviderName, StreamItem
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.transport import TRANSPORT_ERRORS
 from app.providers.wire.decoder import ALIVE, Decoder
+from app.values import Opened, ProviderName, StreamItem
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from app.messages import ChatRequest, ProviderName, StreamItem
+from app.values import ChatRequest, ProviderName, StreamItem
 
 EMBEDDING_WIDTH = 1536
 """Dimensions of every vector: the column is `vector(1536)`. Shorter ones are zero-padded, which keeps the cosine."""

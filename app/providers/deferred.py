@@ -7,8 +7,8 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Generic, TypeVar
 
-from app.messages import ChatRequest, ProviderName, StreamItem
 from app.providers.base import Embedder, EmbeddingKind, Moderator, Provider, Verdict
+from app.values import ChatRequest, ProviderName, StreamItem
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from typing import Literal
 
 import msgspec
 
-from app.messages import ProviderName, TaskType
 from app.providers.base import Embedder, Moderator, Provider
 from app.providers.base_url import BaseUrl
+from app.values import ProviderName, TaskType
 
 
 class Setting(msgspec.Struct, frozen=True):

@@ -11,8 +11,8 @@ from typing import TypeVar, get_args
 import msgspec
 
 from app.errors import ContextTooLong, ProviderError, RequestRefused, ServerError
-from app.messages import ReasoningEffort
 from app.observe import event
+from app.values import ReasoningEffort
 
 T = TypeVar("T")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from app.messages import ProviderName
 from app.providers.base import Embedder, Moderator, Provider
 from app.providers.deferred import DeferredEmbedder, DeferredModerator, DeferredProvider
 from app.providers.description import Configuration
 from app.providers.registry import PROVIDERS
+from app.values import ProviderName
 
 
 def make_providers(configuration: Configuration) -> dict[ProviderName, Provider]:

@@ -22,10 +22,10 @@ from app.errors import (
     Throttled,
     Unreachable,
 )
-from app.messages import ProviderName
 from app.observe import event
 from app.providers.registry import PROVIDERS
 from app.providers.too_long import numbers, says_too_long
+from app.values import ProviderName
 
 MESSAGE_LIMIT = 200
 """Characters of the provider's own words that the error's text has; they may quote the request."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.messages import ProviderName
 from app.providers.claude.description import CLAUDE
 from app.providers.demo.description import DEMO
 from app.providers.description import Embeddings, ProviderDescription, Setting
 from app.providers.gemini.description import GEMINI
 from app.providers.ollama.description import OLLAMA
 from app.providers.openai.description import OPENAI
+from app.values import ProviderName
 
 
 class Registry:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from app.messages import Message
 from app.providers.dialect import Option, Steps, form
+from app.values import Message
 
 Speaker = Literal["user", "assistant"]
 

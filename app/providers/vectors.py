@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from app.errors import BrokenStream, RequestRefused
-from app.messages import ProviderName
 from app.providers.base import EMBEDDING_WIDTH
+from app.values import ProviderName
 
 
 def batches(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from app.errors import AuthenticationRefused, ProviderError
-from app.messages import ProviderName
 from app.observe import event, unforeseen
 from app.providers.base import Provider
 from app.providers.factory import warm
 from app.providers.registry import PROVIDERS
+from app.values import ProviderName
 
 LIST_SECONDS = 2.0
 """How long a provider may take to list its models."""

@@ -18,10 +18,10 @@ import msgspec
 import pybreaker
 
 from app.errors import ProviderError
-from app.messages import ProviderName
 from app.observe import event
 from app.routing.router import BreakerState
 from app.routing.window import Outcome, Window
+from app.values import ProviderName
 
 OPEN_SECONDS = 30.0
 """Not shorter than the window: a breaker that closes again has forgotten why it opened."""

@@ -19,7 +19,6 @@ from app.errors import (
     Silent,
     Stalled,
 )
-from app.messages import Alive, ChatRequest, Delta, Finish, Opened, ProviderName, Reasoning, StreamItem
 from app.observe import event
 from app.providers.base import Provider
 from app.providers.factory import warm
@@ -28,6 +27,7 @@ from app.routing.context import Contexts
 from app.routing.deadlines import Deadlines, Watchdog
 from app.routing.retry import ATTEMPTS_PER_CANDIDATE, ATTEMPTS_PER_TURN, RetryBudget, retrying, worth_retrying
 from app.routing.router import Candidate
+from app.values import Alive, ChatRequest, Delta, Finish, Opened, ProviderName, Reasoning, StreamItem
 
 PATIENCE_SECONDS = 5.0
 """The longest that a turn keeps to a failing candidate, from its first call on, while another one could answer."""

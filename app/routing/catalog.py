@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from app.messages import ProviderName, TaskType, Usage
 from app.providers.description import FREE, KnownModel, Price, ProviderDescription
 from app.providers.registry import PROVIDERS
 from app.settings import Settings
+from app.values import ProviderName, TaskType, Usage
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):

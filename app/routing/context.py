@@ -9,9 +9,9 @@ from collections.abc import Callable
 import msgspec
 
 from app.errors import ContextTooLong
-from app.messages import BYTES_PER_TOKEN, ChatRequest, ProviderName, estimate_prompt
 from app.observe import event
 from app.routing.router import Candidate
+from app.values import BYTES_PER_TOKEN, ChatRequest, ProviderName, estimate_prompt
 
 NAMED_SECONDS = 3600.0
 """How long a limit that a server named is believed. Asking again costs one refused call."""

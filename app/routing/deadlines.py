@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from app.messages import ProviderName
 from app.providers.description import Patience, ProviderDescription
 from app.providers.registry import PROVIDERS
 from app.settings import Settings
+from app.values import ProviderName
 
 
 class Deadlines(msgspec.Struct, frozen=True):

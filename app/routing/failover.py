@@ -21,7 +21,6 @@ from app.errors import (
     ProviderUnavailable,
     RequestRefused,
 )
-from app.messages import ChatRequest, Delta, Finish, ProviderName, Reasoning, StreamItem
 from app.observe import event
 from app.providers.base import Provider
 from app.routing.breaker import Breakers
@@ -30,6 +29,7 @@ from app.routing.context import Contexts
 from app.routing.deadlines import Deadlines
 from app.routing.retry import RetryBudget
 from app.routing.router import Candidate, retry_after
+from app.values import ChatRequest, Delta, Finish, ProviderName, Reasoning, StreamItem
 
 
 class Answering(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.errors import AppError, NoProviderConfigured
-from app.messages import ProviderName
 from app.observe import event
 from app.providers.base import Provider
 from app.providers.description import ProviderDescription
@@ -16,6 +15,7 @@ from app.routing.availability import Availability, Listing
 from app.routing.breaker import Breakers
 from app.routing.catalog import Catalog, ModelSpec
 from app.routing.router import Candidate, ModelPreference, Offer, is_named, preferred, route
+from app.values import ProviderName
 
 # Lists have these beside the models that can chat, and say no more of them than their name.
 NOT_FOR_CHAT = ("embed", "minilm", "bge-")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_random_exponential
 
 from app.errors import ProviderError
-from app.messages import ProviderName
+from app.values import ProviderName
 
 ATTEMPTS_PER_CANDIDATE = 3
 ATTEMPTS_PER_TURN = 5

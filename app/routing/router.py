@@ -10,9 +10,9 @@ from typing import Literal
 import msgspec
 
 from app.errors import InvalidRequest, ProviderUnavailable
-from app.messages import ProviderName, TaskType
 from app.providers.registry import PROVIDERS
 from app.routing.catalog import ModelSpec
+from app.values import ProviderName, TaskType
 
 BreakerState = Literal["closed", "open", "half-open", "cooldown"]
 

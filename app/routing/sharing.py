@@ -18,9 +18,9 @@ from typing import TypeVar
 import pybreaker
 import redis
 
-from app.messages import ProviderName
 from app.observe import event, unforeseen
 from app.routing.breaker import OPEN_SECONDS, Breaker
+from app.values import ProviderName
 
 Key = tuple[ProviderName, str]
 State = tuple[str, datetime | None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.messages import ProviderName
 from app.providers.base import Provider
 from app.routing.availability import Availability
 from app.routing.breaker import Breakers
@@ -14,6 +13,7 @@ from app.routing.failover import Failover
 from app.routing.offers import Offers
 from app.routing.sharing import RedisSharing
 from app.settings import Settings
+from app.values import ProviderName
 
 
 class Routing:

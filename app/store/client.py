@@ -29,7 +29,7 @@ from app.errors import (
     SupabaseUnavailable,
     Unauthenticated,
 )
-from app.messages import Quota
+from app.values import Quota
 
 T = TypeVar("T")
 

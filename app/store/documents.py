@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 
 from app.errors import NotFound
-from app.messages import Quota
 from app.store.client import Supabase, translated
 from app.store.rows import columns
+from app.values import Quota
 
 DocumentStatus = Literal["pending", "indexing", "ready", "failed"]
 

@@ -7,9 +7,9 @@ from typing import assert_never
 import msgspec
 
 from app.errors import NotFound
-from app.messages import IdempotencyKey, Message, Quota, Regenerate, Send
 from app.store.client import Supabase, translated
 from app.store.rows import StoredMessage, columns
+from app.values import IdempotencyKey, Message, Quota, Regenerate, Send
 
 _COLUMNS = columns(StoredMessage)
 

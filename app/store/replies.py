@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from app.messages import FinalState, Source
 from app.store.client import Supabase
+from app.values import FinalState, Source
 
 
 class Piece(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from app.errors import ERRORS, AppError, ContentFlagged, Interrupted
-from app.messages import FinalState, Problem, ReplyStatus, Role, Usage
+from app.values import FinalState, Problem, ReplyStatus, Role, Usage
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from app.messages import Quota
 from app.store.client import Supabase
+from app.values import Quota
 
 RequestKind = Literal["search", "document", "moderation"]
 

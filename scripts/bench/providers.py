@@ -22,7 +22,6 @@ from anthropic import AsyncAnthropic
 from google import genai
 from openai import AsyncOpenAI
 
-from app.messages import ChatRequest, Delta, Message
 from app.providers.base import Provider
 from app.providers.claude.client import make_client as make_claude_client
 from app.providers.description import Configuration
@@ -30,6 +29,7 @@ from app.providers.factory import make_providers
 from app.providers.gemini.client import make_client as make_gemini_client
 from app.providers.ollama.client import make_client as make_ollama_client
 from app.providers.openai.client import make_client as make_openai_client
+from app.values import ChatRequest, Delta, Message
 from scripts.bench.provider_upstream import TOKENS, WORDS
 from scripts.bench.turns import process, wait_for
 from scripts.local_supabase.processes import free_port

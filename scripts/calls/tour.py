@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from app.errors import AppError, ContentFlagged, ProviderUnavailable
-from app.messages import FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
 from app.store.client import Supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents, Question
@@ -18,6 +17,7 @@ from app.store.plans import Plans
 from app.store.project import Project
 from app.store.replies import FinishedReply, Piece, Replies, TurnVerdict
 from app.store.usage import Usages
+from app.values import FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
 from scripts.calls.recorder import User
 from scripts.calls.tape import VECTOR
 

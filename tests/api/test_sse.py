@@ -13,7 +13,7 @@ from app.api.event_ids import Place
 from app.api.sse import MAX_FRAME_CHARACTERS, EventStream
 from app.chat.live import HEARTBEAT_SECONDS, MAX_REPLY_CHARACTERS, Followers, Reply
 from app.errors import ContentFlagged, Interrupted, InvalidRequest
-from app.messages import Done, Failed, Started, Stopped, Usage
+from app.values import Done, Failed, Started, Stopped, Usage
 from tests.support.sse import Transcript
 
 STARTED = Started("c", "u", "m", "openai", "model")

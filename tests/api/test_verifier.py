@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from app.api import auth
 from app.api.auth import TokenVerifier
 from app.errors import SupabaseUnavailable, Unauthenticated
-from app.messages import User
+from app.values import User
 from tests.api.tokens import assemble, claims_of, public, secrets_of_the_public_key, sign, signing_key
 
 URL = "https://project.supabase.co"

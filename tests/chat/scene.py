@@ -13,11 +13,11 @@ from app.chat.live import Followers, Reply
 from app.chat.turn import Turn, Turns
 from app.chat.writer import Tools
 from app.guard.moderation import Moderation
-from app.messages import Finish, Send, Usage
 from app.providers.base import Moderator
 from app.routing.catalog import Catalog
 from app.routing.router import Candidate, ModelPreference
 from app.settings import Settings
+from app.values import Finish, Send, Usage
 from tests.support.scripted_database import Database
 from tests.support.scripted_providers import ANSWER, Play, Scripted, Stage
 

@@ -29,9 +29,9 @@ from app.errors import (
     SupabaseUnavailable,
     Unreachable,
 )
-from app.messages import Failed, Finish, Problem, Usage
 from app.providers.base import Verdict
 from app.store.rows import StoredMessage
+from app.values import Failed, Finish, Problem, Usage
 from tests.chat.scene import LONG, Person, Scene, scene
 from tests.support.scripted_database import Database, Row, in_virtual_time, unavailable
 from tests.support.scripted_providers import Play, failure

@@ -12,7 +12,7 @@ import pytest
 from app.chat.finder import LOOK_SECONDS, PATIENCE_SECONDS, ReplyFinder
 from app.chat.live import Followers, Reply
 from app.errors import NotFound, Unauthenticated
-from app.messages import Done, Failed, Source, Sources, Started, Stopped
+from app.values import Done, Failed, Source, Sources, Started, Stopped
 from tests.support.scripted_database import Call, Database, Row, in_virtual_time, times, unavailable
 from tests.support.scripted_providers import clock
 

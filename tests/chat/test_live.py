@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.chat import live as live_module
 from app.chat.live import MAX_REASONING_CHARACTERS, Followers, Reply
 from app.errors import Draining, RateLimited
-from app.messages import Done
+from app.values import Done
 
 
 def new_reply(name: str = "m") -> Reply:

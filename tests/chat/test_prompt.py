@@ -15,7 +15,7 @@ from app.chat.prompt import (
     build_request,
     completed_usage,
 )
-from app.messages import Message, Passage, Usage, estimate_prompt, estimate_tokens
+from app.values import Message, Passage, Usage, estimate_prompt, estimate_tokens
 
 TEN = "x" * 40
 """Ten tokens, by the estimate."""

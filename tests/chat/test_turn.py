@@ -10,7 +10,7 @@ from app.chat.journal import OUTAGE_SECONDS
 from app.chat.live import MAX_REPLY_CHARACTERS
 from app.chat.turn import STORE_SECONDS
 from app.errors import BrokenStream, ContentFiltered, ContextTooLong, Draining, NotFound
-from app.messages import Done, Failed, Finish, Reasoning, Restart, Stopped, Usage
+from app.values import Done, Failed, Finish, Reasoning, Restart, Stopped, Usage
 from tests.chat.scene import LONG, Person, scene
 from tests.support.scripted_database import Call, Database, in_virtual_time, unavailable
 from tests.support.scripted_providers import Play, clock, failure

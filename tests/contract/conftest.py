@@ -7,7 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.messages import (
+from app.providers.base import Provider
+from app.providers.description import Configuration
+from app.providers.factory import make_providers
+from app.providers.registry import PROVIDERS
+from app.values import (
     Alive,
     ChatRequest,
     Delta,
@@ -18,10 +22,6 @@ from app.messages import (
     Reasoning,
     StreamItem,
 )
-from app.providers.base import Provider
-from app.providers.description import Configuration
-from app.providers.factory import make_providers
-from app.providers.registry import PROVIDERS
 from tests.support.aimock import AIMock, aimock, aimock_server
 from tests.support.raw_upstream import Answer, Upstream, raw_upstream
 

@@ -7,11 +7,11 @@ import socket
 import pytest
 
 from app.errors import ProviderError
-from app.messages import ChatRequest, Message, ProviderName
 from app.providers.description import Configuration
 from app.providers.factory import make_embedder, make_moderator, make_providers
 from app.providers.gemini.client import make_client
 from app.providers.registry import PROVIDERS
+from app.values import ChatRequest, Message, ProviderName
 from tests.contract.conftest import ADAPTERS, collect, configured_at
 from tests.contract.wires import WIRES
 from tests.support.raw_upstream import Exchange, raw_upstream

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.errors import ContentFiltered, ContextTooLong, ProviderError, RequestRefused, ServerError
-from app.messages import ChatRequest, Message, ProviderName, ReasoningEffort
+from app.values import ChatRequest, Message, ProviderName, ReasoningEffort
 from tests.contract.conftest import collect, served
 from tests.contract.wires import WIRES, sse
 from tests.support.raw_upstream import Exchange

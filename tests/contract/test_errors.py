@@ -22,11 +22,11 @@ from app.errors import (
     Throttled,
     Unreachable,
 )
-from app.messages import ProviderName
 from app.providers import failures
 from app.providers.base import Provider
 from app.providers.factory import make_providers
 from app.providers.registry import PROVIDERS
+from app.values import ProviderName
 from tests.contract.conftest import MODEL, ask, collect, configured_at
 from tests.support.aimock import AIMock
 from tests.support.gateway import Answer, Gateway

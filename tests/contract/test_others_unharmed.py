@@ -10,13 +10,13 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 
 from app.errors import AppError, ContentFiltered
-from app.messages import ChatRequest, Delta, Message, ProviderName
 from app.providers.description import HOSTED
 from app.providers.factory import make_providers
 from app.routing.breaker import Breakers
 from app.routing.deadlines import Deadlines
 from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
+from app.values import ChatRequest, Delta, Message, ProviderName
 from tests.contract.conftest import MODEL, configured_at
 from tests.contract.wires import WIRES, sse
 from tests.support.raw_upstream import Exchange, raw_upstream

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.messages import Alive, ChatRequest, Delta, Finish, Message, Opened, ProviderName, Reasoning, ReasoningEffort
+from app.values import Alive, ChatRequest, Delta, Finish, Message, Opened, ProviderName, Reasoning, ReasoningEffort
 from tests.contract.conftest import ask, collect_all, served
 from tests.contract.wires import WIRES, said, sse, thought
 from tests.support.raw_upstream import Exchange

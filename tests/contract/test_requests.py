@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.messages import ChatRequest, Message, ProviderName
 from app.providers.claude.reasoning import DEFAULT_MAX_TOKENS
 from app.providers.factory import make_providers
 from app.providers.turns import OPENING
+from app.values import ChatRequest, Message, ProviderName
 from tests.contract.conftest import collect, configured_at
 from tests.contract.wires import WIRES
 from tests.support.raw_upstream import Exchange, raw_upstream

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.messages import Delta, ProviderName, Usage
 from app.providers.base import Provider
+from app.values import Delta, ProviderName, Usage
 from tests.contract.conftest import MODEL, ask, collect
 from tests.support.aimock import AIMock
 

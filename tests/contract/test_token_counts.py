@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.messages import ProviderName, Usage
+from app.values import ProviderName, Usage
 from tests.contract.conftest import ask, collect, served
 from tests.contract.wires import said, sse
 from tests.support.raw_upstream import Exchange

@@ -8,8 +8,8 @@ from contextlib import aclosing
 import pytest
 
 from app.errors import BrokenStream, ContentFiltered, RequestRefused, ServerError
-from app.messages import Delta, Finish, Opened, ProviderName, Usage
 from app.providers import transport
+from app.values import Delta, Finish, Opened, ProviderName, Usage
 from tests.contract.conftest import ask, collect, heard, served
 from tests.contract.wires import WIRES, Wire
 from tests.support.raw_upstream import Exchange

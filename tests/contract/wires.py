@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from app.messages import ProviderName
+from app.values import ProviderName
 
 
 def sse(*values: object, name: bool = False) -> bytes:

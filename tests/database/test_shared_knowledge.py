@@ -1,7 +1,7 @@
 """What Python, SQL and the docs each have to know: listed here, once, and read from where it stands on each side.
 
 Whoever changes one side meets the others here. A new check or `c_…` constant of the database, and a new closed list in
-`app/messages.py`, is entered as well, if only among those that nobody else has to know.
+`app/values.py`, is entered as well, if only among those that nobody else has to know.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from msgspec.inspect import type_info
 from psycopg.types.json import Jsonb
 
-from app import messages
+from app import values
 from app.admin import changes
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
@@ -24,7 +24,6 @@ from app.api.views import MAX_CONTENT_CHARACTERS, ModelId, Title
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
 from app.chat.recovery import RECOVERY_SECONDS
 from app.errors import ERRORS, InvalidRequest
-from app.messages import ReplyStatus, Role
 from app.providers.base import EMBEDDING_WIDTH
 from app.retrieval.chunk import MAX_CHARACTERS
 from app.retrieval.embedders import MAX_OTHERS
@@ -39,6 +38,7 @@ from app.store.plans import PAGE
 from app.store.replies import Piece, TurnVerdict
 from app.store.rows import Conversation, StoredMessage
 from app.store.usage import RequestKind
+from app.values import ReplyStatus, Role
 from tests.database.knowledge import (
     ROOT,
     Asked,
@@ -288,7 +288,7 @@ DATABASE_ALONE = {
 """Checks and constants that nothing outside the database has to know."""
 
 PYTHON_ALONE = {"TaskType", "FinishReason", "ReasoningEffort"}
-"""Closed lists of `app/messages.py` whose words the database keeps as any text, or not at all."""
+"""Closed lists of `app/values.py` whose words the database keeps as any text, or not at all."""
 
 
 @pytest.fixture
@@ -338,7 +338,7 @@ def test_nothing_is_left_out(db: Connection) -> None:
     known |= {f"{side.function}.{side.name}" for side in sides if isinstance(side, Constant)}
     assert live - known - DATABASE_ALONE == set(), "list them above"
     assert live - known >= DATABASE_ALONE, "take out what is gone, or listed twice"
-    lists = {name for name, value in vars(messages).items() if get_origin(value) is Literal}
+    lists = {name for name, value in vars(values).items() if get_origin(value) is Literal}
     assert lists == PYTHON_ALONE | {"Role", "ReplyStatus"}
 
 

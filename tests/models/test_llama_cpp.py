@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from app.errors import ContextTooLong
-from app.messages import ChatRequest, Message
 from app.providers.description import Configuration
 from app.providers.factory import make_providers
+from app.values import ChatRequest, Message
 from scripts.local_supabase import LocalSupabase
 from tests.models.conftest import SLOT_TOKENS
 from tests.support.client import history, new_conversation, person_client, turn

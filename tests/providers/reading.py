@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 
 from app.errors import ProviderError
-from app.messages import Alive, Delta, Finish, Reasoning
 from app.providers.wire.decoder import Decoder
+from app.values import Alive, Delta, Finish, Reasoning
 
 DONE = b"data: [DONE]\n\n"
 

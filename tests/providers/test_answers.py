@@ -12,11 +12,11 @@ import httpx2
 import pytest
 
 from app.errors import BrokenStream
-from app.messages import Delta, Finish, Opened, StreamItem
 from app.providers import answers
 from app.providers.answers import document, relay
 from app.providers.dialect import Body, Dialect
 from app.providers.openai.wire import OpenAIDecoder
+from app.values import Delta, Finish, Opened, StreamItem
 
 TOKEN = b'data: {"choices": [{"delta": {"content": "token"}}]}\n\n'
 REASON = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'

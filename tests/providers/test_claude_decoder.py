@@ -18,8 +18,8 @@ from app.errors import (
     ServerError,
     Throttled,
 )
-from app.messages import Finish, FinishReason, Usage
 from app.providers.claude.wire import ClaudeDecoder
+from app.values import Finish, FinishReason, Usage
 from tests.providers.reading import read, sse
 
 

@@ -22,7 +22,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import ProviderError
-from app.messages import Alive, Delta, Finish, FinishReason, Reasoning, Usage
 from app.providers.claude.wire import ClaudeDecoder
 from app.providers.gemini.wire import GeminiDecoder
 from app.providers.ollama.wire import OllamaDecoder
@@ -30,6 +29,7 @@ from app.providers.openai.wire import OpenAIDecoder
 from app.providers.wire.counts import MOST_TOKENS
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.opening import TAGS
+from app.values import Alive, Delta, Finish, FinishReason, Reasoning, Usage
 from tests.providers.reading import events_of, read_all
 
 Outcome = tuple[str, str, FinishReason, Usage | None]

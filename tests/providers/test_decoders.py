@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from app.errors import BrokenStream, ServerError
-from app.messages import Delta, Finish, Usage
 from app.providers.claude.wire import ClaudeDecoder
 from app.providers.gemini.wire import GeminiDecoder
 from app.providers.ollama.wire import OllamaDecoder
 from app.providers.openai.wire import OpenAIDecoder
 from app.providers.wire.counts import MOST_TOKENS
 from app.providers.wire.decoder import Decoder
+from app.values import Delta, Finish, Usage
 from tests.providers.reading import DONE, ndjson, read, sse
 
 ALL: list[Callable[[str], Decoder]] = [OpenAIDecoder, ClaudeDecoder, GeminiDecoder, OllamaDecoder]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.messages import ChatRequest, Delta, Finish, Message, Usage
 from app.providers.demo.chat import DemoProvider
+from app.values import ChatRequest, Delta, Finish, Message, Usage
 
 PASSAGES = """<passages>
 [1] Handbook

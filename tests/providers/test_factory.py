@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from app.messages import ChatRequest, ProviderName
 from app.providers.deferred import Deferred, DeferredProvider
 from app.providers.demo.chat import DemoProvider
 from app.providers.description import Configuration
 from app.providers.factory import make_embedder, make_moderator, make_providers, warm
 from app.providers.registry import PROVIDERS
+from app.values import ChatRequest, ProviderName
 
 ROOT = Path(__file__).parent.parent.parent
 ENABLING = {

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.errors import BrokenStream, ContentFiltered, ContextTooLong, ProviderError, ServerError, Throttled
-from app.messages import Finish, FinishReason, Usage
 from app.providers.gemini.wire import GeminiDecoder
+from app.values import Finish, FinishReason, Usage
 from tests.providers.reading import read, sse
 
 

@@ -12,11 +12,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.errors import ContextTooLong
-from app.messages import ChatRequest, Finish, Message, Usage
 from app.providers.base import Provider
 from app.providers.description import Configuration
 from app.providers.factory import make_providers
 from app.providers.ollama.context import LEAST_CUT_TOKENS
+from app.values import ChatRequest, Finish, Message, Usage
 from tests.support.raw_upstream import Exchange, raw_upstream
 
 pytestmark = pytest.mark.usefixtures("default_log")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.errors import BrokenStream, ContextTooLong, ProviderError, ServerError
-from app.messages import Finish, Usage
 from app.providers.ollama.wire import OllamaDecoder
+from app.values import Finish, Usage
 from tests.providers.reading import ndjson, read
 
 

@@ -9,10 +9,10 @@ import pytest
 from openai import AsyncOpenAI
 from pytest_httpx2 import HTTPXMock as HTTPX2Mock
 
-from app.messages import ChatRequest, Message
 from app.providers.description import Configuration
 from app.providers.openai.chat import OpenAIProvider
 from app.providers.openai.client import make_client
+from app.values import ChatRequest, Message
 
 REPLY = b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\n'
 

@@ -18,8 +18,8 @@ from app.errors import (
     ServerError,
     Throttled,
 )
-from app.messages import Finish, Usage
 from app.providers.openai.wire import OpenAIDecoder
+from app.values import Finish, Usage
 from tests.providers.reading import DONE, read, sse
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.messages import Delta, Reasoning
 from app.providers.wire.opening import TAGS, Opening
+from app.values import Delta, Reasoning
 
 CASES = [
     ("Hi", "", "Hi"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.messages import ProviderName
 from app.providers.description import Configuration, Embeddings, ProviderDescription, Setting
 from app.providers.registry import PROVIDERS, Registry
+from app.values import ProviderName
 
 
 def never(*_: object) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.messages import Message, Role
 from app.providers.turns import OPENING, alternating
+from app.values import Message, Role
 
 roles: st.SearchStrategy[Role] = st.sampled_from(["user", "assistant", "system"])
 conversations = st.lists(st.builds(Message, roles, st.text(max_size=5)), max_size=10)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.chat.prompt import build_prompt
-from app.messages import Message, Passage
+from app.values import Message, Passage
 from tests.retrieval.hostile import CORPUS, HOSTILE_METADATA, HOSTILE_TITLE, TOPIC, Hostile
 from tests.support.client import assert_problem, new_conversation, turn
 from tests.support.documents import found, indexed, put_in

@@ -10,7 +10,6 @@ from contextlib import aclosing
 
 import pytest
 
-from app.messages import ChatRequest, Delta, Message
 from app.providers.factory import make_providers
 from app.routing.breaker import OPEN_SECONDS, Breakers
 from app.routing.deadlines import Deadlines
@@ -18,6 +17,7 @@ from app.routing.failover import Answering, Failover
 from app.routing.retry import BUDGET_SHARE
 from app.routing.router import Candidate
 from app.settings import Settings
+from app.values import ChatRequest, Delta, Message
 from tests.support.aimock import AIMock
 
 SENDS = 50

@@ -8,10 +8,10 @@ from contextlib import aclosing
 import pytest
 
 from app.errors import ServerError, Throttled
-from app.messages import Delta, Finish
 from app.routing.breaker import OPEN_SECONDS
 from app.routing.failover import Answering
 from app.routing.window import LEAST_CALLS
+from app.values import Delta, Finish
 from tests.support.scripted_providers import ANSWER, HANG, Scripted, Stage, failure, virtually
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from app.messages import Usage
 from app.providers.description import Price
 from app.providers.openai.description import OPENAI
 from app.providers.registry import PROVIDERS
 from app.routing.catalog import Catalog, ModelSpec
 from app.settings import Settings
+from app.values import Usage
 
 
 def settings(**values: str) -> Settings:

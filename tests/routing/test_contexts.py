@@ -11,7 +11,6 @@ import pytest
 
 from app.chat.prompt import build_request
 from app.errors import BrokenStream, ContextTooLong, InvalidRequest
-from app.messages import ChatRequest, Delta, Finish, Message, ProviderName, Reasoning, StreamItem, estimate_tokens
 from app.routing.context import (
     GUESSED_SECONDS,
     LEAST_KEPT_TOKENS,
@@ -24,6 +23,7 @@ from app.routing.failover import Answering
 from app.routing.retry import ATTEMPTS_PER_CANDIDATE
 from app.routing.router import Candidate
 from app.routing.window import LEAST_CALLS
+from app.values import ChatRequest, Delta, Finish, Message, ProviderName, Reasoning, StreamItem, estimate_tokens
 from tests.support.scripted_providers import DONE, Play, Scripted, Stage, failure, virtually
 
 CANDIDATE = Candidate("openai", "m")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from app.errors import FirstSignTimeout, ProviderUnavailable, ReplyTimeout, ServerError, Stalled
-from app.messages import ChatRequest, Delta, ProviderName, Reasoning
 from app.providers.base import Provider
 from app.providers.deferred import DeferredProvider
 from app.providers.description import HOSTED, LOCAL, Patience
@@ -20,6 +19,7 @@ from app.routing.deadlines import Deadlines
 from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
 from app.settings import Settings
+from app.values import ChatRequest, Delta, ProviderName, Reasoning
 from tests.support.scripted_providers import (
     ALIVE,
     ANSWER,

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from app.errors import EmptyReply, ProviderUnavailable, ServerError
-from app.messages import Delta, Finish, Reasoning
 from app.routing.calls import MOST_BLANKS
 from app.routing.failover import Answering
 from app.routing.window import LEAST_CALLS
+from app.values import Delta, Finish, Reasoning
 from tests.support.scripted_providers import ALIVE, ANSWER, DONE, OPENED, Play, Scripted, Stage, failure, virtually
 
 THOUGHT = Reasoning("Hm.")

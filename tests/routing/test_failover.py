@@ -23,11 +23,11 @@ from app.errors import (
     Throttled,
     Unreachable,
 )
-from app.messages import Delta
 from app.providers.description import Patience
 from app.routing.breaker import OPEN_SECONDS
 from app.routing.failover import Answering
 from app.routing.window import LEAST_CALLS
+from app.values import Delta
 from tests.support.scripted_providers import ANSWER, DONE, HANG, Play, Scripted, Stage, clock, failure, virtually
 
 RETRYABLE = [Unreachable, ServerError, BrokenStream]

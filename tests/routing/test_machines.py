@@ -34,11 +34,11 @@ from app.errors import (
     Throttled,
     Unreachable,
 )
-from app.messages import ChatRequest, Finish, ProviderName, Reasoning
 from app.routing.breaker import OPEN_SECONDS, Breakers, Permit
 from app.routing.failover import Answering
 from app.routing.retry import ATTEMPTS_PER_CANDIDATE, ATTEMPTS_PER_TURN
 from app.routing.window import FAILING_SHARE, LEAST_CALLS, SECONDS
+from app.values import ChatRequest, Finish, ProviderName, Reasoning
 from tests.support.scripted_providers import (
     ALIVE,
     DONE,

@@ -19,7 +19,6 @@ from app.errors import (
     ServerError,
     Unreachable,
 )
-from app.messages import ProviderName
 from app.providers.deferred import DeferredProvider
 from app.providers.openai.description import OPENAI
 from app.providers.registry import PROVIDERS
@@ -31,6 +30,7 @@ from app.routing.offers import Offers
 from app.routing.router import ModelPreference
 from app.routing.window import LEAST_CALLS
 from app.settings import Settings
+from app.values import ProviderName
 from tests.support.scripted_providers import HANG, Scripted, clock, failure, virtually
 
 pytestmark = pytest.mark.usefixtures("default_log")

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from app import errors
 from app.errors import ProviderError, ServerError, Throttled
-from app.messages import ProviderName
 from app.routing.retry import (
     ATTEMPTS_PER_CANDIDATE,
     BUDGET_SECONDS,
@@ -24,6 +23,7 @@ from app.routing.retry import (
     retrying,
     worth_retrying,
 )
+from app.values import ProviderName
 from tests.support.scripted_providers import clock, failure, virtually
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProviderError)]

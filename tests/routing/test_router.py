@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest, ProviderUnavailable
-from app.messages import ProviderName
 from app.providers.registry import PROVIDERS
 from app.routing.catalog import ModelSpec
 from app.routing.router import Candidate, ModelPreference, Offer, route
+from app.values import ProviderName
 
 
 def offer(

@@ -8,10 +8,10 @@ from contextlib import aclosing, suppress
 import pytest
 
 from app.errors import BrokenStream, ProviderUnavailable, ReplyTimeout, ServerError, Stalled
-from app.messages import Delta, Reasoning
 from app.providers.description import Patience
 from app.routing.failover import Answering
 from app.routing.window import LEAST_CALLS
+from app.values import Delta, Reasoning
 from tests.support.scripted_providers import (
     ALIVE,
     ANSWER,

@@ -12,10 +12,10 @@ import msgspec
 
 from app.chat.live import Reply
 from app.errors import InvalidRequest, NotFound, SupabaseUnavailable
-from app.messages import FinalState, ReplyStatus, Usage
 from app.store.messages import Begun, ReplyPart
 from app.store.replies import FinishedReply, Journaled, Piece
 from app.store.rows import StoredMessage
+from app.values import FinalState, ReplyStatus, Usage
 from tests.support.scripted_providers import virtually
 
 Test = Callable[..., Coroutine[Any, Any, None]]

@@ -10,12 +10,12 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from app.errors import ProviderError
-from app.messages import Alive, ChatRequest, Delta, Finish, Message, Opened, ProviderName, Reasoning, StreamItem
 from app.providers.description import Patience
 from app.routing.breaker import Breakers, Sharing
 from app.routing.deadlines import Deadlines
 from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
+from app.values import Alive, ChatRequest, Delta, Finish, Message, Opened, ProviderName, Reasoning, StreamItem
 
 T = TypeVar("T")
 

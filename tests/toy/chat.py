@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from functools import partial
 
-from app.messages import ChatRequest, StreamItem
 from app.providers.answers import relay
 from app.providers.dialect import Body, Dialect, Steps
+from app.values import ChatRequest, StreamItem
 from tests.toy.client import ToyClient, translated
 from tests.toy.description import NAME
 from tests.toy.wire import ToyDecoder

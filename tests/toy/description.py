@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.messages import ProviderName
 from app.providers.base import Embedder, Moderator, Provider
 from app.providers.description import Configuration, Embeddings, KnownModel, ProviderDescription, Setting, dollars
+from app.values import ProviderName
 
 NAME = ProviderName("toy")
 API_KEY = Setting("TOY_API_KEY", "key")

@@ -11,7 +11,6 @@ import httpx2
 import msgspec
 from anthropic import AsyncAnthropic, AsyncStream
 
-from app.messages import ChatRequest, StreamItem
 from app.providers.answers import document, relay
 from app.providers.claude.client import translated
 from app.providers.claude.description import NAME
@@ -20,6 +19,7 @@ from app.providers.claude.wire import ClaudeDecoder
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.transport import ANSWER_TIMEOUT_SECONDS
 from app.providers.turns import SYSTEM, alternating
+from app.values import ChatRequest, StreamItem
 
 
 class ClaudeProvider:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.messages import ProviderName
 from app.providers.base import Provider
 from app.providers.description import Configuration, KnownModel, ProviderDescription, Setting, dollars
+from app.values import ProviderName
 
 NAME = ProviderName("claude")
 API_KEY = Setting("ANTHROPIC_API_KEY", "key", aliases=("CLAUDE_API_KEY",))

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from app.messages import ReasoningEffort
 from app.providers.dialect import Body, Option, Steps, form, per_effort
+from app.values import ReasoningEffort
 
 EFFORTS = per_effort("thinking|effort|output_config|adaptive|between_tools")
 LIMIT = Option("max_tokens", re.compile("max_tokens"), re.compile("maximum|exceed|too |at most|less than|>"))

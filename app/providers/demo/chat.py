@@ -6,9 +6,9 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
-from app.messages import ChatRequest, Delta, Finish, Message, Usage
 from app.providers.demo.description import NAME
 from app.providers.registry import PROVIDERS
+from app.values import ChatRequest, Delta, Finish, Message, Usage
 
 PACE_SECONDS = 0.025
 """Between two words: about as fast as a real model writes."""

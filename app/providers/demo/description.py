@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.messages import ProviderName
 from app.providers.base import Embedder, Provider
 from app.providers.description import FREE, Configuration, Embeddings, KnownModel, ProviderDescription
+from app.values import ProviderName
 
 NAME = ProviderName("demo")
 EMBEDDING_MODEL = "local"

@@ -11,7 +11,6 @@ import httpx2
 import msgspec
 from google.genai import Client
 
-from app.messages import ChatRequest, StreamItem
 from app.providers.answers import relay
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.gemini.client import call, model_path, translated
@@ -19,6 +18,7 @@ from app.providers.gemini.description import NAME
 from app.providers.gemini.reasoning import EFFORTS, thinking_of
 from app.providers.gemini.wire import GeminiDecoder
 from app.providers.turns import SYSTEM, alternating
+from app.values import ChatRequest, StreamItem
 
 PAGE_LIMIT = 10
 """Pages of a hundred models each that a list is read to."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from app.messages import ReasoningEffort
 from app.providers.dialect import Steps, form, per_effort
+from app.values import ReasoningEffort
 
 EFFORTS = per_effort("think|include_?thoughts")
 

@@ -9,7 +9,6 @@ import httpx
 import msgspec
 from ollama import AsyncClient
 
-from app.messages import ChatRequest, ReasoningEffort, StreamItem
 from app.providers.answers import relay
 from app.providers.dialect import Body, Dialect, Steps, form, per_effort
 from app.providers.ollama.client import call, send, translated
@@ -17,6 +16,7 @@ from app.providers.ollama.context import Contexts
 from app.providers.ollama.description import NAME
 from app.providers.ollama.wire import OllamaDecoder
 from app.providers.turns import SYSTEM, in_one_list
+from app.values import ChatRequest, ReasoningEffort, StreamItem
 
 EFFORTS = per_effort("think")
 """Models without thinking refuse to be asked for it, versions before 0.11 to be asked for a level."""

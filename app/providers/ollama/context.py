@@ -13,10 +13,10 @@ import msgspec
 from ollama import AsyncClient
 
 from app.errors import ContextTooLong, ProviderError
-from app.messages import ChatRequest, estimate_prompt
 from app.observe import event
 from app.providers.ollama.client import call
 from app.providers.ollama.description import NAME, OLLAMA
+from app.values import ChatRequest, estimate_prompt
 
 T = TypeVar("T")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.messages import ProviderName
 from app.providers.base import Embedder, Provider
 from app.providers.description import Configuration, Embeddings, ProviderDescription, Setting
+from app.values import ProviderName
 
 NAME = ProviderName("ollama")
 BASE_URL = Setting("OLLAMA_BASE_URL", "url", aliases=("OLLAMA_HOST",))

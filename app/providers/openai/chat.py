@@ -11,7 +11,6 @@ import httpx2
 import msgspec
 from openai import AsyncOpenAI, AsyncStream
 
-from app.messages import ChatRequest, StreamItem
 from app.providers.answers import relay
 from app.providers.dialect import Body, Dialect, Option, Steps, form
 from app.providers.openai.client import OWN_HOSTS, call, translated
@@ -19,6 +18,7 @@ from app.providers.openai.description import NAME
 from app.providers.openai.reasoning import EFFORTS, SWITCH, TEMPLATE, reasoning_of
 from app.providers.openai.wire import OpenAIDecoder
 from app.providers.turns import SYSTEM, in_one_list
+from app.values import ChatRequest, StreamItem
 
 USAGE = Option("stream_options", re.compile("stream_?options|include_?usage", re.IGNORECASE))
 LIMIT = Option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from app.messages import ProviderName
 from app.providers.base import Embedder, Moderator, Provider
 from app.providers.description import (
     Configuration,
@@ -12,6 +11,7 @@ from app.providers.description import (
     Setting,
     dollars,
 )
+from app.values import ProviderName
 
 NAME = ProviderName("openai")
 API_KEY = Setting("OPENAI_API_KEY", "key")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from app.messages import ReasoningEffort
 from app.providers.dialect import Body, Option, Steps, form, per_effort
+from app.values import ReasoningEffort
 
 EFFORTS = per_effort("reasoning|effort", by_value=True)
 TEMPLATE = Option("chat_template_kwargs", re.compile("chat_?template|enable_thinking", re.IGNORECASE))

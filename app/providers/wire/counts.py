@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.messages import Usage
+from app.values import Usage
 
 MOST_TOKENS = 1_000_000_000
 """A count above this, or below nothing, is none, and what the reply took is estimated: stored with the reply, it would

@@ -9,7 +9,6 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import msgspec
 
 from app.errors import BrokenStream, ContentFiltered, ProviderError, ServerError
-from app.messages import Alive, Delta, Finish, FinishReason, ProviderName, Reasoning, Usage
 from app.observe import event as observed
 from app.providers.failures import failure as failed
 from app.providers.wire.counts import Counts, Places
@@ -17,6 +16,7 @@ from app.providers.wire.opening import Opening
 from app.providers.wire.parts import parts_of
 from app.providers.wire.reasons import KNOWN, NONE, Meaning, likely, normal
 from app.providers.wire.tolerant import fitted
+from app.values import Alive, Delta, Finish, FinishReason, ProviderName, Reasoning, Usage
 
 T = TypeVar("T")
 

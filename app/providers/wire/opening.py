@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.messages import Delta, Reasoning
+from app.values import Delta, Reasoning
 
 TAGS = {
     # Qwen, DeepSeek and most others; Claude's habit; Gemini behind OpenAI's wire; Mistral, Kimi and Seed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from app.messages import FinishReason
+from app.values import FinishReason
 
 Meaning = Literal[FinishReason, "failed"]
 
