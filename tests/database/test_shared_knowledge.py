@@ -146,7 +146,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         Said(r"history that a turn reads \| \d+ messages, ([\d,]+) characters"),
     ),
     "bytes of a token": (
-        messages.BYTES_PER_TOKEN,
+        values.BYTES_PER_TOKEN,
         Written("private.estimate_tokens", r"octet_length\(\w+\) \+ 3\) / (\d+)"),
         Written("private.turn_history", r"octet_length\(n\.content\) \+ 3\) / (\d+)"),
         Written("private.history_tokens", r"octet_length\(h\.content\) \+ 3\) / (\d+)"),
@@ -385,9 +385,9 @@ def test_other_function_is_noticed(db: Connection, what: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "four", "fives", "x" * 1001, "é", "日本語の文", "🙂" * 7, "a\n\t b"])
 def test_tokens_are_estimated_alike(db: Connection, text: str) -> None:
-    assert one(db, "select private.estimate_tokens(%s)", [text]) == messages.estimate_tokens(text)
+    assert one(db, "select private.estimate_tokens(%s)", [text]) == values.estimate_tokens(text)
     history = Jsonb([{"role": "user", "content": text}])
-    assert one(db, "select private.history_tokens(%s)", [history]) == messages.estimate_tokens(text)
+    assert one(db, "select private.history_tokens(%s)", [history]) == values.estimate_tokens(text)
 
 
 def functions(db: Connection) -> tuple[str, ...]:
