@@ -67,6 +67,10 @@ class Rest(Connection):
                 return b'{"stop":[],"gone":[]}'
             case "finish_replies":
                 return json.dumps([reply["id"] for reply in json.loads(body)["p_replies"]]).encode()
+            case "settings":
+                return b'{"external":{}}'
+            case "jwks.json":
+                return b'{"keys":[]}'
             case _:
                 return b"[]"
 

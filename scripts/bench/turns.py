@@ -17,6 +17,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import jwt
 import psutil
@@ -128,7 +129,15 @@ async def journal(port: int, supabase_port: int, request: bytes) -> None:
         check(await running)
 
 
-async def measure() -> None:
+class Service(NamedTuple):
+    process: psutil.Process
+    port: int
+    supabase_port: int
+
+
+@contextlib.contextmanager
+def service() -> Iterator[Service]:
+    """The API between a stub of Supabase and a fake provider, ready."""
     supabase_port, upstream_port, port = free_port(), free_port(), free_port()
     with (
         process("scripts.bench.supabase", str(supabase_port), core=1),
@@ -148,6 +157,11 @@ async def measure() -> None:
         ) as server,
     ):
         wait_for(f"http://127.0.0.1:{port}/health/ready")
+        yield Service(server, port, supabase_port)
+
+
+async def measure() -> None:
+    with service() as (server, port, supabase_port):
         if hasattr(psutil.Process, "cpu_affinity") and (os.cpu_count() or 1) > 1:
             psutil.Process().cpu_affinity([1])
         token = access_token(supabase_port)
