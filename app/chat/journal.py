@@ -110,7 +110,8 @@ class Journal:
         self._finishing: list[_Final] = []
         self._opened = asyncio.Event()
         self._finish_asked = asyncio.Event()
-        """Calls of the first lane so far, repeated ones included."""
+        self._pieces: list[Piece] = []
+        """Taken from their replies and not yet stored. A lane that is started again begins with them."""
 
     def open(self, entry: Entry) -> None:
         """Journal this reply from now on, until it is finished or closed."""
@@ -160,19 +161,19 @@ class Journal:
             took = loop.time() - started
 
     async def _append(self) -> None:
-        pieces: list[Piece] = []
-        alive: list[str] = []
         now = asyncio.get_running_loop().time()
-        for entry in self._entries.values():
-            alive.append(entry.reply.id)
-            if (piece := entry.next_piece(now)) is not None:
-                pieces.append(piece)
+        alive = list(self._entries)
+        if not self._pieces:
+            taken = (entry.next_piece(now) for entry in self._entries.values())
+            self._pieces = [piece for piece in taken if piece is not None]
         try:
-            answer = await self._write(pieces, alive, now + self._outage)
+            answer = await self._write(self._pieces, alive, now + self._outage)
         except AppError:
             for reply_id in alive:  # those opened since have a patience of their own
                 self._cut(reply_id, Cut.OUTAGE)
+            self._pieces = []
             return
+        self._pieces = []
         for why, ids in ((Cut.STOPPED, answer.stop), (Cut.DELETED, answer.gone)):
             for reply_id in ids:
                 self._cut(reply_id, why)

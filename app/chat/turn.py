@@ -22,6 +22,8 @@ from app.values import Quota, Send, User
 
 MAX_REPLIES = 2000
 """Replies written at once by a process; further turns are refused with `draining`, another replica may take them."""
+STOP_SECONDS = 5.0
+"""How long `stop` waits for the end of a reply of this process to be stored: longer only while the database fails."""
 STORE_SECONDS = 1.5
 """How long the last final states may take when the process ends; what is late, another replica recovers."""
 
@@ -127,14 +129,16 @@ class Turns:
 
     async def stop(self, user: User, message_id: str) -> StoredMessage:
         """Stop a reply, whichever replica writes it. Returns it as it is now: one that another replica writes may
-        still be `streaming` for up to a journal interval."""
+        still be `streaming` for up to a journal interval. Raises `SupabaseUnavailable` while the database fails; the
+        reply is stopped all the same."""
         writer = self._writers.get(message_id)
         if writer is None:
             return await self._messages.stop_reply(user.token, message_id)
         if writer.reply.user_id != user.id:
             raise NotFound("No such reply.")
         writer.cut(Cut.STOPPED)
-        await writer.reply.ended()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(writer.reply.ended(), STOP_SECONDS)
         return await self._messages.get(user.token, message_id)
 
     async def drain(self, grace: float) -> None:

@@ -470,6 +470,28 @@ async def test_a_lane_that_somebody_else_cancels_ends_the_job(function: str) -> 
 
 
 @in_virtual_time
+async def test_a_lane_that_is_started_again_stores_what_it_had_taken() -> None:
+    """A piece that is missing would hide all later ones from other replicas, as the database takes them in order."""
+    database = Database()
+    reply = new_reply(database, "a")
+
+    def cancel(_: Call) -> None:
+        raise asyncio.CancelledError
+
+    database.before = times(1, cancel, "journal_write")
+    journal = Journal(database)
+    running = asyncio.create_task(journal.run())
+    journal.open(Entry(reply, Stops().of(reply)))
+    reply.append("first ")
+    await asyncio.wait((running,), timeout=5)
+    reply.append("second")
+    again = asyncio.create_task(journal.run())
+    await asyncio.sleep(3 * INTERVAL_SECONDS)
+    again.cancel()
+    assert database.rows["a"].content == "first second"
+
+
+@in_virtual_time
 async def test_an_outage_ends_no_reply_that_began_when_it_was_over() -> None:
     """The last call that failed was made before."""
     database, stops = Database(), Stops()

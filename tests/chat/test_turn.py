@@ -8,8 +8,8 @@ import pytest
 
 from app.chat.journal import OUTAGE_SECONDS
 from app.chat.live import MAX_REPLY_CHARACTERS
-from app.chat.turn import STORE_SECONDS
-from app.errors import BrokenStream, ContentFiltered, ContextTooLong, Draining, NotFound
+from app.chat.turn import STOP_SECONDS, STORE_SECONDS
+from app.errors import BrokenStream, ContentFiltered, ContextTooLong, Draining, NotFound, SupabaseUnavailable
 from app.values import Done, Failed, Finish, Reasoning, Restart, Stopped, Usage
 from tests.chat.scene import LONG, Person, scene
 from tests.support.scripted_database import Call, Database, in_virtual_time, unavailable
@@ -223,6 +223,22 @@ async def test_stops_of_many_are_one() -> None:
         answers = await asyncio.gather(*(on.turns.stop(Person(), reply.id) for _ in range(10)))
         assert {answer.status for answer in answers} == {"stopped"}
         assert len(on.database.of("finish_replies")) == 1
+
+
+@in_virtual_time
+async def test_stop_does_not_wait_for_a_database_that_fails() -> None:
+    async with scene(LONG) as on:
+        _, reply = await on.send()
+        await asyncio.sleep(2)
+        on.database.before = unavailable
+        began = clock()
+        with pytest.raises(SupabaseUnavailable):
+            await on.turns.stop(Person(), reply.id)
+        assert clock() - began < STOP_SECONDS + 1
+        assert on.provider.streaming == 0
+        on.database.before = lambda _: None
+        await reply.ended()
+        assert on.database.rows[reply.id].status == "stopped"
 
 
 @in_virtual_time
