@@ -55,6 +55,7 @@ class Catalog:
                 self._known[provider.name, default.model] = self._default[provider.name] = default
             elif specs:
                 self._default[provider.name] = specs[0]
+        self._models = {provider.name: self._default_first(provider.name) for provider in PROVIDERS}
 
     def spec(self, provider: ProviderName, model: str) -> ModelSpec:
         """What is known of this model; of one that is not in the data, what holds for its provider."""
@@ -78,6 +79,9 @@ class Catalog:
 
     def models(self, provider: ProviderName) -> tuple[ModelSpec, ...]:
         """The provider's models, its default first."""
+        return self._models[provider]
+
+    def _default_first(self, provider: ProviderName) -> tuple[ModelSpec, ...]:
         specs = [spec for (owner, _), spec in self._known.items() if owner == provider]
         default = self._default.get(provider)
         return tuple(sorted(specs, key=lambda spec: spec != default))

@@ -37,6 +37,12 @@ class Offers:
         self._availability = availability
         self._breakers = breakers
         self._default_provider = default_provider
+        self._out_of_reach = {
+            provider.name: self._all(catalog.models(provider.name), available=False)
+            for provider in PROVIDERS
+            if provider.name not in providers
+        }
+        """The offers of providers that are not configured, which nothing changes."""
 
     async def candidates(self, preference: ModelPreference) -> tuple[Candidate, ...]:
         """Whom to ask for this turn, best first. Raises as `router.route` does, and `NoProviderConfigured`."""
@@ -74,17 +80,18 @@ class Offers:
         """Every model of the catalog, and every model of a provider that is what it lists."""
         offers: list[Offer] = []
         for provider in PROVIDERS:
-            if provider.availability == "listed":
+            if provider.name not in self._providers:
+                if not provider.stand_in:
+                    offers += self._out_of_reach[provider.name]
+            elif provider.availability == "listed":
                 offers += await self._listed(provider)
-            elif provider.name in self._providers or not provider.stand_in:
+            else:
                 refused = await self._availability.refuses(provider.name)
                 offers += self._all(self._catalog.models(provider.name), available=not refused)
         return offers
 
     async def _listed(self, provider: ProviderDescription) -> list[Offer]:
         specs = {spec.model: spec for spec in self._catalog.models(provider.name)}
-        if provider.name not in self._providers:
-            return self._all(specs.values(), available=False)
         listing = await self._availability.listing(provider.name)
         for model in sorted(set(map(provider.bare, listing.models))):
             if model not in specs and _chats(model):
