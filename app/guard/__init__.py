@@ -1,1 +1,1 @@
-"""Who may, how much, and what may be said. The guard asks; the database and the moderator decide."""
+"""Guard: asks the database who may send requests and how many, and asks the moderator which texts are allowed."""

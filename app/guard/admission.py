@@ -1,7 +1,7 @@
-"""Admission: asks the database whether a request is allowed, by premium and by the requests of the last minute.
+"""Admission: asks the database whether a request is allowed, by the user's plan and their requests of the last minute.
 
-A turn asks inside `begin_turn`; everything else that costs something asks here first. The numbers stand in the
-database, so that every replica and every client of the Data API meets the same ones: see docs/decisions/0008-limits.md.
+A turn is admitted inside `begin_turn`; every other request that costs something is admitted here first. The limits are
+stored in the database, so all replicas and all clients of the Data API have the same: docs/decisions/0008-limits.md.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class Admission:
     async def check(self, user: User, kind: RequestKind) -> Mapping[str, Quota]:
         """Charge one request of `kind` and return what is left, for the `RateLimit` headers.
 
-        Raises `PremiumRequired` (search and documents), `RateLimited`, or `SupabaseUnavailable`: what cannot be
-        counted is refused.
+        Raises `PremiumRequired` (search and documents), `RateLimited`, or `SupabaseUnavailable`, since a request that
+        cannot be counted is refused.
         """
         return await self._usages.admit_request(user.token, kind)
 
     @asynccontextmanager
     async def charged_later(self, user: User, kind: RequestKind) -> AsyncGenerator[None]:
-        """Around work that ends in a call which charges by itself: refuses as `check` does before the work begins, and
-        charges what then turns out to be a bad request, since that has cost the work too."""
+        """For work that ends in a call which charges the request. Before the work it refuses as `check` does; when the
+        work ends with a bad request, it charges that too, since the work was done."""
         await self._usages.admit_request(user.token, kind, charge=False)
         try:
             yield
@@ -51,8 +51,8 @@ class Admission:
 
 
 async def share_limits(store: LimitsStore, settings: Settings) -> None:
-    """Write this process's limits where the database reads them. Tries until it has succeeded; until then those of
-    the process that started before hold."""
+    """Write this process's limits into the database. Repeats until it has succeeded; until then the limits that the
+    last process has written apply."""
     said = ""
     while True:
         try:
@@ -63,7 +63,7 @@ async def share_limits(store: LimitsStore, settings: Settings) -> None:
                 screen_input=settings.moderation != "off",
             )
         except AppError as error:
-            if error.code != said:  # and not with every try
+            if error.code != said:  # logged once, and again only when the error changes
                 said = error.code
                 observe.event("limits.unshared", code=error.code)
             await asyncio.sleep(RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""Moderation: asks the moderator, and decides what happens when it does not answer."""
+"""Moderation: asks the moderator about texts, and decides what happens when it does not answer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from app.errors import ContentFlagged, ModerationOff, ProviderError, ProviderUna
 from app.providers.base import Moderator, Verdict
 
 CHECK_SECONDS = 5.0
-"""How long a verdict may take. No text of a reply is shown before the verdict on what it answers."""
+"""How long a verdict may take. A reply's text is not shown before the verdict on the message that it answers."""
 
 
 class Moderation:
-    """`fail`: when there is no verdict, `open` lets the text pass and `closed` refuses it."""
+    """The moderation of a process. `fail` decides about texts without a verdict: `open` passes them, `closed`
+    refuses."""
 
     def __init__(self, moderator: Moderator | None, *, fail: Literal["open", "closed"], output: bool) -> None:
         self._moderator = moderator
@@ -34,8 +35,8 @@ class Moderation:
             raise ProviderUnavailable("The text could not be checked.", retry_after=5) from error
 
     async def screen(self, text: str) -> None:
-        """Raises `ContentFlagged` for a text that is flagged, and, when there is no verdict and the policy is
-        `closed`, `ProviderUnavailable`."""
+        """Check `text`. Raises `ContentFlagged` if it is flagged, and `ProviderUnavailable` if there is no verdict and
+        `fail` is `closed`."""
         try:
             verdict = await self.judge(text)
         except ProviderUnavailable:

@@ -1,4 +1,4 @@
-"""Availability: which models each provider lists. Asked seldom, by one task at a time, and never waited for twice."""
+"""Availability: which models each provider lists. Lists are cached; only the first request for one waits for it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from app.values import ProviderName
 LIST_SECONDS = 2.0
 """How long a provider may take to list its models."""
 RETRY_SECONDS = 15.0
-"""How long a list that failed is not asked for again. How long one is good, each provider's description says."""
+"""How long to wait after a failed list before asking again. A provider's description says how long a good list
+lasts."""
 MOST_MODELS = 5_000
-"""Of a longer list the rest is ignored. OpenRouter, the longest known, has about 500."""
+"""Models of a list beyond this number are ignored. The longest known list, OpenRouter's, has about 500."""
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """What a provider last said."""
+    """The last list of a provider."""
 
     models: frozenset[str]
-    """Of its last good answer; empty when there was none."""
+    """The models of the last good answer; empty when there was none."""
     answered: bool
-    """Whether it answered the last time."""
+    """Whether the provider answered the last time."""
     refused: bool
-    """It says that our key is wrong: nothing that it lists can be used."""
+    """Whether the provider said that our key is wrong, so that none of its models can be used."""
     asked: float
     """When it was asked, on the clock."""
     until: float
@@ -39,7 +40,7 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 class Availability:
-    """What the providers list, remembered. One entry a provider."""
+    """A cache of the providers' lists."""
 
     def __init__(
         self, providers: Mapping[ProviderName, Provider], *, clock: Callable[[], float] = time.monotonic
@@ -50,9 +51,9 @@ class Availability:
         self._asking: dict[ProviderName, asyncio.Task[Listing]] = {}
 
     async def listing(self, provider: ProviderName) -> Listing:
-        """What a configured provider lists. Waits for it the first time only, at most `LIST_SECONDS`.
+        """The list of a configured provider. Only the first call waits for it, at most `LIST_SECONDS`.
 
-        Later on an old answer is given at once, while a new one is fetched.
+        When a list has expired, it is still returned at once, and a new one is fetched in the background.
         """
         known = self._listings.get(provider)
         if known is not None and self._clock() < known.until:
@@ -63,13 +64,13 @@ class Availability:
         return known if known is not None else await asyncio.shield(asking)
 
     async def refuses(self, provider: ProviderName) -> bool:
-        """Whether the provider, when it was last asked, said that our key is wrong. Waits for nobody."""
+        """Whether the provider said that our key is wrong when it was last asked. Does not wait for the provider."""
         known = self._listings.get(provider)
         return known is not None and known.refused and (await self.listing(provider)).refused
 
     def doubt(self, provider: ProviderName) -> None:
-        """Ask again, as the provider has just said that our key is wrong; `RETRY_SECONDS` after the last time at the
-        soonest."""
+        """Ask for the list again, because the provider has just refused our key. Does nothing within `RETRY_SECONDS` of
+        the last request."""
         known = self._listings.get(provider)
         recently = known is not None and self._clock() < known.asked + RETRY_SECONDS
         if provider not in self._asking and not recently:
@@ -86,7 +87,7 @@ class Availability:
         models: frozenset[str] | None = None
         refused = False
         try:
-            # at a start the SDKs are imported one after the other, which is not the provider's time
+            # the import of the SDK must not count towards the provider's time
             await warm((self._providers[provider],))
             async with asyncio.timeout(LIST_SECONDS):
                 models = frozenset(sorted(await self._providers[provider].list_models())[:MOST_MODELS])

@@ -1,9 +1,9 @@
-"""In charge of leaving alone what is broken: a circuit breaker and a cooldown for every (provider, model).
+"""Circuit breakers: one breaker and one cooldown for every (provider, model), so that failing models get no calls.
 
-pybreaker holds the state, tells the listeners and knows the storage. The admission is ours, because pybreaker
-knows nothing of asyncio: it would let every concurrent caller through when half-open, count consecutive
-failures only, and take a cancelled call for a failure. All of this runs on the event loop's thread and never
-waits, except to ask the other replicas for the one trial.
+pybreaker holds the state, calls the listeners and has the storage. The admission is ours, because pybreaker is not made
+for asyncio: when half-open it would admit every concurrent caller, it counts consecutive failures only, and it counts a
+cancelled call as a failure. All of this runs on the event loop's thread and never waits, except to ask the other
+replicas for the one trial.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from app.routing.window import Outcome, Window
 from app.values import ProviderName
 
 OPEN_SECONDS = 30.0
-"""Not shorter than the window: a breaker that closes again has forgotten why it opened."""
+"""At least as long as the window, so that the failures which opened a breaker no longer count when it closes."""
 COOLDOWN_SECONDS = 2.0
-"""After a 429 that names no time; doubled for every further one, until a call succeeds."""
+"""The cooldown after a 429 that names no time. It doubles with every further one until a call succeeds."""
 QUOTA_COOLDOWN_SECONDS = 60.0
+"""The least cooldown after an exhausted quota that names no time."""
 LONGEST_COOLDOWN_SECONDS = 300.0
 
 ROUNDING_SECONDS = 1.0
-"""The shared storage keeps whole seconds."""
+"""The precision of times in the shared storage, which keeps whole seconds."""
 
 MOST_BREAKERS = 256
-"""Users name models. Above this, the breaker not used for longest goes."""
+"""Users may name any model, so the number is limited: beyond it, the least recently used breaker is removed."""
 
 
 class Health(msgspec.Struct, frozen=True):
-    """How a model is now, and in how many seconds a call may be let through (0: now)."""
+    """The state of a model's breaker, and the seconds until it may admit a call (0: now)."""
 
     breaker: BreakerState
     wait: float
@@ -48,7 +49,7 @@ HEALTHY = Health("closed", 0.0)
 
 
 class Permit:
-    """Leave to make one call. Whoever got it says how the call went, or gives it back with `release`."""
+    """Permission for one call. Its holder reports how the call went, or gives it back with `release`."""
 
     __slots__ = ("_breaker", "_outcome", "_settled", "heard_at", "succeeded")
 
@@ -58,7 +59,7 @@ class Permit:
         self._settled = False
         self.succeeded = False
         self.heard_at: Callable[[], float] | None = None
-        """Tells when the call last showed life, in the event loop's time; None: it has shown none."""
+        """Returns when the call last showed a sign of life, in the event loop's time. None: it has shown none."""
 
     def succeed(self) -> None:
         """The first token came. A later `fail` takes this back."""
@@ -66,11 +67,11 @@ class Permit:
         self._outcome = self._breaker.succeeded(self)
 
     def fail(self, error: ProviderError, unless_heard_since: float | None = None) -> None:
-        """The call failed; the kind of error says what that means.
+        """The call failed; `error.breaker` says what that means for the breaker.
 
-        For a call that was given up for its silence, `unless_heard_since` is a moment in the event loop's time. If
-        another call of the model has shown life after it, this one waited its turn, or is too much for the model: it
-        says nothing about the provider.
+        `unless_heard_since` is for a call that was given up because it was silent: a moment in the event loop's time.
+        If another call of the model has shown a sign of life since then, the failure does not count, since this call
+        only waited in a queue or was too large for the model.
         """
         if not self._settled:
             self._settled = True
@@ -82,32 +83,32 @@ class Permit:
             self._breaker.release(self)
 
     def release(self) -> None:
-        """The call is over and says nothing about the provider: it ended well, or somebody cancelled it."""
+        """The call is over and nothing more is to be counted: it ended well, or it was cancelled."""
         if not self._settled:
             self._settled = True
             self._breaker.release(self)
 
 
 class Sharing(Protocol):
-    """How replicas tell each other what they found out."""
+    """How replicas share the states of their breakers."""
 
     def changed(self, breaker: Breaker) -> None:
-        """Our own breaker opened or closed: tell the others."""
+        """Our own breaker opened or closed: tell the other replicas."""
 
     def refresh(self, breakers: Mapping[tuple[ProviderName, str], Breaker]) -> None:
-        """Ask the others, if that was not just done. Returns at once; what they say arrives later."""
+        """Fetch the other replicas' states, unless that was just done. Returns at once; the states arrive later."""
 
     async def claim(self, breaker: Breaker) -> bool:
-        """Whether the one trial of this breaker is ours."""
+        """Claim the one trial of this breaker. False when another replica has it."""
 
     def give_back(self, breaker: Breaker) -> None:
-        """Our trial found out nothing: anyone may claim the next."""
+        """Our trial ended without a result: any replica may claim the next."""
 
     async def aclose(self) -> None: ...
 
 
 class Alone:
-    """The sharing of a process that has nobody to share with."""
+    """Shares nothing: for a process without Redis."""
 
     def changed(self, breaker: Breaker) -> None: ...
 
@@ -122,7 +123,7 @@ class Alone:
 
 
 class _Announcer(pybreaker.CircuitBreakerListener):
-    """Turns pybreaker's notice of a change into an event, and passes it on."""
+    """Logs pybreaker's changes of state, and passes them to the sharing."""
 
     def __init__(self, breaker: Breaker, sharing: Sharing) -> None:
         self._breaker = breaker
@@ -142,7 +143,7 @@ class _Announcer(pybreaker.CircuitBreakerListener):
             new=new_state.name,
         )
         if new_state.name != pybreaker.STATE_HALF_OPEN:
-            # a half-open breaker is the affair of whoever claimed its trial; the others learn how it ended
+            # half-open is not shared: the other replicas need only the result of the trial
             self._sharing.changed(self._breaker)
 
 
@@ -165,9 +166,9 @@ class Breaker:
         self._window = Window()
         self._trial: Permit | None = None
         self._permits: set[Permit] = set()
-        """Of the calls that are being made."""
+        """The permits of running calls."""
         self._heard_at = -math.inf
-        """When a call that is over last showed life."""
+        """When a finished call last showed a sign of life."""
         self._cooling_until = 0.0
         self._coolings = 0
         self._storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
@@ -183,7 +184,7 @@ class Breaker:
 
     @property
     def state(self) -> str:
-        """pybreaker's word: `closed`, `open` or `half-open`."""
+        """pybreaker's state: `closed`, `open` or `half-open`."""
         return self._storage.state
 
     def health(self) -> Health:
@@ -193,11 +194,11 @@ class Breaker:
             return Health("cooldown", cooling) if cooling > 0 else HEALTHY
         if self._storage.state == pybreaker.STATE_OPEN and (wait := self.opened_at + OPEN_SECONDS - now) > 0:
             return Health("open", max(wait, cooling))
-        # its time is over, so the next call is the trial; a second one has to see how that goes
+        # the open time is over: the next call is the trial, and others wait for its result
         return Health("half-open", max(1.0 if self._trial else 0.0, cooling))
 
     def admit(self) -> Permit | None:
-        """A permit for one call, or None: leave it alone."""
+        """A permit for one call, or None when the model may not be called now."""
         if self.health().wait > 0:
             return None
         permit = Permit(self)
@@ -212,7 +213,7 @@ class Breaker:
         return self._trial is permit
 
     def heard(self, since: float, *, but: Permit) -> bool:
-        """Whether a call other than `but` has shown life after `since`."""
+        """Whether a call other than `but` has shown a sign of life after `since`."""
         others = (permit.heard_at for permit in self._permits if permit is not but)
         return self._heard_at > since or any(heard_at() > since for heard_at in others if heard_at is not None)
 
@@ -222,7 +223,7 @@ class Breaker:
             self._trial = None
             self._circuit.close()
         if self._storage.state != pybreaker.STATE_CLOSED:
-            # a call from before it opened: the trial alone may close it
+            # this call began before the breaker opened, and only the trial may close it
             return None
         return self._window.add(self._clock(), failed=False)
 
@@ -236,10 +237,10 @@ class Breaker:
                 self._open(now)
 
     def cool(self, error: ProviderError) -> None:
-        """Leave the model alone for as long as the provider says, within `LONGEST_COOLDOWN_SECONDS`."""
+        """Make no calls for as long as the provider says, at most `LONGEST_COOLDOWN_SECONDS`."""
         now = self._clock()
         if now >= self._cooling_until:
-            # of many calls refused at once, one counts
+            # when many calls are refused at the same time, only the first makes the next cooldown longer
             self._coolings += 1
         seconds = error.retry_after
         if seconds is None:
@@ -252,7 +253,7 @@ class Breaker:
             event("provider.cooling", provider=self.provider, model=self.model, seconds=round(seconds, 3))
 
     def release(self, permit: Permit) -> None:
-        """The call is over. Makes room for another trial, when this was one that found out nothing."""
+        """The call is over. If it was a trial without a result, another call may be the trial."""
         self._permits.discard(permit)
         if permit.heard_at is not None:
             self._heard_at = max(self._heard_at, permit.heard_at())
@@ -261,13 +262,13 @@ class Breaker:
             self._sharing.give_back(self)
 
     def forgo(self, permit: Permit) -> None:
-        """Another replica has the trial."""
+        """Give up the trial, because another replica has it."""
         self._permits.discard(permit)
         if self._trial is permit:
             self._trial = None
 
     def adopt(self, state: str, opened_at: float | None) -> None:
-        """Take over what another replica found out. `opened_at` is when the breaker opened, on our clock."""
+        """Take over the state that another replica shared. `opened_at` is when the breaker opened, on our clock."""
         if state == pybreaker.STATE_OPEN:
             news = opened_at is not None and opened_at > self.opened_at + ROUNDING_SECONDS
             if not news and self._storage.state != pybreaker.STATE_CLOSED:
@@ -275,7 +276,7 @@ class Breaker:
             self.opened_at = max(self.opened_at, opened_at or 0.0)
         if state != self._storage.state:
             self._storage.state = state
-            # pybreaker compares, notices and tells the listeners
+            # reading `state` makes pybreaker see the change in the storage and call the listeners
             _ = self._circuit.state
 
     def _open(self, now: float) -> None:
@@ -285,7 +286,7 @@ class Breaker:
 
 
 class Breakers:
-    """All breakers of this process, made when first needed."""
+    """All breakers of this process. Each is made when it is first needed."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, sharing: Sharing | None = None) -> None:
         self._clock = clock
@@ -293,13 +294,13 @@ class Breakers:
         self._breakers: OrderedDict[tuple[ProviderName, str], Breaker] = OrderedDict()
 
     def health(self, provider: ProviderName, model: str) -> Health:
-        """How a model is now. Costs no call."""
+        """The health of a model, without calling it."""
         self._sharing.refresh(self._breakers)
         breaker = self._breakers.get((provider, model))
         return HEALTHY if breaker is None else breaker.health()
 
     async def admit(self, provider: ProviderName, model: str) -> Permit | None:
-        """A permit for one call, or None when the model is to be left alone. The permit must be settled."""
+        """A permit for one call, or None when the model may not be called now. The permit must be settled."""
         breaker = self._of(provider, model)
         permit = breaker.admit()
         if permit is None or not breaker.is_trial(permit):
@@ -314,7 +315,7 @@ class Breakers:
         return None
 
     async def aclose(self) -> None:
-        """Stop sharing. The breakers go on alone."""
+        """Stop sharing states with other replicas."""
         await self._sharing.aclose()
 
     def _of(self, provider: ProviderName, model: str) -> Breaker:

@@ -1,4 +1,4 @@
-"""In charge of the calls of one turn: each with its permit, its deadline and its stream, none left behind."""
+"""Calls: the calls of one turn to the providers. Each has a permit, a deadline and a stream, and each is closed."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from app.routing.router import Candidate
 from app.values import Alive, ChatRequest, Delta, Finish, Opened, ProviderName, Reasoning, StreamItem
 
 PATIENCE_SECONDS = 5.0
-"""The longest that a turn keeps to a failing candidate, from its first call on, while another one could answer."""
+"""How long a turn retries a failing candidate, counted from its first call, while another candidate could answer."""
 LONE_PATIENCE_SECONDS = 20.0
-"""The same where nobody else could: an error that says when to come back is better than a longer silence."""
+"""How long it does so when no other candidate could. After that an error with `Retry-After` is better than silence."""
 CLOSE_SECONDS = 5.0
-"""The longest that a turn waits for a stream to close; the closing itself goes on."""
+"""How long a turn waits for a stream to close. Closing continues in the background after that."""
 MOST_BLANKS = 4_096
-"""Characters. A reply that begins with more blanks is taken to consist of nothing else: models run away so."""
+"""Characters. A reply that begins with more blanks than this counts as empty: some models write blanks without end."""
 
 _closing: set[asyncio.Future[None]] = set()
 
 
 class RetryNotAdmitted(Exception):
-    """A retry was not admitted: the breaker opened, or a cooldown began, while it waited."""
+    """A retry was not admitted, because the breaker opened or a cooldown began while the retry waited."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -50,12 +50,12 @@ class Failure(msgspec.Struct, frozen=True):
 
     candidate: Candidate
     attempt: int
-    """Which of the calls to this candidate it was, from 1."""
+    """The number of this call among those to the candidate, from 1."""
     error: ProviderError
 
 
 class Attempts:
-    """What the calls of one turn have in common."""
+    """State that all calls of one turn share: budgets, deadlines, and the failures so far."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Attempts:
         deadlines: Deadlines,
         refused: Callable[[ProviderName], None],
     ) -> None:
-        """`refused` is told of a provider that says that our key is wrong."""
+        """`refused` is called with the name of a provider that says that our key is wrong."""
         self.refused = refused
         self.breakers = breakers
         self.budget = budget
@@ -74,12 +74,12 @@ class Attempts:
         self.loop = asyncio.get_running_loop()
         self.end = self.loop.time() + deadlines.reply
         self.made = 0
-        """Calls, over all candidates."""
+        """The number of calls made, to all candidates together."""
         self.failures: list[Failure] = []
 
     @property
     def spent(self) -> bool:
-        """No further call is possible."""
+        """Whether no further call is possible."""
         return self.made >= ATTEMPTS_PER_TURN or self.loop.time() >= self.end
 
 
@@ -108,7 +108,8 @@ class Call:
         self._loop = turn.loop
         self._permit = permit
         self._blanks = ""
-        """Text that came so far, while it is all blank: a reply may begin with it, and is none without more."""
+        """The text so far, while it is all blank. It is sent with the first other text; without that, the reply is
+        empty."""
         self._text = False
         self._closed = False
 
@@ -145,7 +146,7 @@ class Call:
             raise
 
     def fail(self, error: BaseException) -> None:
-        """End the call with `error`. Raises the `ProviderError` that it means, if that is another."""
+        """End the call with `error`. If `error` stands for another `ProviderError`, such as a timeout, raises that."""
         ours = self.watchdog.take_back()
         meant: BaseException = error
         if ours and not isinstance(error, GeneratorExit):
@@ -153,7 +154,7 @@ class Call:
         elif isinstance(error, StopAsyncIteration):
             meant = BrokenStream("the stream ended without a finish reason", provider=self.provider.name)
         if isinstance(meant, Silent):
-            # Lately is the later half: when a provider stops, its calls do so within moments of each other.
+            # Only the later half of the silence counts: when a provider stops, all its calls stop at about one time.
             self._permit.fail(meant, unless_heard_since=(self.watchdog.heard_at() + self._loop.time()) / 2)
         elif isinstance(meant, ProviderError):
             self._permit.fail(meant)
@@ -171,7 +172,7 @@ class Call:
         return self._error(FirstSignTimeout, "nothing came")
 
     async def aclose(self) -> None:
-        """Close the stream, and with it the connection, even when cancelled meanwhile."""
+        """Close the stream and its connection. A cancellation does not interrupt this."""
         self.watchdog.stop()
         self._permit.release()
         if self._closed:
@@ -179,8 +180,8 @@ class Call:
         self._closed = True
         closing: asyncio.Future[None] = asyncio.ensure_future(self.stream.aclose())
         _closing.add(closing)
-        closing.add_done_callback(_look_at)
-        # unlike a plain await, this leaves the closing alone when we are cancelled
+        closing.add_done_callback(_closed)
+        # unlike a plain await, `wait` does not cancel the closing when this task is cancelled
         await asyncio.wait((closing,), timeout=CLOSE_SECONDS)
 
     async def _read(self) -> StreamItem:
@@ -207,15 +208,15 @@ class Call:
         return kind(message, provider=self.provider.name, model=self.request.model)
 
 
-def _look_at(closing: asyncio.Future[None]) -> None:
+def _closed(closing: asyncio.Future[None]) -> None:
     _closing.discard(closing)
     if not closing.cancelled():
-        # what goes wrong while closing an answered or abandoned call is nobody's problem, but has to be looked at
+        # an error while closing does not matter, but asyncio warns about exceptions that nobody has retrieved
         closing.exception()
 
 
 class Calls:
-    """The calls to one candidate, up to the one that brings text."""
+    """The calls to one candidate, until one of them brings text."""
 
     def __init__(
         self,
@@ -228,7 +229,7 @@ class Calls:
     ) -> None:
         """`later` are the candidates that remain if this one fails; `permit` is for the first call."""
         self.anew = False
-        """The last item is the first of another call, after one that had handed out reasoning."""
+        """Whether the last item began a new call after an earlier call had already given reasoning."""
         self._turn = turn
         self._provider = provider
         self._candidate = candidate
@@ -244,7 +245,7 @@ class Calls:
 
     @property
     def call(self) -> Call:
-        """The latest. Raises `LookupError` before the first."""
+        """The latest call. Raises `LookupError` before the first."""
         if self._call is None:
             raise LookupError("no call was made")
         return self._call
@@ -256,7 +257,7 @@ class Calls:
             if self._call is not None:
                 item = await self._read(self._call)
             else:
-                # importing an SDK, right after a start, is not the provider's time
+                # the import of the SDK, needed once after the start, must not count towards the provider's time
                 await warm((self._provider,))
                 item = await self._attempt()
         except ProviderError as error:
@@ -266,7 +267,7 @@ class Calls:
         return item
 
     def broken(self, error: BaseException) -> None:
-        """The open stream ended with `error`. Raises the `ProviderError` that it means."""
+        """The open stream ended with `error`. If that stands for another `ProviderError`, raises that."""
         try:
             self.call.fail(error)
         except ProviderError as meant:
@@ -282,7 +283,7 @@ class Calls:
             await self._call.aclose()
 
     async def _attempt(self) -> Delta | Reasoning | Finish:
-        """Make a call, up to its first item."""
+        """Make a call and return its first item."""
         turn, candidate = self._turn, self._candidate
         permit, self._permit = self._permit, None
         if permit is None:
@@ -308,7 +309,8 @@ class Calls:
             raise
 
     async def _after(self, error: ProviderError) -> Delta | Reasoning | Finish:
-        """The first item of a call after one that failed with `error`. Raises the last error if there is to be none."""
+        """The first item of the next call, after one that failed with `error`. Raises the last error when no further
+        call is made or allowed."""
         while True:
             at_once = self._asks_again(error)
             if not at_once and not worth_retrying(error):
@@ -317,13 +319,14 @@ class Calls:
                 return await (self._attempt() if at_once else self._retried(error))
             except ProviderError as failed:
                 if not at_once and worth_retrying(failed):
-                    raise  # the policy has given up
+                    raise  # the retry policy has given up
                 error = failed
 
     def _asks_again(self, error: ProviderError) -> bool:
-        """Whether the model is asked again at once: for a shorter request, or for text in place of none.
+        """Whether to ask the model again at once: with a shorter request, or because its reply had no text.
 
-        Neither says that the provider is ill, so neither takes of the retry budget; both count as attempts.
+        Neither failure means that the provider has a problem, so the call does not use the retry budget. It does count
+        as an attempt.
         """
         turn = self._turn
         left = min(ATTEMPTS_PER_CANDIDATE - self._made, ATTEMPTS_PER_TURN - turn.made)
@@ -337,11 +340,11 @@ class Calls:
         return False
 
     async def _retried(self, error: ProviderError) -> Delta | Reasoning | Finish:
-        """The same call again, after a while, as the policy says."""
+        """The same call again, after the pause that the retry policy sets."""
         failed = [error]
 
         async def attempt() -> Delta | Reasoning | Finish:
-            # the policy only starts after a failure, as it costs more than all else here; it is shown that one first
+            # tenacity is slow, so it runs only after a failure; its first attempt repeats that failure
             if failed:
                 raise failed.pop()
             return await self._attempt()
@@ -368,7 +371,7 @@ class Calls:
         return self._turn.breakers.health(self._candidate.provider, self._candidate.model).wait
 
     def _others(self) -> int:
-        """How many later candidates may answer now: each keeps a call of the turn's."""
+        """How many later candidates may be called now. One of the turn's calls is reserved for each."""
         health = self._turn.breakers.health
         return sum(health(other.provider, other.model).wait <= 0 for other in self._later)
 

@@ -1,4 +1,4 @@
-"""Catalog: limits, prices and tasks of models, as the providers' descriptions say them."""
+"""Catalog: limits, prices and tasks of models, from the providers' descriptions and the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.values import ProviderName, TaskType, Usage
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A model of a provider, and what is known of it. None: unknown; an unknown limit is taken to be high enough."""
+    """What is known about a model of a provider. None means unknown; an unknown limit is assumed to be high enough."""
 
     provider: ProviderName
     model: str
@@ -22,7 +22,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The tasks for which the router takes this provider first."""
 
     def cost(self, usage: Usage) -> int | None:
-        """What `usage` costs, in micro-dollars, rounded up; None when the price is not known."""
+        """The cost of `usage` in micro-dollars, rounded up; None when the price is not known."""
         if self.price is None:
             return None
         fresh = max(0, usage.prompt_tokens - usage.cached_tokens)
@@ -35,12 +35,12 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def provider_names() -> tuple[ProviderName, ...]:
-    """The providers that there are, configured or not, in the order of fallback."""
+    """All providers, configured or not, in the order of fallback."""
     return PROVIDERS.names
 
 
 class Catalog:
-    """The known models, with the defaults that the settings name."""
+    """The known models, and each provider's default model."""
 
     def __init__(self, settings: Settings) -> None:
         self._known: dict[tuple[ProviderName, str], ModelSpec] = {}
@@ -58,14 +58,14 @@ class Catalog:
         self._models = {provider.name: self._default_first(provider.name) for provider in PROVIDERS}
 
     def spec(self, provider: ProviderName, model: str) -> ModelSpec:
-        """What is known of this model; of one that is not in the data, what holds for its provider."""
+        """What is known about this model. For a model that is not in the catalog, what holds for its provider."""
         description = PROVIDERS[provider]
         unknown = KnownModel(model, description.context_tokens, price=FREE if description.free else None)
         return self._known.get((provider, model)) or self._spec(description, unknown)
 
     def belongs_elsewhere(self, provider: ProviderName, model: str) -> bool:
-        """Whether `model` is known to be another provider's. Judges by name alone: for when the list that would tell
-        cannot be had."""
+        """Whether `model` is known to be another provider's, by its name alone. For use when the provider's list is not
+        available."""
         others = [other for other in PROVIDERS if other.name != provider]
         if any((other.name, other.bare(model)) in self._known for other in others):
             return True
@@ -74,7 +74,8 @@ class Catalog:
         return any(model.startswith(other.families) for other in others)
 
     def default(self, provider: ProviderName) -> ModelSpec | None:
-        """The model that the router proposes for a provider; None where neither its data nor a setting names one."""
+        """The model that the router proposes for a provider; None when neither its description nor a setting names
+        one."""
         return self._default.get(provider)
 
     def models(self, provider: ProviderName) -> tuple[ModelSpec, ...]:

@@ -1,4 +1,4 @@
-"""Contexts: how large a request each model takes, as its server said when it refused one, and what is asked next."""
+"""Contexts: how large a request each model accepts, learnt when its server refuses one, and the size of the next."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from app.routing.router import Candidate
 from app.values import BYTES_PER_TOKEN, ChatRequest, ProviderName, estimate_prompt
 
 NAMED_SECONDS = 3600.0
-"""How long a limit that a server named is believed. Asking again costs one refused call."""
+"""How long a limit that a server named is used. After that, a longer request may cost one refused call."""
 GUESSED_SECONDS = 600.0
-"""How long a limit is believed that we guessed, since the server named none."""
+"""How long a limit is used that was guessed because the server named none."""
 MOST_CONTEXTS = 256
-"""Users name models. Above this, the limit not used for longest is forgotten."""
+"""Users may name any model, so the number is limited: beyond it, the least recently used limit is forgotten."""
 LEAST_TOKENS = 256
-"""No limit is taken to be lower."""
+"""Requests are never made smaller than this."""
 LEAST_KEPT_TOKENS = 1024
-"""No limit is remembered to be lower: hardly a chat model has less, and an error may quote the numbers of a user, while
-what is remembered holds for everybody."""
+"""The lowest limit that is remembered. Chat models have more, and a server's error may quote numbers that a user wrote,
+while a remembered limit applies to all users."""
 
 SMALLER = 3
-"""By how much a request is made smaller when no limit is named."""
+"""A request is divided by this when the server names no limit."""
 CLOSER = 1.05
-"""By how much more than the server counted a prompt is taken to have, since the next one is another text."""
+"""Factor on the tokens that the server counted, as a margin: the shortened prompt is a different text."""
 DENSER = 1.3
-"""By how much too low an estimate is taken to be, when a prompt that should fit did not and nobody counted it."""
+"""Factor on the estimate when a prompt was refused that should have fitted, and the server gave no count."""
 LAST_DENSITY = 1.5
-"""How much denser still the text is taken to be at the last attempt, which has to fit."""
+"""A further factor at the last attempt, which has to fit."""
 MOST_DENSE = 1.5 * BYTES_PER_TOKEN
-"""A token is a byte at least. A server that counts more counts something else."""
+"""The highest density. A token has at least one byte, so a server that counts more counts something else too."""
 
 
 class _Limit(msgspec.Struct, frozen=True):
@@ -43,14 +43,14 @@ class _Limit(msgspec.Struct, frozen=True):
 
 
 class Contexts:
-    """The limits that were found out, for all turns of the process."""
+    """The limits that were learnt, for all turns of the process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._limits: OrderedDict[tuple[ProviderName, str], _Limit] = OrderedDict()
 
     def fitted(self, candidate: Candidate) -> Candidate:
-        """`candidate` with the context that is known by now."""
+        """`candidate` with the context that has been learnt so far."""
         key = (candidate.provider, candidate.model)
         limit = self._limits.get(key)
         if limit is None:
@@ -64,11 +64,12 @@ class Contexts:
     def smaller(
         self, candidate: Candidate, request: ChatRequest, refusal: ContextTooLong, *, last: bool
     ) -> Candidate | None:
-        """What `candidate` is to be asked to fit after it has refused `request`; None: no model can find that too long.
+        """`candidate` with the limits for the next request, after it has refused `request` as too long. None when the
+        request is already so short that a smaller one would not help.
 
-        A limit that the server named is remembered, and so is a guess, for a shorter time. How many tokens the text
-        has for one that is estimated is this turn's own: the next user writes another language. `last`: no further
-        attempt will be made, so this one must fit.
+        The limit is remembered: one that the server named for longer than a guess. The density (tokens for each
+        estimated token) applies to this turn only, since other users write other languages. `last`: no further attempt
+        will be made, so this one must fit.
         """
         estimate = max(1, estimate_prompt(request.messages))
         density = candidate.density

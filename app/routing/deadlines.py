@@ -1,5 +1,5 @@
-"""Deadlines: how long a provider may be silent before its first sign of life, before its first text and after it, and
-how long a whole reply may take."""
+"""Deadlines: how long a provider may be silent (before its first sign of life, before its first text, and inside the
+text), and how long a whole reply may take."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from app.values import ProviderName
 
 
 class Deadlines(msgspec.Struct, frozen=True):
-    """Seconds. The time to connect is the adapters' affair."""
+    """Deadlines in seconds. The time to connect is limited by the adapters."""
 
     reply: float
-    """For the whole reply, with the search for who gives it."""
+    """For the whole reply, including failed calls to other candidates."""
     patience: Mapping[ProviderName, Patience]
     """How long each provider may be silent."""
 
@@ -31,7 +31,7 @@ class Deadlines(msgspec.Struct, frozen=True):
 
 
 def _patience(provider: ProviderDescription, settings: Settings) -> Patience:
-    """The provider's own, where the settings name none. A first token cannot come before the first sign."""
+    """The values of the settings, else the provider's own. The first token cannot come before the first sign."""
     own = provider.patience(settings.providers)
     sign, token = settings.first_sign_timeout_seconds, settings.first_token_timeout_seconds
     if token is None:
@@ -44,17 +44,17 @@ def _patience(provider: ProviderDescription, settings: Settings) -> Patience:
 
 
 class Watchdog:
-    """Cancels a read that takes too long, with one timer a call however many tokens that call brings.
+    """Cancels a read that takes too long. It needs one timer per call, however many tokens the call brings.
 
-    Whoever reads sets `since` to the loop's time before each read and to None after it, and then looks at
-    `over`. The time between two reads is the reader's own and is not held against the provider. All reads of a
-    call belong to the task that started the watchdog.
+    The reader sets `since` to the loop's time before each read and to None after it, and then checks `over`. The time
+    between two reads does not count against the provider. All reads of a call must run in the task that started the
+    watchdog.
     """
 
     __slots__ = ("_cancels", "_loop", "_silence", "_task", "_timer", "end", "expired", "over", "since")
 
     def __init__(self, silence: float, end: float) -> None:
-        """A read may take `silence` seconds; `end`, in the loop's time, is when everything is over."""
+        """A read may take `silence` seconds. `end` is the deadline of the whole reply, in the loop's time."""
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._cancels = 0
@@ -63,9 +63,9 @@ class Watchdog:
         self.end = end
         self.since: float | None = None
         self.over = False
-        """No further read is worth it: the last one was cancelled, or the end came between two reads."""
+        """No further read may begin: the last one was cancelled, or `end` passed between two reads."""
         self.expired = False
-        """The last read was cancelled by us."""
+        """Whether this watchdog has cancelled the last read."""
 
     def start(self) -> None:
         """The first read is about to begin, in the current task."""
@@ -84,11 +84,12 @@ class Watchdog:
             self._timer.cancel()
 
     def heard_at(self) -> float:
-        """When the provider last gave something to read, in the loop's time; right for one that has given something."""
+        """When the provider last sent something, in the loop's time. Only valid once it has sent something."""
         return self._loop.time() if self.since is None else self.since
 
     def take_back(self) -> bool:
-        """Undo our own cancelling of the task. False when there was none, or somebody else cancels it as well."""
+        """Undo this watchdog's cancellation of the task. False when there was none, or the task is also cancelled by
+        somebody else."""
         return self.expired and self._task is not None and self._task.uncancel() <= self._cancels
 
     def _check(self) -> None:

@@ -1,7 +1,7 @@
-"""In charge of getting an answer: candidate after candidate until the first visible token, and none after it.
+"""Failover: calls one candidate after the other until one of them gives text, and no other one after that.
 
-candidate: breaker ► retry ► open the stream ► first text. From there the stream is passed on as it comes; a
-reply that breaks now stays broken, as no second provider's text may be glued to the first's.
+For each candidate: breaker ► retry ► open the stream ► first text. After the first text the stream is passed on as it
+comes. If it breaks then, the reply fails: the text of two providers is never joined.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ from app.values import ChatRequest, Delta, Finish, ProviderName, Reasoning, Stre
 
 
 class Answering(msgspec.Struct, frozen=True):
-    """From here on another call answers. It never follows a `Delta`; a `Reasoning` before it is of the call before."""
+    """The following items come from another call. Never sent after a `Delta`; reasoning sent before it belongs to the
+    call before."""
 
     provider: ProviderName
     model: str
     reason: str | None
-    """What went wrong with the call before, e.g. `first_token_timeout`; None for the first one."""
+    """The failure of the call before, such as `first_token_timeout`; None for the first call."""
 
 
 class Failover:
-    """Asks the providers. One for the process: the retry budget is shared by all turns."""
+    """Calls the providers. There is one per process, since all turns share the retry budget."""
 
     def __init__(
         self,
@@ -63,16 +64,16 @@ class Failover:
     async def answer(
         self, candidates: Sequence[Candidate], request_for: Callable[[Candidate], ChatRequest]
     ) -> AsyncGenerator[Answering | Reasoning | Delta | Finish]:
-        """Stream a reply: an `Answering` for every candidate that is asked, its reasoning and text, then one `Finish`.
+        """Stream a reply: an `Answering` for every candidate that is called, its reasoning and text, then one `Finish`.
 
-        `request_for` makes the request, to fit the candidate's context; a model whose context is full is asked again
-        with a smaller one. A reply has text, unless its finish reason is `length`. Where a call fails after reasoning,
-        an `Answering` of the same candidate may come.
+        `request_for` makes a request that fits the candidate's context. When a model says that the request is too long,
+        it is called again with a shorter one. A reply has text, unless its finish reason is `length`. When a call fails
+        after giving reasoning, another `Answering` of the same candidate may follow.
 
-        Iterate it in one task and close it (`contextlib.aclosing`): closing or cancelling stops the provider's
-        work at once and counts for nothing. Raises `ProviderUnavailable` when no candidate answered, or
-        `InvalidRequest` (422) when each of them refused the request, both from an `ExceptionGroup` of all that
-        failed; `ContentFiltered`; and, after a delta, the `ProviderError` that broke the reply.
+        Iterate it in one task and close it (`contextlib.aclosing`). Closing or cancelling stops the provider's work at
+        once and does not count as a failure. Raises `ProviderUnavailable` when no candidate answered, or
+        `InvalidRequest` (422) when every candidate refused the request; the cause of both is an `ExceptionGroup` of all
+        failures. Raises `ContentFiltered`, and after a delta the `ProviderError` that broke the reply.
         """
         turn = Attempts(self._breakers, self._budget, self._contexts, self._deadlines, self._refused)
         clock = turn.loop.time
@@ -102,7 +103,7 @@ class Failover:
                 call = calls.call
                 stream, watchdog = call.stream, call.watchdog
                 try:
-                    # the token path: what stands here is done for every token
+                    # the token path: this loop runs once for every token
                     while True:
                         if type(item) is Delta or type(item) is Reasoning:
                             yield item
@@ -115,7 +116,7 @@ class Failover:
                         item = await anext(stream)
                         watchdog.since = None
                 except ContextTooLong as error:
-                    # the text has filled what the prompt left of the context
+                    # the prompt and the text together have filled the context
                     calls.broken(error)
                     yield Finish("length", None)
                     return
@@ -142,7 +143,7 @@ def _answering(candidate: Candidate, failures: Sequence[Failure]) -> Answering:
 
 
 def _reason(failures: Sequence[Failure]) -> str | None:
-    """The last failure's kind, `FirstTokenTimeout` as `first_token_timeout`."""
+    """The class of the last failure in snake case, such as `first_token_timeout`."""
     if not failures:
         return None
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(failures[-1].error).__name__).lower()

@@ -1,4 +1,4 @@
-"""Offers: the models that can be proposed now, by catalog, settings, the lists of providers, and breakers."""
+"""Offers: the models that can be used now, from the catalog, the settings, the providers' lists and the breakers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from app.routing.catalog import Catalog, ModelSpec
 from app.routing.router import Candidate, ModelPreference, Offer, is_named, preferred, route
 from app.values import ProviderName
 
-# Lists have these beside the models that can chat, and say no more of them than their name.
+# Providers' lists hold models that cannot chat too, and tell them apart only by their names.
 NOT_FOR_CHAT = ("embed", "minilm", "bge-")
 
 
 class Offers:
-    """Knows what is on offer."""
+    """Makes the offers."""
 
     def __init__(
         self,
@@ -45,19 +45,19 @@ class Offers:
         """The offers of providers that are not configured, which nothing changes."""
 
     async def candidates(self, preference: ModelPreference) -> tuple[Candidate, ...]:
-        """Whom to ask for this turn, best first. Raises as `router.route` does, and `NoProviderConfigured`."""
+        """The candidates for a turn, best first. Raises as `router.route` does, and `NoProviderConfigured`."""
         if not self._providers:
             raise NoProviderConfigured
         return route(await self._asked_for(preference), preference, self._providers, self._default_provider)
 
     async def find(self, model: str) -> str:
-        """The one name of a model that users name: see `bare`. A model whose provider cannot say whether it has it is
-        taken as it is named. Raises as `router.preferred` does."""
+        """The name under which a model that a user named is stored, see `bare`. When a provider's list is not
+        available, the name is accepted unchecked. Raises as `router.preferred` does."""
         preference = ModelPreference(model=model)
         return preferred(await self._asked_for(preference), preference, self._providers)[0].spec.model
 
     async def all(self) -> tuple[Sequence[Offer], Candidate | None]:
-        """What may be chosen, and who answers a turn that chooses nothing: None while nobody can."""
+        """All offers, and the candidate for a turn without a preference; None when none is available."""
         offers = await self._offers()
         try:
             best = route(offers, ModelPreference(), self._providers, self._default_provider)[0]
@@ -66,8 +66,8 @@ class Offers:
         return offers, best
 
     async def check_defaults(self) -> None:
-        """Say so where a provider does not list the model that it is to be proposed with: at the start, since a turn
-        would only find out that it is refused, and pass on to the next provider."""
+        """Log each default model that its provider does not list. Done at the start: a turn would silently move on to
+        the next provider."""
         for provider in self._providers:
             spec, setting = self._catalog.default(provider), PROVIDERS[provider].model_setting
             if spec is None or setting is None:
@@ -77,7 +77,7 @@ class Offers:
                 event("provider.model_not_listed", provider=provider, model=spec.model, setting=setting.name)
 
     async def _offers(self) -> list[Offer]:
-        """Every model of the catalog, and every model of a provider that is what it lists."""
+        """An offer for every model of the catalog, and for every listed model of the providers that are `listed`."""
         offers: list[Offer] = []
         for provider in PROVIDERS:
             if provider.name not in self._providers:
@@ -99,7 +99,8 @@ class Offers:
         return self._all(specs.values(), available=listing.answered)
 
     async def _asked_for(self, preference: ModelPreference) -> list[Offer]:
-        """All offers; when `preference` names a model that is none of them, also what the configured providers list."""
+        """All offers. When `preference` names a model that is not among them, also those that the configured providers
+        list."""
         offers = await self._offers()
         asked = [
             name for name in self._providers if preference.provider in (None, name) and not PROVIDERS[name].stand_in
@@ -113,7 +114,8 @@ class Offers:
                 offers.append(self._named(provider, model, listing))
         if len(offers) > known:
             return offers
-        # a refusal says what there is; where nobody can say now, the name is no mistake: the call will tell
+        # Offer what the providers list, since the refusal names it. Without a list the name may be right, so it is
+        # offered: the call will tell.
         for provider, listing in listings.items():
             if listing.answered:
                 others = sorted(filter(_chats, listing.models))
@@ -148,7 +150,7 @@ def _chats(model: str) -> bool:
 
 
 def _lists(listed: Collection[str], model: str) -> bool:
-    """Whether a list has `model`. Of a dated or numbered model (`…-20261021`, `…-2026-10-21`, `…-001`) the name without
-    that is an alias, and so is `…-latest`; providers take aliases and do not list all of them."""
+    """Whether a list has `model`, or a dated or numbered model (`…-20261021`, `…-2026-10-21`, `…-001`) of which it is
+    the alias: the name without the number, or with `-latest`. Providers accept aliases but do not list all of them."""
     dated = re.compile(re.escape(model.removesuffix("-latest")) + r"(-\d{3,4}|-\d{4}-?\d\d-?\d\d)?")
     return model in listed or any(dated.fullmatch(name) for name in listed)

@@ -1,7 +1,7 @@
-"""In charge of whether, when and how often a failed call is made again before its first token.
+"""Retries: whether, when and how often a call that failed before its first token is made again.
 
-The one retry loop of Parley: the SDKs' own are off. It is a tenacity policy; what it asks is kept here as
-pure functions and one budget.
+This is Parley's only retry loop; those of the SDKs are switched off. It is a tenacity policy that asks the pure
+functions and the budget below.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ ATTEMPTS_PER_TURN = 5
 JITTER_SECONDS = 0.25
 LONGEST_JITTER_SECONDS = 2.0
 LATE_SECONDS = 0.02
-"""Added to a wait that was asked for: the event loop's timers may be a few milliseconds early."""
+"""Added to a wait that a provider or breaker asks for: the event loop's timers may be a few milliseconds early."""
 
 BUDGET_SECONDS = 10.0
 BUDGET_SHARE = 0.2
 SPARE_RETRIES = 1
-"""Retries that are allowed in `BUDGET_SECONDS` however few calls there were: a lone user's. A breaker opens after five
-calls, so that one of them is still a fifth."""
+"""Retries that are always allowed in `BUDGET_SECONDS`, so that a single user's call can be retried. One is still within
+the share of a fifth when a breaker opens, which takes five calls."""
 MOST_REMEMBERED = 4_096
 
 _jitter = wait_random_exponential(multiplier=JITTER_SECONDS, max=LONGEST_JITTER_SECONDS)
@@ -38,17 +38,17 @@ _jitter = wait_random_exponential(multiplier=JITTER_SECONDS, max=LONGEST_JITTER_
 
 class _Retry(NamedTuple):
     at: float
-    """When it is made; that may be a while after it was allowed."""
+    """When the retry is made, which may be some seconds after it was allowed."""
     provider: ProviderName
     spare: bool
 
 
 class RetryBudget:
-    """Keeps the retries at `BUDGET_SHARE` of the first calls, of each provider and of all, over `BUDGET_SECONDS`.
+    """Limits retries to `BUDGET_SHARE` of the first calls in the last `BUDGET_SECONDS`: for each provider, and for all.
 
-    A retry multiplies the load on what is already failing. Where that share is less than `SPARE_RETRIES`,
-    so many are allowed instead, for all providers together; a success gives the provider's own back, as a
-    provider that answers is not in an outage.
+    Without a limit, retries would multiply the load on a provider that is already failing. When the share allows fewer
+    than `SPARE_RETRIES`, that many are allowed instead, for all providers together. A success returns the spare retries
+    of its provider, since a provider that answers has no outage.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -57,11 +57,12 @@ class RetryBudget:
         self._retries: list[_Retry] = []
 
     def called(self, provider: ProviderName) -> None:
-        """A first call is made. Beyond `MOST_REMEMBERED` the oldest are forgotten, which allows less."""
+        """Count a first call. Beyond `MOST_REMEMBERED` the oldest are forgotten, so fewer retries are allowed."""
         self._calls.setdefault(provider, deque(maxlen=MOST_REMEMBERED)).append(self._clock())
 
     def take(self, provider: ProviderName, wait: float = 0.0) -> bool:
-        """Whether one more call may be retried in `wait` seconds; if so, it counts from now until it is long made."""
+        """Whether one more call may be retried in `wait` seconds. If so, the retry counts from now until
+        `BUDGET_SECONDS` after it is made."""
         now = self._clock()
         for times in self._calls.values():
             while times and times[0] <= now - BUDGET_SECONDS:
@@ -83,12 +84,12 @@ class RetryBudget:
 
 
 def worth_retrying(error: BaseException) -> bool:
-    """Whether the same call may succeed a little later. False for everything that no provider raised."""
+    """Whether the same call may succeed a little later. False for all errors that are not a provider's."""
     return isinstance(error, ProviderError) and error.retryable
 
 
 def pause(jitter: float, *asked: float | None) -> float:
-    """Seconds before the next attempt: what the provider and the breaker ask for, and a random bit more."""
+    """Seconds before the next attempt: the longest wait that the provider or the breaker asks for, plus the jitter."""
     longest = max((seconds for seconds in asked if seconds is not None), default=0.0)
     return jitter if longest <= 0 else longest + LATE_SECONDS + jitter
 
@@ -96,8 +97,8 @@ def pause(jitter: float, *asked: float | None) -> float:
 def retrying(*, asked: Callable[[], float], allowed: Callable[[float], bool]) -> AsyncRetrying:
     """The policy for one candidate.
 
-    `asked` tells how many seconds the candidate is to be left alone after its latest failure; `allowed`
-    whether a retry after so many seconds is worth it, and is asked last, once a retry.
+    `asked` returns how many seconds the breaker wants to wait after the latest failure. `allowed` returns whether a
+    retry after so many seconds may be made; it is asked last, once per retry.
     """
 
     def failure(state: RetryCallState) -> BaseException | None:

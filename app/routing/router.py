@@ -1,4 +1,4 @@
-"""Router: puts the models in the order in which they are tried. Pure: offers go in, candidates come out."""
+"""Router: orders the models in which a turn tries them. Pure functions from offers to candidates."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from app.values import ProviderName, TaskType
 BreakerState = Literal["closed", "open", "half-open", "cooldown"]
 
 MOST_NAMED = 20
-"""How many models a refusal names."""
+"""The most models that a refusal names."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """One model that could be asked, and how it is now."""
+    """One model that could answer, and its current state."""
 
     spec: ModelSpec
     default: bool
-    """It is the one that its provider is proposed with."""
+    """Whether it is its provider's default model."""
     available: bool
-    """Its provider is configured and, as far as can be known without asking it for a reply, there."""
+    """Whether its provider is configured and, as far as is known without a call, reachable."""
     breaker: BreakerState = "closed"
     wait: float = 0.0
     """Seconds until the breaker may let a call through; 0: now."""
 
 
 class ModelPreference(msgspec.Struct, frozen=True, kw_only=True):
-    """What a turn asks for. Names are the user's own words, not yet checked."""
+    """What a turn asks for. The names come from the user and are not checked yet."""
 
     provider: str | None = None
     model: str | None = None
@@ -43,14 +43,14 @@ class ModelPreference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One (provider, model) that may be asked, with its limits in tokens (None: unknown)."""
+    """One (provider, model) that a turn may call, with its limits in tokens (None: unknown)."""
 
     provider: ProviderName
     model: str
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     density: float = 1.0
-    """How many tokens its model has for one that is estimated, as far as a refusal in this turn tells."""
+    """Tokens of the model for each estimated token, learnt from a refusal in this turn."""
 
 
 def route(
@@ -59,7 +59,7 @@ def route(
     configured: Collection[ProviderName],
     default_provider: ProviderName | None = None,
 ) -> tuple[Candidate, ...]:
-    """The candidates for `preference`, best first, each once, never empty.
+    """The candidates for `preference`, best first, without duplicates, never empty.
 
     Raises what `preferred` raises, and `ProviderUnavailable` when no offer can serve the preference now.
     """
@@ -87,8 +87,8 @@ def route(
 
 
 def retry_after(waits: Iterable[float]) -> int:
-    """Whole seconds until the soonest of `waits` is over, at least 1."""
-    # to the millisecond, lest a rounding error of the clock make another second
+    """Whole seconds until the shortest of `waits` is over, at least 1."""
+    # rounded to milliseconds first, since a rounding error of the clock could add a whole second
     return max(1, math.ceil(round(min(waits, default=1), 3)))
 
 
@@ -97,8 +97,8 @@ def preferred(
 ) -> list[Offer]:
     """The offers that `preference` names; none when it names neither a provider nor a model.
 
-    Raises `InvalidRequest` (422), which says what there is, for a provider that is not configured, a model that none of
-    the configured ones offers, and a provider and a model that do not belong together.
+    Raises `InvalidRequest` (422), which names the valid choices, for a provider that is not configured, a model that no
+    configured provider offers, and a model that the named provider does not offer.
     """
     if preference.provider is not None and preference.provider not in configured:
         what = (
@@ -128,13 +128,13 @@ def preferred(
 
 
 def is_named(spec: ModelSpec, model: str) -> bool:
-    """Whether `model` is a name of this one."""
+    """Whether `model` is a name of the model `spec`."""
     bare = PROVIDERS[spec.provider].bare
     return bare(spec.model) == bare(model)
 
 
 def _what_there_is(offers: Iterable[Offer], model: str) -> str:
-    """A sentence with at most `MOST_NAMED` models, those first whose names are like `model`."""
+    """A sentence that lists at most `MOST_NAMED` models, those with names similar to `model` first."""
     names = list(dict.fromkeys(offer.spec.model for offer in offers))
     alike = difflib.get_close_matches(model, names, n=MOST_NAMED)
     shown = list(dict.fromkeys((*alike, *names)))[:MOST_NAMED]

@@ -1,7 +1,7 @@
 """Shared breakers: one state for all replicas, in pybreaker's Redis storage.
 
-That storage is synchronous, so it is only touched in one thread of its own. The event loop works on each
-breaker's copy in memory, about a second old at most; without Redis, every replica goes on alone.
+That storage is synchronous, so it is used in one thread only. The event loop works on each breaker's copy in memory,
+which is at most about a second old. While Redis does not answer, every replica uses its own state.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T = TypeVar("T")
 REFRESH_SECONDS = 1.0
 REDIS_TIMEOUT_SECONDS = 0.5
 TRIAL_SECONDS = int(OPEN_SECONDS)
-"""How long a replica keeps its claim to the trial: not into the next half-open, should it die on the way."""
+"""How long a replica's claim to the trial lasts. If the replica dies, the claim is gone before the next half-open."""
 
 
 class RedisSharing:
@@ -43,7 +43,7 @@ class RedisSharing:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` is the breakers' own; `wall` gives seconds since 1970, which replicas have in common."""
+        """`clock` is the clock of the breakers. `wall` returns seconds since 1970, for times that replicas exchange."""
         self._redis = client
         self._clock = clock
         self._wall = wall
@@ -65,19 +65,19 @@ class RedisSharing:
         )
 
     def changed(self, breaker: Breaker) -> None:
-        """Tell the others, soon."""
+        """Share the new state in the background."""
         if not self._adopting:
             self._changed[breaker.key] = breaker
             self._start()
 
     def refresh(self, breakers: Mapping[Key, Breaker]) -> None:
-        """Ask the others, if the copies are older than `REFRESH_SECONDS`. Returns at once."""
+        """Fetch the shared states if the copies are older than `REFRESH_SECONDS`. Returns at once."""
         self._breakers = breakers
         if self._clock() - self._exchanged_at >= REFRESH_SECONDS:
             self._start()
 
     async def claim(self, breaker: Breaker) -> bool:
-        """Whether the one trial of this breaker is ours. Without Redis it is."""
+        """Claim the one trial of this breaker. True also while Redis does not answer."""
         name = _trial(breaker.key)
         try:
             return bool(await self._in_thread(lambda: self._redis.set(name, 1, nx=True, ex=TRIAL_SECONDS)))
@@ -85,12 +85,12 @@ class RedisSharing:
             return True
 
     def give_back(self, breaker: Breaker) -> None:
-        """Let anyone claim the trial."""
+        """Let any replica claim the trial."""
         self._given_back.add(breaker.key)
         self._start()
 
     async def settle(self) -> None:
-        """Wait until everything that is known so far has been exchanged."""
+        """Wait until all changes so far have been exchanged."""
         while self._exchange is not None:
             await self._exchange
 
@@ -118,7 +118,7 @@ class RedisSharing:
                     self._changed = changed | self._changed
                     self._given_back |= freed
                     return
-                except Exception as error:  # the replica goes on alone with what this was about
+                except Exception as error:  # the replica keeps its own states
                     unforeseen("breaker.sharing_failed", error)
                     return
                 if not self._changed and not self._given_back:
@@ -130,11 +130,11 @@ class RedisSharing:
         if breaker.state == pybreaker.STATE_CLOSED:
             return breaker.state, None
         opened = self._wall() - (self._clock() - breaker.opened_at)
-        # the storage cuts the fraction off; nobody shall try again too early
+        # the storage drops the fraction, so round up: no replica may try again too early
         return pybreaker.STATE_OPEN, datetime.fromtimestamp(math.ceil(opened), UTC)
 
     def _swap(self, ours: Mapping[Key, State], freed: Iterable[Key], asked: Iterable[Key]) -> dict[Key, State]:
-        # pybreaker's storage hides every failure of Redis and calls the circuit closed: ask first
+        # pybreaker's storage hides failures of Redis and reports the circuit as closed, so check Redis first
         self._redis.ping()
         for key in freed:
             self._redis.delete(_trial(key))

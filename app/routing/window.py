@@ -1,4 +1,4 @@
-"""Window: remembers how the last calls went, and says when too many have failed."""
+"""Window: records the outcomes of the last calls, and tells when too many have failed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 
 SECONDS = 30.0
 MOST_CALLS = 1_000
-"""The window holds no more calls than these; above 33 calls a second it is shorter than its seconds."""
+"""The most calls that the window holds. Above 33 calls a second, it therefore covers less than `SECONDS`."""
 LEAST_CALLS = 5
 FAILING_SHARE = 0.5
 
@@ -37,7 +37,7 @@ class Window:
         return outcome
 
     def fail(self, now: float, outcome: Outcome | None) -> None:
-        """Count a failure: of a call already counted as a success, or of a new one."""
+        """Count a failed call. If `outcome` is given, the call was already counted as a success, which is changed."""
         if outcome is None or not outcome.counted:
             self.add(now, failed=True)
         elif not outcome.failed:

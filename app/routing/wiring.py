@@ -1,4 +1,4 @@
-"""The parts of routing, put together once for the process."""
+"""Wiring: builds the parts of routing once for the process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from app.values import ProviderName
 
 
 class Routing:
-    """What the stages above use: `offers` to choose, `failover` to ask, `catalog` for limits and prices."""
+    """The parts that the stages above use: `offers` for candidates, `failover` for calls, `catalog` for limits and
+    prices."""
 
     def __init__(self, settings: Settings, providers: Mapping[ProviderName, Provider]) -> None:
-        """`providers` are the configured ones; with none at all, `demo`."""
+        """`providers` are the configured ones, or only `demo` when none is configured."""
         self.catalog = Catalog(settings)
         self._breakers = Breakers(
             sharing=None if settings.redis_url is None else RedisSharing.connect(settings.redis_url)
@@ -30,6 +31,6 @@ class Routing:
         self.failover = Failover(providers, self._breakers, Deadlines.of(settings), refused=self._availability.doubt)
 
     async def aclose(self) -> None:
-        """Stop what runs in the background. The providers are closed by whoever made them."""
+        """Stop the background work. The caller closes the providers."""
         await self._availability.aclose()
         await self._breakers.aclose()

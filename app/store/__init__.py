@@ -1,1 +1,1 @@
-"""Everything Parley keeps, through the Data API of the team's own Supabase project."""
+"""Storage: everything that Parley keeps, through the Data API of the team's own Supabase project."""

@@ -1,6 +1,7 @@
-"""The one connection pool to Supabase, and how its errors become ours. Every call carries exactly one identity.
+"""The connection pool to Supabase, and the translation of its errors into ours. Every call carries exactly one
+identity.
 
-The service key stays in this module, and `ServiceCall` lists all that is called with it.
+Only this module holds the service key; `ServiceCall` lists every function that is called with it.
 """
 
 from __future__ import annotations
@@ -62,22 +63,22 @@ ServiceCall = Literal[
 """The database functions that are called with the service key, by the module of `store` that calls them."""
 
 Key = Literal["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY"]
-"""The settings whose keys a call carries: the first beside a user's token, the second alone."""
+"""The setting whose key a call carries: the publishable key beside a user's token, or the secret key alone."""
 
 _MALFORMED = frozenset({"22P02", "22P05", "23514", "22001", "22003", "22021"})
 """SQLSTATEs of a value that is malformed, too long, too large, bad text, or refused by a check."""
 _NOT_THERE = frozenset({"PGRST202", "PGRST204", "PGRST205", "42883", "42P01", "42703"})
 """A function, table or column that the project does not have."""
 TOKEN_REFUSED = frozenset({"PGRST301", "PGRST302", "PGRST303"})
-"""What PostgREST says to a token that it does not take."""
-# How the gateways of hosted projects, self-hosted ones and @supabase/lite say that they do not know a key. The official
-# client keeps the words and loses the status.
+"""PostgREST's codes for a token that it refuses."""
+# The words with which the gateways of hosted projects, self-hosted ones and @supabase/lite refuse a key. The official
+# client passes on the words but not the status.
 _KEY_REFUSED = re.compile(r"api key|authentication credentials", re.IGNORECASE)
 MOST_WORDS = 200
-"""Characters that are repeated of what a gateway says."""
+"""Characters of a gateway's message that are repeated in ours."""
 CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=3)
 POOL_SIZE = 50
-"""Connections to Supabase a process; a call waits for a free one within its timeout. None is held across a stream."""
+"""Connections to Supabase per process. A call waits for a free one within its timeout. No stream holds one."""
 
 _encode = msgspec.json.encode
 
@@ -92,7 +93,8 @@ class _ErrorBody(msgspec.Struct):
 
 
 class _Refusal(msgspec.Struct, frozen=True):
-    """The hint of an error of ours: when to come back, in seconds, and which limit a minute was reached."""
+    """The hint of an error that our functions raise: seconds until a retry, and the limit per minute that was
+    reached."""
 
     retry_after: float
     policy: str | None = None
@@ -100,7 +102,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 class Supabase:
-    """A process's door to one Supabase project. Open it with `open_supabase`."""
+    """The client of one Supabase project, one per process. Make it with `open_supabase`."""
 
     def __init__(self, url: str, publishable_key: str, secret_key: str, session: aiohttp.ClientSession) -> None:
         self.url = url.rstrip("/")
@@ -141,19 +143,19 @@ class Supabase:
         return answer
 
     def require_service(self) -> None:
-        """Raises `SupabaseRefused` while the service's calls are refused: what they have to finish need not be begun.
-        The service calls every few seconds (see `chat.recovery`), so that the answer is never old."""
+        """Raises `SupabaseRefused` while the project refuses the service's calls: work that needs them to finish must
+        not begin. `chat.recovery` makes such a call every few seconds, so this answer is recent."""
         if self._refusal is not None:
             raise SupabaseRefused(str(self._refusal), setting=self._refusal.setting)
 
     async def _rpc(
         self, function: str, arguments: Mapping[str, object], headers: dict[str, str], result: type[T], key: Key
     ) -> T:
-        """One round trip, straight on the pool: a fifth of the CPU of the official builder, on every turn's path.
+        """One round trip on the pool. Every turn makes such calls; the official builder would take five times the CPU.
 
-        A repeated call of these functions does nothing twice, except that it charges a search, a document or a check
-        twice. So a call whose connection was lost (an idle one that the other side had just closed, most often) is sent
-        once more. Raises the `AppError` that the function raised, `SupabaseUnavailable`, or `SupabaseRefused`.
+        A call whose connection was lost is sent once more; most often it was an idle one that the other side had just
+        closed. The functions are safe to repeat, but a search, a document or a moderation check is charged twice.
+        Raises the `AppError` that the function raised, `SupabaseUnavailable`, or `SupabaseRefused`.
         """
         body = _encode(arguments)
         for last in (False, True):
@@ -219,7 +221,7 @@ async def translated() -> AsyncGenerator[None]:
         if error.code is None:
             status = 401 if _KEY_REFUSED.search(error.message or "") else 503
         else:
-            # of an answer that is no JSON it makes the status a code
+            # when the answer is not JSON, the client puts the HTTP status into `code`
             status = int(error.code) if re.fullmatch("[45][0-9]{2}", error.code) else 400
         raise _translated(status, body, "SUPABASE_PUBLISHABLE_KEY", "a table") from error
     except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
@@ -235,8 +237,8 @@ def _translate(status: int, content: bytes, key: Key, function: str) -> AppError
 
 
 def _translated(status: int, body: _ErrorBody, key: Key, what: str) -> AppError:
-    """Only text that our own functions raised (PTxxx) is passed on; a database's own words may hold data. `what` was
-    called."""
+    """The error for a refused call of `what`. Only messages that our own functions raise (PTxxx) are passed on: those
+    of the database may hold data."""
     code, message = str(body.code or ""), body.message or ""
     if code.startswith("PT") and message in ERRORS:
         # raised by our functions: the SQLSTATE ends in the status, the hint says when to come back
@@ -269,7 +271,7 @@ def _translated(status: int, body: _ErrorBody, key: Key, what: str) -> AppError:
 
 
 def key_refused(setting: str, by: str, status: int, message: str) -> SupabaseRefused:
-    """`by` does not take the key of `setting`, for the reason that it gives in `message`."""
+    """The error for a key that `by` refuses: the setting that holds it, and the status and message of the refusal."""
     words = re.sub(r"\b(sb_|eyJ)\S+", "[key]", " ".join(message.split()))[:MOST_WORDS]
     reason = f"{status}, {words}" if words else str(status)
     return SupabaseRefused(f"{by} of SUPABASE_URL refuses {setting} ({reason}).", setting=setting)

@@ -22,7 +22,7 @@ class Conversations:
         return msgspec.convert(answer.data[0], Conversation)
 
     async def page(self, token: str, *, before: int | None, limit: int) -> list[Conversation]:
-        """Newest first, those created before position `before`."""
+        """At most `limit` conversations, newest first, of those before position `before`."""
         async with translated():
             query = self._supabase.for_user(token).from_("conversations").select(_COLUMNS)
             if before is not None:

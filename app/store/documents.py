@@ -36,7 +36,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Created(msgspec.Struct, frozen=True):
-    """What `create_document` answers. Not `created`: the user had sent this content before."""
+    """What `create_document` answers. `created` is false when the user has sent this content before."""
 
     created: bool
     document: Document
@@ -44,7 +44,7 @@ class Created(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """A passage that was found. `score` is a hybrid search's: the higher, the better."""
+    """A passage that was found. Only a hybrid search gives a `score`; a higher one is better."""
 
     id: str
     document_id: str
@@ -56,8 +56,8 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A query's vector by one model, in pgvector's text form, and the similarity from which on a passage of that model
-    counts as an answer. Without a vector, the model found no words in the query."""
+    """A query's vector by one model, in pgvector's text form, and the least similarity at which a passage of that model
+    counts as an answer. `embedding` is None when the model found no words in the query."""
 
     model: str
     embedding: str | None
@@ -65,7 +65,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """What `search_documents_v2` answers: the models of the user's passages, and for each question what it found, best
+    """What `search_documents_v2` answers: the models of the user's passages, and the matches of each question, best
     first."""
 
     models: tuple[str, ...]
@@ -93,10 +93,10 @@ class Documents:
         pages: int | None = None,
         pages_without_text: int | None = None,
     ) -> Created:
-        """Store a document and queue it for indexing; with `document_id`, in the place of that one's content.
-        `model` is the one to index it by, unless its replicas are gone.
+        """Store a document and queue it for indexing. With `document_id`, replace the content of that document.
+        `model` is the one to index it by, unless no replica has that model any more.
         Raises what the database function raises, see its comment."""
-        self._supabase.require_service()  # or nobody would index it
+        self._supabase.require_service()  # without it, nothing would index the document
         arguments = {
             "p_title": title,
             "p_passages": passages,
@@ -111,7 +111,7 @@ class Documents:
         return await self._supabase.user_rpc(token, "create_document", arguments, Created)
 
     async def page(self, token: str, *, before: int | None, limit: int) -> list[Document]:
-        """Newest first, those created before position `before`."""
+        """At most `limit` documents, newest first, of those before position `before`."""
         async with translated():
             query = self._supabase.for_user(token).from_("documents").select(_COLUMNS)
             if before is not None:
@@ -137,7 +137,7 @@ class Documents:
             raise NotFound("No such document.")
 
     async def models(self, token: str) -> tuple[str, ...]:
-        """The embedding models of the user's passages; that of the most passages first."""
+        """The embedding models of the user's passages; the model with the most passages comes first."""
         return await self._supabase.user_rpc(token, "passage_models", {}, tuple[str, ...])
 
     async def search(
@@ -150,7 +150,7 @@ class Documents:
         filter: Mapping[str, object],
         hybrid: bool,
     ) -> Answers:
-        """The user's passages that match, at most `count` for each question, all in one view of the data."""
+        """The user's passages that match, at most `count` for each question, read in one snapshot."""
         arguments = {
             "p_text": text,
             "p_questions": questions,

@@ -1,4 +1,4 @@
-"""The indexing of documents, and moving them to another embedding model: jobs of the service, with its key."""
+"""Indexing of documents, and moving them to another embedding model. Called with the service's key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.store.client import Supabase
 
 
 class IndexJob(msgspec.Struct, frozen=True):
-    """A document that this process has claimed for indexing. `revision` names this content of it."""
+    """A document that this process has claimed for indexing. `revision` identifies its current content."""
 
     document_id: str
     revision: int
@@ -33,14 +33,14 @@ class PassageVector(msgspec.Struct, frozen=True):
 
 
 class IndexStep(msgspec.Struct, frozen=True):
-    """How far a document is: `lost` when it is no longer this process's to index."""
+    """The state of a document's indexing. `lost`: this process no longer has the claim to it."""
 
     state: Literal["indexing", "ready", "lost"]
     passages: tuple[WaitingPassage, ...]
 
 
 class OldDocument(msgspec.Struct, frozen=True):
-    """A document whose vectors are another model's, and some of its passages without one of the new model."""
+    """A document with vectors of another model, and some of its passages that have no vector of the new model yet."""
 
     document_id: str
     revision: int
@@ -48,7 +48,7 @@ class OldDocument(msgspec.Struct, frozen=True):
 
 
 class ReembedProgress(msgspec.Struct, frozen=True):
-    """How much is indexed, and how much of it not under the new model."""
+    """How many documents and passages are indexed, and how many of them are not yet under the new model (`…_left`)."""
 
     documents: int
     passages: int
@@ -61,8 +61,8 @@ class Indexing:
         self._supabase = supabase
 
     async def claim_index_jobs(self, worker: str, model: str, limit: int) -> list[IndexJob]:
-        """Documents that wait for indexing, by `model` if they were taken for one; they are `worker`'s for the time of
-        a lease."""
+        """Claim documents that wait for indexing, for the time of a lease. One that was stored for another model is
+        left for a minute to the replicas that have that model."""
         arguments = {"p_worker": worker, "p_embedding_model": model, "p_limit": limit}
         return await self._supabase.service_rpc("claim_index_jobs", arguments, list[IndexJob])
 
@@ -71,7 +71,7 @@ class Indexing:
         await self._supabase.service_rpc("renew_index_jobs", arguments, bool)
 
     async def release_index_jobs(self, worker: str) -> None:
-        """Give back what `worker` has claimed, for others to go on with at once."""
+        """Give back what `worker` has claimed, so that others can continue at once."""
         await self._supabase.service_rpc("release_index_jobs", {"p_worker": worker}, bool)
 
     async def index_passages(
@@ -102,7 +102,7 @@ class Indexing:
         return await self._supabase.service_rpc("passages_to_reembed", arguments, OldDocument | None)  # type: ignore[arg-type]
 
     async def store_reembedded(self, model: str, document: OldDocument, vectors: Sequence[PassageVector]) -> None:
-        """Store new vectors; with the last of a document, they are the ones that are searched."""
+        """Store new vectors. Searches use them once all passages of the document have one."""
         arguments = {
             "p_model": model,
             "p_document_id": document.document_id,

@@ -1,4 +1,4 @@
-"""What the service and its plans allow: the settings that all replicas share, and the limits of each plan."""
+"""Limits: the settings that all replicas share, and the limits of each plan. Called with the service's key."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from app.store.client import Supabase
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit that is None is the settings'; a budget that is None is none. `users` have it now, for `expired` it has
-    ended."""
+    """A plan. A limit of None means the default of the settings; a budget of None means no budget. `users` counts who
+    has it now, `expired` those for whom it has ended."""
 
     plan: str
     premium: bool
@@ -23,7 +23,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the API wrote of its environment."""
+    """The limits that the API has written from its environment."""
 
     require_premium: bool
     requests_per_minute: int
@@ -34,7 +34,7 @@ class LimitsView(msgspec.Struct, frozen=True):
     settings: LimitSettings
     plans: tuple[Plan, ...]
     made: bool
-    """The plan was made by this call."""
+    """Whether this call created the plan."""
 
 
 class Limits:
@@ -44,8 +44,8 @@ class Limits:
     async def configure_limits(
         self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int, screen_input: bool
     ) -> object:
-        """Set the limits of every plan that names none of its own, and whether messages are checked, for all
-        replicas."""
+        """Set, for all replicas, the limits of plans that have none of their own, and whether messages are
+        moderated."""
         arguments = {
             "p_require_premium": require_premium,
             "p_requests_per_minute": requests_per_minute,
@@ -55,6 +55,7 @@ class Limits:
         return await self._supabase.service_rpc("configure_limits", arguments, object)
 
     async def show(self, plan: str | None = None, changes: Mapping[str, int | bool | None] | None = None) -> LimitsView:
-        """The limits of all plans, or of one; with `changes`, make or change that one. Raises `InvalidRequest`."""
+        """The limits of all plans, or of one. `changes` are applied to that one, which is created if it does not exist.
+        Raises `InvalidRequest`."""
         arguments = {"p_plan": plan, "p_changes": changes or {}}
         return await self._supabase.service_rpc("admin_limits", arguments, LimitsView)

@@ -15,23 +15,23 @@ _COLUMNS = columns(StoredMessage)
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """What `begin_turn` answers. A replayed turn was begun by an earlier request with the same Idempotency-Key."""
+    """What `begin_turn` answers. `replayed`: an earlier request with the same Idempotency-Key has begun this turn."""
 
     replayed: bool
     user_message: StoredMessage
     message: StoredMessage
     history: tuple[Message, ...] = ()
     model: str | None = None
-    """The model preferred in the conversation."""
+    """The model that the conversation prefers."""
     searchable: bool = False
-    """The caller has passages that a search may find."""
+    """Whether the user has passages that a search may find."""
     quotas: dict[str, Quota] = msgspec.field(default_factory=dict)
-    """What is left of the caller's limits, `requests` and `tokens`, once this turn was admitted."""
+    """What is left of the user's limits, `requests` and `tokens`, after this turn was admitted."""
 
 
 class ReplyPart(msgspec.Struct, frozen=True):
-    """A reply's text and reasoning after an offset each, and its row (whose own are left out). `length` and `reasoned`
-    are those of the whole text and reasoning, once the reply has ended."""
+    """A reply's text and reasoning, each after an offset, and its row without them. `length` and `reasoned` are the
+    lengths of the whole text and reasoning; None until the reply has ended."""
 
     text: str
     message: StoredMessage
@@ -45,7 +45,7 @@ class Messages:
         self._supabase = supabase
 
     async def page(self, token: str, conversation_id: str, *, after: int | None, limit: int) -> list[StoredMessage]:
-        """Oldest first, those after position `after`."""
+        """At most `limit` messages, oldest first, of those after position `after`."""
         async with translated():
             query = self._supabase.for_user(token).from_("messages").select(_COLUMNS)
             query = query.eq("conversation_id", conversation_id)
@@ -73,9 +73,9 @@ class Messages:
         key: IdempotencyKey | None = None,
         max_tokens: int | None = None,
     ) -> Begun:
-        """Admit the turn, store the user message, if it is a new one, and a streaming reply, in one round trip.
-        `max_tokens`: what the reply may have at most. Raises what the database function raises, see its comment."""
-        self._supabase.require_service()  # or nobody would write the reply
+        """Admit the turn and store a streaming reply, and the user message if it is new, in one round trip.
+        `max_tokens` is the limit of the reply. Raises what the database function raises, see its comment."""
+        self._supabase.require_service()  # without it, nothing could write the reply
         arguments: dict[str, object] = {"p_writer": writer, "p_reply_id": reply_id, "p_max_tokens": max_tokens}
         match what:
             case Send():
@@ -94,7 +94,7 @@ class Messages:
         return await self._supabase.user_rpc(token, "replay_turn", arguments, Begun | None)  # type: ignore[arg-type]
 
     async def read_reply(self, token: str, message_id: str, after: int, reasoned: int) -> ReplyPart:
-        """The text of a reply after `after` code points, its reasoning after `reasoned`, and its row."""
+        """The text of a reply after `after` code points, its reasoning after `reasoned` code points, and its row."""
         arguments = {"p_message_id": message_id, "p_after": after, "p_reasoned": reasoned}
         part = await self._supabase.user_rpc(token, "read_reply", arguments, ReplyPart | None)  # type: ignore[arg-type]
         if part is None:

@@ -1,4 +1,4 @@
-"""Who has which plan: the operator grants, revokes, looks and deletes, with the service's key."""
+"""Plans of users, as the operator grants, revokes, shows and deletes them. Called with the service's key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.store.usage import Totals
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user may do now. `allowed`: premium, or premium is not required."""
+    """What a user may do now. `allowed`: the plan is premium, or premium is not required."""
 
     plan: str
     allowed: bool
@@ -22,7 +22,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserView(msgspec.Struct, frozen=True, kw_only=True):
-    """A user as the operator sees them: their entitlement, what follows from it, and what they used this month."""
+    """A user as the operator sees them: their plan, the limits that follow from it, and their usage this month."""
 
     user_id: str
     email: str
@@ -33,7 +33,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entitled(msgspec.Struct, frozen=True, kw_only=True):
-    """A user who has a plan, or had. `email` is None for one without an address; `known`: the plan exists."""
+    """A user who has or had a plan. `email` is None for a user without an address. `known`: the plan exists."""
 
     user_id: str
     email: str | None
@@ -64,7 +64,7 @@ class Plans:
         return await self._supabase.service_rpc("admin_show", {"p_email": email}, UserView)
 
     async def users(self, plan: str | None) -> AsyncGenerator[Entitled]:
-        """Who has a plan, or this one, expired ones included, in the order of their ids; read in pages."""
+        """The users with a plan, or with the plan `plan`, also expired ones, in the order of their ids. Reads pages."""
         after: str | None = None
         while True:
             arguments = {"p_plan": plan, "p_after": after, "p_limit": PAGE}
@@ -76,5 +76,5 @@ class Plans:
             after = page[-1].user_id
 
     async def delete(self, plan: str) -> None:
-        """Raises `Conflict` while a user has it, and `InvalidRequest`."""
+        """Delete a plan. Raises `Conflict` while a user has it, and `InvalidRequest`."""
         await self._supabase.service_rpc("admin_delete_plan", {"p_plan": plan}, object)

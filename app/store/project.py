@@ -1,7 +1,7 @@
-"""Whether the Supabase project takes this server's settings: its address, both keys, the JWT secret, the schema.
+"""Checks whether the Supabase project accepts this server's settings: address, both keys, JWT secret and schema.
 
-An answer that refuses one of them raises `SupabaseRefused`, which names it. No answer, or a temporary
-failure (5xx, 429), raises `SupabaseUnavailable`, which does not end a start.
+When the project refuses one, `SupabaseRefused` names it. No answer or a temporary failure (5xx, 429) raises
+`SupabaseUnavailable`, which does not stop the server from starting.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from app.store.client import TOKEN_REFUSED, Supabase, key_refused, schema_refuse
 T = TypeVar("T")
 
 ANSWER_SECONDS = 2.0
-"""How long each answer may take: a start and a probe of readiness wait for it."""
+"""How long each answer may take; the start and readiness probes wait for it."""
 MOST_BYTES = 100_000
-"""Of an answer that are read; Auth's settings are a few hundred."""
+"""Bytes of an answer that are read; Auth's settings have a few hundred."""
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
-"""Those that this code was written for. An installation without the folder checks no version."""
+"""The migrations that this code needs. Without this folder, an installation checks no versions."""
 SETTINGS_PATH = "/auth/v1/settings"
 KEYS_PATH = "/auth/v1/.well-known/jwks.json"
 TABLE_PATH = "/rest/v1/conversations?select=id&limit=0"
 
 
 class _Settings(msgspec.Struct):
-    """What Auth's settings always hold."""
+    """The part of Auth's settings that is always there."""
 
     external: dict[str, object]
 
@@ -45,7 +45,7 @@ class _Keys(msgspec.Struct):
 
 
 class _Words(msgspec.Struct):
-    """Why a gateway, Auth (`msg`) or the Data API (`code`) refuses."""
+    """The refusal of a gateway, of Auth (with `msg`) or of the Data API (with `code`)."""
 
     code: str | int | None = None
     message: str = ""
@@ -53,7 +53,7 @@ class _Words(msgspec.Struct):
 
 
 class Project:
-    """Asks the project that `supabase` opens."""
+    """The checks of one project."""
 
     def __init__(self, supabase: Supabase, *, publishable_key: str, jwt_secret: str | None) -> None:
         self._supabase = supabase
@@ -62,11 +62,13 @@ class Project:
         self._needed = {path.name.partition("_")[0] for path in MIGRATIONS.glob("*.sql")}
 
     async def check(self) -> None:
-        """The address, both keys and the schema, by two calls. Raises `SupabaseRefused` or `SupabaseUnavailable`."""
+        """Check the address, both keys and the schema with two calls. Raises `SupabaseRefused` or
+        `SupabaseUnavailable`."""
         await _all(self._publishable_key_at_auth(), self._service_and_schema())
 
     async def check_all(self) -> None:
-        """At the start: also how tokens are signed, and the publishable key at the Data API. Raises as `check` does."""
+        """For the start: check also how tokens are signed, and the publishable key at the Data API. Raises as `check`
+        does."""
         await _all(
             self._publishable_key_at_auth(),
             self._service_and_schema(),
@@ -102,7 +104,7 @@ class Project:
         except TimeoutError as error:
             raise SupabaseUnavailable(f"SUPABASE_URL cannot be reached: {_reason(error)}.", retry_after=2) from error
         known = self._needed.intersection(applied or ())
-        # a project that has a record of none was migrated in another way, and cannot say
+        # a project with no record of any of them was migrated without the CLI, so its version is not known
         if known and (missing := sorted(self._needed - known)):
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise schema_refused(f"it lacks the migration {missing[0]}{more}")
@@ -118,19 +120,19 @@ class Project:
                     setting="SUPABASE_JWT_SECRET",
                 )
             return
-        # also where keys are published: whoever knows a secret that is taken here can sign for any user
+        # checked even when keys are published: anybody who knows a secret that is accepted here can sign for any user
         status, words = await self._data_api(_token_of_nobody(self._jwt_secret))
         if words.code in TOKEN_REFUSED:
             raise key_refused("SUPABASE_JWT_SECRET", "The Data API", status, words.message)
 
     async def _data_api(self, token: str) -> tuple[int, _Words]:
-        """What the Data API says to a token that may read nothing: 42501, if it takes the token."""
+        """The Data API's answer to a token that may read nothing. The code is 42501 when it accepts the token."""
         headers = {"apikey": self._publishable_key, "Authorization": f"Bearer {token}"}
         status, content = await self._get(TABLE_PATH, headers)
         return status, _decoded(content, _Words) or _Words()
 
     async def _get(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
-        """Status and body. Raises `SupabaseUnavailable` when another try may be answered in another way."""
+        """Status and body. Raises `SupabaseUnavailable` for failures that may be temporary."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         url = self._supabase.url + path
         try:
@@ -140,7 +142,7 @@ class Project:
                 content = await response.content.read(MOST_BYTES)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SupabaseUnavailable(f"SUPABASE_URL cannot be reached: {_reason(error)}.", retry_after=2) from error
-        # a 403 that is no JSON is a firewall's
+        # a 403 whose body is not JSON comes from a firewall
         firewall = response.status == 403 and _decoded(content, _Words) is None
         if response.status >= 500 or response.status in (408, 425, 429) or firewall:
             raise SupabaseUnavailable(f"SUPABASE_URL answers {response.status} at the moment.", retry_after=2)
@@ -154,7 +156,8 @@ class Project:
 
 
 async def _all(address: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
-    """Run the checks side by side. Raises what refuses each setting, in one error, or else what was not answered."""
+    """Run the checks at the same time. Raises one error with all refusals, or else the first check that got no
+    answer."""
     found = [error for error in await asyncio.gather(address, *others, return_exceptions=True) if error is not None]
     refusals: dict[str, SupabaseRefused] = {}
     for error in found:
@@ -162,7 +165,7 @@ async def _all(address: Coroutine[None, None, None], *others: Coroutine[None, No
             refusals.setdefault(error.setting, error)
     if refusals:
         first, *more = refusals.values()
-        # at a wrong address nothing else can be right
+        # when the address is wrong, the other refusals say nothing
         words = [first] if first is found[0] and first.setting == "SUPABASE_URL" else [first, *more]
         raise SupabaseRefused(" ".join(map(str, words)), setting=first.setting)
     if found:
@@ -191,8 +194,7 @@ def _decoded(content: bytes, type_: type[T]) -> T | None:
 
 
 def _token_of_nobody(secret: str) -> str:
-    """An access token that a project signs with this secret, valid for a minute, with the rights of the publishable
-    key."""
+    """An access token signed with this secret, valid for a minute, with the same rights as the publishable key."""
     now = int(time.time())
     claims = {"role": "anon", "iss": "parley", "iat": now, "exp": now + 60}
     signed = b".".join(_base64(msgspec.json.encode(part)) for part in ({"alg": "HS256", "typ": "JWT"}, claims))

@@ -1,4 +1,4 @@
-"""Replies being written: the journal, their final states and the recovery of lost ones, with the service's key."""
+"""Replies being written: the journal, final states, and the recovery of lost ones. Called with the service's key."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ class Piece(msgspec.Struct, frozen=True):
     provider: str | None
     model: str | None
     sources: Sequence[Source] | None = None
-    """What the reply draws on, with its first piece: other replicas' readers see it, and a crash does not take it."""
+    """The sources of the reply, stored with its first piece, so that readers on other replicas see them and a crash
+    does not lose them."""
     reasoning: str | None = None
 
 
 class Journaled(msgspec.Struct, frozen=True):
-    """What the database says to a journal write: replies whose user asked to stop, and those that were deleted."""
+    """The database's answer to a journal write: ids of replies whose user asked to stop, and of deleted replies."""
 
     stop: tuple[str, ...]
     gone: tuple[str, ...]
@@ -35,14 +36,15 @@ class TurnVerdict(msgspec.Struct, frozen=True):
     """What moderation decided about a turn."""
 
     passed: bool = False
-    """The user message may be used as history."""
+    """Whether the user message may be used as history."""
     flagged: tuple[str, ...] | None = None
-    """The categories for which `part` was refused: the message (input) or the reply (output)."""
+    """The categories for which `part` was refused; None when nothing was."""
     part: Literal["input", "output"] | None = None
+    """`input`: the user message. `output`: the reply."""
 
 
 class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
-    """A reply to be stored as ended, and charged to `user_id`, also when it was deleted while it was written."""
+    """A reply to store as ended. It is charged to `user_id` even if it was deleted while it was written."""
 
     id: str
     user_id: str | None = None
@@ -54,7 +56,7 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
     verdict: TurnVerdict = TurnVerdict()
 
     def row(self) -> dict[str, object]:
-        """As `finish_replies` takes it: every value under the name of its column."""
+        """The argument of `finish_replies`: every value under the name of its column."""
         final, usage, problem = self.final, self.final.usage, self.final.problem
         return {
             "id": self.id,
@@ -89,7 +91,7 @@ class Replies:
         return await self._supabase.service_rpc("journal_write", arguments, Journaled)
 
     async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[str]:
-        """Commit final states. Returns the ids that exist; one that is missing was deleted."""
+        """Commit final states. Returns the ids of replies that still exist; the others were deleted."""
         return await self._supabase.service_rpc(
             "finish_replies", {"p_replies": [reply.row() for reply in replies]}, list[str]
         )

@@ -18,7 +18,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `messages`. `content` of a streaming reply is what has been journaled so far."""
+    """A row of `messages`. The `content` of a streaming reply is what has been journaled so far."""
 
     id: str
     conversation_id: str
@@ -52,7 +52,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
         return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens or 0, self.reasoning_tokens or 0)
 
     def final(self, length: int) -> FinalState | None:
-        """How this reply ended, if it has. `length` is that of its text, which the row may come without."""
+        """How this reply ended; None while it streams. `length` is that of its text, which the row may lack."""
         if self.status == "streaming":
             return None
         return FinalState(
@@ -66,7 +66,8 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def why(self) -> Problem | None:
-        """The problem that a reply ended with. A row may lack it: of recovery, or before there was a column for it."""
+        """The problem that a reply ended with. Derived from the status for rows without a stored problem: those that
+        recovery ended, and those older than the column."""
         if self.problem is not None or self.role != "assistant":
             return self.problem
         if self.status == "interrupted":

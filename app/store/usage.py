@@ -1,4 +1,4 @@
-"""What a user has used and may still use: the usage functions, always with the user's own token."""
+"""Usage and remaining limits of a user: the usage functions, always with the user's own token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RequestKind = Literal["search", "document", "moderation"]
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over replies. `cost_micro_usd` leaves out the `unpriced_replies`, whose price is not known."""
+    """Sums over replies. `cost_micro_usd` does not include the `unpriced_replies`, whose price is not known."""
 
     replies: int
     prompt_tokens: int
@@ -32,15 +32,15 @@ class ModelTotals(Totals, frozen=True, kw_only=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """What replies may cost in this month, in millionths of a dollar."""
+    """The most that replies may cost this month, and what is left of it, in millionths of a dollar."""
 
     limit_micro_usd: int
     remaining_micro_usd: int
 
 
 class MyUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """Days and months are UTC. `models` are those of this month, `held_tokens` those of replies being written;
-    `budget` is null where the plan has none."""
+    """A user's usage, in UTC days and months. `models` are sums of this month by model; `held_tokens` are reserved for
+    replies being written; `budget` is null when the plan has none."""
 
     plan: str
     today: Totals
@@ -57,8 +57,8 @@ class Usages:
         self._supabase = supabase
 
     async def admit_request(self, token: str, kind: RequestKind, *, charge: bool = True) -> dict[str, Quota]:
-        """Charge one request, or ask whether one would be admitted. Raises what the database function raises, see its
-        comment."""
+        """Charge one request; without `charge`, only ask whether it would be admitted. Raises what the database
+        function raises, see its comment."""
         arguments = {"p_kind": kind, "p_charge": charge}
         return await self._supabase.user_rpc(token, "admit_request", arguments, dict[str, Quota])
 
