@@ -14,8 +14,7 @@ CHECK_SECONDS = 5.0
 
 
 class Moderation:
-    """The moderation of a process. `fail` decides about texts without a verdict: `open` passes them, `closed`
-    refuses."""
+    """The moderation of a process. `fail`: without a verdict, `open` lets the text pass and `closed` refuses it."""
 
     def __init__(self, moderator: Moderator | None, *, fail: Literal["open", "closed"], output: bool) -> None:
         self._moderator = moderator

@@ -1,1 +1,1 @@
-"""One file a provider, each the official SDK behind the same verbs."""
+"""Providers: one folder each, with the official SDK behind the same methods."""

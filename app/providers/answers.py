@@ -1,4 +1,4 @@
-"""Reads what a provider answers: a stream through its decoder, or one JSON document."""
+"""Answers: sends a request to a provider and reads the answer, a stream through its decoder or one JSON document."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from app.values import Opened, ProviderName, StreamItem
 T = TypeVar("T")
 
 REST_TIMEOUT_SECONDS = 0.1
-"""How long a finished stream may take to end by itself, so that its connection can be used again."""
+"""How long to wait for a finished stream to end by itself, so that its connection can be used again."""
 
 LAST_EVENTS_SECONDS = 10.0
-"""How long to wait, once the reason to finish is known, for the usage and the end of the stream, or for more text: some
-providers name a reason and go on. Below the deadline between two tokens: the reply is whole, so a server that leaves
-its connection open has not failed."""
+"""How long to wait, after the reason to finish, for the usage, for the end of the stream, or for more text: some
+providers send text after a reason. It must be less than the deadline between two tokens, because the reply is complete
+and a server that leaves its connection open has not failed."""
 
 LAST_EVENTS_LIMIT_SECONDS = 60.0
-"""The same where the server keeps its connection alive meanwhile."""
+"""The limit for the whole wait, for servers that keep sending signs of life."""
 
 OPENED = Opened()
 
-# the loop keeps only weak references to tasks, and these outlive the generator that started them
+# the event loop keeps only weak references to tasks, and these tasks outlive the generators that start them
 _closing: set[asyncio.Task[None]] = set()
 
 
@@ -56,10 +56,10 @@ async def relay(
     decoder_of: Callable[[str], Decoder[Any]],
     translated: Callable[[str], AbstractContextManager[None]],
 ) -> AsyncGenerator[StreamItem]:
-    """Ask `model` and yield what is read from its stream, as `Provider.stream` promises.
+    """Send the request to `model` and yield the items of its stream, as `Provider.stream` specifies.
 
-    Errors while asking are translated by `translated`. A request that is refused for a part of it that `dialect` knows
-    is sent again without that part. Whatever ends the generator also ends the connection, and a second cancellation
+    `translated` translates errors of sending. When the server refuses a part of the request that `dialect` knows, the
+    request is sent again without that part. However the generator ends, the connection is closed; a second cancellation
     does not interrupt that.
     """
     steps = dialect.steps(model)
@@ -114,7 +114,7 @@ async def relay(
 
 
 def _reads(response: Response) -> AsyncIterator[bytes]:
-    """The body, read by read. The response's own way goes through three more generators, only to decompress."""
+    """The body, one item per read. The response's own method adds three generators, needed for decompression only."""
     body = response.stream
     if "content-encoding" in response.headers or not isinstance(body, AsyncIterable):
         return response.aiter_bytes()
@@ -122,7 +122,7 @@ def _reads(response: Response) -> AsyncIterator[bytes]:
 
 
 async def _last(chunks: AsyncIterator[bytes], until: float) -> bytes:
-    """A read after the reason to finish. Raises `TimeoutError`."""
+    """The next read after the reason to finish. Raises `TimeoutError`."""
     async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + LAST_EVENTS_SECONDS, until)):
         return await anext(chunks)
 
@@ -140,7 +140,7 @@ async def _close(response: Response, chunks: AsyncIterator[bytes], finished: boo
 
 
 def document(body: bytes | str, type_: type[T], *, provider: ProviderName, model: str | None) -> T:
-    """The JSON document `body` as a `type_`. Raises `BrokenStream` when it is none."""
+    """Decode the JSON document `body` as `type_`. Raises `BrokenStream` when that is not possible."""
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:

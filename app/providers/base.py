@@ -1,4 +1,4 @@
-"""What every provider can do, as the stages above see it."""
+"""Interfaces: what a provider, an embedder and a moderator can do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import msgspec
 from app.values import ChatRequest, ProviderName, StreamItem
 
 EMBEDDING_WIDTH = 1536
-"""Dimensions of every vector: the column is `vector(1536)`. Shorter ones are zero-padded, which keeps the cosine."""
+"""Dimensions of every stored vector: the column is `vector(1536)`. Shorter ones are padded with zeros, which does not
+change the cosine."""
 
 EmbeddingKind = Literal["query", "passage"]
 
@@ -21,17 +22,17 @@ class Provider(Protocol):
     name: ProviderName
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
-        """Stream the reply to `request`: an `Opened` when the provider has taken it, then its text and its reasoning as
-        they come, then exactly one `Finish`. What only shows that the provider works is an `Alive`.
+        """Stream the reply to `request`: an `Opened` when the provider has accepted it, then text and reasoning as they
+        come, then exactly one `Finish`. An `Alive` stands for a read that only shows that the provider works.
 
-        A part of the request that the server refuses by name is left out, and the request sent again. A stream that
-        ends without a finish reason raises `BrokenStream`, a refusal or filter `ContentFiltered`. Closing the generator
-        closes the connection, which stops the provider's work.
+        When the server refuses a part of the request by name, the request is sent again without that part. A stream
+        that ends without a finish reason raises `BrokenStream`; a refusal or filter raises `ContentFiltered`. Closing
+        the generator closes the connection, which stops the provider's work.
         """
         ...
 
     async def list_models(self) -> frozenset[str]:
-        """The ids of the models that this provider offers to us now."""
+        """The ids of the models that this provider offers now to our key."""
         ...
 
     async def aclose(self) -> None:
@@ -40,12 +41,12 @@ class Provider(Protocol):
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors. `model` is stored beside every vector; only vectors of one model are compared."""
+    """Turns texts into vectors. `model` is stored with every vector; only vectors of one model are compared."""
 
     model: str
 
     async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> list[list[float]]:
-        """One vector of `EMBEDDING_WIDTH` numbers a text, in order. Raises `ProviderError`."""
+        """One vector of `EMBEDDING_WIDTH` numbers for each text, in order. Raises `ProviderError`."""
         ...
 
     async def aclose(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Base URLs as settings hold them: which are taken, and the one form in which they are kept and sent."""
+"""Base URLs in settings: which are accepted, and their normal form."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from urllib.parse import urlsplit
 import msgspec
 
 _PORTS = {"http": 80, "https": 443}
-# What a path and a query may consist of: https://www.rfc-editor.org/rfc/rfc3986#section-3.3 and 3.4
+# The characters of a path and a query: https://www.rfc-editor.org/rfc/rfc3986#section-3.3 and 3.4
 _CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})"
 _PATH = re.compile(f"{_CHARACTER}*")
 _QUERY = re.compile(rf"(?:{_CHARACTER}|\?)*")
-# Underscores are in no DNS name of a host, and in many of Docker's.
+# DNS does not allow underscores in host names, but many names of Docker containers have them.
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?")
 
-# https://www.iana.org/assignments/special-use-domain-names, and what is customary beside it
+# https://www.iana.org/assignments/special-use-domain-names, and other common ones
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 class BadBaseUrl(ValueError):
-    """This text is not a base URL. The message continues "NAME must …" and does not repeat the text."""
+    """The text is not a base URL. The message continues "NAME must …" and does not repeat the text."""
 
 
 class BaseUrl(msgspec.Struct, frozen=True):
-    """The address that the paths of a service are appended to. `parse` makes it."""
+    """The address to which the paths of a service are appended. Made by `parse`."""
 
     url: str
-    """Scheme, host, port and path. Without a slash at its end."""
+    """Scheme, host, port and path, without a slash at the end."""
     query: str = ""
-    """Sent with every request, as it is written in the setting. Without its question mark."""
+    """The query that is sent with every request, as the setting has it, without its question mark."""
 
     @classmethod
     def parse(cls, text: str) -> BaseUrl:
         """Read `text`. Raises `BadBaseUrl`.
 
-        Scheme and host become lower case and a scheme's own port is left out, since others compare addresses as text.
+        Scheme and host become lower case and the scheme's default port is left out, so that equal addresses are equal
+        texts.
         """
         try:
             parts = urlsplit(text)
@@ -46,7 +47,7 @@ class BaseUrl(msgspec.Struct, frozen=True):
         except ValueError:
             raise BadBaseUrl("be an http:// or https:// address") from None
         scheme, host = parts.scheme, parts.hostname
-        # `urlsplit` drops line breaks
+        # `isprintable` refuses line breaks, which `urlsplit` would drop
         if scheme not in _PORTS or not host or port == 0 or not text.isprintable():
             raise BadBaseUrl("be an http:// or https:// address")
         if "@" in parts.netloc:
@@ -72,21 +73,21 @@ class BaseUrl(msgspec.Struct, frozen=True):
 
     @property
     def is_private(self) -> bool:
-        """Whether its host is this machine or one of the same network, by its name or address alone."""
+        """Whether the host is this machine or in the same network, judged by its name or address alone."""
         try:
             return not ip_address(self.host).is_global
         except ValueError:
-            # one label: `localhost`, or a name that Docker or the network's own DNS gives
+            # a name without dots is `localhost`, or comes from Docker or the network's own DNS
             name = self.host.removesuffix(".")
             return "." not in name or name.endswith(_PRIVATE_NAMES)
 
     @property
     def path(self) -> str:
-        """The path, empty or with a slash before it."""
+        """The path: empty, or beginning with a slash."""
         return urlsplit(self.url).path
 
     def without(self, endings: Collection[str]) -> BaseUrl:
-        """The same without the first of `endings` that its path ends with: what an SDK appends itself."""
+        """This base URL without the first of `endings` that its path ends with. Used for what an SDK appends itself."""
         ending = next((ending for ending in endings if self.path.endswith(ending)), "")
         return BaseUrl(self.url.removesuffix(ending), self.query)
 

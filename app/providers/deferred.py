@@ -1,4 +1,4 @@
-"""Makes providers when they are first used: importing an SDK takes up to a second, a start has two for everything."""
+"""Deferred providers: made when they are first used, since importing an SDK takes up to a second."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from app.values import ChatRequest, ProviderName, StreamItem
 
 T = TypeVar("T")
 
-# two threads that import packages which import each other may see one of them half done
+# when two threads import packages that import each other, one may see a half-imported package
 _one_at_a_time = threading.Lock()
 
 
 class Deferred(Generic[T]):
-    """A value made by `make` in a thread when it is first asked for, once."""
+    """A value that `make` makes once, in a thread, when it is first needed."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self.value: T | None = None
@@ -25,7 +25,7 @@ class Deferred(Generic[T]):
         self._making: asyncio.Task[T] | None = None
 
     async def get(self) -> T:
-        """The value. A caller that is cancelled does not stop the making, which others may wait for."""
+        """The value. Cancelling a caller does not stop `make`, since other callers may wait for it."""
         if self.value is None:
             if self._making is None:
                 self._making = asyncio.create_task(asyncio.to_thread(self._made))
@@ -33,7 +33,7 @@ class Deferred(Generic[T]):
         return self.value
 
     async def settled(self) -> T | None:
-        """The value if it was ever asked for, else None."""
+        """The value if it was ever needed, else None."""
         return None if self._making is None else await self.get()
 
     def _made(self) -> T:
@@ -54,7 +54,7 @@ class DeferredProvider:
         return self._first_stream(request) if provider is None else provider.stream(request)
 
     async def warm(self) -> None:
-        """Import the SDK and make the client now; asks the provider nothing."""
+        """Import the SDK and make the client now, without a request to the provider."""
         await self._provider.get()
 
     async def list_models(self) -> frozenset[str]:

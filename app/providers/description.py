@@ -1,6 +1,6 @@
-"""What is known of a provider: its settings, its models, what it is first for, and how its parts are made.
+"""Descriptions of providers: settings, models, preferred tasks, and the functions that make a provider's parts.
 
-A description is data and a few functions. Importing one imports no SDK: a function that makes a part imports it.
+Importing a description imports no SDK: the functions that make the parts import it.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ class Setting(msgspec.Struct, frozen=True):
 
     name: str
     kind: Literal["key", "url", "model"]
-    """`key` is sent in a header, `url` is a base URL, `model` names the model that the router proposes."""
+    """`key` is sent in a header, `url` is a base URL, `model` names the provider's default model."""
     default: str | None = None
     aliases: tuple[str, ...] = ()
-    """What other programs call it, or what looks like it and is theirs: in `.env` such a name is taken for it."""
+    """Names that other programs use for this setting or a similar one. In `.env` they are reported as mistakes."""
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """What the environment says to the providers."""
+    """The providers' part of the settings."""
 
     values: Mapping[str, str] = {}
-    """The settings that are set, of all providers, by their names."""
+    """The values of all providers' settings that are set, by their names."""
     connect_timeout: float = 5.0
-    """Seconds in which a connection must stand."""
+    """Seconds within which a connection must be established."""
     context_tokens: Mapping[tuple[ProviderName, str], int] = {}
-    """The contexts of models that the environment names."""
+    """The contexts of models that `MODEL_CONTEXT_TOKENS` names."""
 
     def value(self, setting: Setting) -> str | None:
-        """What `setting` is set to, else its default."""
+        """The value of `setting`, else its default."""
         return self.values.get(setting.name, setting.default)
 
     def required(self, setting: Setting) -> str:
-        """The same of a setting that has a default or without which the provider is not available."""
+        """The value of a setting that is always there: it has a default, or the provider is not made without it."""
         value = self.value(setting)
         if value is None:
             raise LookupError(f"{setting.name} is not set")
@@ -50,26 +50,26 @@ class Configuration(msgspec.Struct, frozen=True):
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How many seconds a provider may be silent. Every sign of life begins the count anew."""
+    """How many seconds a provider may be silent. Every sign of life restarts the count."""
 
     first_sign: float
-    """Before the headers of its answer."""
+    """Before the headers of the answer."""
     first_token: float
-    """After them, before its first text: while it reads the prompt and thinks."""
+    """After the headers and before the first text, while the model reads the prompt and thinks."""
     gap: float
-    """Between two reads of its text."""
+    """Between two reads of the text."""
 
 
-# Thinking models that do not show their thinking are silent for minutes, and some gateways send the headers with the
-# first token only.
+# Models that think without showing it are silent for minutes, and some gateways send the headers only with the first
+# token.
 HOSTED = Patience(first_sign=120, first_token=300, gap=60)
-# A model may have to be read from a disk before anything comes: Ollama itself gives that five minutes. A long prompt
-# takes a small machine as long again.
+# The model may have to be loaded from disk first, for which Ollama itself allows five minutes. A small machine may need
+# another five minutes to read a long prompt.
 LOCAL = Patience(first_sign=600, first_token=600, gap=120)
 
 
 class Price(msgspec.Struct, frozen=True):
-    """Micro-dollars per million tokens. Surcharges for prompts above 100,000 tokens are left out."""
+    """Micro-dollars per million tokens. Surcharges for prompts above 100,000 tokens are not included."""
 
     input: int
     cached: int
@@ -80,12 +80,12 @@ FREE = Price(0, 0, 0)
 
 
 def dollars(input: float, cached: float, output: float) -> Price:
-    """A price as providers print it: dollars per million tokens."""
+    """A price in the form that providers publish: dollars per million tokens."""
     return Price(*(round(amount * 1_000_000) for amount in (input, cached, output)))
 
 
 class KnownModel(msgspec.Struct, frozen=True):
-    """What is known of one model. None: unknown; an unknown limit is taken to be high enough."""
+    """What is known about one model. None means unknown; an unknown limit is assumed to be high enough."""
 
     name: str
     context_tokens: int | None = None
@@ -94,78 +94,78 @@ class KnownModel(msgspec.Struct, frozen=True):
 
 
 class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which embedding models are a provider's, and how their embedder is made.
+    """The embedding models of a provider, and the function that makes their embedder.
 
-    A model whose whole name is listed belongs to the provider that lists it, any other to the one with the longest
-    fitting prefix.
+    A model in `names` belongs to the provider that lists it. Any other model belongs to the provider with the longest
+    matching prefix.
     """
 
     names: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
-    """The empty one fits every model that is nobody else's."""
+    """The empty prefix matches every model that no other provider has."""
     make: Callable[[Configuration, str], Embedder]
-    """Of the settings and the model. Imports what it needs."""
+    """Make the embedder of a model. Imports the SDK."""
     threshold: float | None = None
-    """The cosine from which on a passage counts as an answer; None: `SEARCH_THRESHOLD`."""
+    """The least cosine at which a passage counts as an answer; None: `SEARCH_THRESHOLD`."""
 
     def fit(self, model: str) -> float:
-        """How well `model` fits: infinitely for a name, else the length of its longest prefix, -1 for none."""
+        """How well `model` matches: infinity for a name, else the length of the longest matching prefix, else -1."""
         if model in self.names:
             return math.inf
         return max((len(prefix) for prefix in self.prefixes if model.startswith(prefix)), default=-1)
 
 
 class ProviderDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """One provider. Register it (`app.providers.registry`), and everything else follows from this."""
+    """One provider. Once it is registered (`app.providers.registry`), all other parts of Parley use it."""
 
     name: ProviderName
     settings: tuple[Setting, ...] = ()
     enabled_by: Setting | None
-    """The setting without which the provider is not available; None: it needs nothing."""
+    """The setting without which the provider is not available; None: it needs no setting."""
     make: Callable[[Configuration], Provider]
-    """Make the chat adapter. Imports what it needs."""
+    """Make the chat adapter. Imports the SDK."""
 
     tasks: tuple[TaskType, ...] = ()
-    """The tasks for which the router takes this provider first."""
+    """The tasks for which the router prefers this provider."""
     models: tuple[KnownModel, ...] = ()
-    """The known models; the first is proposed unless the setting of kind `model` names another."""
+    """The known models. The first is the default, unless the setting of kind `model` names another."""
     families: tuple[str, ...] = ()
-    """How the names of its models begin, and of nobody else's."""
+    """Prefixes of model names that only this provider's models have."""
     serves_other_families: bool = False
-    """Whether models of the others' families may be among its own: behind a compatible server, any may."""
+    """Whether it may serve models of other providers' families, as a compatible server may."""
     alias_prefix: str = ""
     alias_suffix: str = ""
-    """What a model's name may begin or end with without being another model's."""
+    """An optional beginning and end of model names: names with and without them mean the same model."""
     context_tokens: int | None = None
-    """The context of its models of which nothing else is known; None: unknown, taken to be large enough."""
+    """The context of models for which nothing else is known; None: unknown, assumed to be large enough."""
     runs_locally: bool = False
-    """Whether it runs on machines of one's own wherever these are; others do at an address of one's own network."""
+    """Whether it always runs on the operator's own machines. Other providers do when their base URL is private."""
     free: bool = False
     """Whether models that are not known cost nothing; otherwise their price is unknown."""
 
     availability: Literal["configured", "listed"] = "configured"
-    """`configured`: it is there when its setting is, with the known models and, for whoever names one, those that it
-    lists. `listed`: it is there while it answers, with all the models that it lists."""
+    """`configured`: available when its setting is set, with the known models, and with listed models when a user names
+    one. `listed`: available while it answers, with all models that it lists."""
     list_fresh_seconds: float = 600.0
-    """How long a list of its models is good."""
+    """How long a list of its models is used before it is fetched again."""
     stand_in: bool = False
     """Whether it answers only while no other provider is configured."""
 
     embeddings: Embeddings | None = None
     make_moderator: Callable[[Configuration], Moderator] | None = None
-    """Make the moderator. Imports what it needs. None: it has none."""
+    """Make the moderator. Imports the SDK. None: the provider has none."""
 
     def bare(self, model: str) -> str:
-        """The one name of a model that has several. Upper and lower case are different models."""
+        """The name of a model without `alias_prefix` and `alias_suffix`. Upper and lower case are different models."""
         return model.removeprefix(self.alias_prefix).removesuffix(self.alias_suffix)
 
     @property
     def model_setting(self) -> Setting | None:
-        """The setting that names the model which the router proposes."""
+        """The setting that names the default model."""
         return next((setting for setting in self.settings if setting.kind == "model"), None)
 
     def patience(self, configuration: Configuration) -> Patience:
-        """How long it may be silent when no setting says so."""
+        """How long it may be silent, unless the settings say otherwise."""
         urls = [configuration.value(setting) for setting in self.settings if setting.kind == "url"]
         own = self.runs_locally or any(BaseUrl.parse(url).is_private for url in urls if url is not None)
         return LOCAL if own else HOSTED

@@ -1,4 +1,4 @@
-"""What the servers of one provider do not take: learnt when they refuse it by name, and kept for that model."""
+"""Dialects: the parts of a request that a model's server refuses. Learnt from its refusals, and kept for that model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from app.values import ReasoningEffort
 T = TypeVar("T")
 
 MODELS = 1000
-"""Models whose refusals are kept; beyond it the one that was asked least recently is forgotten."""
+"""The most models whose refusals are kept; beyond it the least recently used one is forgotten."""
 
 Steps = Mapping[str, int]
-"""How often each option was refused, which says the form of it that is sent: see `form`."""
+"""How often each option was refused. The number decides which form of the option is sent: see `form`."""
 Body = dict[str, object]
 
 _REFUSAL = re.compile(
@@ -34,8 +34,8 @@ UNKNOWN = re.compile(
     r"|(parameter|argument|field|property)s? \S+ (is|are) (not|un)",
     re.IGNORECASE,
 )
-"""How servers say that they do not know a parameter, whatever its value."""
-# What follows are the names of what they do take.
+"""Words with which servers say that they do not know a parameter, whatever its value."""
+# After these words come the names of what the server does accept, so the text from there on is ignored.
 _INSTEAD = re.compile(
     r"expected (one of|fields?|parameters?)|(supported|valid|allowed|known) (parameters|fields|arguments|keys)",
     re.IGNORECASE,
@@ -50,20 +50,20 @@ class Option(msgspec.Struct, frozen=True):
 
     name: str
     words: re.Pattern[str]
-    """How a refusal names it."""
+    """Names of the option in refusals."""
     refusal: re.Pattern[str] = _REFUSAL
-    """What a refusal says of it."""
+    """Words that make a message a refusal of the option."""
     by_value: bool = False
-    """Whether its forms are values of one parameter, which a server that does not know the parameter takes none of."""
+    """Whether all its forms are values of one parameter. A server that does not know the parameter refuses them all."""
 
 
 def form(steps: Steps, option: Option, forms: Sequence[T]) -> T:
-    """The form of `option` to send: the first at the beginning, the next after each refusal, then always the last."""
+    """The form of `option` to send: the first one, then the next after each refusal, and the last from then on."""
     return forms[min(steps.get(option.name, 0), len(forms) - 1)]
 
 
 def per_effort(words: str, *, by_value: bool = False) -> dict[ReasoningEffort | None, Option]:
-    """The options for reasoning: a model that refuses one effort may take another."""
+    """One option per reasoning effort, since a model that refuses one effort may accept another."""
     pattern = re.compile(words, re.IGNORECASE)
     efforts: tuple[ReasoningEffort | None, ...] = (None, *get_args(ReasoningEffort))
     return {effort: Option(f"reasoning {effort}", pattern, by_value=by_value) for effort in efforts}
@@ -85,7 +85,7 @@ class Dialect:
         return steps
 
     def keep(self, model: str, steps: Steps) -> None:
-        """`model` answers what is sent with `steps`: ask it so from now on."""
+        """Remember `steps` for `model`, since it has answered a request that was built with them."""
         known = dict(self.steps(model))
         for name, step in steps.items():
             if step > known.get(name, 0):
@@ -98,13 +98,14 @@ class Dialect:
     def conceded(
         self, error: ProviderError, steps: Steps, body: Body, build: Callable[[Steps], Body]
     ) -> tuple[Steps, Body] | None:
-        """The request without what `error` refuses by name, and its steps. None: it names nothing that `body` has.
+        """The steps and the body of a request without the part that `error` refuses. None: it names no part of `body`.
 
-        `build` makes the body that goes with steps.
+        `build` makes the body for some steps.
         """
         if not isinstance(error, RequestRefused | ServerError) or isinstance(error, ContextTooLong):
             return None
-        # llama.cpp says with a 500 what its templates do not take; what is above that is trouble of the server's
+        # llama.cpp refuses with a 500 what its templates do not accept; statuses above 501 are the server's own
+        # problems
         if error.status is not None and error.status > 501:
             return None
         words = _INSTEAD.split(error.words, maxsplit=1)[0]

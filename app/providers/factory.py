@@ -1,4 +1,4 @@
-"""Which providers the settings configure. Imports no SDK: each is imported when it is first used."""
+"""Factory: makes the providers that the settings configure. Imports no SDK: each is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.values import ProviderName
 
 
 def make_providers(configuration: Configuration) -> dict[ProviderName, Provider]:
-    """The configured providers, in the registry's order; with none, those that stand in."""
+    """The configured providers in the registry's order; if there are none, the stand-ins."""
     configured = [description for description in PROVIDERS if description.is_configured(configuration)]
     chosen = [description for description in configured if not description.stand_in] or configured
     return {
@@ -23,14 +23,14 @@ def make_providers(configuration: Configuration) -> dict[ProviderName, Provider]
 
 
 async def warm(providers: Iterable[Provider]) -> None:
-    """Import the SDKs, one after the other, so that no turn waits for it."""
+    """Import the SDKs one after the other, so that no turn waits for an import."""
     for provider in providers:
         if isinstance(provider, DeferredProvider):
             await provider.warm()
 
 
 def make_embedder(model: str, configuration: Configuration) -> Embedder | None:
-    """The embedder of `model`, or None: nobody has such models, or whoever has them is not configured."""
+    """The embedder of `model`, or None when no provider has such a model or the provider is not configured."""
     description = PROVIDERS.embedding(model)
     if description is None or description.embeddings is None or not description.is_configured(configuration):
         return None
@@ -38,7 +38,7 @@ def make_embedder(model: str, configuration: Configuration) -> Embedder | None:
 
 
 def make_moderator(name: str, configuration: Configuration) -> Moderator | None:
-    """The moderator of the provider `name`, or None: there is no such provider (`off`), or it is not configured."""
+    """The moderator of the provider `name`, or None when there is no such provider (`off`) or it is not configured."""
     description = PROVIDERS[ProviderName(name)] if name in PROVIDERS else None
     if description is None or description.make_moderator is None or not description.is_configured(configuration):
         return None

@@ -1,4 +1,4 @@
-"""Names a provider's failure: an HTTP status, an error code and its words become one of our `ProviderError`s."""
+"""Failures: turns a provider's HTTP status, error code and message into one of our `ProviderError`s."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from app.providers.too_long import numbers, says_too_long
 from app.values import ProviderName
 
 MESSAGE_LIMIT = 200
-"""Characters of the provider's own words that the error's text has; they may quote the request."""
+"""Characters of the provider's message that the error's text repeats; they may quote the request."""
 WORDS_LIMIT = 4000
-"""Characters of them that are looked at."""
+"""Characters of the provider's message that are read."""
 
-# How Azure, OpenAI, Anthropic, DashScope, DeepSeek, Z.ai and Moonshot say with a plain 400, and OpenRouter and xAI
-# with a 403, that a policy refused the prompt or the reply.
+# Words with which a policy refuses the prompt or the reply: Azure, OpenAI, Anthropic, DashScope, DeepSeek, Z.ai and
+# Moonshot send them with a plain 400, OpenRouter and xAI with a 403.
 _SUBJECT = r"(content|input|output|prompt|messages?|request|response|text)"
 _FILTERED = re.compile(
     rf"content (management|filter(ing)?) policy|{_SUBJECT} (was|were|is|has been) (flagged|blocked|filtered)"
@@ -43,18 +43,18 @@ _FILTERED = re.compile(
     re.IGNORECASE,
 )
 _SAYING = ("message", "msg", "detail", "error", "errors", "title")
-# The whole key, or what a provider leaves of it between stars.
+# A whole key, or a key that the provider has masked with stars.
 _KEY = re.compile(r"[\w.-]*\*{2,}[\w.*-]*|\b(?=[\w-]*\d)[\w-]{16,}|\b(?:sk|pk|key|AIza)[-_][\w-]{3,}")
-# A key that is right, and that may not be used for this.
+# The key is valid but lacks a permission.
 _PERMISSION = re.compile(r"scope|permission", re.IGNORECASE)
 SAY_AGAIN_SECONDS = 300.0
-"""How long it is not repeated that a provider refuses its key: each call of a busy service would say it."""
+"""Seconds between two log lines about a refused key; otherwise every call of a busy service would log one."""
 _said: dict[tuple[str, bool], float] = {}
 _NO_CREDIT = re.compile(r"credit balance is too low|credits are depleted|spend(ing)? (cap|limit)", re.IGNORECASE)
 
 
 def kind_of_status(status: int) -> type[ProviderError]:
-    """What an HTTP status of 300 and above means when nothing more is known."""
+    """The kind of error that an HTTP status of 300 and above means when nothing more is known."""
     if status in (401, 403):
         return AuthenticationRefused
     if status == 402:
@@ -81,7 +81,7 @@ def failure(
     code: str | None = None,
     retry_after: float | None = None,
 ) -> ProviderError:
-    """The error of this `kind`, refined by the provider's words. `code` is the provider's short name for it."""
+    """An error of `kind`, or of a more exact kind if the provider's message or its own `code` tells."""
     words = " ".join(words_of(message)[:WORDS_LIMIT].split())
     said = f"{code} {words}" if code else words
     refusal = issubclass(kind, RequestRefused | ServerError | AuthenticationRefused)
@@ -103,14 +103,14 @@ def failure(
 
 
 def is_error(value: object) -> bool:
-    """Whether the `error` of an event or of an answer says that there is one: some servers send an empty one always."""
+    """Whether the `error` field of an event or answer is a real error: some servers always send an empty one."""
     if isinstance(value, dict):
         return any(value.values())
     return bool(value.strip() if isinstance(value, str) else value)
 
 
 def words_of(body: object) -> str:
-    """What an error says, whatever its shape: OpenAI's object, words alone, FastAPI's list of fields, a nested one."""
+    """The message of an error body of any shape: OpenAI's object, a plain text, FastAPI's list of fields, or nested."""
     if isinstance(body, dict):
         said = next((body[name] for name in _SAYING if body.get(name)), None)
         if said is None:
@@ -126,8 +126,8 @@ def words_of(body: object) -> str:
 def key_refused(
     words: str, *, provider: str, model: str | None, status: int | None, code: str | None
 ) -> AuthenticationRefused:
-    """The error for a key that was refused. Said in the log here, whatever the call was for: what the provider says of
-    it may quote the key, so that nobody else is told."""
+    """The error for a refused key. It is logged here, for every kind of call, and its text leaves the provider's
+    message out, because that may quote the key."""
     error = AuthenticationRefused(
         f"{' '.join(str(part) for part in (status, code) if part)}: the key was refused".removeprefix(": "),
         provider=provider,
@@ -135,7 +135,7 @@ def key_refused(
         status=status,
     )
     error.wrong = status != 403 and not _PERMISSION.search(words)
-    # words about a call that holds a user's text may quote that; a listing holds none, and follows such a call
+    # only the message about a list of models is logged: other calls hold a user's text, which their message may quote
     shown = without_keys(words)[:MESSAGE_LIMIT] if model is None else None
     now, what = time.monotonic(), (provider, shown is not None)
     if now - _said.get(what, float("-inf")) > SAY_AGAIN_SECONDS:
@@ -152,10 +152,10 @@ def without_keys(words: str) -> str:
 
 
 def unreachable(exc: Exception, *, provider: str, model: str | None) -> Unreachable:
-    """The error for a connection that failed. The SDKs keep what happened in the cause of their own error."""
+    """The error for a failed connection. The SDKs' own errors have the original one as their cause."""
     cause = exc.__cause__ or exc
     words = " ".join(f"{type(cause).__name__}: {cause}".split())
-    # asyncio's own, from our deadline for an answer; the transports have types of theirs
+    # asyncio's own `TimeoutError` comes from our deadline for an answer; the transports have their own types
     kind = AnswerTimeout if type(exc) is TimeoutError else Unreachable
     return kind(words[:MESSAGE_LIMIT], provider=provider, model=model)
 

@@ -1,4 +1,4 @@
-"""The providers, in the order in which the router falls back on them. Importing this imports no SDK."""
+"""Registry: all providers, in the order in which the router falls back on them. Importing it imports no SDK."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Registry:
             self.register(description)
 
     def register(self, description: ProviderDescription) -> None:
-        """Add a provider, last in the order. Call it before `app.main` is imported, which reads the names.
+        """Add a provider at the end of the order. Call it before `app.main` is imported, which reads the names.
 
-        Raises `ValueError` for a name or a setting that is taken.
+        Raises `ValueError` for a name or a setting that another provider has.
         """
         if description.name in self._descriptions:
             raise ValueError(f"there is already a provider {description.name}")
@@ -44,28 +44,28 @@ class Registry:
 
     @property
     def names(self) -> tuple[ProviderName, ...]:
-        """Of all providers."""
+        """The names of all providers."""
         return tuple(self._descriptions)
 
     @property
     def moderators(self) -> tuple[ProviderName, ...]:
-        """Of the providers that moderate."""
+        """The names of the providers that moderate."""
         return tuple(description.name for description in self if description.make_moderator is not None)
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """Of all providers, by their names."""
+        """The settings of all providers, by their names."""
         return {setting.name: setting for description in self for setting in description.settings}
 
     def embedding(self, model: str) -> ProviderDescription | None:
-        """Whose embedding model this is, None: nobody's. See `Embeddings`."""
+        """The provider of this embedding model, or None. See `Embeddings`."""
         fits = {description.name: description.embeddings.fit(model) for description in self if description.embeddings}
         best = max(fits, key=lambda name: fits[name], default=None)
         return self._descriptions[best] if best is not None and fits[best] >= 0 else None
 
     @property
     def offline_embeddings(self) -> Embeddings:
-        """Those of the provider that needs no setting."""
+        """The embeddings of the provider that needs no setting."""
         return next(one.embeddings for one in self if one.embeddings is not None and one.enabled_by is None)
 
 

@@ -1,4 +1,4 @@
-"""How servers say that a request does not fit a model's context, and which numbers they name."""
+"""Recognises messages that refuse a request as too long for a model's context, and reads the numbers in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 TOKENS = range(16, 1_000_000_000)
-"""What may be a context's size; other numbers in these sentences are versions, statuses and dates."""
+"""The range of possible context sizes. Other numbers in these messages are versions, statuses and dates."""
 
 # OpenAI, Azure, vLLM, SGLang, TGI, llama.cpp, LM Studio, TabbyAPI, Ollama, OpenRouter, Groq, Mistral, Cohere, xAI,
 # Anthropic, Gemini, Bedrock, Qwen, Moonshot, Zhipu, MiniMax
@@ -57,23 +57,24 @@ _COUNTED = [
 
 
 class Numbers(NamedTuple):
-    """In tokens; None where no number is named. `counted` may be with or without the reply's."""
+    """The limit and the counted tokens; None when the message does not name it. `counted` may include the reply."""
 
     limit: int | None
     counted: int | None
 
 
 def says_too_long(words: str, status: int | None) -> bool:
-    """Whether `words`, said with an HTTP status or, for None, inside a stream, refuse a request for its length."""
-    # A rate limit that this one request exceeds by itself: no wait helps it, and other requests are not concerned.
+    """Whether the message `words` refuses a request for its length. `status` is None for a message inside a stream."""
+    # A 429 with these words: the request alone exceeds the rate limit, so waiting does not help, and other requests may
+    # still be sent.
     if status in (413, 429):
         return status == 413 or _REQUEST_TOO_LARGE.search(words) is not None
-    # llama.cpp says with a 500 that a text is too long, and some gateways make a 501 of it
+    # llama.cpp answers a text that is too long with a 500, which some gateways turn into a 501
     return (status is None or status <= 501) and _SAYS.search(words) is not None
 
 
 def numbers(words: str) -> Numbers:
-    """The numbers that such words name."""
+    """The numbers in such a message."""
     limit = _first(_LIMIT, words)
     counted = _first(_COUNTED, words)
     return Numbers(limit, counted)

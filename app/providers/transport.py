@@ -1,4 +1,4 @@
-"""The HTTP clients that the SDKs are given: aiohttp underneath, our timeouts whatever an SDK would choose."""
+"""Transport: the HTTP clients for the SDKs. They use aiohttp, and our timeouts instead of the SDKs' own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.httpx2 import Httpx2AiohttpClient
 
 CONNECTION_LIMIT = 1000
-"""Connections one client may have, one per stream. Beyond it a call waits as long as it may take to connect."""
+"""Connections of one client, one per stream. Beyond it, a call waits for a free one within its connect timeout."""
 
 KEEP_ALIVE_SECONDS = 30
 
@@ -27,9 +27,9 @@ TRANSPORT_ERRORS = (httpx2.RequestError, httpx.RequestError, aiohttp.ClientError
 def sdk_client(connect_timeout: float, query: str = "") -> httpx2.AsyncClient:
     """An HTTP client for the SDKs that speak httpx2: OpenAI's, Anthropic's and Google's. Honours proxy settings.
 
-    `connect_timeout` in seconds covers the wait for a connection too. Nothing limits the time between two reads:
-    the deadlines of a reply are the caller's, who cancels. `query` is the base URL's: the SDKs append their paths to
-    it or lose it, so they are given a base URL without, and it is added here to every request.
+    `connect_timeout` in seconds includes the wait for a free connection. The time between two reads is not limited
+    here: the caller has the deadlines of a reply, and cancels. `query` is the query of the base URL, which is added
+    here to every request. The SDKs get a base URL without it, because they would append their paths to it or lose it.
     """
     return _SdkClient(
         query,
@@ -40,9 +40,8 @@ def sdk_client(connect_timeout: float, query: str = "") -> httpx2.AsyncClient:
 
 
 class _SdkClient(Httpx2AiohttpClient):
-    """One request, one response: no redirects, cookies, authentication rounds or log lines, which cost a tenth of a
-    reply's CPU and which no call of a provider has a use for. The SDKs pass whole addresses and all headers.
-    """
+    """One request, one response. There are no redirects, cookies, authentication flows or log lines: no provider needs
+    them, and they would take a tenth of a reply's CPU. The SDKs pass complete URLs and all headers."""
 
     def __init__(self, query: str, **options: Any) -> None:
         super().__init__(**options)
@@ -51,7 +50,7 @@ class _SdkClient(Httpx2AiohttpClient):
     def build_request(self, method: str, url: httpx2.URL | str, **parts: Any) -> httpx2.Request:
         if self._query:
             url = _with_query(str(url), self._query)
-        # Google's SDK asks for no timeout at all, the other two for ten minutes
+        # replaces the SDK's timeouts: Google's has none, the other two have ten minutes
         parts["extensions"] = {"timeout": self.timeout.as_dict()}
         known = ("content", "params", "headers", "extensions")
         return httpx2.Request(method, url, **{name: parts[name] for name in known if name in parts})
@@ -96,5 +95,5 @@ def _with_query(url: str, query: str) -> str:
 
 @lru_cache
 def _ssl_context() -> ssl.SSLContext:
-    # some 20 ms each, and every client would make its own
+    # cached, because making one takes about 20 ms and every client needs one
     return httpx2.create_ssl_context()

@@ -1,4 +1,4 @@
-"""Shapes a prompt so that every server takes it: system text first, then the user and the assistant in alternation."""
+"""Shapes a prompt so that every server accepts it: system text first, then user and assistant in alternation."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from app.values import Message
 Speaker = Literal["user", "assistant"]
 
 OPENING = "(The conversation begins with your message.)"
-"""Said by the user before a conversation whose first message is the assistant's."""
+"""The user message that is inserted before a conversation that begins with a message of the assistant."""
 
 SYSTEM = Option(
     "system",
-    # as Gemma's and Mistral's templates say it, OpenAI's first reasoning models, and Gemini of Gemma
+    # the words of Gemma's and Mistral's templates, of OpenAI's first reasoning models, and of Gemini's API for Gemma
     re.compile(
         r"system\W{0,3} ?(role|message|prompt|instruction)?s? (is |are )?(not|un)|support\w*( the)? \W?system|only user"
         r"|roles must alternate|roles must be|developer instruction|got \W?system|role\W+ ?system",
         re.IGNORECASE,
     ),
 )
-"""System text of its own. Where it is refused, it stands before the user's first words."""
+"""System text as a message of its own. A model that refuses it gets the text before the first user message."""
 
 
 def alternating(messages: Iterable[Message], steps: Steps) -> tuple[str, list[tuple[Speaker, str]]]:
-    """The system text, empty when there is none, and the turns: the user first, then in alternation.
+    """The system text (empty when there is none) and the messages: the user's first, then in alternation.
 
-    Messages of one speaker in a row are joined by a blank line. Blank ones are left out: a stopped reply may be blank.
+    Consecutive messages of one speaker are joined with a blank line between them. Blank messages, such as a reply that
+    was stopped early, are left out.
     """
     system: list[str] = []
     turns: list[tuple[Speaker, str]] = []
@@ -52,7 +53,7 @@ def alternating(messages: Iterable[Message], steps: Steps) -> tuple[str, list[tu
 
 
 def in_one_list(messages: Iterable[Message], steps: Steps) -> list[dict[str, str]]:
-    """The same for wires whose system text is the first message."""
+    """The same as one list, for formats in which the system text is the first message."""
     system, turns = alternating(messages, steps)
     listed = [{"role": role, "content": text} for role, text in turns]
     return [{"role": "system", "content": system}, *listed] if system else listed

@@ -1,4 +1,4 @@
-"""What the embedders share: batches, and vectors that are all there and all of one width."""
+"""Vectors: batches of texts, and checks of the vectors that come back. Used by all embedders."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from app.values import ProviderName
 
 
 def batches(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """`texts` in order, `size` at a time."""
+    """`texts` in order, in batches of `size`."""
     for start in range(0, len(texts), size):
         yield texts[start : start + size]
 
 
 def checked(vectors: Sequence[list[float]], count: int, *, provider: ProviderName, model: str) -> list[list[float]]:
-    """`vectors`, `EMBEDDING_WIDTH` wide: shorter ones are padded with zeros, which keeps the cosine.
+    """`vectors`, padded with zeros to `EMBEDDING_WIDTH`, which does not change the cosine.
 
-    Raises `BrokenStream` when there are not `count` of one width, `RequestRefused` when they are too wide to store.
+    Raises `BrokenStream` when there are not `count` vectors of one width, and `RequestRefused` when they are too wide
+    to store.
     """
     widths = {len(vector) for vector in vectors}
     if len(vectors) != count or len(widths) != 1 or 0 in widths:
@@ -33,6 +34,6 @@ def checked(vectors: Sequence[list[float]], count: int, *, provider: ProviderNam
 
 
 def unit(vector: list[float]) -> list[float]:
-    """`vector` with the length 1, if it has a direction."""
+    """`vector` scaled to length 1; a zero vector stays as it is."""
     length = math.hypot(*vector)
     return [number / length for number in vector] if length else vector

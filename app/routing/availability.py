@@ -18,8 +18,7 @@ from app.values import ProviderName
 LIST_SECONDS = 2.0
 """How long a provider may take to list its models."""
 RETRY_SECONDS = 15.0
-"""How long to wait after a failed list before asking again. A provider's description says how long a good list
-lasts."""
+"""The pause after a failed list. How long a good list lasts is in the provider's description."""
 MOST_MODELS = 5_000
 """Models of a list beyond this number are ignored. The longest known list, OpenRouter's, has about 500."""
 

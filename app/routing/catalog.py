@@ -64,8 +64,7 @@ class Catalog:
         return self._known.get((provider, model)) or self._spec(description, unknown)
 
     def belongs_elsewhere(self, provider: ProviderName, model: str) -> bool:
-        """Whether `model` is known to be another provider's, by its name alone. For use when the provider's list is not
-        available."""
+        """Whether `model` is another provider's, by its name alone. For when the provider's list is not available."""
         others = [other for other in PROVIDERS if other.name != provider]
         if any((other.name, other.bare(model)) in self._known for other in others):
             return True
@@ -74,8 +73,7 @@ class Catalog:
         return any(model.startswith(other.families) for other in others)
 
     def default(self, provider: ProviderName) -> ModelSpec | None:
-        """The model that the router proposes for a provider; None when neither its description nor a setting names
-        one."""
+        """The default model of a provider; None when neither its description nor a setting names one."""
         return self._default.get(provider)
 
     def models(self, provider: ProviderName) -> tuple[ModelSpec, ...]:

@@ -99,8 +99,7 @@ class Offers:
         return self._all(specs.values(), available=listing.answered)
 
     async def _asked_for(self, preference: ModelPreference) -> list[Offer]:
-        """All offers. When `preference` names a model that is not among them, also those that the configured providers
-        list."""
+        """All offers, and those of the providers' lists when `preference` names a model that is not among them."""
         offers = await self._offers()
         asked = [
             name for name in self._providers if preference.provider in (None, name) and not PROVIDERS[name].stand_in

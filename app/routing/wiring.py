@@ -17,8 +17,7 @@ from app.values import ProviderName
 
 
 class Routing:
-    """The parts that the stages above use: `offers` for candidates, `failover` for calls, `catalog` for limits and
-    prices."""
+    """The parts that the stages above use: `offers` for candidates, `failover` for calls, `catalog` for prices."""
 
     def __init__(self, settings: Settings, providers: Mapping[ProviderName, Provider]) -> None:
         """`providers` are the configured ones, or only `demo` when none is configured."""

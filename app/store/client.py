@@ -93,8 +93,7 @@ class _ErrorBody(msgspec.Struct):
 
 
 class _Refusal(msgspec.Struct, frozen=True):
-    """The hint of an error that our functions raise: seconds until a retry, and the limit per minute that was
-    reached."""
+    """The hint of an error that our functions raise: seconds until a retry, and the limit that was reached."""
 
     retry_after: float
     policy: str | None = None

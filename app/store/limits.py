@@ -44,8 +44,7 @@ class Limits:
     async def configure_limits(
         self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int, screen_input: bool
     ) -> object:
-        """Set, for all replicas, the limits of plans that have none of their own, and whether messages are
-        moderated."""
+        """Set the limits of plans without their own, and whether messages are moderated, for all replicas."""
         arguments = {
             "p_require_premium": require_premium,
             "p_requests_per_minute": requests_per_minute,

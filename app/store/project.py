@@ -67,8 +67,7 @@ class Project:
         await _all(self._publishable_key_at_auth(), self._service_and_schema())
 
     async def check_all(self) -> None:
-        """For the start: check also how tokens are signed, and the publishable key at the Data API. Raises as `check`
-        does."""
+        """For the start: also check how tokens are signed, and the publishable key at the Data API."""
         await _all(
             self._publishable_key_at_auth(),
             self._service_and_schema(),
@@ -156,8 +155,7 @@ class Project:
 
 
 async def _all(address: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
-    """Run the checks at the same time. Raises one error with all refusals, or else the first check that got no
-    answer."""
+    """Run the checks at the same time. Raises all refusals as one error, or else the first missing answer."""
     found = [error for error in await asyncio.gather(address, *others, return_exceptions=True) if error is not None]
     refusals: dict[str, SupabaseRefused] = {}
     for error in found:

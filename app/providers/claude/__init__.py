@@ -1,1 +1,1 @@
-"""Claude: Anthropic's messages API."""
+"""Claude, by Anthropic's messages API."""

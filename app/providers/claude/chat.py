@@ -1,4 +1,4 @@
-"""Claude: Anthropic's official SDK opens the stream, our decoder reads it."""
+"""Chat with Claude: Anthropic's official SDK opens the stream, our decoder reads it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ClaudeProvider:
         return body
 
     async def _send(self, body: Body) -> httpx2.Response:
-        # the SDK's door for requests it has no method for, see `app/providers/openai/chat.py`
+        # the SDK's method for requests without a method of their own, see `app/providers/openai/chat.py`
         opened = await self._client.post(
             "/v1/messages",
             cast_to=httpx2.Response,

@@ -1,4 +1,4 @@
-"""Anthropic's official SDK: how it is made, and its errors read."""
+"""Anthropic's official SDK: makes its client and translates its errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.providers.failures import failure, retry_after, unreachable
 from app.providers.transport import TRANSPORT_ERRORS, sdk_client
 
 APPENDED = ("/v1/messages", "/v1")
-"""The SDK's paths begin with the version; other people's base URLs end with it."""
+"""Endings of a base URL that are removed, because the SDK appends them itself."""
 
 
 def make_client(configuration: Configuration) -> AsyncAnthropic:

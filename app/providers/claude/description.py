@@ -25,7 +25,7 @@ CLAUDE = ProviderDescription(
     enabled_by=API_KEY,
     make=_chat,
     tasks=("code",),
-    # Read in November 2026 from platform.claude.com/docs/en/models. The first is the middle of the current range.
+    # From platform.claude.com/docs/en/models in November 2026. The first, the default, is the mid-range current model.
     models=(
         KnownModel("claude-sonnet-5-5", 1_000_000, 128_000, dollars(2.00, 0.10, 10.00)),
         KnownModel("claude-opus-5-5", 1_000_000, 128_000, dollars(4.00, 0.20, 20.00)),

@@ -1,4 +1,4 @@
-"""How much Claude is to think, in the parameters that each of its generations takes."""
+"""Reasoning effort for Claude, in the parameters of each model generation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ EFFORTS = per_effort("thinking|effort|output_config|adaptive|between_tools")
 LIMIT = Option("max_tokens", re.compile("max_tokens"), re.compile("maximum|exceed|too |at most|less than|>"))
 
 DEFAULT_MAX_TOKENS = 4096
-"""Anthropic demands a limit. This is what every model of theirs can write, and more than a chat's reply needs."""
+"""The limit when none is asked for, since Anthropic requires one. All its models can write this much."""
 THINKING_MAX_TOKENS = 32_000
-"""The same for a model that thinks, since thinking counts; every model of theirs that can think can write as much."""
+"""The same for a model that thinks, since thinking counts too. All its models that can think can write this much."""
 LEAST_BUDGET = 1024
-"""Tokens; Anthropic refuses less."""
+"""Tokens. Anthropic refuses a smaller budget."""
 
 _BUDGETS: dict[ReasoningEffort, int] = {"low": 2048, "medium": 8192, "high": 16_384}
 # claude-sonnet-5-5, claude-3-7-sonnet-20250219, anthropic.claude-opus-4-6-v1, anthropic/claude-haiku-4.5
@@ -27,7 +27,7 @@ _ALWAYS = re.compile(r"claude-(fable|mythos)|claude-opus-5[-.][5-9]")
 
 
 class _Form(msgspec.Struct, frozen=True):
-    """One way to ask for it."""
+    """One form of the parameters."""
 
     thinking: dict[str, Any] | None = None
     effort: str | None = None
@@ -37,12 +37,12 @@ _NOTHING = _Form()
 _OFF = _Form({"type": "disabled"})
 _BETWEEN_TOOLS = _Form({"type": "between_tools"})
 _LEAST = _Form({"type": "adaptive"}, "low")
-# newer models keep what they think to themselves unless they are asked to sum it up
+# newer models show their thinking only when they are asked for a summary
 _SHOWN = {"type": "adaptive", "display": "summarized"}
 
 
 def reasoning_of(effort: ReasoningEffort | None, model: str, max_tokens: int | None, steps: Steps) -> Body:
-    """The parameters that say `effort`, in a form that `model` has and has not refused, and the limit of its output."""
+    """The parameters for `effort`, in the best form that `model` has not refused, and `max_tokens`."""
     version = _version(model)
     most = max_tokens or form(steps, LIMIT, (THINKING_MAX_TOKENS, DEFAULT_MAX_TOKENS))
     chosen = form(steps, EFFORTS[effort], _forms(effort, model, version, most))
@@ -56,7 +56,7 @@ def reasoning_of(effort: ReasoningEffort | None, model: str, max_tokens: int | N
 
 
 def _version(model: str) -> tuple[int, int]:
-    """The version in a model's name; (0, 0): it is none of Anthropic's."""
+    """The version in a model's name; (0, 0) for a model that is not Anthropic's."""
     found = _VERSION.search(model)
     return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
@@ -67,7 +67,7 @@ def _forms(effort: ReasoningEffort | None, model: str, version: tuple[int, int],
     if known and version < (3, 7):
         return (_NOTHING,)
     if effort is None:
-        # as the model does by itself, which from here on is to think
+        # the model decides; from version 5.5 on it thinks without being asked, so ask it to show a summary
         return (_Form(_SHOWN), _NOTHING) if version >= (5, 5) or _ALWAYS.search(model) else (_NOTHING,)
     if effort == "off":
         if _ALWAYS.search(model):

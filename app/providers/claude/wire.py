@@ -23,7 +23,7 @@ from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
 from app.providers.wire.parts import text_of
 
-# https://docs.anthropic.com/en/api/errors; what is not here is the server's own trouble
+# https://docs.anthropic.com/en/api/errors; all other types are failures of the server
 _KINDS: dict[str, type[ProviderError]] = {
     "invalid_request_error": RequestRefused,
     "request_too_large": ContextTooLong,
@@ -45,7 +45,7 @@ class ErrorBody(msgspec.Struct):
 
 
 def error_of(body: object) -> ErrorBody:
-    """What an error says, in Anthropic's shape or in one of the servers that speak its format."""
+    """Read an error body, in Anthropic's shape or in that of a server with the same API."""
     while isinstance(body, dict) and isinstance(body.get("error"), dict):
         body = body["error"]
     if not isinstance(body, dict):
@@ -61,11 +61,11 @@ def error_of(body: object) -> ErrorBody:
 def failure_of(
     error: ErrorBody, model: str | None, status: int | None = None, retry_after: float | None = None
 ) -> ProviderError:
-    """The failure that Anthropic's error means, answered with `status` or, when that is None, inside a stream."""
+    """The `ProviderError` for an error of Anthropic's. `status` is None for an error inside a stream."""
     if status is None and error.type not in _KINDS:
         status = error.code
     kind = _KINDS.get(error.type or "", ServerError) if status is None else kind_of_status(status)
-    # a rate limit always says when it ends; a 429 that does not is a spend limit, which no retry helps
+    # a rate limit always says when it ends; a 429 without that is a spend limit, and retrying does not help
     if status == 429 and retry_after is None:
         kind = QuotaExhausted
     return failure(
@@ -80,7 +80,7 @@ def failure_of(
 
 
 class _Block(msgspec.Struct):
-    """A content block, or what comes to it."""
+    """A content block, or a delta of one."""
 
     type: Any = None
     text: Any = None
@@ -147,7 +147,7 @@ class ClaudeDecoder(Decoder[_Event]):
                     self._think(text_of(block.thinking))
             case "message_start":
                 if event.message is not None and isinstance(usage := event.message.usage, dict):
-                    # what is written by then is no more than a place for the count
+                    # the output count in this event is only a placeholder
                     self._count({**usage, "output_tokens": 0})
             case "message_delta":
                 self._count(event.usage)
@@ -161,6 +161,6 @@ class ClaudeDecoder(Decoder[_Event]):
             case "error":
                 raise failure_of(error_of(event.error), self.model)
             case _:
-                # what is not among `_NAMES` comes without a name, and an error may come without its type
+                # an event without a name; it may be an error without a type
                 if event.error and is_error(event.error):
                     raise failure_of(error_of(event.error), self.model)

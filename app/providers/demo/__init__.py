@@ -1,1 +1,1 @@
-"""The demo: answers and makes vectors offline, without any provider."""
+"""The demo: answers and makes vectors offline, without an AI provider."""

@@ -1,4 +1,4 @@
-"""Answers without any provider, and says so: what a fresh installation has until a key is set."""
+"""Chat without an AI provider: a fresh installation answers with this until a key is set, and every reply says so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.providers.registry import PROVIDERS
 from app.values import ChatRequest, Delta, Finish, Message, Usage
 
 PACE_SECONDS = 0.025
-"""Between two words: about as fast as a real model writes."""
+"""The pause between two words, so that the demo writes about as fast as a real model."""
 
 _QUOTE_LIMIT = 200
 _PASSAGES = re.compile(r"<passages>\n(.*?)\n?</passages>", re.DOTALL)
@@ -19,7 +19,7 @@ _PASSAGE = re.compile(r"^(\[\d+\] .*)\n((?:>.*\n?)*)", re.MULTILINE)
 
 
 class DemoProvider:
-    """Streams a fixed notice, what the user said and what was found in their documents, word by word."""
+    """Streams, word by word, a fixed notice, the user's message, and the passages found in their documents."""
 
     name = NAME
 
@@ -27,7 +27,7 @@ class DemoProvider:
         self._pace = pace
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
-        """See `Provider.stream`. A token is a word here, for usage and limit alike."""
+        """See `Provider.stream`. A word counts as a token, both for the usage and for the limit."""
         words = re.findall(r"\s*\S+", _reply(request))
         limit = len(words) if request.max_tokens is None else request.max_tokens
         for word in words[:limit]:
@@ -66,7 +66,7 @@ def _notice() -> str:
 
 
 def _passages(messages: list[Message]) -> list[str]:
-    """The passages that the prompt holds, one a line as `[n] title: text`, each shortened."""
+    """The passages in the prompt, each as `[n] title: text`, shortened."""
     blocks = [block for message in messages for block in _PASSAGES.findall(message.content)]
     found = [passage for block in blocks for passage in _PASSAGE.findall(block)]
     return [_shortened(f"{head}: {re.sub('^> ?', '', lines, flags=re.MULTILINE)}") for head, lines in found]

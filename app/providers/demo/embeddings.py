@@ -1,7 +1,7 @@
-"""Vectors without any provider: words and parts of words, hashed to places in the vector.
+"""Vectors without an AI provider: words and parts of words, hashed to places in the vector.
 
-Finds passages that share words, word stems or names with the query; it knows nothing of meaning. That makes search
-useful on a machine with no key, and the same everywhere: no model to download, no number that changes.
+They find passages that share words, word stems or names with the query, but not passages with the same meaning in other
+words. So search works without a key and without downloading a model, and gives the same results on every machine.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from app.providers.base import EMBEDDING_WIDTH, EmbeddingKind
 from app.providers.demo.description import EMBEDDING_MODEL
 
 MAX_CHARACTERS = 20_000
-"""Of a text that are looked at."""
+"""The most characters of a text that are used."""
 
-# what belongs to a word without being a letter, such as the vowel signs of Indic scripts
+# characters that belong to a word but are not letters, such as the vowel signs of Indic scripts
 _MARKS = "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
-# Thai to Burmese, Khmer, kana, ideographs: written without blanks between words. Hangul: with blanks, but a word of two
-# syllables and its particle are one
+# Thai to Burmese, Khmer, kana and ideographs are written without blanks between words. Hangul has blanks, but not
+# between a word and its particle.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
 _WORDS = re.compile(rf"([{_UNSPACED}]+)|(?:[^\W{_UNSPACED}]|[{_MARKS}])+")
 _STOP_WORDS = frozenset(
@@ -37,7 +37,7 @@ _STOP_WORDS = frozenset(
     )
 )
 _WORD, _PAIR, _PART = math.sqrt(0.5), 0.25, 0.25
-"""What a feature counts: a whole word at each of its two places, two words in a row, four letters in a row."""
+"""The weights of features: a whole word (at each of its two places), two words in a row, four letters in a row."""
 
 
 class LocalEmbedder:
@@ -46,7 +46,7 @@ class LocalEmbedder:
     model = EMBEDDING_MODEL
 
     async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> list[list[float]]:
-        """See `Embedder.embed`. Never fails; a text without words is the zero vector, which is similar to nothing."""
+        """See `Embedder.embed`. Never fails. A text without words becomes the zero vector, which matches nothing."""
         if sum(map(len, texts)) < 2000:
             return [vector_of(text) for text in texts]
         return await asyncio.to_thread(lambda: [vector_of(text) for text in texts])
@@ -58,8 +58,8 @@ class LocalEmbedder:
 def vector_of(text: str) -> list[float]:
     """A vector of length 1, or of zeros.
 
-    Each feature counts once: what a passage repeats says little of what it answers, and would drown the one sentence
-    that does.
+    Each feature counts once, so that words which a passage repeats do not outweigh the one sentence that answers a
+    question.
     """
     words = list(_words(text[:MAX_CHARACTERS]))
     vector = [0.0] * EMBEDDING_WIDTH
@@ -74,7 +74,7 @@ def vector_of(text: str) -> list[float]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """The words that say something; where blanks do not part words, every two characters."""
+    """The words without stop words. In scripts without blanks between words, every two neighbouring characters."""
     for match in _WORDS.finditer(unicodedata.normalize("NFKC", text).lower()):
         word = match[0]
         if match[1] and len(word) > 1:
@@ -85,7 +85,7 @@ def _words(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=50_000)
 def _word_features(word: str) -> tuple[tuple[int, float], ...]:
-    # at two places: where one of them is another word's too, the two words are not yet alike
+    # a word has two places, so that two words which share one place by chance still differ
     features = [(place, _WORD * sign) for place, sign in (_place(word), _place("=" + word))]
     marked = f"<{word[:40]}>"
     for start in range(len(marked) - 3):
@@ -95,6 +95,6 @@ def _word_features(word: str) -> tuple[tuple[int, float], ...]:
 
 
 def _place(feature: str) -> tuple[int, float]:
-    """Where in the vector a feature counts, and with which sign: those that fall together cancel out on average."""
+    """The place and the sign of a feature. With signs, features at the same place cancel out on average."""
     digest = zlib.crc32(feature.encode(errors="replace"))
     return digest % EMBEDDING_WIDTH, 1.0 if digest >> 31 else -1.0

@@ -1,1 +1,1 @@
-"""Gemini: Google's Gemini API, with a key."""
+"""Gemini, by Google's Gemini API with an API key."""

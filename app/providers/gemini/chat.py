@@ -1,4 +1,4 @@
-"""Gemini: Google's official SDK, google-genai, opens the stream, our decoder reads it."""
+"""Chat with Gemini: Google's official SDK, google-genai, opens the stream, our decoder reads it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.providers.turns import SYSTEM, alternating
 from app.values import ChatRequest, StreamItem
 
 PAGE_LIMIT = 10
-"""Pages of a hundred models each that a list is read to."""
+"""The most pages of a list that are read, a hundred models each."""
 
 
 class GeminiProvider:
@@ -54,7 +54,7 @@ class GeminiProvider:
 
     async def aclose(self) -> None:
         """See `Provider.aclose`."""
-        # the SDK leaves a client that it was given open
+        # the SDK does not close an HTTP client that was passed to it
         await self._http_client.aclose()
         self._client.close()
 
@@ -77,9 +77,9 @@ class GeminiProvider:
         return body
 
     async def _send(self, model: str, body: Body) -> httpx2.Response:
-        # The SDK's streaming methods give out parsed models only. Its two steps below them, which every method of it
-        # takes, build the request (address, key, headers) and send it (errors); they are not public, so a
-        # contract test stands on each of them.
+        # The SDK's streaming methods return parsed models only. These two methods below them build the request
+        # (address, key, headers) and send it (errors). All its methods use them, but they are not public, so contract
+        # tests check both.
         sdk = self._client._api_client
         path = f"{model_path(model)}:streamGenerateContent?alt=sse"
         opened = await sdk._async_request(sdk._build_request("post", path, body), stream=True)

@@ -1,4 +1,4 @@
-"""Google's official SDK, google-genai: how it is made, asked, and its errors read."""
+"""Google's official SDK, google-genai: makes its client, sends requests and translates its errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ API_VERSION = "v1beta"
 """The version with system instructions and thinking, and the one that compatible servers have."""
 
 APPENDED = (f"/{API_VERSION}/models", f"/{API_VERSION}", "/v1alpha", "/v1")
-"""The SDK's paths begin with the version; other people's base URLs end with it, or with another."""
+"""Endings of a base URL that are removed, because the SDK appends its own version."""
 
 
 def make_client(configuration: Configuration) -> tuple[Client, httpx2.AsyncClient]:
@@ -37,14 +37,14 @@ def make_client(configuration: Configuration) -> tuple[Client, httpx2.AsyncClien
         base_url=base.url,
         api_version=API_VERSION,
         httpx_async_client=http_client,
-        # unasked, the SDK may try a lost connection again after some seconds
+        # by default the SDK may retry a lost connection after some seconds
         retry_options=types.HttpRetryOptions(attempts=1),
     )
     return Client(vertexai=False, api_key=configuration.required(API_KEY), http_options=options), http_client
 
 
 def model_path(model: str) -> str:
-    """The path of a model. A user may choose the name, so nothing in it can leave its place in the path."""
+    """The path of a model. The name may come from a user, so it is quoted and cannot change the rest of the path."""
     return f"models/{quote(model.removeprefix('models/'), safe='')}"
 
 
@@ -68,7 +68,7 @@ def translated(model: str | None) -> Iterator[None]:
     except TRANSPORT_ERRORS as exc:
         raise unreachable(exc, provider=NAME, model=model) from exc
     except ValueError as exc:
-        # the SDK's own reading of an answer that is not JSON
+        # raised by the SDK when an answer is not JSON
         raise failure(BrokenStream, type(exc).__name__, provider=NAME, model=model) from exc
 
 

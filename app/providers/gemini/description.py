@@ -43,9 +43,9 @@ GEMINI = ProviderDescription(
     enabled_by=API_KEY,
     make=_chat,
     tasks=("analysis", "general"),
-    # Read in November 2026 from ai.google.dev/gemini-api/docs/pricing. Google halves the price of the 3.8 Flash until
-    # the end of 2026 and of the two Gemini 4 until the end of November; these are for later. The first is the middle
-    # of the current range.
+    # From ai.google.dev/gemini-api/docs/pricing in November 2026. These are the regular prices: Google halves that of
+    # 3.8 Flash until the end of 2026, and those of the two Gemini 4 until the end of November. The first, the default,
+    # is the mid-range current model.
     models=(
         KnownModel("gemini-3.8-flash", 1_048_576, 65_536, dollars(1.50, 0.15, 7.50)),
         KnownModel("gemini-4-argon", 1_048_576, 65_536, dollars(4.00, 0.20, 20.00)),
@@ -53,7 +53,7 @@ GEMINI = ProviderDescription(
         KnownModel("gemini-2.5-flash", 1_048_576, 65_536, dollars(0.30, 0.03, 2.50)),
     ),
     families=("gemini-",),
-    # as Google's API writes them
+    # Google's API writes names with this prefix
     alias_prefix="models/",
     embeddings=Embeddings(prefixes=("gemini-",), make=_embedder),
 )

@@ -14,11 +14,11 @@ from app.providers.gemini.description import NAME
 from app.providers.vectors import batches, checked, unit
 
 BATCH = 100
-"""Texts a request. https://ai.google.dev/api/embeddings"""
+"""Texts per request. https://ai.google.dev/api/embeddings"""
 
 
 class GeminiEmbedder:
-    """Gemini's embedding models, which tell queries from passages."""
+    """Gemini's embedding models, which treat queries and passages differently."""
 
     def __init__(self, client: Client, http_client: httpx2.AsyncClient, model: str) -> None:
         self.model = model
@@ -31,7 +31,7 @@ class GeminiEmbedder:
         for batch in batches(texts, BATCH):
             values = await self._values([self._body(text, kind) for text in batch])
             vectors += checked(values, len(batch), provider=NAME, model=self.model)
-        # only the full 3072 numbers come with the length 1
+        # Gemini normalizes only vectors of the full width, 3072
         return [unit(vector) for vector in vectors]
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""How much Gemini is to think, in the parameters that each of its generations takes."""
+"""Reasoning effort for Gemini, in the parameters of each model generation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from app.values import ReasoningEffort
 EFFORTS = per_effort("think|include_?thoughts")
 
 LEAST_BUDGET = 128
-"""Tokens; the models that cannot do without take no less."""
+"""Tokens. Models that cannot switch thinking off accept no smaller budget."""
 
-# As Google's own copy of OpenAI's API translates them: https://ai.google.dev/gemini-api/docs/openai#thinking
+# The same budgets as in Google's OpenAI-compatible API: https://ai.google.dev/gemini-api/docs/openai#thinking
 _BUDGETS: dict[ReasoningEffort, int] = {"low": 1024, "medium": 8192, "high": 24_576}
 _VERSION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
 _LATEST = re.compile(r"gemini-(flash|pro|flash-lite)-latest")
@@ -22,12 +22,12 @@ Config = dict[str, Any]
 
 
 def thinking_of(effort: ReasoningEffort | None, model: str, max_tokens: int | None, steps: Steps) -> Config | None:
-    """The `thinkingConfig` that says `effort`, in the form that `model` has and has not refused; None: none."""
+    """The `thinkingConfig` for `effort`, in the best form that `model` has not refused; None: send none."""
     return form(steps, EFFORTS[effort], _forms(effort, _version(model), max_tokens))
 
 
 def _version(model: str) -> tuple[int, int]:
-    """The version in a model's name; (0, 0): it is no Gemini, but Gemma, or what another server calls its models."""
+    """The version in a model's name; (0, 0) for other models, such as Gemma or those of another server."""
     if found := _VERSION.search(model):
         return int(found[1]), int(found[2] or 0)
     return (3, 0) if _LATEST.search(model) else (0, 0)
@@ -38,7 +38,7 @@ def _forms(
 ) -> tuple[Config | None, ...]:
     """The forms of `effort`, the best first. https://ai.google.dev/gemini-api/docs/thinking
 
-    Models from 2.5 on think by themselves, and say what only when they are asked. No model takes a level and a budget.
+    Models from 2.5 on think by default, and show it only when asked. No model accepts both a level and a budget.
     """
     if version < (2, 5):
         return (None,)

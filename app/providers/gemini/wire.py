@@ -39,8 +39,8 @@ class ErrorBody(msgspec.Struct):
 
 
 def error_of(body: object) -> ErrorBody:
-    """What an error says, whatever its shape."""
-    while isinstance(body, list) and body:  # as answers without `alt=sse` are
+    """Read an error body of any shape."""
+    while isinstance(body, list) and body:  # the shape of answers without `alt=sse`
         body = body[0]
     while isinstance(body, dict) and isinstance(body.get("error"), dict):
         body = body["error"]
@@ -56,11 +56,11 @@ def error_of(body: object) -> ErrorBody:
 
 
 def failure_of(error: ErrorBody, model: str | None, retry_after: float | None = None) -> ProviderError:
-    """The failure that Gemini's error means; its `code` is the HTTP status, also inside a stream."""
+    """The `ProviderError` for an error of Gemini's. Its `code` is the HTTP status, also inside a stream."""
     status = error.code
     details = list(_details(error.details))
     kind = kind_of_status(status) if status is not None else ServerError
-    # a bad key is answered with 400, not with 401
+    # Gemini answers a bad key with 400, not with 401
     if any(detail.reason in ("API_KEY_INVALID", "API_KEY_EXPIRED") for detail in details):
         kind = AuthenticationRefused
     quotas = [v.quota_id or "" for detail in details for v in detail.violations or ()]
@@ -86,7 +86,7 @@ def _details(values: list[Any]) -> list[_Detail]:
         try:
             details.append(msgspec.convert(value, _Detail))
         except msgspec.ValidationError:
-            continue  # a detail of another kind whose fields have the same names
+            continue  # another kind of detail, with the same field names
     return details
 
 
@@ -123,8 +123,8 @@ class _Chunk(msgspec.Struct, rename="camel"):
 
 
 class GeminiDecoder(Decoder[_Chunk]):
-    """Reads response chunks. The format has no last event, and a reason to finish may be followed by more: the finish
-    is given out at the end of the stream."""
+    """Reads response chunks. The format has no last event, and text may follow a reason to finish, so the `Finish` is
+    given at the end of the stream."""
 
     provider = NAME
     events = msgspec.json.Decoder(_Chunk)

@@ -1,1 +1,1 @@
-"""Ollama: models on a machine of one's own."""
+"""Ollama: models on the operator's own machine."""

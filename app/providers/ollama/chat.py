@@ -1,4 +1,4 @@
-"""Ollama: the official client's connection, our decoder."""
+"""Chat with Ollama: the official client's connection carries the stream, our decoder reads it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from app.providers.turns import SYSTEM, in_one_list
 from app.values import ChatRequest, ReasoningEffort, StreamItem
 
 EFFORTS = per_effort("think")
-"""Models without thinking refuse to be asked for it, versions before 0.11 to be asked for a level."""
+"""Models without thinking refuse the option; versions before 0.11 refuse a level."""
 
 
 class OllamaProvider:
-    """Ollama's own API, which every version has; its copy of OpenAI's leaves out some of the settings."""
+    """Ollama's own API. Its OpenAI-compatible API lacks some of the options."""
 
     name = NAME
 
@@ -39,7 +39,7 @@ class OllamaProvider:
         return relay(request.model, self._dialect, build, send, decoder_of, translated)
 
     async def list_models(self) -> frozenset[str]:
-        """The models that have been pulled; one tagged `latest` also under its bare name, as Ollama takes it."""
+        """The models that have been pulled. A model tagged `latest` is listed also without the tag."""
         tags = await call(self._client, "GET", "/api/tags", None, _Tags, model=None)
         names = {model.name for model in tags.models}
         return frozenset(names | {name.removesuffix(":latest") for name in names})

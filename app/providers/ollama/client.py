@@ -1,4 +1,4 @@
-"""Ollama's official client: how it is made, asked, and its errors read."""
+"""Ollama's official client: makes it, sends requests and translates its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from app.providers.transport import ANSWER_TIMEOUT_SECONDS, TRANSPORT_ERRORS, ht
 T = TypeVar("T")
 
 APPENDED = ("/api/chat", "/api", "/v1")
-"""The paths of Ollama's own API begin with `/api`; those of its copy of OpenAI's, with `/v1`."""
+"""Endings of a base URL that are removed: `/api` begins the paths of Ollama's own API, `/v1` those of its
+OpenAI-compatible one."""
 
 
 def make_client(configuration: Configuration) -> AsyncClient:
@@ -37,7 +38,7 @@ def make_client(configuration: Configuration) -> AsyncClient:
 
 
 async def call(client: AsyncClient, method: str, path: str, body: object, type_: type[T], *, model: str | None) -> T:
-    """Ask Ollama for one JSON document. Raises `ProviderError`."""
+    """Request one JSON document from Ollama. Raises `ProviderError`."""
     with translated(model):
         async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
             response = await send(client, method, path, body, model=model)
@@ -47,9 +48,9 @@ async def call(client: AsyncClient, method: str, path: str, body: object, type_:
 async def send(
     client: AsyncClient, method: str, path: str, body: object, *, model: str | None, stream: bool = False
 ) -> httpx.Response:
-    """Send a request through the client's own connection, which has its address, headers and key.
+    """Send a request through the client's private HTTP client, which has the address, headers and key.
 
-    The client's methods give out parsed models only, and it has no other door.
+    The client's public methods return parsed models only.
     """
     http: httpx.AsyncClient = client._client
     request = http.build_request(method, path, json=body)

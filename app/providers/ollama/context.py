@@ -1,4 +1,4 @@
-"""The context that Ollama gives a model (`num_ctx`): set to fit the prompt, since Ollama cuts a longer one silently."""
+"""The context that Ollama gives a model (`num_ctx`): large enough for the prompt, which is silently cut otherwise."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from app.values import ChatRequest, estimate_prompt
 T = TypeVar("T")
 
 DEFAULT_TOKENS = 2048
-"""The least that any version gives a model that nobody says more of. Up to this, nothing is said: another size than the
-model has been loaded with makes Ollama load it anew."""
+"""The least context that any version of Ollama gives a model by default. For a request that fits into it, no `num_ctx`
+is sent, because Ollama loads the model again for a size other than the one it is loaded with."""
 MARGIN = 1.25
-"""By how much a prompt may be longer than it is estimated."""
+"""Factor on the estimate of a prompt, which may be too low."""
 REPLY_TOKENS = 1024
-"""Room for a reply of unknown length."""
+"""Room for a reply without a limit."""
 CUT = 2
-"""A prompt that is counted as less than one part in so many of its estimate was cut: no text is estimated so badly."""
+"""A prompt was cut if Ollama counts less than its estimate divided by this. No estimate is wrong by so much."""
 LEAST_CUT_TOKENS = 512
-"""A shorter prompt is not taken for one that was cut."""
+"""Prompts with a shorter estimate are not checked for that."""
 LOOK_SECONDS = 2.0
-"""How long to wait for what Ollama says of a model."""
+"""How long to wait for Ollama's answer about a model."""
 MOST_MODELS = 256
-"""Above this, what is known of all models is forgotten."""
+"""Beyond this number of models, the sizes of all are forgotten."""
 
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d+)", re.MULTILINE)
 
 
 class Contexts:
-    """The sizes of the models' contexts. They only grow, by doubling: each new one loads the model anew."""
+    """The context sizes of the models. They only grow, by doubling, since Ollama loads the model again for each."""
 
     def __init__(self, client: AsyncClient, configured: Mapping[str, int]) -> None:
         """`configured` are the sizes that the settings name."""
@@ -48,11 +48,11 @@ class Contexts:
         self._configured = configured
         self._sizes: dict[str, int] = {}
         self._cut: dict[str, int] = {}
-        """Models that cut a prompt although they were told a size that fits, and half that prompt's estimate."""
+        """Models that cut a prompt although `num_ctx` was large enough, with half of that prompt's estimate."""
 
     async def num_ctx(self, request: ChatRequest) -> int | None:
-        """What to send for `request`; None: nothing, its model has enough. Raises `ContextTooLong` when the model has
-        less than the request needs, whatever it is told."""
+        """The `num_ctx` to send for `request`; None: send none, the default is enough. Raises `ContextTooLong` when the
+        model's context cannot be made large enough."""
         if (configured := self._configured.get(request.model)) is not None:
             return configured
         model, needed = request.model, _needed(request)
@@ -66,20 +66,20 @@ class Contexts:
         return self._sizes.get(model)
 
     def counted(self, request: ChatRequest, tokens: int) -> None:
-        """Ollama has read so many tokens for `request`: notices when that cannot be all of it."""
+        """Ollama has counted `tokens` in the prompt of `request`. Remember it if the prompt was cut."""
         estimate = estimate_prompt(request.messages)
         if estimate < LEAST_CUT_TOKENS or tokens * CUT >= estimate:
             return
         size = self._configured.get(request.model, self._sizes.get(request.model))
         event("provider.prompt_cut", provider=NAME, model=request.model, estimated=estimate, counted=tokens, limit=size)
         if size is None:
-            # from now on it is told
+            # send `num_ctx` from now on
             self._sizes[request.model] = _doubled(_needed(request))
         elif len(self._cut) < MOST_MODELS:
             self._cut[request.model] = estimate // CUT
 
     async def _larger(self, request: ChatRequest, needed: int) -> int:
-        """A size that fits, as large as the model may have."""
+        """A size that fits the request, within what the model can have."""
         shown, loaded = await asyncio.gather(self._shown(request.model), self._loaded(request.model))
         longest = shown.longest
         if longest is not None and needed > longest and (request.context_tokens or math.inf) > longest:
@@ -99,27 +99,27 @@ class Contexts:
         return await _look(call(self._client, "POST", "/api/show", {"model": model}, _Shown, model=model)) or _Shown()
 
     async def _loaded(self, model: str) -> int | None:
-        """The context that the model is loaded with; None where that is not known, or it is not loaded."""
+        """The context with which the model is loaded; None when it is not loaded or that is not known."""
         running = await _look(call(self._client, "GET", "/api/ps", None, _Running, model=model)) or _Running()
         names = (model, f"{model}{OLLAMA.alias_suffix}")
         return next((one.context_length for one in running.models if one.name in names), None)
 
 
 class _Shown(msgspec.Struct):
-    """What `/api/show` says of a model."""
+    """The answer of `/api/show` for a model."""
 
     parameters: str = ""
     model_info: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def longest(self) -> int | None:
-        """The context that the model was made for."""
+        """The longest context that the model supports."""
         sizes = (value for name, value in self.model_info.items() if name.endswith(".context_length"))
         return next((size for size in sizes if isinstance(size, int) and size > 0), None)
 
     @property
     def own(self) -> int | None:
-        """The context that its Modelfile names."""
+        """The context that the Modelfile sets."""
         named = _NUM_CTX.search(self.parameters)
         return int(named[1]) if named else None
 
@@ -130,13 +130,13 @@ class _Loaded(msgspec.Struct):
 
 
 class _Running(msgspec.Struct):
-    """What `/api/ps` says; versions before 0.11 name no context."""
+    """The answer of `/api/ps`. Versions before 0.11 do not name the context."""
 
     models: list[_Loaded] = msgspec.field(default_factory=list)
 
 
 async def _look(answer: Awaitable[T]) -> T | None:
-    """None where Ollama does not say it, as stand-ins for it do not."""
+    """The answer, or None when there is none: servers that imitate Ollama lack these paths."""
     with suppress(ProviderError, TimeoutError):
         async with asyncio.timeout(LOOK_SECONDS):
             return await answer
@@ -148,7 +148,7 @@ def _needed(request: ChatRequest) -> int:
 
 
 def _doubled(tokens: int) -> int:
-    """The first of 4096, 8192, … that is enough."""
+    """The first of 4096, 8192, … that is at least `tokens`."""
     size = 2 * DEFAULT_TOKENS
     while size < tokens:
         size *= 2

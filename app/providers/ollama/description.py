@@ -34,12 +34,12 @@ OLLAMA = ProviderDescription(
     enabled_by=BASE_URL,
     make=_chat,
     serves_other_families=True,
-    # a name without a tag is the one tagged so
+    # a name without a tag means this tag
     alias_suffix=":latest",
-    # what runs on one's own machine sends no bill
+    # local models cost nothing per token
     free=True,
     runs_locally=True,
-    # most models have more, whose memory a small machine does not: 2 GB in an 8B model
+    # most models support more, but a small machine lacks the memory: this size takes 2 GB for an 8B model
     context_tokens=16_384,
     availability="listed",
     list_fresh_seconds=15.0,

@@ -13,7 +13,7 @@ from app.providers.ollama.description import NAME
 from app.providers.vectors import batches, checked
 
 BATCH = 32
-"""Texts a request: a batch must be done within `ANSWER_TIMEOUT_SECONDS`, on a machine that may be small."""
+"""Texts per request. Even a small machine must finish a batch within `ANSWER_TIMEOUT_SECONDS`."""
 
 
 class OllamaEmbedder:
@@ -40,5 +40,5 @@ class OllamaEmbedder:
 
 class _Answer(msgspec.Struct):
     embeddings: list[list[float]] = msgspec.field(default_factory=list)
-    # one text's vector, in the shape of the endpoint before this one, which stand-ins for Ollama still use
+    # the vector of one text, in the shape of Ollama's older endpoint, which servers that imitate Ollama still use
     embedding: list[float] | None = None

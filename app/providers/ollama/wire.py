@@ -22,8 +22,8 @@ def failure_of(
     status: int | None = None,
     retry_after: float | None = None,
 ) -> ProviderError:
-    """The failure that Ollama's error means, answered with `status` or, when that is None, inside a stream. Ollama
-    sends words, proxies in front of it send objects."""
+    """The `ProviderError` for an error of Ollama's. `status` is None for an error inside a stream. Ollama sends plain
+    text, proxies in front of it send objects."""
     kind = ServerError if status is None else kind_of_status(status)
     return failure(kind, error, provider=NAME, model=model, status=status, retry_after=retry_after)
 
@@ -43,14 +43,14 @@ class _Chunk(msgspec.Struct):
 
 
 class OllamaDecoder(Decoder[_Chunk]):
-    """Reads one chunk a line. A model that is done says so, and why in newer versions."""
+    """Reads one chunk per line. The last chunk has `done`, and in newer versions the reason."""
 
     provider = NAME
     events = msgspec.json.Decoder(_Chunk)
     counted = places(prompt="prompt", completion="completion")
 
     def __init__(self, model: str, read: Callable[[int], None] = lambda _: None) -> None:
-        """`read` is told how many tokens of the prompt the model has read."""
+        """`read` is called with the number of prompt tokens that the model has read."""
         super().__init__(model, Lines())
         self._read = read
 
@@ -63,7 +63,7 @@ class OllamaDecoder(Decoder[_Chunk]):
             if chunk.message.content:
                 self._say(chunk.message.content)
         if chunk.done:
-            # a prompt served wholly from Ollama's cache has no count
+            # the count is missing when the whole prompt came from Ollama's cache
             self._count({"prompt": chunk.prompt_eval_count, "completion": chunk.eval_count})
             if isinstance(chunk.prompt_eval_count, int) and chunk.prompt_eval_count > 0:
                 self._read(chunk.prompt_eval_count)

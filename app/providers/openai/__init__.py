@@ -1,1 +1,1 @@
-"""OpenAI, and every server that speaks its chat completions."""
+"""OpenAI, and every server with a compatible chat completions API."""

@@ -1,4 +1,4 @@
-"""OpenAI and every server that speaks its chat completions: the official SDK opens the stream, our decoder reads it."""
+"""Chat with OpenAI and compatible servers: the official SDK opens the stream, our decoder reads it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ USAGE = Option("stream_options", re.compile("stream_?options|include_?usage", re
 LIMIT = Option(
     "max_tokens",
     re.compile("max_?(completion_?)?tokens", re.IGNORECASE),
-    # of its name: a value that is too large is the request's fault
+    # only refusals of the name: when the value is too large, the request is wrong
     re.compile(
         r"^(?!.*(too |at (most|least)|m(ax|in)imum|less than|greater|between|exceed|must be))"
         r".*(un(supported|known|expected|recogni[sz]ed)|not (supported?|permitted|allowed)|extra|deprecated|forbidden)",
@@ -34,7 +34,7 @@ LIMIT = Option(
 
 
 class OpenAIProvider:
-    """Chat completions rather than responses: the endpoint that every compatible server has."""
+    """OpenAI's chat completions. The newer responses API is not used, because compatible servers lack it."""
 
     name = NAME
 
@@ -63,7 +63,7 @@ class OpenAIProvider:
         if form(steps, USAGE, (True, False)):
             body["stream_options"] = {"include_usage": True}
         if request.max_tokens is not None:
-            # OpenAI's newer models refuse `max_tokens`; most other servers know nothing else
+            # OpenAI's newer models refuse `max_tokens`; most other servers know only that
             names = ("max_completion_tokens", "max_tokens") if self._own else ("max_tokens", "max_completion_tokens")
             if name := form(steps, LIMIT, (*names, None)):
                 body[name] = request.max_tokens
@@ -72,8 +72,8 @@ class OpenAIProvider:
         return body
 
     async def _send(self, body: Body) -> httpx2.Response:
-        # The SDK's door for requests it has no method for hands out the response itself: the way without its models
-        # and event objects, see docs/decisions/0004-token-path.md. Its types do not know that.
+        # The SDK's method for requests without a method of their own returns the raw response, so its models and event
+        # objects are avoided: docs/decisions/0004-token-path.md. Its types do not say so, hence the cast.
         opened = await self._client.post(
             "/chat/completions",
             cast_to=httpx2.Response,

@@ -1,4 +1,4 @@
-"""OpenAI's official SDK: how it is made, asked, and its errors read."""
+"""OpenAI's official SDK: makes its client, sends requests and translates its errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 OWN_HOSTS = {"api.openai.com": "/v1", ".openai.azure.com": "/openai/v1"}
-"""How the hosts of OpenAI and Azure end, and the path of their API. Of other servers only their operator knows it."""
+"""Endings of the hosts of OpenAI and Azure, and the path of their API. For other servers the setting must name it."""
 
 
 def make_client(configuration: Configuration) -> AsyncOpenAI:
@@ -42,7 +42,7 @@ def make_client(configuration: Configuration) -> AsyncOpenAI:
 
 
 async def call(client: AsyncOpenAI, method: str, path: str, body: object, type_: type[T], *, model: str | None) -> T:
-    """Ask OpenAI for one JSON document. Raises `ProviderError`."""
+    """Request one JSON document from OpenAI. Raises `ProviderError`."""
     with translated(model):
         async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
             if method == "get":

@@ -1,4 +1,4 @@
-"""OpenAI, and every server that speaks its chat completions: settings, models and parts."""
+"""OpenAI, and every server with a compatible chat completions API: settings, models and parts."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ OPENAI = ProviderDescription(
     enabled_by=API_KEY,
     make=_chat,
     tasks=("creative",),
-    # Read in November 2026 from developers.openai.com/api/docs/models and /pricing. The first is the middle of the
-    # current range, as a chat needs an answer soon.
+    # From developers.openai.com/api/docs/models and /pricing in November 2026. The first, the default, is the mid-range
+    # current model, since larger ones answer more slowly.
     models=(
         KnownModel("gpt-6.1-terra", 1_050_000, 128_000, dollars(1.00, 0.05, 5.00)),
         KnownModel("gpt-6.1-sol", 1_050_000, 128_000, dollars(2.00, 0.10, 10.00)),

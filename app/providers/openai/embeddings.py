@@ -13,11 +13,11 @@ from app.providers.openai.description import NAME
 from app.providers.vectors import batches, checked
 
 BATCH = 128
-"""Texts a request: far below OpenAI's 2048, and below its 300,000 tokens for passages of up to 2,000."""
+"""Texts per request. OpenAI's limits are 2048 texts and 300,000 tokens, which allows 2,000 tokens per passage."""
 
 
 class OpenAIEmbedder:
-    """OpenAI's embedding models; queries and passages are the same to them."""
+    """OpenAI's embedding models, which do not distinguish queries from passages."""
 
     def __init__(self, client: AsyncOpenAI, model: str) -> None:
         self.model = model
@@ -38,7 +38,7 @@ class OpenAIEmbedder:
 
     def _body(self, texts: Sequence[str]) -> dict[str, object]:
         body: dict[str, object] = {"model": self.model, "input": list(texts), "encoding_format": "float"}
-        # the third generation has a choice of widths, the second refuses to be asked
+        # the third generation offers several widths; the second refuses the parameter
         if self.model.startswith("text-embedding-3"):
             body["dimensions"] = EMBEDDING_WIDTH
         return body

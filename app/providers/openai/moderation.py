@@ -1,4 +1,4 @@
-"""OpenAI's moderation: whether a text is flagged, and for what."""
+"""OpenAI's moderation: whether a text is flagged, and for which categories."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OpenAIModerator:
         self._client = client
 
     async def check(self, text: str) -> Verdict:
-        """See `Moderator.check`. A text is flagged when any part of it is."""
+        """See `Moderator.check`. A text is flagged when any of its results is."""
         body = {"model": MODEL, "input": text}
         answer = await call(self._client, "post", "/moderations", body, _Answer, model=MODEL)
         categories = {name for result in answer.results for name, found in result.categories.items() if found}

@@ -1,4 +1,4 @@
-"""How much a model is to think, in the parameters of OpenAI and of the servers that copy it."""
+"""Reasoning effort for OpenAI and compatible servers, in the parameters that each of them has."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _HOSTS = {
     "dashscope-intl.aliyuncs.com": "enable_thinking",
     "openrouter.ai": "reasoning",
 }
-"""Servers with a parameter of their own for it."""
+"""Hosts with a parameter of their own for it."""
 
-# Models of OpenAI that never think, and older ones that do: https://developers.openai.com/api/docs/guides/reasoning
+# OpenAI's models that never think, and older ones that do: https://developers.openai.com/api/docs/guides/reasoning
 _THOUGHTLESS = re.compile("gpt-[34]|chatgpt")
 _OLDER = re.compile(r"o\d")
 _FIFTH = re.compile(r"gpt-5(?!\.)")
 
 
 def reasoning_of(effort: ReasoningEffort, model: str, host: str, steps: Steps, *, own: bool) -> Body:
-    """The parameters that say `effort`, in a form that `host` has and `model` has not refused. `own`: OpenAI's."""
+    """The parameters for `effort` at `host`, in the best form not refused yet. `own`: `host` is OpenAI's."""
     on = effort != "off"
     parameters: Body
     match _HOSTS.get(host):
@@ -45,7 +45,7 @@ def reasoning_of(effort: ReasoningEffort, model: str, host: str, steps: Steps, *
             values = () if _THOUGHTLESS.match(model) else _values(effort, model)
             parameters = {"reasoning_effort": form(steps, EFFORTS[effort], (*values, None))}
         case _:
-            # vLLM, SGLang and llama.cpp hand this to the model's template; Qwen's and DeepSeek's call the switch so
+            # vLLM, SGLang and llama.cpp pass this to the model's template; Qwen's and DeepSeek's have these switches
             template = {"enable_thinking": on, "thinking": on}
             parameters = {
                 "reasoning_effort": form(steps, EFFORTS[effort], (*_values(effort, model), None)),

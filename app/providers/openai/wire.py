@@ -1,4 +1,4 @@
-"""Reads OpenAI's chat completion stream, and the dialects of the servers that copy it."""
+"""Reads the chat completion streams of OpenAI and compatible servers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ErrorBody(msgspec.Struct):
 
 
 def error_of(body: object) -> ErrorBody:
-    """What an error says, in any of the shapes that servers give it."""
+    """Read an error body, in any of the shapes that servers send."""
     while isinstance(body, dict) and isinstance(body.get("error"), dict):
         body = body["error"]
     if not isinstance(body, dict):
@@ -69,7 +69,7 @@ def error_of(body: object) -> ErrorBody:
 def failure_of(
     error: ErrorBody, model: str | None, status: int | None = None, retry_after: float | None = None
 ) -> ProviderError:
-    """The failure that OpenAI's error means, answered with `status` or, when that is None, inside a stream."""
+    """The `ProviderError` for an error of OpenAI's. `status` is None for an error inside a stream."""
     number = error.code if error.code and error.code.isdecimal() else None
     if status is None and number is not None and len(number) == 3:
         status = int(number)
@@ -87,7 +87,8 @@ class _Said(msgspec.Struct):
 
     content: Any = None
     refusal: Any = None
-    # DeepSeek and most others; vLLM, OpenRouter, Groq, Ollama; GitHub; LiteLLM. Some send the same under two names.
+    # Reasoning: DeepSeek and most others; vLLM, OpenRouter, Groq and Ollama; GitHub; LiteLLM. Some servers send the
+    # same text under two names.
     reasoning_content: Any = None
     reasoning: Any = None
     reasoning_details: Any = None
@@ -102,9 +103,9 @@ class _Choice(msgspec.Struct):
     message: _Said | None = None
     text: Any = None
     finish_reason: Any = None
-    # Moonshot's place for it
+    # Moonshot sends the usage here
     usage: Any = None
-    # OpenRouter's
+    # OpenRouter sends errors here
     error: Any = None
 
 
@@ -112,9 +113,9 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
-    # Groq's place for the usage
+    # Groq sends the usage here
     x_groq: Any = None
-    # an error that does not say so: vLLM's of 2024, FastAPI's, DashScope's
+    # fields of errors without an `error` object: vLLM's of 2024, FastAPI's, DashScope's
     message: Any = None
     detail: Any = None
     code: Any = None
@@ -128,7 +129,7 @@ class OpenAIDecoder(Decoder[_Chunk]):
 
     provider = NAME
     events = msgspec.json.Decoder(_Chunk)
-    # OpenAI's names first, then DeepSeek's, Moonshot's and those of servers that speak Anthropic's too
+    # OpenAI's names first, then DeepSeek's, Moonshot's, and Anthropic's, which some servers use too
     counted = places(
         prompt="prompt_tokens input_tokens",
         completion="completion_tokens output_tokens",
@@ -177,7 +178,7 @@ class OpenAIDecoder(Decoder[_Chunk]):
             self._count(choice.usage)
 
     def _read_rest(self, said: _Said, *, reasoned: bool) -> None:
-        """What comes without text."""
+        """Read the fields of a delta that has no text."""
         if not reasoned:
             others = said.reasoning_details or said.reasoning_text or said.thinking or said.thinking_blocks
             self._think(text_of(others))

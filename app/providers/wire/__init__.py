@@ -1,1 +1,1 @@
-"""What the wire formats share: bytes of a stream in, deltas and the finish out. Pure: no I/O, no SDK."""
+"""Shared parts of the decoders: from the bytes of a stream to deltas and the finish, without I/O and without an SDK."""

@@ -1,4 +1,4 @@
-"""Adds up the token counts of one reply, from events that may have all of them, some, or zeros."""
+"""Counts: adds up the token counts of one reply, from events that have all of them, some of them, or zeros."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Mapping
 from app.values import Usage
 
 MOST_TOKENS = 1_000_000_000
-"""A count above this, or below nothing, is none, and what the reply took is estimated: stored with the reply, it would
-have the database refuse both."""
+"""Negative counts and counts above this are ignored, and the usage is estimated instead: the database would refuse such
+a count, and the reply with it."""
 
 Places = Mapping[str, tuple[tuple[str, ...], ...]]
-"""Where each count may stand, as the names that lead to it; the first that is there and not zero is it."""
+"""The paths at which each count may be found. The first path with a value other than zero counts."""
 
 
 def places(**paths: str) -> Places:
-    """Of paths such as `"total"` or `"details.cached cached"`: names joined by dots, places by blanks."""
+    """Make `Places` from texts such as `"details.cached cached"`: dots join names, blanks separate paths."""
     return {name: tuple(tuple(path.split(".")) for path in each.split()) for name, each in paths.items()}
 
 
 class Counts:
-    """Counts by name, each the last that was said. Zero is what nobody said."""
+    """The last value of each count, by name. A count that never came is 0."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
     def take(self, usage: dict[str, object], places: Places) -> None:
-        """Take over the counts that `usage` has."""
+        """Store the counts that `usage` has."""
         for name, paths in places.items():
             for path in paths:
                 value: object = usage
@@ -40,11 +40,12 @@ class Counts:
         return self._counts.get(name, 0)
 
     def usage(self, *, beside: bool = False) -> Usage | None:
-        """What the reply took. None: nobody said anything.
+        """The usage of the reply. None: no count came.
 
-        Counts are `prompt`, with `read` (from a cache), `written` (into it) and `tools` beside it; `completion`,
-        `reasoning` and `cached`, which may be parts of those two or beside them; and `total`, which tells. Where there
-        is none, `beside` says it of reasoning. In the answer they are parts, and a count of 0 is one that nobody said.
+        `read` (from a cache), `written` (into it) and `tools` are always added to `prompt`. `cached` and `reasoning`
+        may be parts of `prompt` and `completion`, or may have to be added to them; `total` tells which. Without a
+        `total`, `beside` says whether reasoning is added. In the result they are parts. A count of 0 means that none
+        came.
         """
         prompt = sum(self[name] for name in ("prompt", "read", "written", "tools"))
         completion, reasoning, total = self["completion"], self["reasoning"], self["total"]
@@ -61,17 +62,17 @@ class Counts:
         if not prompt and completion:
             prompt = missing
         elif prompt:
-            # Gemini behind OpenAI's wire counts its reasoning in the total and nowhere else
+            # Gemini's OpenAI-compatible API counts its reasoning only in the total
             reasoning = reasoning or (missing if completion else 0)
             completion += missing
         return Usage(prompt, completion, cached, reasoning) if prompt or completion else None
 
 
 def _count(value: object) -> int | None:
-    """`value` as a count: some languages know only floating point, and some servers write numbers as text."""
+    """`value` as a count. Some servers write counts as floating point numbers or as text."""
     if isinstance(value, str) and value.isdecimal():
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # of infinity and NaN neither is true
+    # false for infinity and NaN
     return int(value) if 0 <= value <= MOST_TOKENS else None

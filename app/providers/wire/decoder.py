@@ -1,4 +1,4 @@
-"""What the four decoders share: text and reasoning of one read joined, failures after them, the finish last."""
+"""Base of the providers' decoders: joins the text and the reasoning of one read, then gives a failure or the finish."""
 
 from __future__ import annotations
 
@@ -35,59 +35,59 @@ class Framing(Protocol):
 
 
 class Decoder(Generic[T]):
-    """Decodes the stream of one reply, read by read. A subclass says what an event is (`T`) and reads one in `_take`.
+    """Decodes the stream of one reply, read by read. A subclass defines the type of an event (`T`) and `_take`.
 
-    `_take` hands text to `_say` and reasoning to `_think`, the reason to finish to `_stop`, usage to `_count`, and sets
-    `_ended` at the format's own last event. It raises a `ProviderError` when the provider reports one; the text
-    before it is given out first. Only the text, the reason and errors are read strictly: everything else of a shape
-    that nobody expected is absent, and events that are unknown are passed over.
+    `_take` passes text to `_say`, reasoning to `_think`, the reason to finish to `_stop` and usage to `_count`, and
+    sets `_ended` at the format's own last event. It raises a `ProviderError` when the provider reports one; the text
+    before it is given first. Only the text, the reason and errors are read strictly: other fields of an unexpected
+    shape count as absent, and unknown events are ignored.
     """
 
     provider: ClassVar[ProviderName]
     events: msgspec.json.Decoder[T]
-    """Of one event: a struct all of whose fields have defaults."""
+    """The decoder of one event: a struct whose fields all have defaults."""
     reasoning_beside: ClassVar[bool] = False
-    """Whether the provider counts reasoning beside the completion."""
+    """Whether the provider's count of the completion leaves out the reasoning."""
     counted: ClassVar[Places]
-    """Where the counts stand in the provider's usage."""
+    """The places of the counts in the provider's usage."""
 
     def __init__(self, model: str, framing: Framing) -> None:
         self.model = model
         self.finished = False
-        """Whether the `Finish` has been given out: whatever comes after it does not matter."""
+        """Whether the `Finish` has been given. What comes after it is ignored."""
         self._framing = framing
         self._counts = Counts()
         self._last_usage: dict[str, object] = {}
-        """Usage that is not in `_counts` yet."""
+        """The latest usage, not yet added to `_counts`."""
         self._given: list[Delta | Reasoning] = []
         self._run: list[str] = []
-        """Pieces of the text, or of the reasoning if `_thinking`, that belong together."""
+        """Pieces to be joined: of the reasoning if `_thinking`, else of the text."""
         self._thinking = False
         self._plain = True
-        """What comes is text like what was before: neither reasoning nor a reason to finish came between."""
+        """Whether the last thing read was text, not reasoning or a reason to finish."""
         self._simple = False
-        """And all that one read brings is one piece of text."""
+        """Whether, in addition, each read can be given as one `Delta` without further checks."""
         self._opening: Opening | None = Opening()
         self._held = ""
         self._halves = False
         self._said = False
         self._reason: FinishReason | None = None
         self._whole = False
-        """There is a reason to finish, and nothing was said after it."""
+        """Whether a reason to finish has come and no text after it."""
         self._early = False
-        """The reason to finish came before any text."""
+        """Whether the reason to finish came before any text."""
         self._ended = False
 
     def feed(self, data: bytes) -> Iterable[Delta | Reasoning | Alive | Finish]:
-        """What one read brings: text and reasoning as they came, neighbours of a kind joined; then the finish or the
-        failure, raised as `ProviderError`. `Alive` if it is nothing of that."""
+        """The items of one read: text and reasoning in order, neighbours of one kind joined, then the finish. A failure
+        is raised as `ProviderError` after them. An `Alive` if the read has none of these."""
         try:
             self._take_all(self._framing.feed(data))
         except ProviderError as exc:
             return self._give(exc)
         if not self._simple or self._ended:
             return self._give(None, alive=bool(data))
-        # nearly every read
+        # the fast path, which nearly every read takes
         if not self._run:
             return _LIFE if data else ()
         text = "".join(self._run)
@@ -95,7 +95,7 @@ class Decoder(Generic[T]):
         return (Delta(text),)
 
     def eof(self) -> Iterable[Delta | Reasoning | Alive | Finish]:
-        """The end of the stream: what was still unread, then the finish. `BrokenStream` if none can be given."""
+        """The items at the end of the stream: the rest, then the finish. Raises `BrokenStream` without a reason."""
         failure: ProviderError | None = None
         try:
             self._take_all(self._framing.end())
@@ -103,7 +103,7 @@ class Decoder(Generic[T]):
             failure = exc
         if not self._ended:
             self._flush()
-            # A reason that was followed by the very first text was not the reply's, and no other came.
+            # A reason that came before all text did not end the reply, and no other reason came.
             if self._early and self._said:
                 self._reason = None
             self._ended = True
@@ -111,7 +111,7 @@ class Decoder(Generic[T]):
 
     @property
     def complete(self) -> bool:
-        """Whether a reason to finish has been read and nothing after it: what is lost now is no text."""
+        """Whether a reason to finish has been read and no text after it: if the connection is lost now, no text is."""
         return self._whole and (self._said or self._reason != "stop")
 
     def _take(self, event: T) -> None:
@@ -130,25 +130,25 @@ class Decoder(Generic[T]):
                 else:
                     self._take(event)
             except ProviderError:
-                # whatever comes after the reason to finish costs its usage at most
+                # after the reason to finish, an error can only cost the usage
                 if not self.complete:
                     raise
 
     def _take_other(self, payload: bytes) -> None:
-        """Read what msgspec refuses.
+        """Read a payload that msgspec refuses. There are three kinds:
 
-        That is half of a surrogate pair (https://www.rfc-editor.org/rfc/rfc8259#section-8.2): a server that cuts text
-        by UTF-16 units sends an emoji as two halves in two events, which `_mended` joins. It is a field of another kind
-        than everybody else has there, which is absent then; and it is what is no event: `[DONE]`, words, a list of
-        events, as Gemini sends them without `alt=sse`.
+        Half of a surrogate pair (https://www.rfc-editor.org/rfc/rfc8259#section-8.2): a server that cuts text by UTF-16
+        units sends an emoji as two halves in two events, which `_mended` joins. A field of an unexpected type, which
+        then counts as absent. And payloads that are not events: `[DONE]`, words, or a list of events, as Gemini sends
+        them without `alt=sse`.
         """
-        while payload.startswith(b"data:"):  # written twice
+        while payload.startswith(b"data:"):  # some servers write the field name twice
             payload = payload[5:].strip()
         if payload.strip(b'"').upper() in (b"[DONE]", b"DONE"):
             self._ended = True
         elif payload.startswith((b"{", b"[")):
             try:
-                # with line breaks inside strings, and half a character where a server cut one in two
+                # accept line breaks inside strings, and half characters from a server that cut one in two
                 value = json.loads(payload.decode(errors="replace"), strict=False)
             except (ValueError, RecursionError) as exc:
                 raise self._broken("an event is not JSON") from exc
@@ -158,7 +158,7 @@ class Decoder(Generic[T]):
                     self._take(fitted(event, self.events.type))
 
     def _say(self, text: object) -> None:
-        """Take text of the reply, or a message's content of any other shape. Not empty."""
+        """Read text of the reply, or a message's content of any other shape. Must not be empty."""
         if self._plain and text.__class__ is str:
             self._run.append(text)
         else:
@@ -180,7 +180,7 @@ class Decoder(Generic[T]):
         self._plain = not self._thinking and not self._whole
 
     def _think(self, text: str) -> None:
-        """Take reasoning, if it is any."""
+        """Read reasoning, which may be empty."""
         if not text:
             return
         if not self._thinking:
@@ -189,7 +189,7 @@ class Decoder(Generic[T]):
         self._whole = self._plain = self._simple = False
 
     def _stop(self, name: object) -> None:
-        """Take the reason to finish by its name, if it is one."""
+        """Read the reason to finish; names that mean none are ignored."""
         if isinstance(name, dict):  # SGLang's own form
             name = name.get("type")
         if not name:
@@ -203,8 +203,8 @@ class Decoder(Generic[T]):
         if meaning == "failed":
             raise failed(ServerError, f"finish reason {name}", provider=self.provider, model=self.model)
         self._flush()
-        # A provider that names several may do so with less care for the last: a filter is never taken back, and a limit
-        # only by more text.
+        # When a provider names several reasons, the last is not always right: a filter stays, and a limit is replaced
+        # only if more text has come since.
         if (
             self._reason in (None, "stop")
             or meaning == "content_filter"
@@ -216,7 +216,7 @@ class Decoder(Generic[T]):
         self._early = not self._said
 
     def _unknown(self, name: str) -> Meaning:
-        """What a reason that nobody knows seems to mean. Raises `BrokenStream` where that says nothing either."""
+        """The likely meaning of an unknown reason. Raises `BrokenStream` when its name gives no hint."""
         meaning = likely(name)
         observed(
             "provider.unknown_finish",
@@ -230,10 +230,11 @@ class Decoder(Generic[T]):
         return meaning
 
     def _count(self, usage: object) -> None:
-        """Take the usage of an event: a total so far, which may be whole, a part, or zeros."""
+        """Read the usage of an event: the counts so far, which may be complete, partial, or zeros."""
         if not isinstance(usage, dict):
             return
-        # some servers send it with every token: the next one stands for this one, if it has all that this one has
+        # Some servers send the usage with every token. If this one has the same counts as the last, it replaces it;
+        # otherwise the last one is added first.
         if usage.keys() != self._last_usage.keys() or not all(usage.values()):
             self._counts.take(self._last_usage, self.counted)
         self._last_usage = usage
@@ -243,7 +244,7 @@ class Decoder(Generic[T]):
         self._thinking = not self._thinking
 
     def _flush(self, *, last: bool = False) -> None:
-        """Put what was said into `_given`. `last`: the run ends here."""
+        """Move the pieces of `_run` to `_given`. `last`: the next piece is of another kind, or there is none."""
         if not self._run and not self._held:
             return
         text = "".join(self._run)

@@ -1,4 +1,4 @@
-"""Cuts a byte stream into payloads, one JSON document each: server-sent events, or lines."""
+"""Framing: cuts a byte stream into payloads of one JSON document each, from server-sent events or from lines."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import re
 import msgspec
 
 EVENT_LIMIT = 1024 * 1024
-"""Bytes of an unfinished event that are kept. A token's event has some hundred. In a larger one, long runs of base64
-(an image inside the JSON) are cut out; one that is still too large is passed over to its end."""
+"""The most bytes of an unfinished event that are kept. The event of a token has a few hundred. In a larger event, long
+runs of base64 (an image inside the JSON) are cut out; an event that is still too large is skipped."""
 
 LARGE = 64 * 1024
-"""Bytes from which on an unfinished event is large."""
+"""An unfinished event of this many bytes or more is treated as large."""
 
 _BOM = b"\xef\xbb\xbf"
-# The look-behind has every run tried once, from its first character. `\/` is a slash in PHP's JSON.
+# The look-behind makes the search try each run only once, at its first character. PHP's JSON writes a slash as `\/`.
 _BASE64 = re.compile(rb"(?<![A-Za-z0-9+/=_\\-])(?:[A-Za-z0-9+/=_-]|\\/){4096,}")
-# Where a server that leaves out the blank line begins its next event: JSON has ended, and JSON or [DONE] begins.
+# The border between two events of a server that leaves out the blank line: JSON ends, and JSON or [DONE] begins.
 _NEXT_EVENT = re.compile(rb"(?<=\})\n(?=(?:event:[^\n]*\n)?data: ?[{\[])")
 _DONE = b"data: [DONE]"
 _JSON = (b"{", b"[")
 
 
 class _Framing:
-    """Keeps the bytes of the event that is not whole yet, no more than `EVENT_LIMIT` of them."""
+    """Keeps the bytes of the event that is not complete yet, at most `EVENT_LIMIT` of them."""
 
     _end_of_event: bytes
 
@@ -31,11 +31,11 @@ class _Framing:
         self._tail = b""
         self._passing_over = False
         self._large: list[bytes] = []
-        """What came to a large event: joining it with every read would copy it as often."""
+        """The reads of a large event. They are joined once, because joining at every read would copy all of them."""
         self._size = 0
 
     def _joined(self, data: bytes) -> bytes:
-        """The kept bytes and `data`, without the rest of an event that is passed over. Empty: no event ends here."""
+        """The kept bytes and `data`, without the rest of an event that is skipped. Empty when no event ends here."""
         if self._passing_over:
             return self._after_the_end(data)
         if len(self._tail) < LARGE:
@@ -56,7 +56,7 @@ class _Framing:
         return rest
 
     def _kept(self, tail: bytes) -> bytes:
-        """What to keep of an unfinished event."""
+        """The bytes to keep of an unfinished event."""
         if len(tail) > EVENT_LIMIT:
             tail = _BASE64.sub(b"", tail)
         if len(tail) <= EVENT_LIMIT:
@@ -68,17 +68,16 @@ class _Framing:
         return data[-1:] if len(self._end_of_event) > 1 and data.endswith(b"\n") else b""
 
     def _rest(self) -> bytes:
-        """What the end of the stream left unfinished."""
+        """The unfinished event at the end of the stream."""
         return b"" if self._passing_over else b"".join((self._tail, *self._large))
 
 
 class Events(_Framing):
     """Server-sent events. A payload is an event's data, its lines joined as the standard says.
 
-    Ids, comments and unknown fields are passed over, and so are event names: every provider names the kind of an event
-    inside its JSON too. Only with `names`, an event of another name is left out, whatever its data; and the data of an
-    event called `error` is given out as the `error` of a JSON object. Ways to break the standard that real servers
-    have are understood:
+    Ids, comments and unknown fields are ignored, and so are event names, since every provider also names the kind of an
+    event inside its JSON. With `names`, events of other names are left out. The data of an event named `error` is given
+    as the `error` of a JSON object. These violations of the standard, which real servers have, are accepted:
 
     * a bare JSON document where an event should be: Gemini's errors inside a stream, a server that ignores `stream`;
     * no blank line between two events;
@@ -92,7 +91,7 @@ class Events(_Framing):
     def __init__(self, names: frozenset[bytes] | None = None) -> None:
         super().__init__()
         self._names = names
-        # how an event may begin whose data line follows, and is the last
+        # what may come before the data line of an event that has only one
         self._heads = frozenset({b"", *(b"event: " + name for name in names or ())})
         self._started = False
         self._after_cr = False
@@ -128,7 +127,7 @@ class Events(_Framing):
         return self._payloads(events)
 
     def end(self) -> list[bytes]:
-        """The payloads of events that the end of the stream cut off from their blank line."""
+        """The payloads of events whose blank line is missing because the stream ended."""
         return self._payloads([self._rest()])
 
     def _payloads(self, events: list[bytes]) -> list[bytes]:
@@ -143,7 +142,7 @@ class Events(_Framing):
         return [*filter(None, payloads)]
 
     def _with_newlines(self, data: bytes) -> bytes:
-        """`data` with every CRLF and CR as LF, also where two reads cut a CRLF in half."""
+        """`data` with every CRLF and CR replaced by LF, also when a CRLF is split between two reads."""
         if self._after_cr:
             data = data.removeprefix(b"\n")
         self._after_cr = data.endswith(b"\r")
@@ -151,7 +150,7 @@ class Events(_Framing):
 
 
 def _of_one_line(data: bytes) -> list[bytes]:
-    """The payloads of events that are whole and have one data line each, as nearly all have; none of others."""
+    """The payloads if all events in `data` are complete and have one data line each, as nearly always; else none."""
     newline = b"\r\n" if data.endswith(b"\r\n") else b"\n"
     end = newline * 2
     if not data.endswith(end):
@@ -183,7 +182,7 @@ def _payload_of_lines(event: bytes, names: frozenset[bytes] | None) -> bytes:
 
 
 def _as_error(data: bytes) -> bytes:
-    """A JSON object whose `error` is `data`, be it JSON or words."""
+    """A JSON object whose `error` is `data`, which may be JSON or plain text."""
     value = data.strip()
     if not value.startswith((*_JSON, b'"')):
         value = msgspec.json.encode(value.decode(errors="replace"))
@@ -193,7 +192,7 @@ def _as_error(data: bytes) -> bytes:
 class Lines(_Framing):
     """Newline-delimited JSON: a payload is a line that is not empty.
 
-    A document written over several lines is understood too: its first line is a bracket and nothing else.
+    A document over several lines is accepted too, if its first line is only a bracket.
     """
 
     _end_of_event = b"\n"
@@ -219,5 +218,5 @@ class Lines(_Framing):
         return [*filter(None, lines)]
 
     def end(self) -> list[bytes]:
-        """The last line, if the end of the stream cut off its newline."""
+        """The last line, if the stream ended without a newline."""
         return [*filter(None, [self._rest()])]

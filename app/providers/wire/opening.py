@@ -1,11 +1,11 @@
-"""Tells the reasoning that a model writes at the beginning of its text, between tags, from the text."""
+"""Separates the reasoning that a model writes between tags at the beginning of its text from the rest of the text."""
 
 from __future__ import annotations
 
 from app.values import Delta, Reasoning
 
 TAGS = {
-    # Qwen, DeepSeek and most others; Claude's habit; Gemini behind OpenAI's wire; Mistral, Kimi and Seed
+    # Qwen, DeepSeek and most others; Claude; Gemini's OpenAI-compatible API; Mistral; Kimi; Seed
     "<think>": "</think>",
     "<thinking>": "</thinking>",
     "<thought>": "</thought>",
@@ -13,7 +13,7 @@ TAGS = {
     "◁think▷": "◁/think▷",
     "<seed:think>": "</seed:think>",
 }
-"""How reasoning begins and ends."""
+"""The tags at the beginning and the end of reasoning."""
 
 Pieces = list[Delta | Reasoning]
 
@@ -21,25 +21,25 @@ Pieces = list[Delta | Reasoning]
 class Opening:
     """Reads the text of one reply up to the end of its leading reasoning. Later tags are text.
 
-    Blanks before the first tag and around the reasoning are left out. Reasoning that never ends is no text. The end of
-    reasoning alone is what a server left there that gives the reasoning elsewhere.
+    Blanks before the first tag and around the reasoning are left out. Reasoning without an end tag is all reasoning. An
+    end tag alone is left out: servers that send the reasoning elsewhere may leave it in the text.
     """
 
     def __init__(self) -> None:
         self.over = False
-        """Whether all that comes is text."""
+        """Whether everything that follows is text."""
         self._read = self._before
         self._held = ""
         self._close = ""
         self._begun = False
 
     def read(self, text: str) -> Pieces:
-        """What `text` brings; what may be half of a tag waits for more."""
+        """The pieces of `text`. An end that may be part of a tag is held back until more text comes."""
         held, self._held = self._held + text, ""
         return self._read(held)
 
     def end(self) -> Pieces:
-        """What was waiting. Blanks alone are no text."""
+        """The text that was held back, unless it is blank."""
         self.over = True
         held, self._held = self._held, ""
         if not held.strip():
@@ -56,7 +56,7 @@ class Opening:
             if start.startswith(close):
                 self._read = self._after
                 return self._after(start[len(close) :])
-            if tag.startswith(start) or close.startswith(start):  # also where there are only blanks
+            if tag.startswith(start) or close.startswith(start):  # also true when there are only blanks
                 self._held = held
         return [] if self._held else self._text(held)
 

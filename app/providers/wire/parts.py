@@ -1,4 +1,4 @@
-"""Text and reasoning, in whatever shape a server puts them: a string, an object, a list of parts."""
+"""Parts: reads text and reasoning from the shapes that servers send: a string, an object or a list of parts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FIELDS = ("text", "thinking", "reasoning", "summary", "content", "reasoning_con
 
 
 def text_of(value: object) -> str:
-    """All text in `value`, and nothing of what is not text: images, audio, encrypted reasoning."""
+    """All text in `value`, without images, audio and encrypted reasoning."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -20,9 +20,9 @@ def text_of(value: object) -> str:
 
 
 def parts_of(value: object) -> Iterator[tuple[bool, str]]:
-    """The parts of a message's content in order: whether each is reasoning, and its text, never empty.
+    """The parts of a message's content in order. Each is a pair: whether it is reasoning, and its text, never empty.
 
-    Raises `ValueError` when `value` is no content: it is neither empty, nor a string, nor an object or a list.
+    Raises `ValueError` when `value` is not empty and not a string, an object or a list.
     """
     if isinstance(value, list):
         for part in value:
@@ -31,7 +31,7 @@ def parts_of(value: object) -> Iterator[tuple[bool, str]]:
     elif isinstance(value, dict):
         kind = str(value.get("type") or "").lower()
         thought = value.get("thought") is True or any(word in kind for word in ("thinking", "reasoning", "thought"))
-        # a part of another kind may have words too, which nobody said to the user
+        # parts of other kinds may also hold text, which is not meant for the user
         if (thought or not kind or "text" in kind) and (text := text_of(value)):
             yield thought, text
     elif isinstance(value, str):

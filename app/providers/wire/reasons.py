@@ -1,4 +1,4 @@
-"""What a provider means by the reason that it names for the end of a reply."""
+"""Reasons: the meaning of the names that providers give for the end of a reply."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Meaning = Literal[FinishReason, "failed"]
 
 # https://platform.openai.com/docs/api-reference/chat/object, https://platform.claude.com/docs/en/api/handling-stop-reasons,
 # https://ai.google.dev/api/generate-content#FinishReason, and what Ollama, OpenRouter, vLLM, DeepSeek, Z.ai and Mistral
-# add to them. Tools are none of ours: a model that calls one has ended its text.
+# add to them. Parley sends no tools, so a model that calls one has ended its text.
 KNOWN: dict[str, Meaning] = {
     "stop": "stop",
     "end_turn": "stop",
@@ -27,7 +27,7 @@ KNOWN: dict[str, Meaning] = {
     "max_tokens": "length",
     "model_length": "length",
     "model_context_window_exceeded": "length",
-    # the provider's own limit for one request; we do not ask it to go on
+    # the provider's own limit for one request; Parley does not ask for the rest
     "continuation": "length",
     "content_filter": "content_filter",
     "refusal": "content_filter",
@@ -56,15 +56,15 @@ KNOWN: dict[str, Meaning] = {
     "too_many_tool_calls": "failed",
     "unexpected_tool_call": "failed",
     "pup_limited_disabled": "failed",
-    # Ollama took a model in or out and wrote nothing
+    # Ollama has loaded or unloaded a model and written nothing
     "load": "failed",
     "unload": "failed",
 }
 
 NONE = frozenset({"", "null", "none", "undefined", "finish_reason_unspecified", "block_reason_unspecified"})
-"""What says that there is no reason. DashScope writes `"null"` into every event."""
+"""Names that mean that there is no reason yet. DashScope writes `"null"` into every event."""
 
-# What a name that is not known is likely to mean, in this order: a filter's `max_risk_exceeded` is no limit of tokens.
+# The likely meaning of unknown names. The order matters: `max_risk_exceeded` is a filter's, not a limit of tokens.
 _LIKELY: tuple[tuple[Meaning, re.Pattern[str]], ...] = (
     (
         "content_filter",
@@ -86,11 +86,11 @@ _LIKELY: tuple[tuple[Meaning, re.Pattern[str]], ...] = (
 
 
 def normal(name: str) -> str:
-    """`name` as the tables have it: `MAX_TOKENS`, `max-tokens` and `maxTokens` are `max_tokens`."""
+    """`name` in the form of the tables: `MAX_TOKENS`, `max-tokens` and `maxTokens` become `max_tokens`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())
     return re.sub(r"[\s.:/-]+", "_", words).lower()
 
 
 def likely(name: str) -> Meaning | None:
-    """What a name that is not in `KNOWN` seems to mean; None: nobody knows."""
+    """The likely meaning of a name that is not in `KNOWN`; None when its words give no hint."""
     return next((meaning for meaning, words in _LIKELY if words.search(name)), None)

@@ -1,4 +1,4 @@
-"""Reads a JSON object into a struct field by field, where msgspec refuses the whole for one field."""
+"""Tolerant reading: fills a struct from a JSON object field by field, where msgspec would refuse all for one field."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ T = TypeVar("T")
 
 
 def fitted(value: dict[str, object], type_: Callable[..., T]) -> T:
-    """`value` as the struct `type_`, all of whose fields have defaults. What should be an object, or a list of objects,
-    and is something else is absent."""
+    """`value` as the struct `type_`, whose fields must all have defaults. A field that should be an object or a list of
+    objects, and is not, counts as absent."""
     fields: dict[str, Any] = {}
     for name, encoded, struct, many in _plan(type_):
         item = value.get(encoded)
@@ -29,7 +29,7 @@ def fitted(value: dict[str, object], type_: Callable[..., T]) -> T:
 
 @cache
 def _plan(type_: Any) -> list[tuple[str, str, type[Any] | None, bool]]:
-    """Of each field: its name, its name in JSON, the struct that it holds, and whether it holds a list of them."""
+    """For each field: its name, its name in JSON, the struct that it holds (or None), and whether it holds a list."""
     return [(field.name, field.encode_name, *_struct_in(field.type)) for field in msgspec.structs.fields(type_)]
 
 
