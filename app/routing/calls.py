@@ -108,7 +108,7 @@ class Call:
         self._loop = turn.loop
         self._permit = permit
         self._blanks = ""
-        """The text so far, while it is all blank. It is sent with the first other text; a reply without any is empty."""
+        """The text so far, while it is blank. It is sent with the first other text; a reply without any is empty."""
         self._text = False
         self._closed = False
 
