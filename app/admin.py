@@ -1,4 +1,4 @@
-"""The operator's command line: who has which plan, and what a plan allows. See `python -m app.admin --help`."""
+"""The operator's command line for users' plans and the plans' limits. See `python -m app.admin --help`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from app.store.client import open_supabase
 from app.store.limits import Limits, LimitsView, Plan
 from app.store.plans import Entitled, Plans, UserView
 
-EPILOG = """The project is that of SUPABASE_URL and SUPABASE_SECRET_KEY in the environment; without them, the one that
-`make run` has written to $PARLEY_DATA/env (.parley/env). Everything takes effect with the next request. The exit code
+EPILOG = """The project is named by SUPABASE_URL and SUPABASE_SECRET_KEY in the environment; without them, it is the one
+that `make run` has written to $PARLEY_DATA/env (.parley/env). Changes take effect with the next request. The exit code
 is 0; 1 when the command was refused or the project cannot be reached; 2 when an argument is wrong."""
 T = TypeVar("T")
 UNSET = ("default", "none")
@@ -31,7 +31,7 @@ PLAN_CHARACTERS = 50
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. 0, or 1 with one line that says what is wrong; argparse ends with 2."""
+    """Run one command. Returns 0, or prints one line about the error and returns 1. argparse exits with 2."""
     asked = parser().parse_args(arguments)
     try:
         url, key = project(os.environ)
@@ -53,18 +53,18 @@ def parser() -> argparse.ArgumentParser:
 
     def command(name: str, does: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", epilog=EPILOG)
-        made.add_argument("--json", action="store_true", help="a JSON object a line, for programs")
+        made.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
         return made
 
-    grant = command("grant", "give a user a plan, in place of what they have")
+    grant = command("grant", "give a user a plan, which replaces their present one")
     grant.add_argument("email")
-    grant.add_argument("--plan", required=True, type=plan_name, help="one that `plans` lists")
+    grant.add_argument("--plan", required=True, type=plan_name, help="a plan that `plans` lists")
     grant.add_argument(
         "--until",
         type=moment,
         metavar="DATE",
-        help="when it ends, not in the past: 2027-01-31 (where that day begins), 2027-01-31T18:00 or "
-        "2027-01-31T18:00+02:00; UTC where it does not say so. Left out: without end",
+        help="when the plan ends, not in the past: 2027-01-31 (the start of that day), 2027-01-31T18:00 or "
+        "2027-01-31T18:00+02:00; UTC unless it names a zone. Without this option the plan has no end",
     )
 
     revoke = command("revoke", "take a user's plan away")
@@ -73,20 +73,22 @@ def parser() -> argparse.ArgumentParser:
     show = command("show", "show a user's plan, limits and usage this month")
     show.add_argument("email")
 
-    users = command("users", "list who has which plan, and for whom it has expired")
-    users.add_argument("--plan", type=plan_name, help="this one only")
+    users = command("users", "list the users who have a plan, also those whose plan has expired")
+    users.add_argument("--plan", type=plan_name, help="only the users of this plan")
 
     command("plans", "list all plans, with their limits and how many users have them")
 
-    limits = command("limits", "show the limits of a plan, or, with an option, make or change it")
-    limits.add_argument("plan", nargs="?", type=plan_name, help="left out: all plans, as `plans`")
-    limits.add_argument("--requests", type=count, metavar="N", help=f"requests a minute, 1 to {MOST}, or `default`")
-    limits.add_argument("--tokens", type=count, metavar="N", help=f"tokens a minute, 1 to {MOST}, or `default`")
+    limits = command("limits", "show the limits of a plan, or, with an option, create or change it")
+    limits.add_argument("plan", nargs="?", type=plan_name, help="without it, all plans are shown, as by `plans`")
+    limits.add_argument("--requests", type=count, metavar="N", help=f"requests per minute, 1 to {MOST}, or `default`")
+    limits.add_argument("--tokens", type=count, metavar="N", help=f"tokens per minute, 1 to {MOST}, or `default`")
     limits.add_argument(
-        "--budget", type=dollars, metavar="USD", help=f"a user's dollars a month, 0 to {MOST_DOLLARS}, or `none`"
+        "--budget", type=dollars, metavar="USD", help=f"dollars per user and month, 0 to {MOST_DOLLARS}, or `none`"
     )
     limits.add_argument(
-        "--premium", action=argparse.BooleanOptionalAction, help="whether it opens what is gated; a new plan does"
+        "--premium",
+        action=argparse.BooleanOptionalAction,
+        help="whether the plan may chat, search and add documents when premium is required; a new plan may",
     )
 
     delete = command("delete-plan", "delete a plan that no user has now")
@@ -95,8 +97,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def project(environ: Mapping[str, str]) -> tuple[str, str]:
-    """The address and the secret key of the project. LookupError when nothing names one, or the environment half;
-    SettingsError for an address that is none."""
+    """The address and the secret key of the project. Raises LookupError when one of them is not set, and SettingsError
+    for an address that is not valid."""
     place = with_running_stack(environ)
     legacy = {new: place.get(old) for old, new in LEGACY_NAMES.items()}
     url, key = place.get("SUPABASE_URL"), place.get("SUPABASE_SECRET_KEY") or legacy["SUPABASE_SECRET_KEY"]
@@ -109,7 +111,7 @@ def project(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 async def show_lines(asked: argparse.Namespace, url: str, key: str) -> None:
-    """Run the command and print what it says, as it comes."""
+    """Run the command and print its lines as they come."""
     supabase = open_supabase(url, key, key)
     try:
         async with aclosing(run(asked, Plans(supabase), Limits(supabase))) as lines:
@@ -117,14 +119,14 @@ async def show_lines(asked: argparse.Namespace, url: str, key: str) -> None:
                 print(line)  # noqa: T201
         sys.stdout.flush()
     except BrokenPipeError:
-        # whoever reads has read enough (`… | head`); what is still in the buffer goes nowhere
+        # the reader has closed the pipe (`… | head`); discard what is still in the buffer
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         await supabase.aclose()
 
 
 async def run(asked: argparse.Namespace, plans: Plans, limits: Limits) -> AsyncGenerator[str]:
-    """What the command prints, line by line."""
+    """The lines that the command prints."""
     match asked.command:
         case "grant":
             yield told(asked, await plans.grant(asked.email, asked.plan, asked.until), describe)
@@ -158,7 +160,7 @@ def told(asked: argparse.Namespace, what: T, describe: Callable[[T], str]) -> st
 
 
 def changes(asked: argparse.Namespace) -> dict[str, int | bool | None]:
-    """The columns of a plan that the command names. LookupError when there is no plan to change."""
+    """The columns of a plan that the command changes. Raises LookupError when the command names no plan."""
     named = {
         "requests_per_minute": asked.requests,
         "tokens_per_minute": asked.tokens,
@@ -167,7 +169,7 @@ def changes(asked: argparse.Namespace) -> dict[str, int | bool | None]:
     }
     given = {column: None if value in UNSET else value for column, value in named.items() if value is not None}
     if given and asked.plan is None:
-        raise LookupError("name the plan whose limits these are")
+        raise LookupError("name the plan to change")
     return given
 
 
@@ -190,7 +192,7 @@ def describe(user: UserView) -> str:
 
 
 def is_past(moment: str) -> bool:
-    """Whether this moment, as Postgres writes it, is over."""
+    """Whether this moment, in Postgres' text form, is in the past."""
     try:
         return datetime.fromisoformat(moment) <= datetime.now(UTC)
     except ValueError:  # a year after 9999 or before 1, `infinity`
@@ -233,7 +235,7 @@ def usd(micro: int) -> str:
 def plan_name(text: str) -> str:
     if not 1 <= len(text) <= PLAN_CHARACTERS or not text.isprintable() or text != text.strip():
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no name of a plan: 1 to {PLAN_CHARACTERS} printable characters, no blanks around them"
+            f"{text!r} is not a plan's name: 1 to {PLAN_CHARACTERS} printable characters, no blanks around them"
         )
     return text
 
@@ -242,7 +244,7 @@ def moment(text: str) -> datetime:
     try:
         given = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date: write 2027-01-31 or 2027-01-31T18:00+02:00") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date: write 2027-01-31 or 2027-01-31T18:00+02:00") from None
     if given.tzinfo is None:
         given = given.replace(tzinfo=UTC)
     if given <= datetime.now(UTC):

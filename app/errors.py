@@ -1,7 +1,7 @@
 """All errors of Parley, one closed tree.
 
-AppError                        what a client is told: a status, a stable code, a sentence
-├── InvalidRequest              422 invalid_request; 400 where a body cannot be read at all, 415 for its media type
+AppError                        an error for the client: a status, a stable code, a sentence
+├── InvalidRequest              422 invalid_request; 400 for a body that cannot be read, 415 for its media type
 │   ├── IdempotencyMismatch     422 idempotency_mismatch
 │   ├── ContentFlagged          422 content_flagged
 │   └── PayloadTooLarge         413 payload_too_large
@@ -16,26 +16,26 @@ AppError                        what a client is told: a status, a stable code, 
     ├── NoProviderConfigured    no_provider_configured
     ├── ModerationOff           moderation_off
     ├── SupabaseUnavailable     supabase_unavailable
-    │   └── SupabaseRefused     the same code: Supabase answers, and does not take our settings
+    │   └── SupabaseRefused     the same code: Supabase answers, but refuses our settings
     ├── Draining                draining
-    └── Interrupted             interrupted: only inside a reply, whose writer went away
+    └── Interrupted             interrupted: only the end of a reply whose writer stopped
 
-ProviderError                   what went wrong with a provider; never shown to a client as it is
+ProviderError                   a failure of a provider; never shown to a client
 ├── Unreachable                 connect failed or timed out, connection lost before the answer began
 │   └── AnswerTimeout           connected, but an answer that is not streamed took too long
-├── Silent                      no sign of life for as long as a deadline allows
+├── Silent                      no sign of life within a deadline
 │   ├── FirstSignTimeout        nothing came at all, or nothing after the headers
-│   ├── FirstTokenTimeout       it showed life, then none, before its first text
+│   ├── FirstTokenTimeout       signs of life came, but no text in time
 │   └── Stalled                 text came, then nothing more
 ├── ReplyTimeout                the whole reply took too long
-├── EmptyReply                  it ended, not for its length, without any text
+├── EmptyReply                  the reply ended without text, and not because of its length limit
 ├── ServerError                 5xx, 529, an "overloaded" or internal error inside a 200 stream
 ├── BrokenStream                the stream ended without a finish reason, or could not be decoded
-├── Throttled                   429 that is worth a retry later
-├── QuotaExhausted              429 that no retry helps: spend cap, daily quota, no credit
+├── Throttled                   429 that may succeed after a wait
+├── QuotaExhausted              429 that no retry can change: spend cap, daily quota, no credit
 ├── AuthenticationRefused       401, 403: our key is wrong or lacks a permission
 ├── ModelNotFound               404
-├── RequestRefused              400, 422: the provider does not take this request
+├── RequestRefused              400, 422: the provider does not accept this request
 │   └── ContextTooLong          the prompt, or the prompt with its reply, does not fit the model
 └── ContentFiltered             the provider refused for policy reasons, before or inside the stream
 """
@@ -50,13 +50,13 @@ from msgspec import UNSET, structs
 from app.values import Problem, Quota, Usage
 
 REFUSED_SECONDS = 10
-"""When to come back after a refusal by Supabase, which is asked again with every probe of readiness."""
+"""`Retry-After` of a refusal by Supabase. Every readiness probe asks Supabase again."""
 
 BreakerEffect = Literal["failure", "neutral", "cooldown"]
 
 
 class AppError(Exception):
-    """An error that a client is told of. `detail` is safe to show: no key, no trace, nobody else's data."""
+    """An error that is shown to a client. `detail` is safe to show: no key, no stack trace, no data of other users."""
 
     status: int = 500
     code: ClassVar[str] = "internal_error"
@@ -79,7 +79,7 @@ class AppError(Exception):
         """The limits that refused the request, by name; become the `RateLimit` headers."""
 
     def problem(self) -> Problem:
-        """What a client is shown."""
+        """The problem that a client is shown."""
         return Problem(
             type=f"urn:parley:problem:{self.code}",
             title=self.title,
@@ -104,7 +104,7 @@ class IdempotencyMismatch(InvalidRequest):
 class ContentFlagged(InvalidRequest):
     status = 422
     code = "content_flagged"
-    title = "Moderation does not let this pass"
+    title = "Moderation refused this text"
 
     def __init__(
         self,
@@ -114,12 +114,12 @@ class ContentFlagged(InvalidRequest):
         retry_after: float | None = None,
         categories: Sequence[str] = (),
     ) -> None:
-        """`categories` are what the text was flagged for, where that is known."""
+        """`categories` are those for which the text was flagged; empty when they are not known."""
         super().__init__(detail, status=status, retry_after=retry_after)
         self.categories = tuple(categories)
 
     def problem(self) -> Problem:
-        """What a client is shown."""
+        """The problem that a client is shown."""
         return structs.replace(super().problem(), categories=self.categories or UNSET)
 
 
@@ -190,8 +190,8 @@ class SupabaseUnavailable(Unavailable):
 
 
 class SupabaseRefused(SupabaseUnavailable):
-    """No repetition helps until somebody changes a setting, a key or the project. The detail names the setting and says
-    what refused it; it is safe to show."""
+    """Supabase refuses a setting. Retrying does not help until somebody changes a setting, a key or the project. The
+    detail names the setting and what refused it; it is safe to show."""
 
     title = "Supabase does not accept this server's settings"
 
@@ -208,7 +208,7 @@ class Draining(Unavailable):
 
 class Interrupted(Unavailable):
     code = "interrupted"
-    title = "The reply was cut off; what was written is kept"
+    title = "The reply was interrupted; the text so far is kept"
 
 
 ERRORS: dict[str, type[AppError]] = {
@@ -233,20 +233,20 @@ ERRORS: dict[str, type[AppError]] = {
         Interrupted,
     )
 }
-"""Every error by its code: as it is stored with a failed reply, and as our database functions raise it."""
+"""Every error by its code. Failed replies are stored with the code, and our database functions raise it."""
 
 
 class ProviderError(Exception):
-    """A provider's failure, translated. The message may hold the provider's own words: it is never shown to clients.
+    """A failure of a provider. The message may repeat the provider's own text, so it is never shown to clients.
 
-    `retryable`: whether another try at the same candidate may help. `breaker`: what it tells the circuit breaker.
-    `retry_after`: seconds, when the provider named them.
+    `retryable`: whether another call to the same candidate may succeed. `breaker`: the effect on the circuit breaker.
+    `retry_after`: the seconds that the provider named, if any.
     """
 
     retryable: ClassVar[bool] = False
     breaker: ClassVar[BreakerEffect] = "neutral"
     words: str = ""
-    """What the provider said, as far as it helps to understand it. It may quote the request: never log it."""
+    """The start of the provider's message, used to classify the failure. It may quote the request: never log it."""
 
     def __init__(
         self,
@@ -274,7 +274,7 @@ class AnswerTimeout(Unreachable):
 
 
 class Silent(ProviderError):
-    """A failure to the breaker only if no other call of the model showed life in that time."""
+    """No sign of life within a deadline. It counts for the breaker only if no other call of the model showed any."""
 
     retryable = True
     breaker: ClassVar[BreakerEffect] = "failure"
@@ -285,7 +285,7 @@ class FirstSignTimeout(Silent):
 
 
 class FirstTokenTimeout(Silent):
-    # it works, and this reply takes long
+    # the provider works, and this reply takes long
     breaker = "neutral"
 
 
@@ -322,7 +322,7 @@ class QuotaExhausted(ProviderError):
 
 class AuthenticationRefused(ProviderError):
     wrong: bool = False
-    """The key itself, and not only its use for this call."""
+    """Whether the key itself is wrong, not only its use for this call."""
 
 
 class ModelNotFound(ProviderError):
@@ -335,11 +335,11 @@ class RequestRefused(ProviderError):
 
 class ContextTooLong(RequestRefused):
     limit: int | None = None
-    """How many tokens the provider takes, when it said so."""
+    """The most tokens that the provider accepts, if it named them."""
     counted: int | None = None
-    """How many tokens it counted in the request, when it said so; with or without those of the reply."""
+    """The tokens that it counted in the request, if it named them; with or without those of the reply."""
 
 
 class ContentFiltered(ProviderError):
     usage: Usage | None = None
-    """What the reply cost until it was cut off, when the provider said so."""
+    """The usage until the reply was cut off, if the provider reported it."""

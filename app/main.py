@@ -63,16 +63,16 @@ from app.values import User
 
 MAX_BODY_BYTES = 1_048_576
 START_SECONDS = 2.0
-"""How long the start waits for the database to take the limits."""
+"""How long the start waits until the limits are written into the database."""
 DRAIN_SECONDS = 6.0
-"""How long replies may go on after the order to stop. The process ends within 10 s: after these come
-`turn.STORE_SECONDS`, `serve.SHUTDOWN_SECONDS`, and then `CLOSE_SECONDS` for closing all parts."""
+"""How long replies may continue after the order to stop. The process ends within 10 s: after this come
+`turn.STORE_SECONDS`, `serve.SHUTDOWN_SECONDS`, and `CLOSE_SECONDS` for closing all parts."""
 CLOSE_SECONDS = 0.5
 """How long closing all parts of the process may take together; the database may be unreachable."""
 
 
 class Service:
-    """A process of Parley: its parts, its background tasks, and how it ends."""
+    """All parts of a process: builds them, runs the background jobs, and shuts everything down."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -133,7 +133,7 @@ class Service:
     async def running(self, _: Litestar) -> AsyncGenerator[None]:
         close = Closing(CLOSE_SECONDS).close
         async with AsyncExitStack() as parts:
-            # left in the opposite order: what uses another part is closed before it
+            # the stack closes in the opposite order, so each part is closed before the parts that it uses
             parts.callback(observe.event, "service.stopped")
             parts.push_async_callback(close, "supabase", self.supabase.aclose)
             parts.push_async_callback(close, "providers", self._close_providers)
@@ -148,7 +148,7 @@ class Service:
             for line in without_effect(self.settings):
                 observe.event("settings.without_effect", detail=line)
             await self._start_jobs()
-            # these objects live as long as the process, so the garbage collector need not visit them again
+            # all objects so far live as long as the process, so the garbage collector can skip them
             gc.collect()
             gc.freeze()
             observe.event("service.started")
@@ -167,13 +167,13 @@ class Service:
         once("offers", self.routing.offers.all)
         once("default models", self.routing.offers.check_defaults)
         once("warm", lambda: warm(self.providers.values()))
-        # the first turn should meet these limits; without a database the start goes on, as no turn can begin
+        # wait, so that the first turn has these limits; without a database the start continues, since no turn can begin
         limits = once("limits", lambda: share_limits(self.limits, self.settings))
         await asyncio.wait({limits}, timeout=START_SECONDS)
 
     async def drain(self) -> None:
-        """Refuse new turns, send readers elsewhere, and let replies end; what has not by then is `interrupted`.
-        Only the first call has patience: after it, or with a second order to stop, what is left ends at once."""
+        """Refuse new turns, tell readers to reconnect elsewhere, and wait for replies to end. Those that have not ended
+        after `DRAIN_SECONDS` are stored as `interrupted`. A second call does not wait."""
         patience = 0.0
         if not self.followers.draining:
             patience = DRAIN_SECONDS
@@ -231,7 +231,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
         allow_origins=[],
         allow_origin_regex="|".join(map(_pattern, settings.cors_allow_origins)),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        # client libraries send headers of their own; the origin decides who may call
+        # all headers are allowed, because client libraries send their own; access is decided by the origin
         allow_headers=["*"],
         expose_headers=[
             "Content-Disposition",
@@ -246,7 +246,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
 
 
 def _pattern(origin: str) -> str:
-    """A star stands for anything; in the place of the port, for any port or none."""
+    """A regular expression for an allowed origin. A star stands for any text; as the port, for any port or none."""
     any_port = origin.endswith(":*")
     return re.escape(origin.removesuffix(":*")).replace(r"\*", ".*") + ("(:[0-9]+)?" if any_port else "")
 

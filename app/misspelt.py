@@ -1,7 +1,7 @@
-"""Misspelt settings: names in `.env` and in the environment that Parley does not know, but nearly does.
+"""Misspelt settings: finds names in `.env` and in the environment that are almost the name of a setting.
 
-`.env` is written for Parley, so that a name there is judged by its likeness alone. The environment is everybody's: a
-name there has to be a setting with a slip in it, and the setting itself must be missing.
+`.env` is written for Parley, so a name there only has to be similar. The environment holds other programs' names too,
+so a name there must be more similar, and the setting itself must be missing.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from app.providers.registry import PROVIDERS
 from app.settings import FIELDS, LEGACY_NAMES
 
 RUN_SETTINGS = ("PARLEY_SUPABASE_PORT", "PARLEY_DB_PORT", "PARLEY_DATA", "PARLEY_REPLICAS")
-"""What `make run` reads besides."""
+"""Further settings that `make run` reads."""
 COMMAND_SETTINGS = ("PARLEY_TOKEN", "PARLEY_EMAIL", "PARLEY_PASSWORD")
-"""What `app.retrieval.ingest` reads besides."""
+"""Further settings that `app.retrieval.ingest` reads."""
 SETTINGS = (*FIELDS, *PROVIDERS.settings, *RUN_SETTINGS, *COMMAND_SETTINGS)
 WRITTEN = ("API_URL", "API_URL_2", "DATABASE_URL", "DEMO_EMAIL", "DEMO_PASSWORD")
-"""What `make run` writes besides; whoever loads its file has it in the environment."""
+"""Further names that `make run` writes into its file; they are in the environment of anyone who loads that file."""
 
 ALIASES = {
     **{alias: setting.name for setting in PROVIDERS.settings.values() for alias in setting.aliases},
@@ -29,22 +29,22 @@ ALIASES = {
     "RAG_ENABLED": "ENABLE_RAG",
     "SUPABASE_API_KEY": "SUPABASE_PUBLISHABLE_KEY",
 }
-"""Names of other programs for our settings: mistakes in `.env`, and theirs in the environment."""
+"""Other programs' names for our settings: mistakes in `.env`, but right in the environment."""
 OTHER_NAMES = {**LEGACY_NAMES, **ALIASES}
-"""All of them: a slip in such a name is one, too."""
+"""Both kinds of other names. A misspelt one is reported too."""
 FOREIGN = frozenset({"SUPABASE_DB_URL"})
-"""The Supabase CLI's."""
+"""Settings of the Supabase CLI."""
 EVERYBODYS = frozenset({"LOG_LEVEL", "REDIS_URL"})
-"""Settings with so common a name that one like it in the environment is another program's."""
+"""Settings with common names: a similar name in the environment probably belongs to another program."""
 OURS = frozenset({"PARLEY", "SUPABASE", *(name.partition("_")[0] for name in PROVIDERS.settings)})
-"""First words of a name that say what it is for."""
+"""First words of names that are probably meant for Parley."""
 
 LIKE, VERY_LIKE = 0.8, 0.9
-"""Ratios of `difflib`, in `.env` and in the environment. A name of twelve letters with two of them swapped has 0.92."""
+"""The least ratio of `difflib`, in `.env` and in the environment. Two swapped letters of twelve give 0.92."""
 
 
 def misspelt(environ: Mapping[str, str], in_file: Iterable[str] = ()) -> list[str]:
-    """A line for each name that is probably meant for Parley; `in_file` are those of `.env`. No line holds a value."""
+    """A line for each name that is probably meant for Parley. `in_file`: the names in `.env`. No line has a value."""
     written = dict.fromkeys(in_file)
     found = [(".env", name, _meant_in_file(name)) for name in written]
     found += [
@@ -85,25 +85,25 @@ def _known(name: str) -> bool:
 
 
 def _of_another_program(name: str) -> bool:
-    """Whether it is the name of a setting behind another program's prefix, such as VITE_SUPABASE_URL."""
+    """Whether `name` is that of a setting with another program's prefix, such as VITE_SUPABASE_URL."""
     return not name.startswith("PARLEY_") and name.endswith(tuple(f"_{one}" for one in (*SETTINGS, *LEGACY_NAMES)))
 
 
 def _same_letters(name: str) -> str | None:
-    """The setting that only differs in where its words end, or by our prefix."""
+    """The setting that differs only in its underscores, or in the prefix PARLEY."""
     letters = name.replace("_", "")
     alike = (one for one in SETTINGS if letters.removeprefix("PARLEY") == one.replace("_", "").removeprefix("PARLEY"))
     return next((one for one in alike if letters.startswith("PARLEY") or not one.startswith("PARLEY")), None)
 
 
 def _same_words(name: str) -> str | None:
-    """The setting whose words only stand in another order."""
+    """The setting with the same words in another order."""
     words = sorted(name.split("_"))
     return next((one for one in SETTINGS if sorted(one.split("_")) == words), None)
 
 
 def _without_key(name: str) -> str | None:
-    """The setting whose last word, KEY, is missing."""
+    """The setting that is `name` with `_KEY` at its end."""
     whole = f"{name}_KEY"
     return whole if whole in SETTINGS else LEGACY_NAMES.get(whole)
 
@@ -113,8 +113,8 @@ def _closest(name: str, names: Iterable[str], likeness: float) -> str | None:
 
 
 def _fewer_words(name: str, ends: int) -> str | None:
-    """The closest setting that has all words of the name, two or more, and others as well; with 2 `ends` its first and
-    its last word are the name's, with 1 the first."""
+    """The closest setting that has all words of `name` (at least two) and more words. Its first word must be that of
+    `name`; with 2 `ends`, its last word too."""
     words = name.split("_")
     longer = []
     for setting in SETTINGS:

@@ -1,9 +1,9 @@
-"""Logging: turns named events into log lines; whatever an event carries is safe to keep.
+"""Logging: turns named events into log lines that are safe to keep.
 
-The policy, in one place: an event never carries message text, a passage, a key, a token, an e-mail address, or a
-provider's own words (an error text may quote the prompt). It carries names, ids, numbers, statuses and the classes of
-errors. The one exception is `provider.key_refused`: what a provider says of our key when it is asked for its models,
-without the key.
+The policy: an event never has message text, a passage, a key, a token, an e-mail address, or a provider's own text (an
+error may quote the prompt). It has names, ids, numbers, statuses and the classes of errors. The one exception is
+`provider.key_refused`, which has the provider's message about our key when its list of models was requested, without
+the key.
 """
 
 from __future__ import annotations
@@ -109,12 +109,12 @@ _log = structlog.get_logger("parley")
 
 
 def event(name: EventName, **fields: str | float | bool | None) -> None:
-    """Record that `name` happened. The types of `fields` leave no room for bodies and objects."""
+    """Log that `name` happened. The types of `fields` exclude bodies and objects."""
     getattr(_log, LEVELS[name])(name, **fields)
 
 
 def unforeseen(name: EventName, error: BaseException, **fields: str | float | bool | None) -> None:
-    """Record an error that nobody expected: its class and where it was raised, not its text, which may hold data."""
+    """Log an unexpected error: its class and where it was raised, but not its text, which may hold data."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     traceback = error.__traceback__
@@ -129,7 +129,7 @@ _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def request_id() -> str | None:
-    """The id of the request being served, also inside the tasks it started."""
+    """The id of the request that is being served, also in the tasks that it has started."""
     return _request_id.get()
 
 
@@ -139,12 +139,12 @@ def set_request_id(value: str) -> None:
 
 
 SHORTEST_SECRET = 4
-"""Characters. What is shorter is a placeholder, and may be a part of ordinary words."""
+"""Characters. A shorter key is a placeholder, and may be part of ordinary words."""
 
 
 def configure(level: str, secrets: Collection[str] = ()) -> None:
-    """One line an event on standard error, from `level` on: readable on a terminal, else JSON. `secrets` are left out
-    of whatever an event carries."""
+    """Log events of at least `level` on standard error, one line each: readable on a terminal, else JSON. `secrets` are
+    removed from all fields."""
     terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[
@@ -176,8 +176,8 @@ def _without(secrets: tuple[str, ...]) -> structlog.typing.Processor:
 
 
 class _Libraries(logging.Handler):
-    """What libraries log becomes events, so that every line has one form. Their words are left out, which may hold
-    anybody's data, except the server's: it speaks of connections."""
+    """Turns what libraries log into events, so that all lines have one form. Their messages are left out, because they
+    may hold data; only those of uvicorn are kept, which are about connections."""
 
     def emit(self, record: logging.LogRecord) -> None:
         event(
@@ -190,5 +190,5 @@ class _Libraries(logging.Handler):
 
 
 def include_libraries() -> None:
-    """For a process that does nothing else: what libraries log, from warnings on, becomes events as well."""
+    """Log the warnings and errors of libraries as events too. Only for a process that this code owns."""
     logging.basicConfig(handlers=[_Libraries(logging.WARNING)])

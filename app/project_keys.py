@@ -1,4 +1,4 @@
-"""What Supabase's keys say of themselves: which is which, and of which project. Asks nobody."""
+"""Supabase's keys: reads from a key its kind and its project, without asking Supabase."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOSTED = ".supabase.co"
 
 
 def complaint(url: str, publishable: str, secret: str) -> str | None:
-    """A sentence that names the setting, when a key is in the place of another one or of another project than `url`."""
+    """A sentence about a key of the wrong kind or of another project than `url`; None when both keys are right."""
     kinds = _kind(publishable), _kind(secret)
     if kinds == ("secret", "publishable"):
         return f"{NAMES[0]} and {NAMES[1]} are swapped: each holds the other's key"
@@ -30,13 +30,13 @@ def complaint(url: str, publishable: str, secret: str) -> str | None:
 
 
 def _kind(key: str) -> str | None:
-    """What the key says it is; None when it says nothing."""
+    """The kind of a key; None when it cannot be read from the key."""
     by_prefix = next((kind for prefix, kind in _PREFIXES.items() if key.startswith(prefix)), None)
     return by_prefix or _ROLES.get(str(_claims(key).get("role")))
 
 
 def _claims(key: str) -> dict[str, object]:
-    """What a legacy key says, which is a token; nothing of any other."""
+    """The claims of a legacy key, which is a token; empty for any other key."""
     try:
         _, payload, _ = key.split(".")
         return msgspec.json.decode(base64.urlsafe_b64decode(payload + "=="), type=dict[str, object])

@@ -1,5 +1,5 @@
-"""Runs the service under uvicorn, with what it lacks: a drain before the listener closes, a bound on what a reader that
-takes nothing can hold, and a way to cut its connection."""
+"""Runs the service under uvicorn. Adds a drain before the listener closes, a limit on unread data in a connection's
+send buffer, and a way for the application to abort a connection."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from app.misspelt import misspelt
 from app.settings import NotSet, Settings, SettingsError, load_settings
 
 ENV_FILE = Path(".env")
-"""`make run` reads it, and this program does not: a deployment's settings are its environment."""
+"""`make run` reads this file. This program does not: its settings come from the environment only."""
 SHUTDOWN_SECONDS = 1
-"""For connections that are still open after the drain."""
+"""The time for connections that are still open after the drain."""
 SEND_BUFFER_BYTES = 65_536
-"""Of each connection, in the kernel. Left alone, Linux lets it grow to megabytes while a reader takes nothing, and
-nobody notices that it does not."""
+"""The kernel's send buffer of each connection. By default Linux lets it grow to megabytes, so that it would take long
+to notice a client that reads nothing."""
 
 
 class Protocol(HttpToolsProtocol):
-    """Tells the application how to close its connection at once: `scope["parley.abort"]`."""
+    """Gives the application a function that closes its connection at once: `scope["parley.abort"]`."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -39,7 +39,8 @@ class Protocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """On the first signal it drains while it still answers (with `draining`), then stops; on a second one it stops."""
+    """The server. On the first signal it drains, while it still answers requests (with `draining`), then stops. On the
+    second signal it stops at once."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
@@ -49,7 +50,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for server in self.servers:
-            for listener in server.sockets:  # what it accepts inherits this
+            for listener in server.sockets:  # accepted connections inherit the option
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -70,7 +71,7 @@ class Server(uvicorn.Server):
 
 
 def make_server(settings: Settings) -> Server:
-    """The server with its service, not serving yet. Must be called on the running event loop."""
+    """Make the server and its service, without serving yet. Must be called on the running event loop."""
     app: Litestar = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -78,21 +79,21 @@ def make_server(settings: Settings) -> Server:
         port=settings.parley_port,
         http=Protocol,
         ws="none",
-        # its logger's words go where everything is logged, see app/observe.py
+        # uvicorn's log lines become events, see app/observe.py
         log_config=None,
         access_log=False,
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        # nobody's word for another address unless told so: left alone, uvicorn takes that of whoever is on this machine
+        # uvicorn would trust `X-Forwarded-For` from this machine by default; here it is trusted only as set
         forwarded_allow_ips=list(settings.forwarded_allow_ips),
     )
     return Server(config, app.state.service)
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until a signal ends it. Raises `SupabaseRefused` before the first request when the project does not take
-    the settings; one that does not answer may do so later."""
+    """Serve until a signal ends it. Raises `SupabaseRefused` before the first request when the project refuses the
+    settings. When the project does not answer, serves nevertheless."""
     server = make_server(settings)
     observe.include_libraries()
     for line in _misspelt():
@@ -108,7 +109,7 @@ async def serve(settings: Settings) -> None:
 
 
 def _misspelt() -> list[str]:
-    """Of the environment; what was loaded from `.env` is judged as `make run` does."""
+    """Lines about misspelt settings in the environment. Names that are also in `.env` are checked as in that file."""
     try:
         in_file = [name for name in dotenv_values(ENV_FILE) if name in os.environ]
     except (OSError, UnicodeDecodeError):

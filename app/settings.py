@@ -1,4 +1,4 @@
-"""The environment, read once into one frozen object. A missing or malformed setting stops the start and is named."""
+"""Settings: the environment, read once into a frozen object. A missing or malformed setting ends the start by name."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from app.values import ProviderName
 Seconds = Annotated[float, msgspec.Meta(ge=0.01, le=86_400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-# far below the lease of a reply, which each write renews
+# much shorter than the lease of a reply, which each write renews
 JournalMilliseconds = Annotated[int, msgspec.Meta(ge=50, le=5000)]
 
-
-# Less holds no question and its answer; more, no model has.
+# A smaller context cannot hold a question and its answer; no model has a larger one.
 ContextTokens = Annotated[int, msgspec.Meta(ge=256, le=100_000_000)]
 
 
@@ -37,11 +36,11 @@ class SettingsError(Exception):
 
 
 class NotSet(SettingsError):
-    """It is missing."""
+    """A required setting is missing."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """Every setting, under its environment name in upper case. `.env.example` explains each."""
+    """All settings. Each one's environment name is in upper case; `.env.example` explains it."""
 
     supabase_url: str
     supabase_publishable_key: str
@@ -67,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     reply_timeout_seconds: Seconds = 1200
 
     model_context_tokens: Mapping[tuple[ProviderName, str], int] | None = None
-    """The contexts of the models that are named."""
+    """The contexts of models, in tokens, by provider and model."""
 
     require_premium: bool = True
     rate_limit_requests_per_minute: Count = 60
@@ -88,7 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
     @property
     def providers(self) -> Configuration:
-        """What the providers are made of."""
+        """The providers' part of the settings."""
         return Configuration(self.provider_values, self.connect_timeout_seconds, self.model_context_tokens or {})
 
 
@@ -97,9 +96,9 @@ FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)
 LEGACY_NAMES = {"SUPABASE_ANON_KEY": "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SERVICE_ROLE_KEY": "SUPABASE_SECRET_KEY"}
 PROJECT_SETTINGS = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", *LEGACY_NAMES)
 SUPABASE_PATHS = ("/auth/v1", "/realtime/v1", "/rest/v1", "/storage/v1")
-"""Of the parts of a project, whose addresses the dashboard shows, too."""
+"""Paths of a project's services. The dashboard shows their addresses too, so one may be set as `SUPABASE_URL`."""
 ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/?#@,]+")
-"""What a browser sends as `Origin`. A star stands for anything in the host, and after its colon for any port."""
+"""An `Origin` header as browsers send it. A star stands for any text in the host, and after a colon for any port."""
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -115,7 +114,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         if name in settings_of_kind("url"):
             texts[name] = base_url(name, texts[name])
         if name in settings_of_kind("key") and not fits_a_header(texts[name]):
-            raise SettingsError(f"{name} holds a character that no key has")
+            raise SettingsError(f"{name} has a character that no key can have")
     if (wrong := complaint(*(texts[name] for name, field in FIELDS.items() if field.required))) is not None:
         raise SettingsError(wrong)
     if (url := texts.get("REDIS_URL")) is not None and not _is_redis_url(url):
@@ -137,13 +136,13 @@ def settings_of_kind(kind: Literal["key", "url"]) -> tuple[str, ...]:
 
 
 def choices(name: str) -> tuple[str, ...]:
-    """What a setting may be set to, where the registry of providers says that; else nothing."""
+    """The allowed values of a setting for which the registry of providers decides them; empty for other settings."""
     known = {"DEFAULT_AI_PROVIDER": PROVIDERS.names, "MODERATION": (*PROVIDERS.moderators, OFF)}
     return known.get(name, ())
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """The values that nobody may read in a log."""
+    """The values that must not appear in a log."""
     ours = (settings.supabase_publishable_key, settings.supabase_secret_key, settings.supabase_jwt_secret)
     values = settings.provider_values
     theirs = (values.get(name) for name in settings_of_kind("key"))
@@ -151,7 +150,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
 
 
 def without_effect(settings: Settings) -> tuple[str, ...]:
-    """A line for each setting that was set in vain, since another one that it needs is not set; it names both."""
+    """A line for each setting that has no effect because of another one; the line names both."""
     chosen, configuration = settings.default_ai_provider, settings.providers
     stands_in = chosen is not None and PROVIDERS[chosen].stand_in
     contexts = settings.model_context_tokens or {}
@@ -173,27 +172,27 @@ def without_effect(settings: Settings) -> tuple[str, ...]:
 
 
 def running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What `make run` has written for the programs beside it; empty where it does not run."""
+    """The addresses and keys that `make run` has written for other programs; empty when it has written none."""
     return {name: value for name, value in dotenv_values(_file_of_stack(environ)).items() if value}
 
 
 def with_running_stack(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The settings of a program beside the service: `environ` without its empty values, over what `make run` has
-    written. A project is one whole: where `environ` names a part of one, nothing of the other is taken."""
+    """The settings for a command line program: `environ` without its empty values, over what `make run` has written.
+    If `environ` has any setting of a project, nothing that `make run` has written is used."""
     given = {name: value for name, value in environ.items() if value.strip()}
     return given if _names_a_project(given) else running_stack(environ) | given
 
 
 def where_looked(environ: Mapping[str, str] = os.environ) -> str:
-    """What such a program says when a setting is missing: the file that it has looked for, and what came of it."""
+    """For the message of such a program about a missing setting: which file it read, or why not."""
     file = _file_of_stack(environ)
     if _names_a_project(environ):
-        return f"the environment names a project, so that {file} is not read"
+        return f"the environment names a project, so {file} is not read"
     return f"{file}, which `make run` writes, {'does not name it' if file.exists() else 'is not there'}"
 
 
 def whose_address(environ: Mapping[str, str] = os.environ) -> str:
-    """What it says when nobody answers."""
+    """For the message of such a program about an address that does not answer: where the address comes from."""
     file = _file_of_stack(environ)
     if _names_a_project(environ) or not file.exists():
         return "SUPABASE_URL is set in the environment"
@@ -209,7 +208,7 @@ def _names_a_project(environ: Mapping[str, str]) -> bool:
 
 
 def base_url(name: str, text: str) -> str:
-    """The one form of the base URL that the setting `name` holds. Raises `SettingsError`."""
+    """The normal form of the base URL in the setting `name`. Raises `SettingsError`."""
     try:
         base = BaseUrl.parse(text)
         if base.query and name not in PROVIDERS.settings:
@@ -227,7 +226,7 @@ def fits_a_header(text: str) -> bool:
 
 
 def _value(field: msgspec.structs.FieldInfo, text: str) -> object:
-    """What `text` means. Raises `SettingsError`, which does not repeat the text: it may be a key."""
+    """The value that `text` stands for. Raises `SettingsError`, which does not repeat the text, as it may be a key."""
     allowed = choices(field.encode_name)
     if field.name == "model_context_tokens":
         return _contexts(field.encode_name, text)
@@ -241,7 +240,7 @@ def _value(field: msgspec.structs.FieldInfo, text: str) -> object:
 
 
 def _origin(text: str) -> str:
-    """As browsers send it: without a path, in small letters. Raises `SettingsError`."""
+    """The origin in the form that browsers send: without a path, in lower case. Raises `SettingsError`."""
     origin = text.rstrip("/").lower()
     if not ORIGIN.fullmatch(origin):
         raise SettingsError("CORS_ALLOW_ORIGINS must be origins such as https://app.example.com, separated by commas")
@@ -249,7 +248,8 @@ def _origin(text: str) -> str:
 
 
 def _contexts(name: str, text: str) -> dict[tuple[ProviderName, str], int]:
-    """`openai/llama-3=8192,ollama/qwen3:8b=4096`. A model's name may have slashes. Raises `SettingsError`."""
+    """Parse a text such as `openai/llama-3=8192,ollama/qwen3:8b=4096`. A model's name may have slashes. Raises
+    `SettingsError`."""
     contexts: dict[tuple[ProviderName, str], int] = {}
     for number, entry in enumerate(filter(None, map(str.strip, text.split(","))), 1):
         named, _, size = entry.rpartition("=")
@@ -272,7 +272,7 @@ def _contexts(name: str, text: str) -> dict[tuple[ProviderName, str], int]:
 def _is_redis_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        port = parts.port  # raises as well, for one that is no port
+        port = parts.port  # raises ValueError for a port that is not valid
     except ValueError:
         return False
     fits = fits_a_header(text) and " " not in text
@@ -284,7 +284,7 @@ def _expected(field: msgspec.structs.FieldInfo) -> str:
         return "one of " + ", ".join(allowed)
     if field.type is bool:
         return "true or false"
-    # of an optional one, what it may be when it is set
+    # for an optional setting, the type that it has when it is set
     kind, limits = get_args(next((kind for kind in get_args(field.type) if get_args(kind)), field.type))
     number = "whole number" if kind is int else "number"
     return f"a {number} from {limits.ge} to {limits.le}"

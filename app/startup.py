@@ -1,4 +1,4 @@
-"""What a start says of its settings: which providers are on, and where the models come from."""
+"""Lines that the start prints about its settings: which providers are on, and where the models come from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.values import ProviderName
 
 
 def in_use(settings: Settings) -> list[str]:
-    """Lines for a person at a terminal; none holds a key."""
+    """Lines for a person at a terminal, without keys."""
     providers = list(make_providers(settings.providers))
     if all(PROVIDERS[name].stand_in for name in providers):
         return [f"Providers: none set, the offline {', '.join(providers)} answers", _embeddings(settings)]
@@ -19,7 +19,7 @@ def in_use(settings: Settings) -> list[str]:
 
 
 def _model(settings: Settings, provider: ProviderName) -> str:
-    """What a provider is proposed with, and who says so."""
+    """A provider's default model, and where it comes from."""
     spec, setting = Catalog(settings).default(provider), PROVIDERS[provider].model_setting
     if spec is None:
         unset = f", as {setting.name} is not set" if setting is not None else ""

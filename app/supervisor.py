@@ -1,5 +1,7 @@
-"""The life of the process's parts: background jobs, of which one that dies is logged and started again while readiness
-fails, and closing everything in time."""
+"""Supervision of the process's parts: restarts background jobs that have died, and closes everything in time.
+
+A job that has died is logged, and readiness fails until it runs again.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ from app import observe
 Job = Callable[[], Awaitable[object]]
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds before a job that died is started again. Doubled each time, until it has lived for `STEADY_SECONDS`."""
+"""Seconds before a job that died is started again. The pause doubles each time, until a run lasts `STEADY_SECONDS`."""
 STEADY_SECONDS = 60.0
 LEAST_SECONDS = 0.05
-"""What a part of the process may take to close even when those before it have used up the time."""
+"""The time that each part has to close, even when the parts before it have used up the common time."""
 
 
 class Supervisor:
@@ -30,11 +32,11 @@ class Supervisor:
         return tuple(sorted(self._down))
 
     def keep(self, name: str, job: Job) -> None:
-        """Run `job`, which never returns. It is `down` while it waits to be started again."""
+        """Run `job`, which must not return. It counts as `down` while it waits to be started again."""
         self._start(name, job, forever=True)
 
     def once(self, name: str, job: Job) -> asyncio.Task[None]:
-        """Run `job` until it has returned. The process serves without it meanwhile."""
+        """Run `job` until it has returned once. The process serves meanwhile."""
         return self._start(name, job, forever=False)
 
     async def aclose(self) -> None:
@@ -74,21 +76,21 @@ class Supervisor:
 
 
 def _told_to_end() -> bool:
-    """Whether this task was cancelled, and not only something that it awaited."""
+    """Whether this task itself was cancelled, not only something that it awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 class Closing:
-    """Closes the parts of the process within `seconds` for all together. What goes wrong with one is logged, and the
-    others are closed all the same."""
+    """Closes the parts of the process, within `seconds` for all together. A part that fails to close is logged, and the
+    others are still closed."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._until: float | None = None
 
     async def close(self, name: str, close: Job) -> None:
-        """Await `close()`, for as long as there is time."""
+        """Await `close()` for the rest of the time."""
         now = asyncio.get_running_loop().time()
         if self._until is None:
             self._until = now + self._seconds

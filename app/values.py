@@ -1,4 +1,4 @@
-"""The values every stage speaks: what a turn is asked, what a provider streams, how a reply ends. No I/O."""
+"""Values that all stages share: what a turn asks for, what a provider streams, how a reply ends. No I/O."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Literal, NewType
 import msgspec
 
 Role = Literal["user", "assistant", "system"]
-ProviderName = NewType("ProviderName", str)  # those that there are: `app.providers.registry`
+ProviderName = NewType("ProviderName", str)  # the valid names are in `app.providers.registry`
 TaskType = Literal["code", "creative", "analysis", "general"]
 ReplyStatus = Literal["streaming", "complete", "stopped", "failed", "interrupted", "filtered"]
 
-# Why a provider ended its reply: it was done, it reached the output limit, or a filter or refusal cut it.
+# Why a provider ended its reply: it was complete, it reached the output limit, or a filter or refusal cut it.
 FinishReason = Literal["stop", "length", "content_filter"]
 
-# How much a model is to think before it answers; each provider has a parameter of its own for it.
+# How much a model should think before it answers; each provider has its own parameter for this.
 ReasoningEffort = Literal["off", "low", "medium", "high"]
 
 
 class User(msgspec.Struct, frozen=True):
-    """A signed-in user. Row level security judges `token`, which is valid until `expires_at` (seconds since 1970)."""
+    """A signed-in user. Row level security uses `token`, which is valid until `expires_at` (seconds since 1970)."""
 
     id: str
     token: str
@@ -28,20 +28,20 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Send(msgspec.Struct, frozen=True):
-    """A turn that is asked for: answer this new message of the conversation."""
+    """A request for a turn: answer this new message in the conversation."""
 
     conversation_id: str
     content: str
 
 
 class Regenerate(msgspec.Struct, frozen=True):
-    """A turn that is asked for: answer again the user message that `message_id` is, or that it answers."""
+    """A request for a turn: answer a user message again. `message_id` is that message or a reply to it."""
 
     message_id: str
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
-    """A repeated request with this key attaches to the first one's reply. `request_hash` tells others apart."""
+    """A repeated request with this key attaches to the reply of the first one. `request_hash` must be the same."""
 
     key: str
     request_hash: str
@@ -55,37 +55,37 @@ class Message(msgspec.Struct, frozen=True):
 
 
 BYTES_PER_TOKEN = 4
-"""English text in today's tokenizers; an estimate, used where no provider has counted."""
+"""An estimate for English text with current tokenizers, used when no provider has counted."""
 MESSAGE_TOKENS = 5
-"""What a chat template adds to a message: its role, its beginning and its end. ChatML takes five."""
+"""The tokens that a chat template adds to a message for its role, its beginning and its end. ChatML adds five."""
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many tokens `text` is. Bytes, not characters: scripts other than Latin take more tokens a character."""
+    """About how many tokens `text` has. Counts bytes, since scripts other than Latin take more tokens per character."""
     return -(-len(text.encode()) // BYTES_PER_TOKEN)
 
 
 def estimate_prompt(messages: Iterable[Message]) -> int:
-    """About how many tokens a model reads when it is sent `messages`."""
+    """About how many tokens a model reads for `messages`."""
     return sum(estimate_tokens(message.content) + MESSAGE_TOKENS for message in messages)
 
 
 class ChatRequest(msgspec.Struct, frozen=True):
-    """What one provider is asked. System text stands in messages of role `system`, first in the list."""
+    """A request to one provider. System text is in messages of role `system`, which come first."""
 
     model: str
     messages: tuple[Message, ...]
     max_tokens: int | None = None
     reasoning: ReasoningEffort | None = None
-    """None: as the model does by itself."""
+    """None: the model decides."""
     context_tokens: int | None = None
-    """The context that the messages and the reply were made to fit; None: not known."""
+    """The context that the messages and the reply were shortened to fit; None: not known."""
 
 
 class Usage(msgspec.Struct, frozen=True):
     """Token counts as the provider reported them. `cached_tokens` is the part of the prompt read from its cache,
-    `reasoning_tokens` the part of the completion that the model thought with. A provider that leaves one of the first
-    two out is written down with 0 there, until `chat` estimates it."""
+    `reasoning_tokens` the part of the completion that the model used for thinking. When a provider reports no count for
+    the prompt or the completion, it is 0 until `chat` estimates it."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -94,7 +94,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Quota(msgspec.Struct, frozen=True):
-    """A limit a minute: how much there is, how much of it is left, and in how many whole seconds there is more."""
+    """A limit per minute: its size, how much of it is left, and the whole seconds until more is available."""
 
     limit: int
     remaining: int
@@ -102,7 +102,7 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """The provider has taken the request: the headers of its answer have come, and nothing of the reply yet."""
+    """The provider has accepted the request: the headers of its answer have come, but nothing of the reply yet."""
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -112,24 +112,24 @@ class Delta(msgspec.Struct, frozen=True):
 
 
 class Reasoning(msgspec.Struct, frozen=True):
-    """What the model shows of its thinking: all that arrived in one read, never empty, and no part of the text."""
+    """Reasoning that the model shows: all that arrived in one read, never empty. It is not part of the text."""
 
     text: str
 
 
 class Alive(msgspec.Struct, frozen=True):
-    """A read that brought neither text nor reasoning, but shows that the provider works: a ping, an empty delta."""
+    """A read without text or reasoning, such as a ping or an empty delta, which shows that the provider works."""
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """The regular end of a provider's stream. Usage is None when the provider did not report it."""
+    """The regular end of a provider's stream. `usage` is None when the provider did not report it."""
 
     reason: FinishReason
     usage: Usage | None
 
 
 StreamItem = Opened | Alive | Reasoning | Delta | Finish
-"""What a provider's stream is made of."""
+"""The items of a provider's stream."""
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -143,7 +143,7 @@ class Passage(msgspec.Struct, frozen=True):
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The user message and the reply row are stored; this provider answers, unless a `Restart` says otherwise."""
+    """The user message and the reply row are stored. This provider answers, unless a `Restart` follows."""
 
     conversation_id: str
     user_message_id: str
@@ -153,7 +153,7 @@ class Started(msgspec.Struct, frozen=True):
 
 
 class Restart(msgspec.Struct, frozen=True):
-    """Another candidate answers; text so far is void."""
+    """Another candidate answers; discard the text so far."""
 
     reason: str
     provider: str
@@ -170,15 +170,16 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     detail: str | msgspec.UnsetType = msgspec.UNSET
     categories: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    """What moderation flagged a text for."""
+    """The categories for which moderation flagged a text."""
     request_id: str | msgspec.UnsetType = msgspec.UNSET
-    """Of the request that was answered with it."""
+    """The id of the request that was answered with this problem."""
 
 
 class FinalState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a reply ended: what is stored of it, and all that its readers are told (`chat.endings.ending_of`).
+    """How a reply ended, as it is stored. The last event for its readers is made from this alone
+    (`chat.endings.ending_of`).
 
-    `problem` is None when it ended well or was stopped. `length` is that of the stored text, in code points.
+    `problem` is None when the reply ended well or was stopped. `length` is that of the stored text, in code points.
     """
 
     status: ReplyStatus
@@ -202,15 +203,15 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """A user stopped the reply; what was written is kept."""
+    """The user stopped the reply; the text so far is kept."""
 
     usage: Usage | None
     length: int
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """The reply failed or was interrupted; what was stored is kept. `length` as in `Done`: a reader that holds more
-    cuts its text to it."""
+    """The reply failed or was interrupted; the stored text is kept. `length` is that of the stored text, in code
+    points: a reader that has more cuts its text to it."""
 
     problem: Problem
     status: ReplyStatus
@@ -218,7 +219,7 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A passage that the reply was given, as its readers see it. It is cited by its place in the list, from 1."""
+    """A passage that the model was given for the reply. The text cites it by its place in the list, from 1."""
 
     id: str
     document_id: str
@@ -228,8 +229,8 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """What was found in the user's documents. `error` is a problem code: the search failed, or some documents could not
-    be searched, and the reply goes without what is missing."""
+    """The passages found in the user's documents. `error` is a problem code: the search failed, or some documents could
+    not be searched, and the reply is written without what is missing."""
 
     items: tuple[Source, ...]
     error: str | None = None

@@ -12,7 +12,7 @@ from app.settings import settings_of_kind
 SENTENCES: Mapping[str, Callable[[Mapping[str, Any], Path], str]] = {
     "provider.key_refused": lambda line, log: (
         f"{line['setting']}: {line['provider']} refuses {_what(line['setting'])} (status {line['status']}); "
-        f"its words are in {log}"
+        f"its message is in {log}"
     ),
     "provider.model_not_listed": lambda line, _: (
         f"{line['setting']}: {line['provider']} does not list the model {line['model']}"

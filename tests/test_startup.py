@@ -51,4 +51,4 @@ def test_refusal_of_a_provider_is_told_once(tmp_path: Path, setting: str, provid
     log = tmp_path / "api-1.log"
     line = {"event": "provider.key_refused", "setting": setting, "provider": provider, "status": 401}
     log.write_text(2 * (json.dumps(line) + "\n"))
-    assert Notices().fresh(log) == [f"{setting}: {provider} refuses {what} (status 401); its words are in {log}"]
+    assert Notices().fresh(log) == [f"{setting}: {provider} refuses {what} (status 401); its message is in {log}"]

@@ -57,7 +57,7 @@ class BaseUrl(msgspec.Struct, frozen=True):
         if not _is_host(host, bracketed="[" in parts.netloc):
             raise BadBaseUrl("name a host of ASCII letters, digits, dots, hyphens and underscores, or an IP address")
         if not _PATH.fullmatch(parts.path) or not _QUERY.fullmatch(parts.query):
-            raise BadBaseUrl("write a character that no address has as its %XX")
+            raise BadBaseUrl("write characters that an address cannot have as %XX")
         shown = f"[{host}]" if ":" in host else host
         where = shown if port in (None, _PORTS[scheme]) else f"{shown}:{port}"
         path = re.sub("/+", "/", parts.path).rstrip("/")

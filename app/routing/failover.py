@@ -133,7 +133,7 @@ class Failover:
         if refused and refused.issuperset(candidates):
             if any(isinstance(failure.error, ContextTooLong) for failure in failures):
                 return InvalidRequest("The conversation is too long for every model available", status=422)
-            return InvalidRequest("No available model takes this request", status=422)
+            return InvalidRequest("No available model accepts this request", status=422)
         waits = (self._breakers.health(candidate.provider, candidate.model).wait for candidate in candidates)
         return ProviderUnavailable(retry_after=retry_after(waits))
 

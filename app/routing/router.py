@@ -83,7 +83,7 @@ def route(
         return candidates
     if serving:
         raise ProviderUnavailable(retry_after=retry_after(offer.wait for offer in serving))
-    raise ProviderUnavailable("No AI provider that is available can serve this request", retry_after=30)
+    raise ProviderUnavailable("No available AI provider can serve this request", retry_after=30)
 
 
 def retry_after(waits: Iterable[float]) -> int:
@@ -106,7 +106,7 @@ def preferred(
             if preference.provider in PROVIDERS
             else f"There is no provider '{preference.provider}'"
         )
-        raise InvalidRequest(f"{what}. There is: {', '.join(configured)}.", status=422)
+        raise InvalidRequest(f"{what}. Available: {', '.join(configured)}.", status=422)
     asked = [
         offer
         for offer in offers
@@ -139,9 +139,9 @@ def _what_there_is(offers: Iterable[Offer], model: str) -> str:
     alike = difflib.get_close_matches(model, names, n=MOST_NAMED)
     shown = list(dict.fromkeys((*alike, *names)))[:MOST_NAMED]
     if not shown:
-        return "There is no model at all."
+        return "No model is available."
     more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-    return f"There is: {', '.join(shown)}{more}."
+    return f"Available: {', '.join(shown)}{more}."
 
 
 def _serves(offer: Offer, preference: ModelPreference) -> bool:

@@ -278,14 +278,14 @@ def key_refused(setting: str, by: str, status: int, message: str) -> SupabaseRef
 
 def not_a_secret_key() -> SupabaseRefused:
     return SupabaseRefused(
-        "The Data API of SUPABASE_URL takes SUPABASE_SECRET_KEY for a publishable key: set the secret one.",
+        "The Data API of SUPABASE_URL treats SUPABASE_SECRET_KEY as a publishable key: set the secret one.",
         setting="SUPABASE_SECRET_KEY",
     )
 
 
 def schema_refused(why: str) -> SupabaseRefused:
     return SupabaseRefused(
-        f"The database of SUPABASE_URL is not as this version needs it ({why}): "
+        f"The database of SUPABASE_URL does not fit this version of Parley ({why}): "
         "apply supabase/migrations, with `npx supabase db push` for a hosted project.",
         setting="SUPABASE_URL",
     )

@@ -148,7 +148,7 @@ class Project:
         if 300 <= response.status < 400:
             target = urlsplit(response.headers.get("Location", ""))
             raise SupabaseRefused(
-                f"SUPABASE_URL is not where the project is: it redirects to {target.scheme}://{target.netloc}.",
+                f"SUPABASE_URL is not the project's address: it redirects to {target.scheme}://{target.netloc}.",
                 setting="SUPABASE_URL",
             )
         return response.status, content
@@ -179,7 +179,7 @@ def _reason(error: Exception) -> str:
         case aiohttp.ClientSSLError():
             return "its certificate is not accepted"
         case aiohttp.ClientConnectorError():
-            return "nobody answers there"
+            return "no server answers there"
         case _:
             return type(error).__name__
 

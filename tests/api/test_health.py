@@ -29,7 +29,7 @@ async def test_service_whose_supabase_cannot_be_reached(stack: LocalSupabase, ow
         async with httpx.AsyncClient(base_url=api.url) as client:
             unready = await client.get("/health/ready")
             problem = assert_problem(unready, 503, "supabase_unavailable")
-            assert problem["detail"] == "SUPABASE_URL cannot be reached: nobody answers there."
+            assert problem["detail"] == "SUPABASE_URL cannot be reached: no server answers there."
             assert int(unready.headers["retry-after"]) >= 1
             for path in ("/v1/conversations", "/v1/models"):
                 refused = await client.get(path, headers=owner.headers)

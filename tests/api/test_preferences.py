@@ -16,7 +16,7 @@ from tests.support.service import Api, Person, running_api
 from tests.support.upstream import MODEL, Upstream
 
 CONVERSATIONS = "/v1/conversations"
-ONLY_DEMO = "There is: demo."
+ONLY_DEMO = "Available: demo."
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ async def test_settings_without_effect_are_said_at_the_start(demo: Api) -> None:
 async def test_a_conversations_model_that_nobody_offers(as_owner: httpx.AsyncClient, model: str) -> None:
     problem = assert_problem(await as_owner.post(CONVERSATIONS, json={"model": model}), 422, "invalid_request")
     assert f"'{model}'" in problem["detail"]
-    assert f"There is: {MODEL}" in problem["detail"]
+    assert f"Available: {MODEL}" in problem["detail"]
     made = await as_owner.post(CONVERSATIONS, json={"title": "Old", "model": MODEL})
     path = f"{CONVERSATIONS}/{made.json()['id']}"
     refused = await as_owner.patch(path, json={"title": "New", "model": model})
@@ -156,7 +156,7 @@ async def test_a_provider_with_another_ones_model(mixed: httpx.AsyncClient, prov
     body = {"content": "Hello", "provider": provider, "model": model}
     refused = await mixed.post(f"{CONVERSATIONS}/{conversation}/messages", json=body)
     problem = assert_problem(refused, 422, "invalid_request")
-    assert f"The provider '{provider}' does not offer the model '{model}'. There is: " in problem["detail"]
+    assert f"The provider '{provider}' does not offer the model '{model}'. Available: " in problem["detail"]
     assert await history(mixed, conversation) == []
 
 

@@ -81,7 +81,7 @@ async def test_a_project_without_our_migrations_ends_the_start(tmp_path: Path) -
         ended = await asyncio.to_thread(started, empty)
     assert ended.returncode == 2
     assert ended.stderr == (
-        "parley: The database of SUPABASE_URL is not as this version needs it "
+        "parley: The database of SUPABASE_URL does not fit this version of Parley "
         "(it lacks the function applied_migrations): apply supabase/migrations, "
         "with `npx supabase db push` for a hosted project.\n"
     )
@@ -364,7 +364,7 @@ async def test_what_may_be_another_answer_in_a_moment_is_no_refusal(
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://127.0.0.1:{port}", "nobody answers there"),
+        ("http://127.0.0.1:{port}", "no server answers there"),
         ("http://no-such-host.invalid", "its host is not known"),
     ],
 )

@@ -205,7 +205,7 @@ async def test_json_for_programs(stack: LocalSupabase, admin: Admin, command: tu
     [
         (("grant", "nobody@example.com", "--plan", "premium"), "No user has this e-mail address."),
         (("show", "nobody@example.com"), "No user has this e-mail address."),
-        (("limits", "--requests", "5"), "name the plan whose limits these are"),
+        (("limits", "--requests", "5"), "name the plan to change"),
     ],
 )
 async def test_complaints_are_one_line(admin: Admin, arguments: tuple[str, ...], complaint: str) -> None:
@@ -240,7 +240,7 @@ GRANT = ("grant", "a@example.com", "--plan")
             "argument --until: '2000-01-01T12:00+02:00' is in the past: it means 2000-01-01T12:00:00+02:00",
         ),
         *(
-            ((*GRANT, "premium", "--until", value), f"argument --until: '{value}' is no date: {DATE}")
+            ((*GRANT, "premium", "--until", value), f"argument --until: '{value}' is not a date: {DATE}")
             for value in ("31.01.2027", "tomorrow", "2027-02-30", "")
         ),
         (
@@ -248,10 +248,10 @@ GRANT = ("grant", "a@example.com", "--plan")
             "argument --until: '9999-12-31T23:59-10:00' is after the year 9999 in UTC: leave --until out for no end",
         ),
         *(
-            ((*GRANT, value), f"argument --plan: '{value}' is no name of a plan: {NAME}")
+            ((*GRANT, value), f"argument --plan: '{value}' is not a plan's name: {NAME}")
             for value in ("", " pro", "x" * 51)
         ),
-        (("limits", " "), f"argument plan: ' ' is no name of a plan: {NAME}"),
+        (("limits", " "), f"argument plan: ' ' is not a plan's name: {NAME}"),
         (("limit", "premium"), "invalid choice: 'limit'"),
         ((), "the following arguments are required: COMMAND"),
     ],
@@ -320,7 +320,7 @@ async def test_half_a_project_is_no_other_project(
     (tmp_path / "env").write_text(f"SUPABASE_URL={stack.url}\nSUPABASE_SECRET_KEY='{stack.secret_key}'\n")
     monkeypatch.setenv("PARLEY_DATA", str(tmp_path))
     monkeypatch.delenv(f"SUPABASE_{missing}")
-    looked = f"the environment names a project, so that {tmp_path}/env is not read"
+    looked = f"the environment names a project, so {tmp_path}/env is not read"
     said = f"parley: SUPABASE_{kept} is set, but SUPABASE_{missing} is not ({looked})\n"
     assert await admin("plans") == (1, "", said)
 

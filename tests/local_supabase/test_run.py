@@ -187,7 +187,7 @@ def test_says_who_answers_and_what_is_wrong(start: Callable[..., Run], refusing:
     ):
         assert line in run.output()
     refused = (
-        f"warning: OPENAI_API_KEY: openai refuses this key (status 401); its words are in {run.data}/logs/api-1.log"
+        f"warning: OPENAI_API_KEY: openai refuses this key (status 401); its message is in {run.data}/logs/api-1.log"
     )
     wait_until(lambda: refused in run.output(), seconds=30, child=run.child)
     assert run.output().count("refuses this key") == 1

@@ -377,7 +377,7 @@ async def test_reembed_takes_no_half_of_another_project(folder: Path, stack: Loc
     command = [sys.executable, "-m", "app.retrieval.reembed"]
     done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr.split(";")[0]) == (2, "SUPABASE_URL is not set")
-    assert f"the environment names a project, so that {folder}/env is not read" in " ".join(done.stderr.split())
+    assert f"the environment names a project, so {folder}/env is not read" in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize("command", ["ingest", "reembed"])

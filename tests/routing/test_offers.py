@@ -377,7 +377,7 @@ def test_a_refusal_names_what_the_provider_lists() -> None:
     async def main() -> None:
         world = World(Scripted("openai"))
         world.providers["openai"].models = frozenset({"house-model-2", "nomic-embed-text"})
-        with pytest.raises(InvalidRequest, match=r"There is: house-model-2, gpt-6\.1-terra") as caught:
+        with pytest.raises(InvalidRequest, match=r"Available: house-model-2, gpt-6\.1-terra") as caught:
             await world.ask(model="house-model-3")
         assert "nomic" not in str(caught.value)
 

@@ -148,7 +148,7 @@ async def test_a_model_that_it_does_not_have(world: World, conversation: str) ->
     )
     problem = assert_problem(answer, 422, "invalid_request")
 
-    assert problem["detail"].startswith(f"The provider 'toy' does not offer the model '{scripted.MODEL}'. There is: ")
+    assert problem["detail"].startswith(f"The provider 'toy' does not offer the model '{scripted.MODEL}'. Available: ")
     assert "toy-1" in problem["detail"]
 
 
@@ -181,7 +181,7 @@ async def test_the_api_description_names_it(world: World) -> None:
     ("settings", "said"),
     [
         ({"TOY_BASE_URL": "toys"}, "parley: TOY_BASE_URL must be an http:// or https:// address\n"),
-        ({"TOY_API_KEY": "k\u2026"}, "parley: TOY_API_KEY holds a character that no key has\n"),
+        ({"TOY_API_KEY": "k\u2026"}, "parley: TOY_API_KEY has a character that no key can have\n"),
         ({"MODERATION": "toy"}, "parley: TOY_API_KEY is not set, and MODERATION=toy needs it\n"),
         (
             {"DEFAULT_AI_PROVIDER": "doll"},
