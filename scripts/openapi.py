@@ -1,4 +1,4 @@
-"""Writes `docs/openapi.json`, the committed copy of what `GET /schema/openapi.json` answers: `make openapi`."""
+"""`make openapi`: writes `docs/openapi.json`, the committed copy of the answer of `GET /schema/openapi.json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COPY = Path(__file__).parent.parent / "docs" / "openapi.json"
 
 
 async def render() -> str:
-    """The document, as it is committed. It depends on no setting."""
+    """The document as it is committed. It does not depend on settings."""
     settings = Settings(supabase_url="http://127.0.0.1:54321", supabase_publishable_key="", supabase_secret_key="")
     app = create_app(settings)
     try:

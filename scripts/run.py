@@ -1,7 +1,7 @@
-"""`make run`: the embedded Supabase and the API processes on top of it, kept running until Ctrl-C.
+"""`make run`: runs the embedded Supabase and the API processes on top of it until Ctrl-C.
 
-The API always talks to the embedded stack here, also when `.env` names a hosted project: to use that one, run
-`python -m app` by itself.
+The API uses the embedded stack here even if `.env` names a hosted project. To use a hosted project, run `python -m
+app`.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from scripts.local_supabase.processes import Child, StackError, require_free_por
 from scripts.local_supabase.stack import LocalSupabase
 from scripts.notices import Notices
 
-# The API drains for up to 10 s: it flushes the replies it is writing and tells their followers.
+# The API takes up to 10 s to end: it stores the replies that it is writing and tells their readers.
 _API_PATIENCE_SECONDS = 12
 _MAINTENANCE_SECONDS = 3600
 LOCAL_PAGES = ("http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*")
-"""Whose pages may call this API, whatever port a frontend's development server takes."""
+"""Origins whose pages may call this API, for frontend development servers on any port."""
 
 
 def main() -> None:
-    """Run until a signal comes (status 0) or a part cannot be started (status 1, with one line that says which)."""
+    """Run until a signal comes (status 0) or a part cannot be started (status 1, with one line that names it)."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop_once)
     try:
         settings = RunSettings.load()
         stack = LocalSupabase(settings.data, supabase_port=settings.supabase_port, db_port=settings.db_port)
         api_settings = settings_of_api(settings, stack)
-        # first of all, since what a killed run left behind holds the ports
+        # before anything else, since processes that a killed run has left may hold the ports
         stack.claim()
         require_free_api_ports(settings)
         with stack, api_processes(settings, stack) as apis:
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _stop_once(number: int, frame: FrameType | None) -> None:
-    """End the run from the inside, so that every `with` closes; a second signal changes nothing."""
+    """End the run with an exception, so that every `with` block closes. Further signals are ignored."""
     for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)
     print("\nstopping …", flush=True)
@@ -66,8 +66,8 @@ def _stop_once(number: int, frame: FrameType | None) -> None:
 
 
 def settings_of_api(settings: RunSettings, stack: LocalSupabase) -> Settings:
-    """What the API will be started with, but for the keys, which the stack makes when it starts. StackError when it
-    would refuse it."""
+    """The settings with which the API will be started, except the keys, which the stack makes when it starts. Raises
+    StackError when the API would refuse them."""
     keys = {"SUPABASE_PUBLISHABLE_KEY": "sb_publishable_", "SUPABASE_SECRET_KEY": "sb_secret_"}
     try:
         return load_settings({**settings.inherited, "SUPABASE_URL": stack.url, **keys})
@@ -76,14 +76,14 @@ def settings_of_api(settings: RunSettings, stack: LocalSupabase) -> Settings:
 
 
 def require_free_api_ports(settings: RunSettings) -> None:
-    """StackError when a port of the API is taken: better now than after the database has started."""
+    """Raises StackError when a port of the API is taken. Checked before the database is started."""
     for replica in range(settings.replicas):
         require_free_port(settings.api_port + replica, "PARLEY_PORT")
 
 
 @contextmanager
 def api_processes(settings: RunSettings, stack: LocalSupabase) -> Iterator[list[Child]]:
-    """The API's processes, started together, ready; all are asked to end before the first is waited for."""
+    """Start the API's processes together and wait until they are ready. At the end, stop them together."""
     apis: list[Child] = []
     try:
         apis.extend(start_api(settings, stack, replica) for replica in range(settings.replicas))
@@ -99,7 +99,7 @@ def api_processes(settings: RunSettings, stack: LocalSupabase) -> Iterator[list[
 
 
 def start_api(settings: RunSettings, stack: LocalSupabase, replica: int) -> Child:
-    """One process of the API, not ready yet. Replicas count from 0."""
+    """Start one process of the API, without waiting until it is ready. Replicas are numbered from 0."""
     return stack.run_beside(
         f"api-{replica + 1}",
         [sys.executable, "-m", "app"],
@@ -125,7 +125,7 @@ def _answers(port: int, path: str) -> bool:
 
 
 def addresses(settings: RunSettings, stack: LocalSupabase, demo: DemoUser) -> dict[str, str]:
-    """What scripts and tests need to know of a running stack; the content of `$PARLEY_DATA/env`."""
+    """The addresses and keys that scripts and tests need; the content of `$PARLEY_DATA/env`."""
     second = {"API_URL_2": f"http://127.0.0.1:{settings.api_port + 1}"} if settings.replicas == 2 else {}
     return {
         "API_URL": f"http://127.0.0.1:{settings.api_port}",
@@ -140,12 +140,12 @@ def addresses(settings: RunSettings, stack: LocalSupabase, demo: DemoUser) -> di
 
 
 def shell_lines(content: dict[str, str]) -> str:
-    """`export NAME=value` lines, for a shell's `.` and for python-dotenv: programs that the shell starts have them."""
+    """`export NAME=value` lines, which a shell's `.` and python-dotenv can read."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in content.items())
 
 
 def summary(content: dict[str, str], settings: RunSettings, api_settings: Settings) -> str:
-    """What is printed when everything answers: where things are, who answers, what looks wrong, and lines to try."""
+    """The text that is printed when everything runs: addresses, providers, warnings, and commands to try."""
     file = settings.data / "env"
     models = "\n  ".join(in_use(api_settings))
     warnings = "".join(f"warning: {line}\n" for line in misspelt(settings.environment, settings.in_file))
@@ -172,8 +172,8 @@ Try it, in another terminal:
 
 
 def watch(settings: RunSettings, stack: LocalSupabase, apis: list[Child]) -> None:
-    """Return never. A process that ends is started again, as an orchestrator would, and the others go on; StackError
-    when it does not come back."""
+    """Watch the processes, forever. A process that ends is started again, as an orchestrator would do, while the others
+    keep running. Raises StackError when it does not start."""
     maintained = time.monotonic()
     notices = Notices()
     while True:
@@ -188,7 +188,7 @@ def watch(settings: RunSettings, stack: LocalSupabase, apis: list[Child]) -> Non
             if not api.alive():
                 _say_restart(api)
                 apis[replica] = start_api(settings, stack, replica)
-                # no more than that: what it needs to be ready may be the next to be started again
+                # do not wait for readiness, which may need a part that has ended too and is started next
                 alive = partial(_answers, settings.api_port + replica, "/health/live")
                 wait_until(alive, seconds=30, child=apis[replica])
         if time.monotonic() - maintained > _MAINTENANCE_SECONDS:
@@ -198,11 +198,11 @@ def watch(settings: RunSettings, stack: LocalSupabase, apis: list[Child]) -> Non
 
 
 def maintain(stack: LocalSupabase) -> None:
-    """What the stack needs once in a while. A database that is away at that moment is no reason to end the run."""
+    """Do the stack's hourly maintenance. If the database does not answer at that moment, the run continues."""
     try:
         stack.maintain()
     except psycopg.Error as error:
-        print(f"maintenance failed, to be tried again in an hour: {str(error).strip()}", flush=True)
+        print(f"maintenance failed, next try in an hour: {str(error).strip()}", flush=True)
 
 
 def _say_restart(child: Child) -> None:

@@ -1,6 +1,6 @@
-"""Writes `supabase/schema`, where each function of the database can be read as it is now: `make schema`.
+"""`make schema`: writes `supabase/schema`, which has the current definition of each database function.
 
-A migration that changes a function writes it whole again, so its current body is in whichever migration came last. Here
+A migration that changes a function repeats all of it, so the current body is in the last of several migrations. Here
 every function has one file, made from the catalog of a database with all migrations.
 """
 
@@ -61,7 +61,7 @@ order by n.nspname, p.proname, p.proargtypes
 
 @dataclass(frozen=True)
 class _Function:
-    """A row of the catalog. `arguments` are [mode, name, type, default] each."""
+    """A row of the catalog. Each of the `arguments` is [mode, name, type, default]."""
 
     schema: str
     name: str
@@ -85,7 +85,7 @@ class _Function:
         return f"{self.schema}.{self.name}({self.types})"
 
     def sql(self) -> str:
-        """The statements that make the function as it is."""
+        """The statements that create the function as it is now."""
         given = [_argument(*rest) for mode, *rest in self.arguments if mode != "t"]
         columns = [f"{name} {kind}" for mode, name, kind, _ in self.arguments if mode == "t"]
         returns = f"table {_listed(columns)}" if self.returns_table else self.returns

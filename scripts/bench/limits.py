@@ -1,6 +1,6 @@
-"""Measures the limiter on a real Postgres, 20 calls in flight: part of `make bench`.
+"""Measures the limiter on a real Postgres, with 20 calls in flight: part of `make bench`.
 
-Calls go straight to the database, as a user's role with a user's claims, so that nothing but it is measured.
+The calls go directly to the database, with a user's role and claims, so that only the database is measured.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scripts.local_supabase import LocalSupabase
 IN_FLIGHT = 20
 SECONDS = 4.0
 USERS = 200
-# one statement that becomes the user and makes the call
+# one statement that sets the user's claims and makes the call
 AS_USER = "with claims as materialized (select set_config('request.jwt.claims', %s, false)) select {} from claims"
 ADMIT = AS_USER.format("public.admit_request('search')")
 BEGIN = AS_USER.format(
@@ -45,7 +45,7 @@ def people(database: psycopg.Connection[tuple[object, ...]], number: int) -> Ite
 
 
 async def load(url: str, query: str, arguments: Arguments) -> tuple[list[float], int, float]:
-    """Milliseconds of each admitted call, how many were refused, and the seconds it took."""
+    """The milliseconds of each admitted call, the number of refused calls, and the seconds for all."""
     connections = [await psycopg.AsyncConnection.connect(url, autocommit=True) for _ in range(IN_FLIGHT)]
     for connection in connections:
         await connection.execute("set role authenticated")
@@ -99,7 +99,7 @@ def main() -> None:
         with psycopg.connect(stack.database_url, autocommit=True) as database:
             everyone = list(people(database, USERS))
             ((limited, _),) = people(database, 1)
-            # everyone but one has the plan with limits that are not in the way
+            # all users but one have a plan with limits that are high enough
             database.execute(
                 "update private.plans set requests_per_minute = 100000000, tokens_per_minute = 1000000000 "
                 "where plan = 'premium'"

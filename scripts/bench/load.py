@@ -1,4 +1,4 @@
-"""The load: raw connections that send turns and read their streams to the end."""
+"""Load: raw connections that send turns and read their streams to the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import cast
 
 @dataclass
 class Result:
-    """What the clients saw: times in seconds."""
+    """The clients' measurements; times are in seconds."""
 
     first_token: list[float] = field(default_factory=list)
     total: list[float] = field(default_factory=list)
@@ -90,7 +90,7 @@ def turn_request(port: int, token: str, conversation_id: str, model: str) -> byt
 
 
 async def closed_loop(port: int, request: bytes, *, connections: int, seconds: float) -> Result:
-    """`connections` clients, each sending its next turn when the one before is over."""
+    """`connections` clients, each of which sends its next turn when the last one has ended."""
     result = Result()
     started = time.perf_counter()
 
@@ -106,7 +106,7 @@ async def closed_loop(port: int, request: bytes, *, connections: int, seconds: f
 
 
 async def arriving(port: int, request: bytes, *, turns: int, per_second: float) -> Result:
-    """`turns` turns, arriving evenly, each on a connection of its own."""
+    """`turns` turns at even intervals, each on its own connection."""
     result = Result()
     started = time.perf_counter()
 

@@ -1,4 +1,4 @@
-"""Made-up passages for the search bench: who owns how many, and vectors that are distributed as real ones are."""
+"""Generated passages for the search bench: their owners, and vectors that are distributed like real ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OWNERS = 2000
 PER_DOCUMENT = 20
 LARGE = 50_000
 MEASURED = {10: 8, 500: 4, 2000: 1, 5000: 1}
-"""How many owners have exactly this many passages; the others share the rest, a few of them most of it."""
+"""The number of owners with exactly so many passages. The others share the rest; a few of them have most of it."""
 
 _TOPICS, _LATENT = 400, 64
 
@@ -24,7 +24,7 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Owner:
-    """Somebody with `passages` passages about a few topics."""
+    """A user with `passages` passages about a few topics."""
 
     id: uuid.UUID
     passages: int
@@ -32,10 +32,11 @@ class Owner:
 
 
 class Corpus:
-    """`total` passages, the same for the same seed.
+    """`total` passages, always the same for one seed.
 
-    Real embeddings fill few of their dimensions, lie in clusters and all point somewhat the same way (random ones of a
-    large model have a cosine of about 0.2): here, topics in 64 dimensions, spread over the 1,536 with some noise.
+    Real embeddings use few of their dimensions, form clusters, and have a common direction (random ones of a large
+    model have a cosine of about 0.2). Here, topics in 64 dimensions are projected into 1,536 dimensions, with some
+    noise.
     """
 
     def __init__(self, total: int, seed: int = 7) -> None:
@@ -64,7 +65,7 @@ class Corpus:
         return _unit(latent @ self._basis + noise + np.float32(0.6))
 
     def documents(self) -> Iterator[tuple[Owner, uuid.UUID, Vectors]]:
-        """All documents in the order in which they came, which is nobody's: (owner, id, vectors)."""
+        """All documents as (owner, id, vectors), with the owners in random order."""
         left = {owner.id: owner.passages for owner in self.owners}
         order = [owner for owner in self.owners for _ in range(-(-owner.passages // PER_DOCUMENT))]
         for place in self._random.permutation(len(order)):
@@ -74,13 +75,13 @@ class Corpus:
             yield owner, uuid.UUID(bytes=self._random.bytes(16), version=4), self._vectors(count, owner.topics)
 
     def question(self, passage: Vectors) -> Vectors:
-        """A vector near a passage's, as a question's is to its answer's: at a cosine of about 0.85."""
+        """A vector near a passage's, with a cosine of about 0.85, like a question and its answer."""
         noise = _unit(self._random.standard_normal((1, DIMENSIONS), dtype=np.float32))[0]
         asked: Vectors = _unit((passage + np.float32(0.6) * noise)[None])[0]
         return asked
 
     def words(self) -> str:
-        """The text of a passage: as long as one, and of no further meaning."""
+        """A text as long as a passage, without meaning."""
         return "".join(f"word{number} " for number in self._random.zipf(1.3, 150) % 20_000)
 
 

@@ -1,6 +1,6 @@
-"""A server that plays all four providers for the bench: 50 tokens a reply, each in a write of its own.
+"""A server that imitates all four providers for the bench: 50 tokens per reply, each in its own write.
 
-`python -m scripts.bench.provider_upstream PORT`. The path says whose wire is wanted.
+`python -m scripts.bench.provider_upstream PORT`. The path decides which provider it imitates.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def encoded(value: object) -> bytes:
 
 
 def openai_events() -> list[bytes]:
-    """As api.openai.com sends them."""
+    """Events as api.openai.com sends them."""
     same = {
         "id": "chatcmpl-0123456789",
         "object": "chat.completion.chunk",
@@ -51,7 +51,7 @@ def openai_events() -> list[bytes]:
 
 
 def claude_events() -> list[bytes]:
-    """As api.anthropic.com sends them."""
+    """Events as api.anthropic.com sends them."""
     usage = {
         "input_tokens": 12,
         "cache_creation_input_tokens": 0,
@@ -86,7 +86,7 @@ def claude_events() -> list[bytes]:
 
 
 def gemini_events() -> list[bytes]:
-    """As generativelanguage.googleapis.com sends them, though it puts several tokens into one."""
+    """Events as generativelanguage.googleapis.com sends them, but with one token each."""
     usage = {"promptTokenCount": 12, "candidatesTokenCount": TOKENS, "totalTokenCount": 12 + TOKENS}
 
     def event(word: str, **more: object) -> bytes:
@@ -103,7 +103,7 @@ def gemini_events() -> list[bytes]:
 
 
 def ollama_lines() -> list[bytes]:
-    """As Ollama sends them."""
+    """Lines as Ollama sends them."""
     same = {"model": "llama3.2", "created_at": "2026-01-01T00:00:00.000000000Z"}
     counts = {"done_reason": "stop", "total_duration": 1, "prompt_eval_count": 12, "eval_count": TOKENS}
     lines = [{**same, "message": {"role": "assistant", "content": word}, "done": False} for word in WORDS]
@@ -112,7 +112,7 @@ def ollama_lines() -> list[bytes]:
 
 
 class Provider(Connection):
-    """Answers every request with the stream of the path's provider."""
+    """Answers every request with the stream of the provider that the path names."""
 
     wires: ClassVar[dict[bytes, tuple[bytes, list[bytes]]]] = {
         b"/chat/completions": (b"text/event-stream; charset=utf-8", openai_events()),
@@ -136,7 +136,7 @@ class Provider(Connection):
         for number, event in enumerate(events):
             self._write(b"%x\r\n%b\r\n" % (len(event), event))
             if number % 8 == 7:
-                await asyncio.sleep(0)  # other streams have their turn
+                await asyncio.sleep(0)  # let other streams run
         self._write(b"0\r\n\r\n")
 
     def _write(self, data: bytes) -> None:

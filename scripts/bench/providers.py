@@ -1,9 +1,9 @@
 """`make bench-providers`: CPU of one 50-token reply, iterated by each provider's SDK and read by ours (about a minute).
 
-All run in this process, against a server in another one, on 127.0.0.1. The SDK is measured as it comes, and once more
-on the transport that we give it, which tells what the transport saves from what our decoder saves. Rounds alternate,
-and a figure is the median of its rounds; figures of one run compare with each other only. Fails when OpenAI or Claude
-needs more than a quarter of what its SDK needs.
+All run in this process, against a server in another process on 127.0.0.1. Each SDK is measured unchanged, and again on
+our transport, which separates the savings of the transport from those of our decoder. Rounds alternate, and a figure is
+the median of its rounds. Compare only figures of the same run. Fails when OpenAI or Claude needs more than a quarter of
+the CPU that its SDK needs.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Reply = Callable[[], Awaitable[str]]
 
 
 def by_openai(client: AsyncOpenAI) -> Reply:
-    """OpenAI's SDK, iterated as its manual shows."""
+    """Iterates a reply with OpenAI's SDK as its manual shows."""
 
     async def reply() -> str:
         stream = await client.chat.completions.create(
@@ -63,7 +63,7 @@ def by_openai(client: AsyncOpenAI) -> Reply:
 
 
 def by_claude(client: AsyncAnthropic) -> Reply:
-    """Anthropic's SDK, iterated as its manual shows."""
+    """Iterates a reply with Anthropic's SDK as its manual shows."""
 
     async def reply() -> str:
         stream = await client.messages.create(
@@ -81,7 +81,7 @@ def by_claude(client: AsyncAnthropic) -> Reply:
 
 
 def by_gemini(client: genai.Client) -> Reply:
-    """Google's SDK, iterated as its manual shows."""
+    """Iterates a reply with Google's SDK as its manual shows."""
 
     async def reply() -> str:
         stream = await client.aio.models.generate_content_stream(
@@ -93,7 +93,7 @@ def by_gemini(client: genai.Client) -> Reply:
 
 
 def by_ollama(client: ollama.AsyncClient) -> Reply:
-    """Ollama's client, iterated as its manual shows."""
+    """Iterates a reply with Ollama's client as its manual shows."""
 
     async def reply() -> str:
         messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": PROMPT}]
@@ -104,7 +104,7 @@ def by_ollama(client: ollama.AsyncClient) -> Reply:
 
 
 def by_us(provider: Provider) -> Reply:
-    """Our provider, as the router uses it."""
+    """Iterates a reply of our provider as the router does."""
     request = ChatRequest("m", (Message("system", SYSTEM), Message("user", PROMPT)))
 
     async def reply() -> str:
@@ -127,10 +127,10 @@ async def cost(reply: Reply) -> float:
 
 
 async def compare(name: str, *replies: Reply) -> float:
-    """Print what the SDK, the SDK on our transport and ours cost, and return our share of the first."""
+    """Print the costs of the SDK, of the SDK on our transport, and of ours. Returns ours as a share of the SDK's."""
     for reply in replies:
         await cost(reply)
-    gc.freeze()  # as the service does, once everything has been imported
+    gc.freeze()  # as the service does after its start
     rounds = [[await cost(reply) for reply in replies] for _ in range(ROUNDS)]
     gc.unfreeze()
     medians: list[float] = [statistics.median(costs) for costs in zip(*rounds, strict=True)]

@@ -1,7 +1,8 @@
-"""Measures search under row level security, as a user's call meets it: `make bench-search`, `--full` for 200,000.
+"""Measures search under row level security, as users' calls run it: `make bench-search`, `--full` for 200,000 passages.
 
-For owners of several sizes in one table: what match_embeddings takes and finds, beside the two plans it chooses from
-and beside the usual way, an IVFFlat index whose rows are filtered afterwards.
+For owners with different numbers of passages in one table, it compares the time and the recall of match_embeddings with
+those of the two plans from which it chooses, and with the usual way: an IVFFlat index whose rows are filtered
+afterwards.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ create policy own on original.embeddings for select to authenticated using ((sel
 grant usage on schema original to authenticated;
 grant select on original.embeddings to authenticated;
 """
-# what match_embeddings does with the ids that a plan found
+# what match_embeddings does with the ids that a plan has found
 ANSWER = """
 select p.*, d.title
 from unnest(private.{plan}(
@@ -72,7 +73,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass
 class Figures:
-    """Of one plan, for owners of one size and one number of wanted passages: milliseconds and shares found."""
+    """Milliseconds and recall of one plan, for owners of one size and one number of wanted passages."""
 
     times: list[float] = field(default_factory=list)
     recalls: list[float] = field(default_factory=list)
@@ -91,7 +92,7 @@ class Figures:
 
 
 def load(db: Connection, corpus: Corpus) -> None:
-    """Fill the tables as the indexer would have, only faster: the index and the counts are made afterwards."""
+    """Fill the tables as the indexer would, but faster: the index and the counts are made afterwards."""
     with db.cursor().copy("copy auth.users (id, email, aud, role) from stdin") as copy:
         for owner in corpus.owners:
             copy.write_row((owner.id, f"{owner.id}@example.com", "authenticated", "authenticated"))
@@ -128,7 +129,7 @@ def timed(what: str, do: Callable[[], object]) -> None:
 
 
 def size(db: Connection, relation: str) -> str:
-    """Of a table with what is stored beside it, or of an index."""
+    """The size of a table with its TOAST data, or of an index."""
     row = db.execute(
         "select pg_size_pretty(case when relkind = 'r' then pg_table_size(oid) else pg_relation_size(oid) end) "
         "from pg_class where oid = %s::regclass",
@@ -139,7 +140,7 @@ def size(db: Connection, relation: str) -> str:
 
 
 def prepare(db: Connection, corpus: Corpus) -> None:
-    """Load everything, and say what it takes."""
+    """Load everything, and print sizes and times."""
     index = "public.embeddings_embedding_idx"
     definition = db.execute("select pg_get_indexdef(%s::regclass)", [index]).fetchone()
     assert definition is not None
@@ -173,7 +174,7 @@ def prepare(db: Connection, corpus: Corpus) -> None:
 
 
 def questions(db: Connection, corpus: Corpus, owners: list[Owner]) -> list[dict[str, str]]:
-    """Each near some passage of its owner: the query's vector and the owner's claims."""
+    """Questions near some passage of their owner: the query's vector and the owner's claims."""
     made_up = []
     for number in range(QUESTIONS):
         owner = owners[number % len(owners)]
@@ -189,8 +190,8 @@ def questions(db: Connection, corpus: Corpus, owners: list[Owner]) -> list[dict[
 
 
 def ask(db: Connection, asked: list[dict[str, str]], count: int) -> dict[str, Figures]:
-    """Every plan answers all questions as their owners, one plan after the other: none has the pages of a question in
-    memory because another has just read them. The first round is for the caches."""
+    """Every plan answers all questions as their owners. The plans run one after the other, so that none finds a
+    question's pages in memory because another plan has just read them. The first round only fills the caches."""
     figures = {plan: Figures() for plan in PLANS}
     for round in range(1 + ROUNDS):
         answers: dict[str, list[set[UUID]]] = {plan: [] for plan in PLANS}
@@ -201,7 +202,7 @@ def ask(db: Connection, asked: list[dict[str, str]], count: int) -> dict[str, Fi
                         "select set_config('role', 'authenticated', true), set_config('request.jwt.claims', %s, true)",
                         [question["claims"]],
                     )
-                    # else the planner may well see that the index is no good, and read the whole table
+                    # otherwise the planner may prefer to read the whole table instead of the index
                     db.execute(f"set local enable_sort = {'off' if plan == 'original' else 'on'}")
                     started = time.perf_counter()
                     arguments = {"query": question["query"], "count": count}

@@ -1,6 +1,6 @@
-"""A Supabase that only answers: what is measured is then the API process, not the embedded stack.
+"""A stub of Supabase with fixed answers, so that the bench measures the API process and not the embedded stack.
 
-`python -m scripts.bench.supabase PORT`. It speaks just what a turn asks, and counts the calls at `/calls`.
+`python -m scripts.bench.supabase PORT`. It answers the calls of a turn, and returns their counts at `/calls`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scripts.bench.wire import Connection
 
 LIFETIME_SECONDS = 1800
 DELAY_SECONDS = 0.002
-"""What a round trip to a database in the same region takes, about."""
+"""About the time of a round trip to a database in the same region."""
 
 
 def message(id: str, role: str, parent: str | None) -> dict[str, object]:

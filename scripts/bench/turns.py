@@ -1,7 +1,7 @@
-"""`make bench`: what a whole turn costs the API process, and how often it calls the database.
+"""`make bench`: measures the CPU and latency of whole turns in the API process, and its calls to the database.
 
-Server on one core, clients and the fake provider on another where there are two. Supabase is answered by a stub, so
-that the embedded stack's own servers are not what is measured. Figures of one run compare with each other only.
+The server runs on one core, the clients and the fake provider on another if there are two. A stub answers for Supabase,
+so that the embedded stack is not measured. Compare only figures of the same run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROUNDS = 5
 
 @contextlib.contextmanager
 def process(*command: str, core: int | None = None, **env: str) -> Iterator[psutil.Process]:
-    """A child on a core of its own, ended with the block."""
+    """A child process on its own core. It is ended when the block ends."""
     child = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=os.environ | env)
     try:
         running = psutil.Process(child.pid)
@@ -117,7 +117,7 @@ async def paced(port: int, server: psutil.Process, request: bytes) -> None:
 
 
 async def journal(port: int, supabase_port: int, request: bytes) -> None:
-    """How many journal calls a second 10, 100 and 500 streams cost."""
+    """The journal calls per second with 10, 100 and 500 streams."""
     for streams in (10, 100, 500):
         running = asyncio.create_task(arriving(port, request, turns=streams, per_second=10_000))
         await asyncio.sleep(2)

@@ -1,6 +1,6 @@
-"""A provider for the bench: OpenAI's wire, each token in a write of its own, as real providers do.
+"""A fake provider for the bench. It has OpenAI's API, and sends each token in its own write, as real providers do.
 
-`python -m scripts.bench.upstream PORT`. The model's name says what to do: `fake-<tokens>-<gap ms>-<first token ms>`.
+`python -m scripts.bench.upstream PORT`. The model's name sets the reply: `fake-<tokens>-<gap ms>-<first token ms>`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The least HTTP that the bench's own servers need, so that they cost little beside what is measured."""
+"""Minimal HTTP for the bench's own servers, so that they use little CPU compared with what is measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import cast
 
 
 class Connection(asyncio.Protocol):
-    """A keep-alive connection that hands each request to `handle`."""
+    """A keep-alive connection that passes each request to `handle`."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None

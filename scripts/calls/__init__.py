@@ -1,1 +1,1 @@
-"""What a release calls of the database, recorded, and asked of a newer schema: see docs/migrations.md."""
+"""Recorded calls: records a release's database calls, and replays them on a newer schema (docs/migrations.md)."""

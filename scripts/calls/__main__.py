@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 async def record(stack: LocalSupabase, user: User) -> list[Call]:
-    """The calls of the code as it is."""
+    """The calls that the current code makes."""
     async with recording(stack, user) as supabase:
         await tour(supabase, user)
     return supabase.recorder.calls
@@ -25,7 +25,7 @@ async def record(stack: LocalSupabase, user: User) -> list[Call]:
 def main() -> None:
     release = tomllib.loads(PROJECT.read_text())["project"]["version"]
     if Recording(release, []).path.exists():
-        sys.exit(f"the calls of {release} are recorded: what a release calls does not change after it")
+        sys.exit(f"the calls of {release} are recorded already: a release's recording is never made again")
     with LocalSupabase.throwaway() as stack:
         made = Recording(release, asyncio.run(record(stack, sign_up(stack))))
     made.write()

@@ -1,4 +1,4 @@
-"""What kinds of values an answer holds, and whether another answer holds them too."""
+"""Kinds: the types of the values in an answer, and whether another answer has them too."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ OR = "|"
 
 
 def kinds(value: Any, decoded: Type = ANY) -> Any:
-    """`value` with `string`, `number`, `boolean` or `null` in place of what it holds; of a list, the first entry.
+    """`value` with `string`, `number`, `boolean` or `null` in place of each value, and lists cut to their first entry.
 
-    With the type that the caller decodes it to, only what that type takes of it, and where a string is one of a closed
-    list, all of that list: `complete|failed`.
+    With `decoded`, the type to which the caller decodes the answer, only the fields of that type are kept, and a string
+    of a closed list becomes the whole list: `complete|failed`.
     """
     if isinstance(decoded, UnionType):
         [decoded] = [one for one in decoded.types if not isinstance(one, NoneType)]
@@ -50,8 +50,8 @@ def kinds(value: Any, decoded: Type = ANY) -> Any:
 
 
 def missing(expected: Any, given: Any, where: str = "the answer") -> Iterator[str]:
-    """What an answer lacks of the kinds that were expected, where anything was. It may have more of everything, and a
-    value in place of null."""
+    """A line for each expected kind that the answer `given` lacks. It may have more than expected, and a value in place
+    of null."""
     match expected, given:
         case dict(), dict():
             for name, kind in expected.items():
@@ -73,5 +73,5 @@ def missing(expected: Any, given: Any, where: str = "the answer") -> Iterator[st
 
 
 def decoded_by(result: object) -> Type:
-    """The type that a store decodes an answer to, as `kinds` takes it."""
+    """The type to which a store decodes an answer, in the form that `kinds` needs."""
     return msgspec.inspect.type_info(result)

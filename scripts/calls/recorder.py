@@ -1,4 +1,4 @@
-"""Records what the service's stores call of the Data API: they talk to an address that hands everything on."""
+"""Recorder: records the stores' calls of the Data API with a proxy between them and the stack."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DATA_API = "/rest/v1"
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who has signed up, without a plan."""
+    """A user who has signed up and has no plan."""
 
     id: str
     email: str
@@ -39,7 +39,7 @@ class User:
 
 
 def sign_up(stack: LocalSupabase) -> User:
-    """A new user."""
+    """Sign up a new user."""
     email = f"{uuid.uuid4().hex}@parley.example"
     credentials = {"email": email, "password": "correct horse battery staple"}
     answer = httpx.post(
@@ -50,7 +50,7 @@ def sign_up(stack: LocalSupabase) -> User:
 
 
 def refusal(status: int, answer: Any) -> str | None:
-    """The SQLSTATE of a refusal, and for one of ours the problem code; the text of others is the database's own."""
+    """The SQLSTATE of a refusal, and the problem code if one of our functions raised it; None for a success."""
     if status < 300:
         return None
     code = str(answer["code"])
@@ -58,7 +58,7 @@ def refusal(status: int, answer: Any) -> str | None:
 
 
 class Recorder:
-    """The calls so far. They are made one after the other."""
+    """The calls so far. Calls must be made one after the other."""
 
     def __init__(self, stack: LocalSupabase, user: User) -> None:
         self._stack = stack
@@ -82,7 +82,7 @@ class Recorder:
         self._names.learn(answer)
 
     def decoded(self, result: object) -> None:
-        """The last answer was decoded to the type `result`: nothing else of it is needed."""
+        """The last answer was decoded to the type `result`: keep only the parts that this type needs."""
         answer = self._names.answers[-1]
         needed = kinds(answer, decoded_by(result)) if result is not object else None
         self.calls[-1] = msgspec.structs.replace(self.calls[-1], answer=needed)
@@ -94,7 +94,7 @@ class Recorder:
 
 
 class ObservedSupabase(Supabase):
-    """Tells the recorder what its answers are decoded to."""
+    """A `Supabase` that tells the recorder to which types the answers are decoded."""
 
     recorder: Recorder
 
@@ -111,7 +111,7 @@ class ObservedSupabase(Supabase):
 
 @asynccontextmanager
 async def recording(stack: LocalSupabase, user: User) -> AsyncGenerator[ObservedSupabase]:
-    """The stack's project, with a recorder of all that is called there."""
+    """The stack's project behind a proxy that records all calls of the Data API."""
     recorder = Recorder(stack, user)
 
     async def forward(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Sends recorded calls again, to see whether a database still takes them."""
+"""Replay: sends recorded calls again, to check that a database still accepts them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scripts.local_supabase import LocalSupabase
 
 
 def broken(calls: Sequence[Call], stack: LocalSupabase, user: User) -> Iterator[str]:
-    """Make the calls in their order, as `user` and the service: a line for each difference to what was recorded."""
+    """Make the calls in order, as `user` and as the service. Yields a line for each difference from the recording."""
     names = user.names
     headers: dict[Caller, dict[str, str]] = {
         "anon": {"apikey": stack.publishable_key},
@@ -27,7 +27,7 @@ def broken(calls: Sequence[Call], stack: LocalSupabase, user: User) -> Iterator[
                 query = [(name, names.fill(value)) for name, value in call.query]
                 body = names.fill(call.body)
             except LookupError as error:
-                yield f"{title}: cannot be made, as an earlier answer has no {error}"
+                yield f"{title}: cannot be made, because an earlier answer has no {error}"
                 return
             response = client.request(
                 call.method,

@@ -1,4 +1,4 @@
-"""A recorded call, how it is written down, and the names in it that stand for what changes from run to run."""
+"""Recordings: recorded calls, their file, and names in place of the values that differ from run to run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 FOLDER = Path(__file__).parents[2] / "tests" / "database"
 VECTOR = "[1" + ",0" * 1535 + "]"
-"""What stands for `${vector}`: what release 0.1.0 sends stays what it is."""
+"""The value of `${vector}`. It must not change, since recordings of earlier releases use it."""
 
 Caller = Literal["anon", "user", "service"]
 
@@ -21,8 +21,9 @@ _NAME = re.compile(r"\$\{([^}]+)\}")
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One call of the Data API. What changes from run to run stands in it by name: `${new.1}` is an id that the caller
-    made, `${3.message.id}` is what call 3 (counted from 0) answered there, `${user}` and `${email}` are the user's."""
+    """One call of the Data API. Names stand for values that differ from run to run: `${new.1}` is an id that the caller
+    made, `${3.message.id}` is that value in the answer of call 3 (counted from 0), `${user}` and `${email}` are those
+    of the user."""
 
     caller: Caller
     method: str
@@ -32,9 +33,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: Any = None
     status: int
     error: str | None = None
-    """Of a refusal, the SQLSTATE, and for ours the problem code."""
+    """For a refusal: the SQLSTATE, and the problem code if one of our functions raised it."""
     answer: Any = None
-    """The kinds of values in place of the values: see `scripts.calls.kinds`."""
+    """The kinds of the values in the answer, see `scripts.calls.kinds`."""
 
     def __str__(self) -> str:
         query = "&".join(f"{name}={value}" for name, value in self.query)
@@ -42,7 +43,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """The calls of a release, in an order in which each finds what it needs."""
+    """The calls of a release, in an order in which each call finds what it needs."""
 
     release: str
     calls: list[Call]
@@ -56,7 +57,7 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 def recordings() -> list[Recording]:
-    """Those in the repository."""
+    """The recordings in the repository."""
     return [msgspec.json.decode(path.read_bytes(), type=Recording) for path in sorted(FOLDER.glob("calls-*.json"))]
 
 
@@ -65,7 +66,7 @@ def _placeholder(name: str) -> str:
 
 
 class Names:
-    """Values by the names that stand for them in a recording."""
+    """The names in a recording, and the values for which they stand."""
 
     def __init__(self, known: Mapping[str, str]) -> None:
         self._values: dict[str, Any] = {**known, "vector": VECTOR}
@@ -75,7 +76,7 @@ class Names:
     # ── recording ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def hide(self, value: Any) -> Any:
-        """`value` with names in place of what another run would have otherwise."""
+        """`value` with names in place of the values that another run would not have."""
         match value:
             case str():
                 for known in (self._values["email"], VECTOR):
@@ -100,7 +101,7 @@ class Names:
         return _placeholder(self._names[text])
 
     def learn(self, answer: Any) -> None:
-        """Name what the next calls may take from this answer."""
+        """Name the values of this answer that later calls may use."""
         self._learn(answer, str(len(self.answers)))
         self.answers.append(answer)
 
@@ -140,6 +141,6 @@ class Names:
             return self._values[name]
         value: Any = self.answers
         for step in name.split("."):
-            # an answer that is a refusal, or null, has nothing of the kind
+            # a refusal or a null answer has no such value: KeyError
             value = value[int(step)] if isinstance(value, list) else (value or {})[step]
         return value

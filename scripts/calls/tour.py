@@ -1,4 +1,4 @@
-"""A tour of the database: every call that the service makes, once or more, as its stores make it."""
+"""Tour: makes every database call of the service at least once, through its stores."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from scripts.calls.recorder import User
 from scripts.calls.tape import VECTOR
 
 FIRST, SECOND = "first-model", "second-model"
-"""Embedding models that no other process has: nobody else takes up what is indexed here."""
+"""Embedding models that no other process has, so that no other process indexes these documents."""
 BEYOND = 2**53 - 1
-"""A position after all others."""
+"""A position after all existing ones."""
 
 
 async def tour(supabase: Supabase, user: User) -> None:
-    """Use every store as the service does; on a database of its own, since it sets the limits of all."""
+    """Use every store as the service does. Needs a database of its own, since it changes the limits of all users."""
     await _limits_and_plans(supabase, user)
     conversation = await _conversations(supabase, user)
     await _turns(supabase, user, conversation)
@@ -185,7 +185,7 @@ async def _end(supabase: Supabase, user: User, conversation: str) -> None:
     await Usages(supabase).mine(user.token)
     await Conversations(supabase).delete(user.token, conversation)
     plans = Plans(supabase)
-    with suppress(AppError):  # somebody has it
+    with suppress(AppError):  # refused: a user has the plan
         await plans.delete("pro")
     await plans.revoke(user.email)
     await plans.delete("pro")

@@ -7,7 +7,7 @@ import sys
 def refuse_old_python():
     # type: () -> None
     """Exit with one line that names a newer Python, if this machine has one."""
-    if sys.version_info >= (3, 11):  # noqa: UP036 - this file is what an older Python gets to see
+    if sys.version_info >= (3, 11):  # noqa: UP036 - an older Python runs this file
         return
     newer = next(filter(runs, ("python3.14", "python3.13", "python3.12", "python3.11")), "…")
     hint = f"name another one: `make install PYTHON={newer}`"
@@ -16,7 +16,7 @@ def refuse_old_python():
 
 def runs(program):
     # type: (str) -> bool
-    """Whether this machine has `program` and it works, which pyenv's stand-ins do not where another one is chosen."""
+    """Whether this machine has `program` and it works. pyenv's shims fail for versions that are not selected."""
     try:
         return subprocess.call([program, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
     except OSError:

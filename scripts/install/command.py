@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
-    """Install what is missing; ends with one line that says which step failed, or what this machine lacks."""
+    """Install what is missing. On failure, exit with one line that names the failed step or what this machine lacks."""
     environment = REPOSITORY / ".venv"
     try:
         with one_at_a_time(REPOSITORY):
@@ -33,7 +33,7 @@ def main() -> None:
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold `folder`, so that `make run` and `make test` in two terminals do not install into each other."""
+    """Lock `folder`, so that `make run` and `make test` in two terminals do not install at the same time."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:

@@ -1,4 +1,4 @@
-"""Node packages: `node_modules` with exactly what `package-lock.json` lists, by the npm of the virtual environment."""
+"""Node packages: installs exactly what `package-lock.json` lists, with the npm of the virtual environment."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 from scripts.install.steps import InstallError, answer, bare_environment, can_write_into, digest, run
 
-# `npm ci` takes versions and hashes from the lock. The further options keep a user's settings, from any file or
-# variable, from making it leave packages out, refuse some for their age, run their scripts or ask for a newer npm.
+# `npm ci` installs the versions and hashes of the lock. The other options override settings of the user, in any file or
+# variable, that would leave packages out, refuse new ones, run their scripts or suggest a newer npm.
 NPM_CI = (
     *("ci", "--no-audit", "--no-fund", "--loglevel=error"),
     *("--include=dev", "--include=optional", "--include=peer", "--no-legacy-peer-deps", "--install-strategy=hoisted"),
@@ -25,10 +25,10 @@ NPM_CI = (
 
 
 def install_node_packages(folder: Path, programs: Path) -> None:
-    """Put exactly the packages of `folder`'s lock into its `node_modules`, with the npm in the folder `programs`.
+    """Install exactly the packages of `folder`'s lock into its `node_modules`, with the npm in the folder `programs`.
 
-    Raises InstallError when npm fails, or leaves out a package of this machine's kind, as it does with an optional one
-    that it cannot download.
+    Raises InstallError when npm fails or leaves out a package that is meant for this machine, as it does with an
+    optional one that it cannot download.
     """
     lock = folder / "package-lock.json"
     complete = digest(folder / "package.json", lock)
@@ -36,7 +36,7 @@ def install_node_packages(folder: Path, programs: Path) -> None:
     if marker.exists() and marker.read_text() == complete:
         return
     marker.unlink(missing_ok=True)
-    # npm looks for `node` on the path. It trusts the system's certificates beside those that Node brings, as pip does.
+    # npm looks for `node` on PATH. Like pip, it must trust the system's certificates in addition to its own.
     variables = {"NODE_USE_SYSTEM_CA": "1", **bare_environment(), "npm_config_update_notifier": "false"}
     variables["PATH"] = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
     npm = programs / "npm"
@@ -45,13 +45,13 @@ def install_node_packages(folder: Path, programs: Path) -> None:
             variables["npm_config_cache"] = instead
         run("Installing the locked Node packages", [npm, *NPM_CI], variables, cwd=folder)
     if missing := list(missing_packages(folder, json.loads(lock.read_text())["packages"])):
-        raise InstallError(f"npm left out what package-lock.json lists: {', '.join(missing)}")
+        raise InstallError(f"npm left out packages that package-lock.json lists: {', '.join(missing)}")
     marker.parent.mkdir(exist_ok=True)
     marker.write_text(complete)
 
 
 def missing_packages(folder: Path, packages: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """The paths of those `packages` of a lock that are meant for this machine and are not installed."""
+    """The paths of the `packages` of a lock that are meant for this machine but are not installed."""
     cpu = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     libc = "glibc" if platform.libc_ver()[0] == "glibc" else "musl"
     for path, package in packages.items():

@@ -1,7 +1,7 @@
-"""The package index: where pip is configured to get packages from, said so that uv understands it, too.
+"""The package index: translates pip's configuration of its package sources for uv.
 
-uv does not read pip's configuration. A machine behind a mirror or a proxy is configured for pip, since pip is what
-Python brings.
+uv does not read pip's configuration, but machines behind a mirror or a proxy are usually configured for pip, which
+comes with Python.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from pathlib import Path
 
 from scripts.install.steps import answer, bare_environment
 
-# pip's settings that say where packages come from and how to get there. The others (`target`, `user`, `constraint`, …)
-# would install other packages, or install them elsewhere.
+# pip's settings for its package sources and the connection to them. The other settings (`target`, `user`, `constraint`,
+# …) would install other packages, or install them elsewhere, so they are not used.
 CONNECTION = (
     *("index-url", "extra-index-url", "find-links", "no-index", "keyring-provider"),
     *("trusted-host", "cert", "client-cert", "use-feature", "use-deprecated"),
     *("proxy", "timeout", "default-timeout", "retries", "cache-dir", "no-cache-dir"),
 )
-# uv's own variables for sources: who sets one of them has named all sources.
+# uv's own variables for sources. If the user sets one of them, pip's sources are not used.
 UV_SOURCES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
-# uv's variables of the same kind as CONNECTION, by how their names begin
+# prefixes of uv's variables of the same kind as CONNECTION
 UV_CONNECTION = (
     *UV_SOURCES,
     *("UV_INSECURE_HOST", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_KEYRING_PROVIDER", "UV_CREDENTIALS_DIR", "UV_HTTP_"),
@@ -45,7 +45,7 @@ class PackageIndex:
     @classmethod
     def of_pip(cls, python: Path) -> PackageIndex:
         """The settings of `python`'s pip, from its files and from PIP_*. Raises InstallError when pip refuses them."""
-        # `quiet` in a file silences the listing, too, and `user` makes it leave out all files but one
+        # the setting `quiet` in a file would suppress the listing, and `user` would leave out all files but one
         variables = bare_environment() | {"PIP_QUIET": "0", "PIP_VERBOSE": "0", "PIP_USER": "0"}
         if "PIP_CONFIG_FILE" in os.environ:
             variables["PIP_CONFIG_FILE"] = os.environ["PIP_CONFIG_FILE"]
@@ -76,14 +76,14 @@ class PackageIndex:
             "UV_HTTP_RETRIES": pip.get("retries"),
         }
         return {
-            # pip takes a file from whichever index has it; the hashes keep that from being somebody else's package
+            # like pip, accept a file from any index that has it; the hashes make sure that it is the right one
             "UV_INDEX_STRATEGY": "unsafe-best-match",
             **{name: value for name, value in translated.items() if value},
             **{name: value for name, value in os.environ.items() if name.startswith(UV_CONNECTION)},
         }
 
     def uv_further_sources(self) -> dict[str, str]:
-        """The variables for what pip looks through besides the index; empty without any."""
+        """The variables for pip's sources besides the index; empty when it has none."""
         indexes = " ".join(self.settings.get("extra-index-url", "").split())
         links = ",".join(filter(_uv_can_read, self.settings.get("find-links", "").split()))
         named = {"UV_INDEX": indexes, "UV_FIND_LINKS": links}
@@ -91,27 +91,27 @@ class PackageIndex:
 
     @property
     def only_further_sources(self) -> bool:
-        """Whether pip is told to leave the index alone."""
+        """Whether pip is configured not to use the index."""
         no_index = self.settings.get("no-index", "").lower() in {"1", "true", "t", "yes", "y", "on"}
         return no_index and not _uv_has_sources()
 
 
 def settings_of(listing: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """The settings of `CONNECTION` in what `pip config list` printed and in PIP_*, the more specific ones first.
+    """The settings of `CONNECTION` from the output of `pip config list` and from PIP_*; the more specific ones win.
 
-    Since 26, pip lists a setting once for every file that has it, the file that counts last.
+    Since version 26, pip lists a setting once for every file that has it; the last one is used.
     """
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
     for section, name, value in re.findall(r"^(global|install)\.([a-z-]+)=(.*)$", listing, re.MULTILINE):
         sections[section][name] = str(ast.literal_eval(value))
     named = {name[4:].lower().replace("_", "-"): value for name, value in variables.items() if name.startswith("PIP_")}
-    # pip takes an empty value for none
+    # pip treats an empty value as not set
     layers = (sections["global"], sections["install"], named)
     return {name: value for layer in layers for name, value in layer.items() if name in CONNECTION and value.strip()}
 
 
 def uses_system_certificates(pip_version: str, settings: Mapping[str, str]) -> bool:
-    """Whether pip trusts the system's certificates and there are any; uv that is to use an empty store ends at once."""
+    """Whether pip trusts the system's certificates and there are any: uv fails with an empty certificate store."""
     release = tuple(int(number) for number in re.findall(r"\d+", pip_version)[:2])
     by_default = release >= (24, 2) and "legacy-certs" not in settings.get("use-deprecated", "")
     if not by_default and "truststore" not in settings.get("use-feature", ""):
@@ -125,5 +125,5 @@ def _uv_has_sources() -> bool:
 
 
 def _uv_can_read(link: str) -> bool:
-    """Whether uv goes on with this value of pip's `find-links`: it ends at a folder that is missing, and at a file."""
+    """Whether uv accepts this value of pip's `find-links`: it fails for a missing folder, and for a file."""
     return re.match(r"https?://", link) is not None or Path(link.removeprefix("file://")).expanduser().is_dir()

@@ -1,4 +1,4 @@
-"""Python packages: a virtual environment with exactly what the lock lists."""
+"""Python packages: makes a virtual environment with exactly what the lock lists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts.install.package_index import PackageIndex
 from scripts.install.steps import InstallError, answer, bare_environment, can_write_into, digest, run
 
-# Only wheels are taken: building a source distribution would install build requirements that no lock names.
+# Only wheels are installed: building a source distribution would install build requirements that no lock lists.
 PIP_INSTALL = (
     *("install", "--quiet", "--disable-pip-version-check"),
     *("--require-hashes", "--no-deps", "--only-binary=:all:", "-r"),
@@ -19,11 +19,12 @@ UV_SYNC = ("pip", "sync", "--no-config", "--require-hashes", "--no-build")
 
 
 def install_python_packages(environment: Path, bootstrap_lock: Path, lock: Path) -> None:
-    """Put exactly the packages of `lock` into the virtual environment `environment`, with the uv of `bootstrap_lock`.
+    """Install exactly the packages of `lock` into the virtual environment `environment`, with the uv of
+    `bootstrap_lock`.
 
-    A complete environment gets only what changed. One that an interrupted installation left, that was made by another
-    Python or was moved is made anew. Raises InstallError with the step that failed; that step has said why. A complete
-    environment that the step has not touched is then still taken for complete.
+    In a complete environment only the differences are installed. An environment is made again if an installation was
+    interrupted, if another Python made it, or if it was moved. Raises InstallError with the failed step, which has
+    printed the reason. If that step has changed nothing, a complete environment still counts as complete.
     """
     made_for = f"Python {sys.version_info.major}.{sys.version_info.minor} in {str(environment)!a}\n"
     complete = f"{made_for}{digest(bootstrap_lock, lock)}\n"
@@ -50,12 +51,12 @@ def install_python_packages(environment: Path, bootstrap_lock: Path, lock: Path)
 
 
 def state(environment: Path) -> dict[str, int]:
-    """What is installed, by name, and when it was: equal as long as nobody installs or removes anything."""
+    """The installed packages and the times of their installation; equal as long as nothing is installed or removed."""
     return {path.name: path.stat().st_mtime_ns for path in environment.glob("lib/python*/site-packages/*")}
 
 
 def create_environment(environment: Path) -> None:
-    """Make an empty virtual environment with its own pip, in the place of whatever is there."""
+    """Make an empty virtual environment with its own pip, replacing an existing one."""
     if not (is_there("venv") and is_there("ensurepip")):
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
         raise InstallError(
@@ -70,17 +71,17 @@ def create_environment(environment: Path) -> None:
 
 
 def is_there(package: str) -> bool:
-    """Whether this Python brings `package`. Debian puts both of the above into packages of their own."""
-    # an empty folder of the name is a package without a file
+    """Whether this Python has `package`. Debian ships `venv` and `ensurepip` in separate packages."""
+    # an empty folder with that name would be found as a package without a file
     found = find_spec(package)
     return found is not None and found.origin is not None
 
 
 def sync(environment: Path, lock: Path, index: PackageIndex) -> None:
-    """Have uv add, exchange and remove packages until `environment` has those of `lock`.
+    """Let uv add, replace and remove packages until `environment` has those of `lock`.
 
-    The index itself is asked first, and pip's further sources only where that fails: one of them may be out of reach,
-    or have the same version in a build of its own with another hash. pip passes over both, uv ends at either.
+    The index alone is tried first, and pip's further sources only if that fails: one of them may not be reachable, or
+    may have its own build of the same version with another hash. pip skips both, but uv fails at either.
     """
     what = "Installing the locked Python packages"
     uv = environment / "bin" / "uv"

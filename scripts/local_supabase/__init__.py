@@ -1,6 +1,6 @@
 """The embedded Supabase: Postgres, Auth, the Data API and its gateway, with no Docker.
 
-`LocalSupabase` is the whole of it; the other modules are its parts.
+`LocalSupabase` is the whole stack; the other modules are its parts.
 """
 
 from scripts.local_supabase.processes import StackError

@@ -1,4 +1,4 @@
-"""The Makefile's commands on the embedded Supabase: `advisors` and `reset`."""
+"""The Makefile's commands for the embedded Supabase: `advisors` and `reset`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scripts.local_supabase.stack import LocalSupabase
 
 
 def reset() -> None:
-    """Throw the database of `make run` away and make a new one with the migrations; the keys stay."""
+    """Delete the database of `make run` and make a new one with the migrations. The keys stay the same."""
     settings = RunSettings.load()
     stack = LocalSupabase(settings.data, supabase_port=settings.supabase_port, db_port=settings.db_port)
     stack.claim()

@@ -1,4 +1,4 @@
-"""The database linter: Supabase's advisors, run on a throw-away database with all migrations."""
+"""Database linter: runs Supabase's advisors on a temporary database with all migrations."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from scripts.local_supabase.migrations import supabase_cli
 from scripts.local_supabase.processes import StackError
 from scripts.local_supabase.stack import LocalSupabase
 
-# On a database that nobody has queried, every index is unused.
+# The database has never been queried, so every index in it is unused.
 _EXPECTED = "unused_index"
 
 
 def findings(database_url: str) -> list[str]:
-    """What the security and performance advisors find, one line each; unused indexes are left out."""
+    """The findings of the security and performance advisors, one line each, without unused indexes."""
     ran = supabase_cli(
         "db",
         "advisors",
@@ -29,9 +29,9 @@ def findings(database_url: str) -> list[str]:
 
 
 def check_advisors() -> None:
-    """Migrate a throw-away database and ask the advisors. StackError with what they find."""
+    """Run the advisors on a temporary database. Raises StackError with their findings."""
     with LocalSupabase.throwaway() as stack:
         found = findings(stack.database_url)
     if found:
         raise StackError("the database advisors found:\n" + "\n".join(f"  {line}" for line in found))
-    print(f"advisors: nothing but {_EXPECTED}")
+    print(f"advisors: no findings except {_EXPECTED}")

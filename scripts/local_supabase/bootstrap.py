@@ -1,4 +1,4 @@
-"""Bootstrap: what a database holds before its first migration, the SQL of `sql/`, run once."""
+"""Bootstrap: runs the SQL of `sql/` once, so that a database has what a hosted project has before its migrations."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PARTITIONS = _SQL / "partitions.sql"
 
 
 def bootstrap(connection: psycopg.Connection, keys: Keys) -> None:
-    """Make a cluster what a hosted project is, in the connection's transaction.
+    """Set a cluster up like a hosted project, in the connection's transaction.
 
-    The text's hash is kept as the superuser's comment, so an unchanged bootstrap does not run again: it would
-    take back what migrations revoked.
+    The hash of the SQL is stored as the superuser's comment, so that the same bootstrap does not run again: it would
+    grant again what migrations have revoked.
     """
     script = "\n".join(path.read_text() for path in _BOOTSTRAP)
     version = f"bootstrap {hashlib.sha256(script.encode()).hexdigest()}"
@@ -41,6 +41,6 @@ def bootstrap(connection: psycopg.Connection, keys: Keys) -> None:
 
 
 def maintain(connection: psycopg.Connection) -> None:
-    """Make the partitions of realtime.messages that the next days need, and drop those that are too old."""
+    """Create the partitions of realtime.messages for the next days, and drop those that are too old."""
     connection.execute("set local client_min_messages = warning")
     connection.execute(_PARTITIONS.read_bytes())

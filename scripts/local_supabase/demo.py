@@ -1,4 +1,4 @@
-"""The demo user: somebody to sign in as, with a plan, on a stack that has just started."""
+"""The demo user: an account with a plan, so that a fresh stack can be tried at once."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ EMAIL = "demo@parley.example"
 
 @dataclass(frozen=True)
 class DemoUser:
-    """How to sign in."""
+    """The demo user's credentials."""
 
     email: str
     password: str
 
 
 def ensure_demo_user(stack: LocalSupabase) -> DemoUser:
-    """Sign the demo user up, unless that has been done, and give them a plan, through the public APIs."""
+    """Sign up the demo user, if there is none, and give them a plan, through the public APIs."""
     demo = DemoUser(EMAIL, stack.demo_password)
     with httpx.Client(timeout=10) as http:
         options = ClientOptions(auto_refresh_token=False, persist_session=False, httpx_client=http)
         user = _signed_in(create_client(stack.url, stack.publishable_key, options), demo)
-        # another client: the first one speaks as the user now
+        # a second client, since the first one is signed in as the user now
         service = create_client(stack.url, stack.secret_key, options)
         entitlement = {"user_id": user, "plan": "premium"}
         try:
@@ -39,7 +39,7 @@ def ensure_demo_user(stack: LocalSupabase) -> DemoUser:
 
 
 def _signed_in(client: Client, demo: DemoUser) -> str:
-    """The id of the demo user, who is signed up where there is none."""
+    """Sign in, or sign up if there is no such user. Returns the user's id."""
     try:
         try:
             answer = client.auth.sign_in_with_password({"email": demo.email, "password": demo.password})

@@ -1,4 +1,4 @@
-"""The settings of `make run`: ports, data folder, replicas; from the environment or `.env`."""
+"""Settings of `make run`: ports, data folder and replicas, from the environment and `.env`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from scripts.local_supabase.processes import StackError
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What `make run` starts, and where. `environment` is the process's, `in_file` the names that `.env` holds, and
-    `inherited` what the API gets: the one over the other."""
+    """The settings of `make run`. `environment` is the process's environment, `in_file` the names in `.env`, and
+    `inherited` the environment for the API: the values of `.env`, overridden by `environment`."""
 
     api_port: int
     supabase_port: int
@@ -29,7 +29,7 @@ class RunSettings:
 
     @classmethod
     def load(cls) -> RunSettings:
-        """Read the environment over `.env`. StackError, naming the variable, when a value makes no sense."""
+        """Read `.env` and the environment, which wins. Raises StackError, naming the variable, for a wrong value."""
         written = _from_file()
         inherited = {**{name: value for name, value in written.items() if value}, **os.environ}
         settings = cls(

@@ -1,4 +1,4 @@
-"""The stack's secrets: made once for a data folder, kept in one file only its owner can read."""
+"""The stack's secrets: made once per data folder, and kept in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Keys:
     owner_password: str
     api_password: str
     auth_password: str
-    # of the user that `make run` creates for people to try Parley with
+    # the password of the demo user that `make run` creates
     demo_password: str
 
     @classmethod
     def of(cls, path: Path) -> Keys:
-        """Read the keys, making them first when the file is not there."""
+        """Read the keys. If the file does not exist, make them first."""
         try:
             return cls(**json.loads(path.read_text()))
         except FileNotFoundError:
@@ -54,7 +54,7 @@ class Keys:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that nobody but its owner can read, whole or not at all."""
+    """Write a file that only its owner can read. It is written completely or not at all."""
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -63,7 +63,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _random(length: int) -> str:
-    # no "-" or "_": the keys then survive a double click and a shell
+    # without "-" and "_", so that a double click selects the whole key and a shell needs no quotes
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     return "".join(secrets.choice(alphabet) for _ in range(length))
 

@@ -1,4 +1,4 @@
-"""Migrations: applies `supabase/migrations` with the official CLI, as the owner, who is no superuser."""
+"""Migrations: applies `supabase/migrations` with the official CLI, as the owner, who is not a superuser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VERSION = re.compile(r"^(\d+)_.*\.sql$")
 
 
 def supabase_cli(*arguments: str, workdir: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    """Run the Supabase CLI on the folder that holds `supabase/`; the status is not checked."""
+    """Run the Supabase CLI for the folder that contains `supabase/`. Does not check the exit status."""
     return subprocess.run(
         [NODE, SUPABASE_CLI, *arguments, "--workdir", workdir],
         env=tool_environment(),
@@ -27,9 +27,9 @@ def supabase_cli(*arguments: str, workdir: Path = REPOSITORY) -> subprocess.Comp
 
 
 def migrate(owner_url: str, workdir: Path = REPOSITORY) -> bool:
-    """Apply the migrations that the database has not had; True when there were any.
+    """Apply the migrations that the database does not have yet. Returns whether there were any.
 
-    Raises StackError with the CLI's words, which name the file and the statement, when one fails.
+    When one fails, raises StackError with the CLI's output, which names the file and the statement.
     """
     local = {
         match[1] for path in (workdir / "supabase" / "migrations").glob("*.sql") if (match := _VERSION.match(path.name))

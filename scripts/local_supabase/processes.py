@@ -1,4 +1,4 @@
-"""Child processes: starts and ends them, and ends those that an earlier run left."""
+"""Child processes: starts and ends them, and ends those that an earlier run has left."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class StackError(RuntimeError):
-    """A part of the stack cannot run. The message is meant for the person at the terminal."""
+    """A part of the stack cannot run. The message is for the person at the terminal."""
 
 
 def _signal_on_death_of_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """What the child does before exec so that it gets `number` when its parent dies, where the system can.
+    """A function to run in the child before exec, so that it gets the signal `number` when its parent dies. None on
+    systems without this.
 
-    Linux ties this to the thread that started the child: start children from a thread that lives on.
+    Linux sends the signal when the thread that started the child ends, so start children from a long-lived thread.
     """
     if _libc is None:
         return None
@@ -39,7 +40,7 @@ def _signal_on_death_of_parent(number: signal.Signals) -> Callable[[], None] | N
 
 @dataclass
 class Child:
-    """A running child, its log, and the signal that asks it to end in an orderly way."""
+    """A running child process, its log, and the signal that makes it end in an orderly way."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -59,7 +60,7 @@ class Child:
         stop_signal: signal.Signals = signal.SIGTERM,
         user: str | None = None,
     ) -> Child:
-        """Start `command`, its output appended to `log`; in its own session, so a Ctrl-C reaches only us."""
+        """Start `command` and append its output to `log`. It has its own session: Ctrl-C does not reach it."""
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [str(part) for part in command],
@@ -72,7 +73,7 @@ class Child:
                 user=user,
                 group=user,
                 extra_groups=None if user is None else [],
-                # nothing but one system call happens between fork and exec, so threads are no danger
+                # safe with threads, since only one system call is made between fork and exec
                 preexec_fn=_signal_on_death_of_parent(stop_signal),
             )
         assert process.stdin is not None  # a pipe, as asked for above
@@ -84,7 +85,7 @@ class Child:
         return self.process.poll() is None
 
     def stop(self, patience: float = 10) -> None:
-        """Ask the child to end; after `patience` seconds it is killed."""
+        """Send the child its stop signal, and kill it after `patience` seconds."""
         if self.alive():
             self.process.send_signal(self.stop_signal)
             try:
@@ -94,7 +95,7 @@ class Child:
                 self.process.wait()
 
     def failure(self, what: str) -> StackError:
-        """An error saying `what` went wrong, with the end of the log."""
+        """An error with `what` went wrong and the end of the log."""
         code = self.process.poll()
         ended = "" if code is None else f" (it ended with status {code})"
         return StackError(f"{self.name}: {what}{ended}. The end of {self.log}:\n{tail(self.log)}")
@@ -110,7 +111,7 @@ def tail(log: Path, lines: int = 20) -> str:
 
 
 def wait_until(ready: Callable[[], bool], *, seconds: float, child: Child) -> None:
-    """Poll `ready` until it is true; StackError when the child ends first or the time is up."""
+    """Poll `ready` until it is true. Raises StackError when the child ends first or the time is over."""
     deadline = time.monotonic() + seconds
     while not ready():
         if not child.alive():
@@ -121,10 +122,10 @@ def wait_until(ready: Callable[[], bool], *, seconds: float, child: Child) -> No
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses at this moment.
+    """A port of 127.0.0.1 that is free at this moment.
 
-    Below those that systems give to outgoing connections (Linux from 32768, others from 49152): one of these could be
-    taken by any client, also while a server that has it starts again.
+    It is below the ports for outgoing connections (from 32768 on Linux, from 49152 on others): a client could take one
+    of those, for example while the server on it is restarted.
     """
     while True:
         port = 20_000 + secrets.randbelow(12_768)
@@ -133,9 +134,9 @@ def free_port() -> int:
 
 
 def require_free_port(port: int, variable: str, patience: float = 3) -> None:
-    """StackError, naming the port and the variable that changes it, when somebody uses the port for `patience` seconds.
+    """Raises StackError, naming the port and its variable, when the port is still in use after `patience` seconds.
 
-    A killed process can be gone from the system's table while its last threads still end, and hold its ports.
+    A killed process may hold its ports for a moment, while its last threads end.
     """
     deadline = time.monotonic() + patience
     while not _is_free(port):
@@ -146,7 +147,7 @@ def require_free_port(port: int, variable: str, patience: float = 3) -> None:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # as servers do: a port that only has old connections in TIME_WAIT is free
+        # like servers, treat a port that only has old connections in TIME_WAIT as free
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -156,16 +157,16 @@ def _is_free(port: int) -> bool:
 
 
 class Record:
-    """The file that remembers which processes use a data folder, so that a killed run can be cleared up.
+    """The file that lists the processes that use a data folder, so that those of a killed run can be ended.
 
-    Each process is remembered by its id and its time of creation, since ids are used again.
+    Each process is listed with its id and its time of creation, since ids are reused.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def claim(self) -> None:
-        """End what an earlier, dead run left; StackError when that run is alive and not ourselves."""
+        """End the processes that a dead run has left. Raises StackError when another run is alive."""
         try:
             old = json.loads(self._path.read_text())
         except (OSError, ValueError):
@@ -182,12 +183,12 @@ class Record:
         self.write([])
 
     def write(self, children: Sequence[Child]) -> None:
-        """Remember these children and ourselves as their owner."""
+        """List these children, and this process as their owner."""
         content = {
             "owner": _identity(os.getpid()),
             "children": {child.name: _identity(child.process.pid) for child in children},
         }
-        # whole or not at all: who reads it may be another run, after this one was killed
+        # replace the file in one step, so that a run after a kill finds a complete one
         new = self._path.with_suffix(".new")
         new.write_text(json.dumps(content))
         new.replace(self._path)
@@ -204,7 +205,7 @@ def _identity(pid: int) -> dict[str, float]:
 
 
 def _find(known: dict[str, float] | None) -> psutil.Process | None:
-    """The process that was remembered, if it still is that process."""
+    """The listed process, if it still exists and its id was not reused."""
     if known is None:
         return None
     try:

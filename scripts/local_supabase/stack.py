@@ -24,12 +24,12 @@ from scripts.local_supabase.processes import Child, Record, StackError, free_por
 class LocalSupabase:
     """A running Supabase on this machine, as a context manager.
 
-    `LocalSupabase(data, supabase_port=…, db_port=…)` keeps its data in `data`;
-    `LocalSupabase.throwaway()` picks free ports and a temporary folder, waits for no disk and leaves nothing.
+    `LocalSupabase(data, supabase_port=…, db_port=…)` keeps its data in `data`. `LocalSupabase.throwaway()` uses free
+    ports and a temporary folder, does not wait for the disk and leaves no files.
 
     Once started: `url` (the origin of /auth/v1, /rest/v1 and /realtime/v1), `publishable_key`, `secret_key`,
     `database_url` (role postgres, the owner), `superuser_url` (for tests that must break things).
-    Start it from a thread that lives as long as the stack: its processes end with that thread.
+    Start it from a thread that lives as long as the stack, because its processes end with that thread.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class LocalSupabase:
 
     @classmethod
     def throwaway(cls, workdir: Path = REPOSITORY) -> Self:
-        """For tests: free ports, a temporary folder, gone after `stop`. `workdir` holds `supabase/`."""
+        """A stack for tests, with free ports and a temporary folder. `workdir` contains `supabase/`."""
         return cls(
             Path(tempfile.mkdtemp(prefix="parley-")),
             supabase_port=free_port(),
@@ -72,8 +72,8 @@ class LocalSupabase:
         self.stop()
 
     def claim(self) -> None:
-        """Take the data folder: end what a killed run left. StackError when another run is using it, or it cannot be
-        written."""
+        """Take the data folder, and end the processes that a killed run has left. Raises StackError when another run
+        uses the folder, or it cannot be written."""
         try:
             (self.data / "logs").mkdir(parents=True, exist_ok=True)
             self._record.claim()
@@ -84,7 +84,7 @@ class LocalSupabase:
         end_servers_of(self.data / "postgres")
 
     def start(self) -> None:
-        """Start everything and return when it answers. Raises StackError, with nothing left running."""
+        """Start everything and return when it answers. On failure, end all processes and raise StackError."""
         require_packages()
         self.claim()
         try:
@@ -108,14 +108,14 @@ class LocalSupabase:
         with self._postgres.connect() as connection:
             bootstrap(connection, self._keys)
         self._realtime_port = free_port()
-        # beside the migrations, which take longer
+        # started at the same time as the migrations, which take longer
         realtime = self._watch(self._start_realtime())
         migrate(self.database_url, self._workdir)
         self._watch(self._start_gateway())
         self._await_realtime(realtime)
 
     def stop(self) -> None:
-        """End every process, the latest first; a throw-away stack's folder goes too."""
+        """End every process, the last one first. Removes the folder of a throw-away stack."""
         while self.children:
             self.children.pop().stop()
         if self._throwaway:
@@ -124,9 +124,9 @@ class LocalSupabase:
             self._record.release()
 
     def run_beside(self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> Child:
-        """Start a program that is not the stack's own, such as the API. The caller ends it.
+        """Start a program that is not part of the stack, such as the API. The caller ends it.
 
-        It logs where the stack logs, and should this run be killed, the next one ends what is left of it.
+        Its log is in the stack's folder. If this run is killed, the next one ends the program.
         """
         child = Child.start(name, command, log=self._fresh_log(name), env=env, cwd=cwd)
         self._beside = [*(other for other in self._beside if other.name != name), child]
@@ -134,10 +134,10 @@ class LocalSupabase:
         return child
 
     def restart(self, part: Child) -> None:
-        """Run one of `children` anew after it has ended, and return when it answers. Raises StackError."""
+        """Start one of `children` again after it has ended, and return when it answers. Raises StackError."""
         at = self.children.index(part)
         if part.name == "postgres":
-            # killed, it leaves processes that hold its data for a moment
+            # if it was killed, its child processes use the data for a moment longer
             end_servers_of(self.data / "postgres")
             started = self._postgres.start()
         elif part.name == "realtime":
@@ -150,7 +150,7 @@ class LocalSupabase:
             self._await_realtime(started)
 
     def maintain(self) -> None:
-        """What has to be done once in a while (hourly) to a stack that runs for days."""
+        """The maintenance that a stack needs hourly when it runs for days."""
         with self._postgres.connect() as connection:
             maintain(connection)
 
@@ -164,7 +164,7 @@ class LocalSupabase:
 
     @property
     def signing_key(self) -> dict[str, str]:
-        """The private JSON Web Key of users' tokens, for tests that need tokens nobody would issue."""
+        """The private JSON Web Key of users' tokens, for tests that sign their own tokens."""
         return dict(self._keys.signing_key)
 
     @property
@@ -185,14 +185,14 @@ class LocalSupabase:
         return child
 
     def _fresh_log(self, name: str) -> Path:
-        """The log of a child that is about to start; the one of the run before is kept beside it."""
+        """The log file for a child that is about to start. The previous log is kept as `NAME.log.1`."""
         log = self.data / "logs" / f"{name}.log"
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         return log
 
     def _start_realtime(self) -> Child:
-        """Listens once it reads what the database sends: see `_await_realtime`."""
+        """Start the Realtime server. It listens once it reads the database's messages: see `_await_realtime`."""
         signing_key = self._keys.signing_key
         configuration = {
             "port": self._realtime_port,
@@ -210,8 +210,8 @@ class LocalSupabase:
         )
 
     def _await_realtime(self, realtime: Child) -> None:
-        """Return when the Realtime server answers. StackError when it does not."""
-        # not by way of the gateway, which may be the next to be started again
+        """Return when the Realtime server answers. Raises StackError when it does not."""
+        # asked directly, since the gateway may have ended too
         ping = f"http://127.0.0.1:{self._realtime_port}/realtime/v1/api/ping"
         wait_until(lambda: self._gets(ping), seconds=30, child=realtime)
 
@@ -232,7 +232,7 @@ class LocalSupabase:
             [NODE, GATEWAY],
             log=self._fresh_log("gateway"),
             env=tool_environment(),
-            # secrets go in by the standard input: they are then in no process list and no file
+            # secrets are passed on the standard input, so that they are not in a process list or a file
             stdin=json.dumps(configuration).encode(),
         )
         try:

@@ -316,7 +316,7 @@ UNDECODABLE = Answer(401, json.dumps({"code": "PGRST301", "message": "Expected 3
         ({RPC: UNDECODABLE}, "SUPABASE_SECRET_KEY", "Expected 3 parts in JWT"),
         ({TABLE: UNDECODABLE}, "SUPABASE_PUBLISHABLE_KEY", "Expected 3 parts in JWT"),
         # a publishable key in the place of the secret one
-        ({RPC: Answer(401, '{"code": "42501", "message": "no"}')}, "SUPABASE_SECRET_KEY", "for a publishable key"),
+        ({RPC: Answer(401, '{"code": "42501", "message": "no"}')}, "SUPABASE_SECRET_KEY", "as a publishable key"),
         # a key that is quoted is left out
         ({RPC: Answer(401, '{"message": "Unknown key sb_secret_abc"}')}, "SUPABASE_SECRET_KEY", "Unknown key [key]"),
         # other addresses

@@ -291,7 +291,7 @@ def test_maintenance_that_fails_does_not_end_the_run(capsys: pytest.CaptureFixtu
         assert capsys.readouterr().out == ""
         stack.children[0].stop()
         maintain(stack)
-        assert "maintenance failed, to be tried again in an hour" in capsys.readouterr().out
+        assert "maintenance failed, next try in an hour" in capsys.readouterr().out
 
 
 def test_setting_that_the_api_refuses_is_named_before_anything_starts(tmp_path: Path) -> None:

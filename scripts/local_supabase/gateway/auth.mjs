@@ -1,4 +1,4 @@
-// Supabase Auth: lite's GoTrue part, whose tokens are replaced by those of a hosted project.
+// Supabase Auth: lite's GoTrue part, with its tokens replaced by tokens like those of a hosted project.
 import { randomBytes } from 'node:crypto'
 import { App } from '@supabase/lite'
 import { SignJWT } from 'jose'
@@ -7,7 +7,7 @@ import { authConnection } from './connections.mjs'
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 export async function createAuth({ authUrl, url, publishableKey, secretKey }, tokens) {
-  // lite signs with a shared secret; it never leaves this process and is another one at each start.
+  // lite signs with a shared secret, which is new at each start and never leaves this process.
   const liteSecret = randomBytes(32)
   const connection = authConnection(authUrl)
   const app = new App({
@@ -26,7 +26,7 @@ export async function createAuth({ authUrl, url, publishableKey, secretKey }, to
   const liteKey = new TextEncoder().encode(liteSecret.toString('hex'))
 
   return {
-    /** The Authorization lite understands for a caller with these claims. */
+    /** The Authorization header that lite accepts for a caller with these claims. */
     async authorizationFor(claims) {
       const token = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256', typ: 'JWT' }).sign(liteKey)
       return `Bearer ${token}`

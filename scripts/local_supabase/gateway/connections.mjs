@@ -1,4 +1,4 @@
-// The database connections that lite works on, and how values look once they are JSON.
+// The database connections for lite, and the JSON form of values.
 import { createPostgresConnection } from '@supabase/lite/postgres'
 
 // Postgres prints 2026-01-02 03:04:05.6+00 where PostgREST answers 2026-01-02T03:04:05.6+00:00.
@@ -6,8 +6,8 @@ const toIso = (text) => text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')
 // Supabase Auth is written in Go, which prints UTC as Z.
 const toGoTime = (text) => text.replace(' ', 'T').replace(/\+00$/, 'Z')
 
-// lite hands over JSON as text for some statements (function arguments) and as a value for others (columns).
-// The driver would quote the text a second time, so what already is JSON stays as it is.
+// lite passes JSON as text to some statements (function arguments) and as a value to others (columns).
+// The driver would quote such a text again, so text that already is JSON is not changed.
 function jsonText(value) {
   if (typeof value !== 'string') return JSON.stringify(value)
   try {
@@ -19,7 +19,8 @@ function jsonText(value) {
 }
 const json = (oid) => ({ to: oid, from: [oid], serialize: jsonText, parse: JSON.parse })
 
-// A vector comes as a list of numbers or as pgvector's text, which looks like one; the driver knows neither type.
+// The driver does not know pgvector's types. A vector comes as a list of numbers or as pgvector's text, which looks
+// like one.
 const vector = (oid) => ({
   to: oid,
   from: [oid],
@@ -31,7 +32,7 @@ function connection(url, max, timestamp, timestamptz, vectorOids = []) {
   return createPostgresConnection({
     url,
     postgresOptions: {
-      // A number, in this place: as text in the URL it would make a pool of one.
+      // Must be a number here: as text in the URL it would make a pool with one connection.
       max,
       onnotice: () => {},
       types: {

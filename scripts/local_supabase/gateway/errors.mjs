@@ -1,4 +1,4 @@
-// Errors: what a Postgres error becomes for the client, by PostgREST's table of SQLSTATEs and HTTP statuses.
+// Errors: turns Postgres errors into answers, by PostgREST's table of SQLSTATEs and HTTP statuses.
 // https://docs.postgrest.org/en/stable/references/errors.html#status-codes
 
 import { inspect } from 'node:util'
@@ -33,14 +33,14 @@ function statusOf(code) {
 }
 
 /**
- * lite answers 500 "SUP" for SQLSTATEs it does not know, and loses the message. It does render exactly the
- * error of `raise sqlstate 'PGRST' using message = '{…}', detail = '{…}'`, so every other error is put that way.
- * The codes lite maps itself (PGRST, PT…, and 42501, whose status depends on the caller) pass untouched.
+ * lite answers 500 "SUP" for SQLSTATEs that it does not know, without the message. But it renders the error of
+ * `raise sqlstate 'PGRST' using message = '{…}', detail = '{…}'` exactly, so all other errors are turned into that form.
+ * Errors with codes that lite maps itself (PGRST, PT…, and 42501, whose status depends on the caller) are not changed.
  */
 export function asRaisedError(error) {
   if (error?.name !== 'PostgresError') return error
   const { code, message, detail = null, hint = null } = error
-  // lite prints what it gets; an error's words may hold people's data, so the log has the code alone
+  // lite prints this error. Messages may contain users' data, so only the code is printed.
   const printed = { [inspect.custom]: () => `database error ${code}` }
   if (code === 'PGRST' || code === '42501' || code.startsWith('PT'))
     return { code, message, detail, hint, ...printed }

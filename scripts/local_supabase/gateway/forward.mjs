@@ -1,4 +1,4 @@
-// /realtime/v1: hands requests and WebSockets to the Realtime process, unchanged.
+// /realtime/v1: passes requests and WebSockets to the Realtime process, unchanged.
 import http from 'node:http'
 
 const HOST = '127.0.0.1'

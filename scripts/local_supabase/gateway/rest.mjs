@@ -1,7 +1,7 @@
-// The Data API: lite's PostgREST part, made to treat the database as PostgREST does.
+// The Data API: lite's PostgREST part, changed to use the database as PostgREST does.
 //
-// It logs in as `authenticator`, which may do nothing but become anon, authenticated or service_role. So lite,
-// which would grant everything to these roles, cannot; and what a request may do is what the grants say.
+// It logs in as `authenticator`, which can only become anon, authenticated or service_role. lite would grant everything
+// to these roles, but cannot do so as authenticator. So the migrations' grants decide what a request may do.
 import { App } from '@supabase/lite'
 import { CompiledQuery } from 'kysely'
 import { apiConnection, catalogConnection } from './connections.mjs'
@@ -17,11 +17,11 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
 
   const schema = createSchemaCache(catalog)
   connection.introspect = schema.read
-  // As hosted: migrations announce themselves, and the next request reads the schema anew.
+  // As in a hosted project, migrations send a notification, and the next request reads the schema again.
   await catalog.driver.listen('pgrst', schema.forget)
 
   connection.normalizeDbError = asRaisedError
-  // One transaction a request, its whole context in one statement.
+  // One transaction per request, with its whole context set by one statement.
   connection.withContext = (context, run, options) => {
     const enter = async (transaction) => {
       await transaction.executeQuery(sessionContext(context, options?.rpc, roleSettings))
@@ -45,7 +45,7 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
         admin: false,
         disableStudio: true,
         apiKeys: {
-          // A known key stands for the caller whose token has been checked already; lite checks nothing again.
+          // A known key stands for a caller whose token has been checked, so that lite does not check it again.
           resolver: async (key, context) => (typeOfKey.has(key) ? callerOf(key, context.req.raw) : null),
         },
       },
@@ -55,7 +55,7 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
   await schema.read()
 
   return {
-    /** Answer a request whose caller has these claims; the request must carry no Authorization of its own. */
+    /** Answer a request of a caller with these claims. The request must not have an Authorization header. */
     fetch(request, claims, env) {
       claimsOf.set(request, claims)
       return app.fetch(request, env)
@@ -65,8 +65,8 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
 }
 
 /**
- * What lite knows of tables and functions, read once for all requests that ask at the same time. It is read on a
- * connection of its own: the catalogue shows a role only what it may use, and authenticator may use nothing.
+ * lite's schema of tables and functions, read once for all requests that need it at the same time. It is read on a
+ * separate connection, since the catalogue shows a role only what it may use, and authenticator may use nothing.
  */
 function createSchemaCache(catalog) {
   let reading = null
@@ -74,7 +74,7 @@ function createSchemaCache(catalog) {
   async function readOnce() {
     const begun = version
     const schema = exposedPart(await catalog.introspect({ useCache: true }))
-    // what changed while it was being read may be missing
+    // a change during the reading may be missing, so the next request reads again
     if (begun !== version) await catalog.clearSchemaCache()
     return schema
   }
@@ -87,14 +87,14 @@ function createSchemaCache(catalog) {
   }
 }
 
-/** lite finds a relation by its name alone, so that it would take realtime.messages for ours. */
+/** The exposed schemas only: lite finds relations by name alone, and would confuse realtime.messages with ours. */
 function exposedPart(schema) {
   const exposed = ({ schema, ref_schema }) => SCHEMAS.includes(schema) && SCHEMAS.includes(ref_schema ?? schema)
   const kinds = ['tables', 'columns', 'indexes', 'primary_keys', 'unique_constraints', 'foreign_keys', 'views']
   return { ...schema, ...Object.fromEntries(kinds.map((kind) => [kind, schema[kind].filter(exposed)])) }
 }
 
-/** An extension's types have other numbers in every database. */
+/** The ids of an extension's types differ between databases, so they are looked up. */
 async function readVectorOids(catalog) {
   const rows = await catalog.driver`
     select t.oid

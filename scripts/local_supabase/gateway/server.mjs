@@ -1,4 +1,4 @@
-// The one origin that clients talk to: /auth/v1, /rest/v1 and /realtime/v1, as Supabase's own gateway.
+// The gateway: serves /auth/v1, /rest/v1 and /realtime/v1 under one origin, as Supabase's own gateway does.
 // Its configuration (ports, addresses, keys) comes as one JSON object on the standard input.
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
@@ -31,7 +31,8 @@ server.on('upgrade', (incoming, socket, head) => {
   if (incoming.url.startsWith('/realtime/v1/')) forwardUpgrade(config.realtimePort, incoming, socket, head)
   else socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
 })
-// Longer than clients keep an idle connection: whoever closes first must not be the side that is about to be asked.
+// Longer than clients keep an idle connection, so that the client closes it first. Otherwise a request could meet a
+// connection that the server is just closing.
 server.keepAliveTimeout = 75_000
 server.listen(config.port, '127.0.0.1')
 
@@ -42,7 +43,7 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
       process.exit(0)
     })
     server.closeIdleConnections()
-    // requests that are still being answered have this long
+    // the time for open requests to finish
     setTimeout(() => process.exit(0), 3000).unref()
   })
 }
@@ -96,7 +97,7 @@ async function answerAuth(request, env) {
   }
 }
 
-/** The claims of a request with a valid key: the user's when there is a user's token, else the key's. */
+/** The claims of a request with a valid key: those of the user's token if there is one, else those of the key. */
 async function callerOf(request) {
   const token = userToken(request)
   if (token !== null) return tokens.verify(token)
@@ -105,7 +106,7 @@ async function callerOf(request) {
 
 const apiKey = (request) => request.headers.get('apikey') ?? new URL(request.url).searchParams.get('apikey')
 
-/** The bearer token, unless it only repeats the key, as clients do that have nobody signed in. */
+/** The bearer token. Null when there is none or it only repeats the key, as clients without a signed-in user do. */
 function userToken(request) {
   const token = request.headers.get('authorization')?.match(/^bearer\s+(.+)$/i)?.[1]
   return token === undefined || token === apiKey(request) ? null : token

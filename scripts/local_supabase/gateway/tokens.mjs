@@ -1,7 +1,7 @@
-// Access tokens: signs them with ES256 as a hosted project does, publishes the key, checks tokens.
+// Access tokens: signs them with ES256 as a hosted project does, publishes the key, and checks tokens.
 import { createLocalJWKSet, decodeJwt, errors, jwtVerify, SignJWT, importJWK } from 'jose'
 
-// PostgREST forgives clocks that differ by this much.
+// The difference between clocks, in seconds, that PostgREST accepts.
 const CLOCK_SKEW_SECONDS = 30
 
 export class TokenError extends Error {
@@ -23,7 +23,7 @@ export async function createTokens({ signingKey, url }) {
     jwks,
     issuer,
 
-    /** The claims of a token that this project signed; TokenError otherwise. */
+    /** The claims of a token that this project has signed. Throws TokenError for others. */
     async verify(token) {
       if (token.split('.').length !== 3) {
         throw new TokenError('malformed', `Expected 3 parts in JWT; got ${token.split('.').length}`)
@@ -40,7 +40,7 @@ export async function createTokens({ signingKey, url }) {
       }
     },
 
-    /** The token a hosted project would issue for the session that lite opened with its own token. */
+    /** The token that a hosted project would issue for the session that lite has opened with its own token. */
     async reissue(liteToken, user, method) {
       const lite = decodeJwt(liteToken)
       return new SignJWT({

@@ -1,1 +1,1 @@
-"""The Realtime server of the embedded Supabase: Supabase's wire protocol for the official clients, one process."""
+"""The Realtime server of the embedded Supabase: one process with Supabase's protocol, for the official clients."""

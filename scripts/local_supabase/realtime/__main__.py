@@ -1,5 +1,4 @@
-"""Runs the server. Its configuration comes as one JSON object on the standard input, so that no secret is in a list
-of processes."""
+"""Runs the server. Its configuration is one JSON object on the standard input, so that no process list has secrets."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Authorization: what a caller may do on a private topic. The policies on realtime.messages are asked, with probe rows.
+"""Authorization: what a caller may do on a private topic, by the policies on realtime.messages and with probe rows.
 
-Reading: rows of the topic are inserted, looked for as the caller, and rolled back. Writing: the caller inserts one.
-The probe rows have no event and no payload, so a policy can depend on the topic and the extension alone.
+Reading: rows of the topic are inserted, selected as the caller, and rolled back. Writing: the caller inserts one.
+The probe rows have no event and no payload, so a policy can depend only on the topic and the extension.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Extension = Literal["broadcast", "presence"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, with what claims, and the x- headers of the connection."""
+    """The role and the claims of a caller, and the x- headers of the connection."""
 
     claims: Claims
     headers: Mapping[str, str]
@@ -31,7 +31,7 @@ class Caller:
 async def readable(database: Database, caller: Caller, topic: str, extensions: list[Extension]) -> set[Extension]:
     """Those of `extensions` that the caller may receive on the topic. Raises DatabaseUnavailable.
 
-    A policy that fails counts as a no.
+    A policy that raises an error counts as a refusal.
     """
     probes = {uuid.uuid4(): extension for extension in extensions}
     async with database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""One channel of one client: what it may receive and send, until it leaves or is shut down."""
+"""Channels: what one client may receive and send on one topic, until it leaves or is shut down."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Channel:
         self._hub.enter(self.name, self.config.private, self)
 
     def open(self, replayed: list[Broadcast]) -> None:
-        """Hand over what was missed, then what has arrived meanwhile, and from now on everything."""
+        """Send the replayed messages, then those that have arrived meanwhile, and from now on all messages."""
         self._confirm_later()
         if self._presence:
             self._push_state()
@@ -104,14 +104,14 @@ class Channel:
             self._system("ok", "Replication connection established")
 
     def leave(self) -> None:
-        """No longer a member of the topic; nothing more is sent."""
+        """Leave the topic; nothing more is sent."""
         self.over = True
         if self._expiry is not None:
             self._expiry.cancel()
         self._hub.leave(self.name, self.config.private, self, self.config.presence_key)
 
     def shut_down(self, reason: str) -> None:
-        """End the channel from this side, telling the client why."""
+        """End the channel from the server's side, and tell the client the reason."""
         if self.over:
             return
         self.leave()
@@ -152,14 +152,14 @@ class Channel:
         elif message.event == "access_token":
             await self._renew(message.payload)
         else:
-            # unknown events are counted and otherwise ignored
+            # unknown events count for the rate, and are ignored otherwise
             self._hub.messages.add()
 
     def _reply(self, message: Inbound, status: str, response: object) -> None:
         self._outlet.push(message.ref, "phx_reply", {"status": status, "response": response})
 
     async def _may_write(self, extension: Extension) -> bool:
-        """Asked once a channel and token."""
+        """Whether the caller may send. Asked once per channel and token."""
         if not self.config.private:
             return True
         if extension not in self._writes:
@@ -169,7 +169,7 @@ class Channel:
     async def _broadcast(self, message: Inbound) -> None:
         try:
             if not await self._may_write("broadcast"):
-                return  # without a word, as the real server
+                return  # without an answer, like the real server
         except DatabaseUnavailable:
             return
         content = message.payload
@@ -207,7 +207,7 @@ class Channel:
     async def _track(self, message: Inbound, said: object) -> None:
         try:
             if self.config.private and not self._presence:
-                # this call is what turns presence on: only now is it asked whether it may be read
+                # this message turns presence on, so only now the policy for reading it is asked
                 self._reads |= await readable(self._database, self._caller, self.name, ["presence"])
             allowed = await self._may_write("presence")
         except DatabaseUnavailable:
@@ -231,7 +231,7 @@ class Channel:
         self._hub.announce(self.name, self.config.private, presence.track(self, self.config.presence_key, said))
 
     def _admit_presence(self) -> bool:
-        """Count a message about presence; False when there are too many and the channel is shut down."""
+        """Count a presence message. False when there are too many and the channel is shut down."""
         if self._hub.presence_messages.exceeded:
             self.shut_down("Too many presence messages per second")
             return False
@@ -264,7 +264,7 @@ class Channel:
                 self._confirm_later()
 
     def _confirm_later(self) -> None:
-        """See to it that the channel does not outlive its token."""
+        """Schedule the next check of the token, so that the channel ends when it expires."""
         try:
             remaining = check(self._caller.claims)
         except TokenRefused as refused:
@@ -272,6 +272,6 @@ class Channel:
             return
         if self._expiry is not None:
             self._expiry.cancel()
-        # a long timer and a clock that is set drift apart, so it is looked at now and then
+        # checked from time to time, because the system clock may be changed while a long timer runs
         seconds = min(self._hub.limits.confirm_token_seconds, remaining)
         self._expiry = asyncio.get_running_loop().call_later(seconds, self._confirm_later)

@@ -1,4 +1,4 @@
-"""The configuration of a channel that a client joins. What cannot be read counts as not asked for."""
+"""The configuration of a channel that a client joins. Values that cannot be read count as not set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scripts.local_supabase.realtime.replay import MAX_MESSAGES
 
 @dataclass(frozen=True, slots=True)
 class JoinConfig:
-    """A join's payload. `token` is None when the connection's own is to be used."""
+    """The payload of a join. `token` is None when the connection's own token applies."""
 
     private: bool
     ack: bool
@@ -25,7 +25,7 @@ class JoinConfig:
 
     @property
     def replay_range(self) -> tuple[int, int] | None:
-        """Since when (Unix milliseconds) and how many; None when the client's request makes no sense."""
+        """The start of the replay (Unix milliseconds) and the number of messages; None for a malformed request."""
         asked = self.replay or {}
         since, limit = asked.get("since"), asked.get("limit") or MAX_MESSAGES
         if type(since) is int and type(limit) is int and abs(since) < 2**53:

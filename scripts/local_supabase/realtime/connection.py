@@ -25,16 +25,16 @@ _log = logging.getLogger("realtime")
 
 _PREFIX = "realtime:"
 _CLOSE_SECONDS = 1.0
-"""How long a client may take to read that the connection ends."""
+"""How long to wait until a client has read the close frame."""
 
 
 class _JoinRefused(Exception):
-    """Why a channel cannot be joined, as the client is told."""
+    """A channel cannot be joined. The message is sent to the client."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """What all connections share."""
+    """State that all connections share."""
 
     hub: Hub
     database: Database
@@ -78,7 +78,7 @@ class Connection:
     # ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def send(self, frame: Frame) -> None:
-        """Send when the client takes it. A client that takes too little for too long is cut off."""
+        """Queue a frame for the client. A client that reads too slowly for too long is disconnected."""
         self._waiting.append(frame)
         self._waiting_bytes += len(frame.data)
         self._something.set()
@@ -86,7 +86,7 @@ class Connection:
             self._transport.abort()
 
     def end(self, code: WSCloseCode) -> None:
-        """Close the socket once what waits has been sent."""
+        """Close the socket after the queued frames have been sent."""
         self._ending = code
         self._something.set()
 
@@ -133,7 +133,7 @@ class Connection:
                 await writer
 
     def _written(self, writer: asyncio.Task[None]) -> None:
-        """A client that is told nothing any more is cut off, so that it comes back."""
+        """When the writer has failed, disconnect the client, so that it connects again."""
         if writer.cancelled() or (error := writer.exception()) is None:
             return
         if not isinstance(error, ConnectionError):
@@ -145,7 +145,7 @@ class Connection:
             try:
                 message = await self._socket.receive(timeout=self._limits.idle_seconds)
             except TimeoutError:
-                # a client that is alive sends heartbeats
+                # no heartbeat came, so the client is gone
                 await self._close(WSCloseCode.GOING_AWAY)
                 return
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -180,7 +180,7 @@ class Connection:
 
     async def _join(self, message: Inbound) -> None:
         if (before := self._channels.get(message.topic)) is not None:
-            # as Phoenix: a second join of a topic ends the first
+            # as in Phoenix, a second join of a topic ends the first
             before.channel.leave()
             self._close_channel(message.topic)
         try:
@@ -194,14 +194,14 @@ class Connection:
         except DatabaseUnavailable:
             self._reply(message, "error", {"reason": f"UnableToConnectToProject: {NO_DATABASE}"})
             return
-        if channel.over:  # the project went over its limit while this one joined
+        if channel.over:  # the project has exceeded its limit meanwhile
             return
         self._channels[message.topic] = _Joined(channel, message.join_ref or message.ref)
         self._reply(message, "ok", {"postgres_changes": []})
         channel.open(replayed)
 
     async def _open_channel(self, message: Inbound) -> tuple[Channel, list[Broadcast]]:
-        """A channel that is a member of its topic but holds back what arrives, and what it is to replay first."""
+        """A channel that is a member of its topic but holds back new messages, and the messages to replay first."""
         name = message.topic.removeprefix(_PREFIX)
         config = JoinConfig.of(message.payload)
         self._check_join(name, config)
@@ -230,7 +230,7 @@ class Connection:
             raise _JoinRefused(unreadable)
         if config.replay_range is None:
             raise _JoinRefused("UnableToReplayMessages: Replay params are not valid")
-        # a member before it looks back, so that nothing falls between the two
+        # join before reading the replay, so that no message is missed in between
         channel.enter()
         try:
             return channel, await replay(self._project.database, name, *config.replay_range)

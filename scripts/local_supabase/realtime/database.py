@@ -1,4 +1,4 @@
-"""The server's own connections to the database: a few, shared, made anew when they break."""
+"""The server's own connections to the database: a few shared ones, which are replaced when they break."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DatabaseUnavailable(Exception):
 
 
 class Database:
-    """Lends connections as the platform's administrator, at most four at a time."""
+    """Provides connections as the platform's administrator, at most four at a time."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -1,8 +1,8 @@
 """Broadcasts from the database: each row committed to realtime.messages, in the order of commits.
 
-They are read from the write-ahead log through a temporary replication slot, as the real server does; so a row of any
-size is handed on the moment its transaction commits, and one that is rolled back is never seen. psycopg's connections
-do not speak the replication protocol, but the libpq beneath them does (psycopg.pq).
+They are read from the write-ahead log through a temporary replication slot, as the real server does. So a row of any
+size is passed on when its transaction commits, and one that is rolled back never. psycopg's connections do not support
+the replication protocol, but the libpq below them does (psycopg.pq).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from scripts.local_supabase.realtime.wire import Broadcast
 
 _PUBLICATION = "supabase_realtime_messages_publication"
 _STATUS_SECONDS = 0.1
-"""Between two reports of what has been read. The server wants one a minute; but it also falls asleep now and then just
-as a transaction commits, and would sleep until the next one does. A report wakes it."""
+"""The time between two reports of what has been read. Postgres needs one per minute. But sometimes it goes to sleep
+just when a transaction commits, and would wake up only with the next one; a report wakes it earlier."""
 _PAUSE_SECONDS = 0.5
 
 _log = logging.getLogger("realtime")
 
 Receiver = Callable[[str, bool, Broadcast], None]
-"""Takes a broadcast: the topic, whether that is the private one, and the message."""
+"""Receives a broadcast: the topic, whether it is private, and the message."""
 
 
 class FeedBroken(Exception):
@@ -37,7 +37,7 @@ class FeedBroken(Exception):
 
 
 class Feed:
-    """The stream of rows. While it is not `running`, what is committed reaches nobody."""
+    """The stream of rows. Rows that are committed while it is not `running` are not broadcast."""
 
     def __init__(self, url: str, receive: Receiver, lost: Callable[[], None]) -> None:
         self._url = url
@@ -46,9 +46,9 @@ class Feed:
         self.running = False
 
     async def run(self, ready: asyncio.Event) -> None:
-        """Read for as long as the process runs, connecting anew when the stream ends. Sets `ready` once it runs.
+        """Read for as long as the process runs, and connect again when the stream ends. Sets `ready` once it runs.
 
-        `lost` is called when it ends: whoever listens cannot know what is missed until it runs again.
+        `lost` is called when the stream ends, since listeners miss messages until it runs again.
         """
         while True:
             try:
@@ -56,7 +56,7 @@ class Feed:
             except FeedBroken as error:
                 _log.warning("the stream of database messages: %s", error)
             except Exception:
-                # nobody waits for this task: it says itself what went wrong, and tries again
+                # no other task waits for this one, so log the error here, and try again
                 _log.exception("the stream of database messages")
             await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -78,7 +78,7 @@ class Feed:
         readable = asyncio.Event()
         read_up_to = 0
         report_at = 0.0
-        # kept, since a connection that is lost no longer says which socket it had
+        # kept, because a lost connection no longer has its socket
         with _broken_when_lost():
             socket = connection.socket
         loop.add_reader(socket, readable.set)
@@ -118,7 +118,7 @@ class Feed:
 
 @contextmanager
 def _broken_when_lost() -> Iterator[None]:
-    """Around calls of libpq: what it says of a connection that is gone becomes FeedBroken."""
+    """Turns libpq's errors about a lost connection into FeedBroken."""
     try:
         yield
     except OperationalError as error:
@@ -157,7 +157,7 @@ def _run(connection: PGconn, command: str) -> PGresult:
 
 
 def _next(connection: PGconn) -> bytes | None:
-    """The next message that has arrived whole; None when there is none yet. Raises FeedBroken at the end."""
+    """The next complete message; None when there is none yet. Raises FeedBroken at the end of the stream."""
     with _broken_when_lost():
         length, data = connection.get_copy_data(1)
     if length == 0:

@@ -1,4 +1,4 @@
-"""Topics: who has joined which; a message is handed to all of them, encoded once for each protocol version."""
+"""Topics and their members. A message is sent to all members, and encoded once for each protocol version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scripts.local_supabase.realtime.wire import AnyBroadcast, Frame, Serializer
 
 
 class Member(Protocol):
-    """A joined channel, as a topic sees it."""
+    """What a topic needs from a joined channel."""
 
     @property
     def serializer(self) -> Serializer: ...
@@ -31,7 +31,7 @@ class Topic:
 
 
 class Hub:
-    """All topics of the project, and the project's rates."""
+    """All topics of the project, and its message rates."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -53,7 +53,7 @@ class Hub:
             del self._topics[name, private]
 
     def broadcast(self, name: str, private: bool, message: AnyBroadcast, *, sender: Member | None = None) -> None:
-        """Hand the message to every member but `sender`. Members that are over the project's limit are shut down."""
+        """Send the message to every member except `sender`. Members beyond the project's limit are shut down."""
         self.messages.add()
         topic = self._topics.get((name, private))
         if topic is None:
@@ -78,7 +78,7 @@ class Hub:
         return None if topic is None else topic.presence
 
     def announce(self, name: str, private: bool, difference: dict[str, Metas] | None) -> None:
-        """Tell every member of the topic what has changed about who is present."""
+        """Tell every member of the topic how the presences have changed."""
         topic = self._topics.get((name, private))
         if topic is None or difference is None:
             return

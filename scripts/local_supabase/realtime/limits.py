@@ -1,4 +1,4 @@
-"""The limits of a project: their values, and counts of what comes in a second."""
+"""The limits of a project, and counters of messages per second."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Limits:
     presence_calls: int = 5
     presence_window_seconds: float = 30
     payload_kilobytes: int = 3_000
-    # what follows is the same in every project
+    # the following are the same in every project
     frame_bytes: int = 5_000_000
     idle_seconds: float = 60
     confirm_token_seconds: float = 300
-    # ours: a client that does not read loses its connection once this much waits for it
+    # our own limit: a client that does not read is disconnected when this many frames wait for it
     waiting_frames: int = 5_000
     waiting_bytes: int = 32_000_000
 
@@ -37,7 +37,7 @@ class Limits:
 
 
 class Rate:
-    """How many a second, averaged over the last minute in buckets of 5 s."""
+    """Events per second, averaged over the last minute in buckets of 5 s."""
 
     def __init__(self, limit: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit

@@ -1,4 +1,4 @@
-"""Postgres' logical replication messages: which row was inserted where, and how far the log goes.
+"""Postgres' logical replication messages: inserted rows, and the progress of the log.
 
 https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html (protocol version 1, text values)
 """
@@ -18,7 +18,7 @@ Row = dict[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The log has been read up to `end`; `wants_answer` when the server asks whether we are still there."""
+    """The log has been read up to `end`. `wants_answer`: the server asks for a status update."""
 
     end: int
     wants_answer: bool
@@ -32,13 +32,13 @@ class Insert:
 
 
 class Decoder:
-    """Reads one replication stream, whose earlier messages describe the tables of later ones."""
+    """Reads one replication stream. It keeps state, since earlier messages describe the tables of later ones."""
 
     def __init__(self) -> None:
         self._columns: dict[int, list[str]] = {}
 
     def read(self, data: bytes) -> Progress | Insert | None:
-        """One message of the stream; None when it says nothing that matters here."""
+        """Read one message of the stream; None for a message that is not needed here."""
         if data[:1] == b"k":
             _, end, _, wants_answer = _KEEPALIVE_HEAD.unpack_from(data)
             return Progress(end, bool(wants_answer))
@@ -85,6 +85,6 @@ class Decoder:
 
 
 def status_update(read_up_to: int, now: float) -> bytes:
-    """What tells the server how far we have read, at `now` in Unix seconds."""
+    """A message that tells the server how far the log has been read, at `now` in Unix seconds."""
     clock = int(now * 1_000_000) - _EPOCH_MICROSECONDS
     return struct.pack(">cQQQqB", b"r", read_up_to, read_up_to, read_up_to, clock, 0)

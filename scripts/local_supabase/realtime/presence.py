@@ -1,4 +1,4 @@
-"""Presence: who is present on a topic, and how a change reads on the wire."""
+"""Presence: who is present on a topic, and the messages about changes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 Metas = dict[str, dict[str, list[dict[str, Any]]]]
 
 _references = itertools.count(1)
-# the keys of a meta that are the server's
+# the keys of a meta that only the server sets
 _OURS = ("phx_ref", "phx_ref_prev")
 
 
 class Presence:
-    """Of one topic: under each key, what each of its members said of itself."""
+    """The presences of one topic: for each key, the state that each member has sent."""
 
     def __init__(self) -> None:
         self._metas: dict[str, dict[object, dict[str, Any]]] = {}
@@ -23,7 +23,7 @@ class Presence:
         return {key: {"metas": list(metas.values())} for key, metas in self._metas.items()}
 
     def track(self, member: object, key: str, said: dict[str, Any]) -> dict[str, Metas] | None:
-        """The difference it makes; None when the member says the same as before."""
+        """Store a member's state. Returns the difference; None when the state is the same as before."""
         metas = self._metas.setdefault(key, {})
         before = metas.get(member)
         if before is not None and {name: before[name] for name in before if name not in _OURS} == said:
@@ -36,7 +36,7 @@ class Presence:
         return {"joins": {key: {"metas": [meta]}}, "leaves": leaves}
 
     def untrack(self, member: object, key: str) -> dict[str, Metas] | None:
-        """The difference it makes; None when the member was not there."""
+        """Remove a member. Returns the difference; None when the member was not present."""
         metas = self._metas.get(key, {})
         meta = metas.pop(member, None)
         if not metas:

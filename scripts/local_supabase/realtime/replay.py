@@ -15,7 +15,7 @@ async def replay(database: Database, topic: str, since: int, limit: int) -> list
             "select id::text, event, payload::text, binary_payload from realtime.messages "
             "where topic = %s and private is true and extension = 'broadcast' "
             "and inserted_at >= (to_timestamp(%s / 1000.0) at time zone 'UTC') "
-            # the messages of one transaction have one time: cmin counts its commands
+            # all messages of one transaction have the same time; cmin is the number of the command in it
             "order by inserted_at desc, cmin::text::bigint desc limit %s",
             [topic, since, max(1, min(limit, MAX_MESSAGES))],
         )

@@ -1,4 +1,4 @@
-"""Broadcasts sent over HTTP: a batch of messages, or one whose topic and event are in the path."""
+"""Broadcasts sent over HTTP: a batch of messages, or one message with its topic and event in the path."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class _Message(msgspec.Struct, frozen=True):
 
 
 def caller_of(project: Project, request: web.Request) -> Caller:
-    """Who calls: by the bearer token, else by the API key. Raises TokenRefused."""
+    """The caller, by the bearer token, else by the API key. Raises TokenRefused."""
     authorization = request.headers.get("authorization", "")
     kind, _, bearer = authorization.partition(" ")
     token = bearer.strip() if kind.lower() == "bearer" else ""
     key = request.headers.get("x-api-key") or request.headers.get("apikey") or request.query.get("apikey")
-    # clients that have nobody signed in repeat the key as their token; of_key takes either
+    # clients without a signed-in user send the key as their token too; `of_key` accepts both
     claims = project.tokens.of_key(token or key or "")
     check(claims)
     return Caller(claims, x_headers(request))
 
 
 def x_headers(request: web.Request) -> dict[str, str]:
-    """The headers that policies may look at."""
+    """The headers that policies can read."""
     return {name.lower(): value for name, value in request.headers.items() if name.lower().startswith("x-")}
 
 
@@ -54,7 +54,7 @@ class Rest:
         ]
 
     async def batch(self, request: web.Request) -> web.Response:
-        """Messages the caller may not send are dropped without a word, as the real server does."""
+        """Send a batch. Messages that the caller may not send are dropped silently, as by the real server."""
         try:
             caller = caller_of(self._project, request)
         except TokenRefused:
@@ -114,7 +114,7 @@ class Rest:
         return await writable(self._project.database, caller, topic, "broadcast")
 
     def _validate(self, body: Any) -> tuple[list[_Message], Any]:
-        """The messages of a batch, or what is wrong with them."""
+        """The messages of a batch, or a description of the errors in it."""
         given = body.get("messages") if isinstance(body, dict) else None
         if not isinstance(given, list) or not given:
             return [], [_BLANK if not given else _INVALID]

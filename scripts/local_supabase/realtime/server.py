@@ -1,4 +1,4 @@
-"""The server as a whole: its parts, its addresses, and its start and end."""
+"""The server: connects its parts, defines its routes, and starts and stops it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HOST = "127.0.0.1"
 
 
 class Config(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What the server is started with. `port` 0 lets the system choose; `public_key` is the project's JSON Web Key."""
+    """The server's configuration. With `port` 0 the system chooses one. `public_key` is the project's JSON Web Key."""
 
     port: int
     database_url: str
@@ -35,7 +35,7 @@ class Config(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 @asynccontextmanager
 async def running(config: Config) -> AsyncGenerator[int]:
-    """Serve until the block ends; yields the port. Returns only when database messages are being read."""
+    """Serve until the block ends. Yields the port once messages are being read from the database."""
     hub = Hub(config.limits)
     database = Database(config.database_url)
     feed = Feed(config.database_url, hub.broadcast, lambda: _send_away(project, WSCloseCode.SERVICE_RESTART))
@@ -52,7 +52,7 @@ async def running(config: Config) -> AsyncGenerator[int]:
             *Rest(project).routes(),
         ]
     )
-    # no access log: the query holds the key
+    # no access log, because the query contains the key
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     try:
         await reading.wait()
@@ -69,7 +69,7 @@ async def running(config: Config) -> AsyncGenerator[int]:
 
 
 def _send_away(project: Project, code: WSCloseCode) -> None:
-    """Close every connection: the clients come back by themselves."""
+    """Close every connection. The clients connect again by themselves."""
     for connection in tuple(project.connections):
         connection.end(code)
 
@@ -79,7 +79,7 @@ async def _ping(_: web.Request) -> web.Response:
 
 
 class Sockets:
-    """The WebSocket's address: who may connect."""
+    """The WebSocket route: checks who may connect."""
 
     def __init__(self, project: Project) -> None:
         self._project = project

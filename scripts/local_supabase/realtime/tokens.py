@@ -1,4 +1,4 @@
-"""Tokens: API keys and access tokens become claims, or a refusal in the real server's words."""
+"""Tokens: turns API keys and access tokens into claims, or refuses them with the real server's messages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import jwt
 Claims = dict[str, Any]
 
 _KEY_SECONDS = 24 * 60 * 60
-"""A connection with nothing but a key lives this long, https://supabase.com/docs/guides/api/api-keys."""
+"""How long a connection with only a key may last, https://supabase.com/docs/guides/api/api-keys."""
 
 
 class TokenRefused(Exception):
-    """A token that is not accepted: `code` is the server's name for why, `reason` the sentence."""
+    """A token is not accepted. `code` is the real server's name for the reason, `reason` its sentence."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(f"{code}: {reason}")
@@ -31,10 +31,10 @@ class Tokens:
         self._keys = {public_key["kid"]: jwt.PyJWK(public_key)}
 
     def of_key(self, key: str) -> Claims:
-        """The claims that an API key, or a token in its place, stands for. Raises TokenRefused."""
+        """The claims of an API key, or of a token that is sent in its place. Raises TokenRefused."""
         role = self._role_of_key.get(key)
         if role is not None:
-            # as the platform's gateway does, which puts a token of that role in the key's place
+            # like the platform's gateway, which replaces the key by a token of that role
             return {"role": role, "exp": int(time.time()) + _KEY_SECONDS}
         return self.verify(key)
 
@@ -63,7 +63,7 @@ class Tokens:
 
 
 def check(claims: Claims) -> float:
-    """The seconds that the claims still hold. TokenRefused when they do not say who or until when, or that is over."""
+    """The seconds until the claims expire. Raises TokenRefused when they have no role or expiry, or have expired."""
     expires = claims.get("exp")
     if not isinstance(claims.get("role"), str) or not isinstance(expires, int | float):
         raise TokenRefused("InvalidJWTToken", "Fields `role` and `exp` are required in JWT")

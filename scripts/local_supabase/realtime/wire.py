@@ -1,6 +1,7 @@
 """The frames on the WebSocket: both versions of the protocol, text and binary.
 
-Version 1.0.0 is objects, 2.0.0 arrays; broadcasts between clients of 2.0.0 are binary, with every length in one byte.
+Frames of version 1.0.0 are objects, those of 2.0.0 arrays. Broadcasts between clients of 2.0.0 are binary, with every
+length in one byte.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ _encode = msgspec.json.encode
 
 
 class WireError(ValueError):
-    """A frame that is not of the protocol; the connection ends."""
+    """A frame that violates the protocol; the connection is closed."""
 
 
 class Frame(NamedTuple):
-    """What goes over the socket."""
+    """A frame to send over the socket."""
 
     data: bytes
     binary: bool
@@ -29,7 +30,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """A message to a topic. `payload` is JSON, or any bytes when `binary`; `id` is its row's in realtime.messages."""
+    """A message to a topic. `payload` is JSON, or any bytes if `binary`. `id`: that of its row."""
 
     event: str
     payload: bytes
@@ -50,7 +51,7 @@ class Broadcast:
 
 @dataclass(frozen=True, slots=True)
 class RawBroadcast:
-    """A message that a client sent as text: handed on as it is, whatever keys it has."""
+    """A message that a client has sent as text. It is passed on unchanged, with all its keys."""
 
     payload: bytes
     id: None = None
@@ -64,7 +65,7 @@ AnyBroadcast = Broadcast | RawBroadcast
 
 
 class Inbound(NamedTuple):
-    """A client's message. `payload` is a `Broadcast` when it came in the binary form."""
+    """A client's message. `payload` is a `Broadcast` if the message was binary."""
 
     join_ref: str | None
     ref: str | None
@@ -77,15 +78,15 @@ class Serializer(Protocol):
     """One version of the protocol."""
 
     def decode(self, data: str | bytes) -> Inbound:
-        """Raises WireError."""
+        """Decode a client's message. Raises WireError."""
         ...
 
     def encode(self, join_ref: str | None, ref: str | None, topic: str, event: str, payload: object) -> Frame:
-        """A reply or a push to one client."""
+        """Encode a reply or a push to one client."""
         ...
 
     def broadcast(self, topic: str, message: AnyBroadcast) -> Frame | None:
-        """A broadcast, the same bytes for every subscriber. None when this version cannot carry it."""
+        """Encode a broadcast: the same bytes for every subscriber. None when this version cannot represent it."""
         ...
 
 
@@ -130,7 +131,7 @@ class _V2:
                 encoding = _BINARY if message.binary else _JSON
                 head = bytes([USER_BROADCAST, *map(len, fields), encoding])
                 return Frame(b"".join((head, *fields, message.payload)), True)
-        # a name that is too long for the binary form
+        # a name is too long for the binary form
         payload = _as_json(message)
         return None if payload is None else self.encode(None, None, topic, "broadcast", payload)
 
