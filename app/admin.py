@@ -244,7 +244,9 @@ def moment(text: str) -> datetime:
     try:
         given = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date: write 2027-01-31 or 2027-01-31T18:00+02:00") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a date: write 2027-01-31 or 2027-01-31T18:00+02:00"
+        ) from None
     if given.tzinfo is None:
         given = given.replace(tzinfo=UTC)
     if given <= datetime.now(UTC):

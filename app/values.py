@@ -85,7 +85,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
 class Usage(msgspec.Struct, frozen=True):
     """Token counts as the provider reported them. `cached_tokens` is the part of the prompt read from its cache,
     `reasoning_tokens` the part of the completion that the model used for thinking. When a provider reports no count for
-    the prompt or the completion, it is 0 until `chat` estimates it."""
+    the prompt or the completion, the stored reply has an estimate; until then the count is 0."""
 
     prompt_tokens: int
     completion_tokens: int

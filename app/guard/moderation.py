@@ -25,7 +25,7 @@ class Moderation:
     async def judge(self, text: str) -> Verdict:
         """The verdict on `text`. Raises `ModerationOff`, and `ProviderUnavailable` when there is no verdict."""
         if self._moderator is None:
-            raise ModerationOff("Texts are checked only when the server's setting MODERATION is `openai`.", retry_after=60)
+            raise ModerationOff("Texts are checked only when MODERATION is set to `openai`.", retry_after=60)
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 return await self._moderator.check(text)
