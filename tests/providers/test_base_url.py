@@ -58,8 +58,8 @@ def test_taken(text: str, kept: str) -> None:
         *((text, "name a host") for text in ("http://a..b", "http://.a", "http://-a", "http://a%20b", "http://h\\x")),
         *((text, "name a host") for text in ("http://127.1", "http://256.1.1.1", "http://127.0.0.1.", "http://1")),
         *((text, "name a host") for text in ("http://[fe80::1%25eth0]", "http://[v1.x]", "http://" + "a" * 64)),
-        *((text, "write a character") for text in ("http://h/a b", "http://h/\u2026", "http://h/{x}", "http://h/%zz")),
-        *((text, "write a character") for text in ("http://h/%2", "http://h?a b", 'http://h?a="b"', "http://h/a\\b")),
+        *((text, "write characters") for text in ("http://h/a b", "http://h/\u2026", "http://h/{x}", "http://h/%zz")),
+        *((text, "write characters") for text in ("http://h/%2", "http://h?a b", 'http://h?a="b"', "http://h/a\\b")),
     ],
 )
 def test_refused(text: str, said: str) -> None:

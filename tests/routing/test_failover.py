@@ -134,7 +134,7 @@ def test_when_all_fail_every_failure_is_kept() -> None:
 
 @pytest.mark.parametrize(
     ("errors", "sentence"),
-    [((ContextTooLong, RequestRefused), "too long"), ((RequestRefused, RequestRefused), "takes this request")],
+    [((ContextTooLong, RequestRefused), "too long"), ((RequestRefused, RequestRefused), "accepts this request")],
 )
 def test_when_each_candidate_refuses_it_is_the_request(errors: tuple[type[ProviderError], ...], sentence: str) -> None:
     async def main() -> None:

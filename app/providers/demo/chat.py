@@ -60,7 +60,7 @@ def _reply(request: ChatRequest) -> str:
 def _notice() -> str:
     enabling = [description.enabled_by.name for description in PROVIDERS if description.enabled_by is not None]
     return (
-        "This is Parley's offline demo: no AI provider is configured, so nobody thought about your message. "
+        "This is Parley's offline demo: no AI provider is configured, so no model has read your message. "
         f"Set {', '.join(enabling[:-1])} or {enabling[-1]} in .env and start again for real replies."
     )
 
