@@ -113,6 +113,28 @@ def test_recovery_interrupts_and_keeps_the_text(db: Connection, reply: str) -> N
     assert reply not in recover(db)
 
 
+def test_recovery_counts_what_was_thought(db: Connection, owner: Caller, conversation: UUID) -> None:
+    reply = send(db, owner, conversation)["message"]["id"]
+    journal(db, {**piece(reply, 1, ""), "reasoning": "Eight ch"})
+    expire(db, reply)
+    assert reply in recover(db)
+    after = row(db, reply)
+    assert (after["status"], after["content"], after["reasoning"]) == ("interrupted", "", "Eight ch")
+    assert (after["prompt_tokens"], after["completion_tokens"], after["reasoning_tokens"]) == (2, 2, 2)
+    entries = db.execute(
+        "select prompt_tokens, completion_tokens from private.usage_ledger where reply_id = %s", [reply]
+    )
+    assert entries.fetchall() == [(2, 2)]
+
+
+def test_recovery_of_what_nobody_got_to_read_costs_nothing(db: Connection, owner: Caller, conversation: UUID) -> None:
+    reply = send(db, owner, conversation)["message"]["id"]
+    expire(db, reply)
+    assert reply in recover(db)
+    after = row(db, reply)
+    assert (after["prompt_tokens"], after["completion_tokens"], after["reasoning_tokens"]) == (None, None, None)
+
+
 def test_recovery_leaves_live_replies_alone(db: Connection, reply: str) -> None:
     before = row(db, reply)
     assert reply not in recover(db)

@@ -27,8 +27,12 @@ begin
       status = 'interrupted',
       error_code = 'interrupted',
       -- what nobody got to read costs nothing; for the rest the provider's count is lost with the writer
-      prompt_tokens = case when m.content <> '' then coalesce(d.prompt_tokens, 0) end,
-      completion_tokens = case when m.content <> '' then private.estimate_tokens(m.content) end,
+      prompt_tokens = case when m.content <> '' or m.reasoning <> '' then coalesce(d.prompt_tokens, 0) end,
+      completion_tokens = case
+        when m.content <> '' or m.reasoning <> ''
+          then private.estimate_tokens(m.content) + private.estimate_tokens(m.reasoning)
+      end,
+      reasoning_tokens = case when m.reasoning <> '' then private.estimate_tokens(m.reasoning) end,
       updated_at = now()
     from dead as d
     where m.id = d.message_id and m.status = 'streaming'
