@@ -37,6 +37,7 @@ class Reply:
         "_ended",
         "_held",
         "_held_length",
+        "_held_reasoned",
         "_held_thoughts",
         "_last",
         "_last_start",
@@ -79,6 +80,7 @@ class Reply:
         self._held_length = 0
         self._thoughts: list[str] = []
         self._held_thoughts: list[str] = []
+        self._held_reasoned = 0
 
     # ── before the text ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -95,7 +97,7 @@ class Reply:
         """Another model answers. What the one before has thought stays, as its readers have it, and an empty line
         follows."""
         self.provider, self.model = provider, model
-        if self.reasoned or self._held_thoughts:
+        if self.reasoned or self._held_reasoned:
             self.think("\n\n")
         self._announce(Restart(reason, provider, model))
 
@@ -133,11 +135,13 @@ class Reply:
 
     def think(self, text: str) -> None:
         """Add reasoning, which is no part of the text."""
+        text = text[: MAX_REASONING_CHARACTERS - self.reasoned - self._held_reasoned]
+        if not text:
+            return
         if self._held is not None:
             self._held_thoughts.append(text)
-            return
-        text = text[: MAX_REASONING_CHARACTERS - self.reasoned]
-        if text:
+            self._held_reasoned += len(text)
+        else:
             self._thoughts.append(text)
             self.reasoned += len(text)
             self._wake()
@@ -166,19 +170,18 @@ class Reply:
 
     def release(self) -> None:
         """Show what was held back, and what follows."""
-        thoughts = "".join(self._held_thoughts)
-        text = self.discard()
-        if thoughts:
-            self.think(thoughts)
+        text, reasoning = self.discard()
+        if reasoning:
+            self.think(reasoning)
         if text:
             self.append(text)
 
-    def discard(self) -> str:
-        """Hold nothing back any longer, and return what text was; nobody will see it."""
-        text = "".join(self._held or ())
-        self._held, self._held_length = None, 0
+    def discard(self) -> tuple[str, str]:
+        """Hold nothing back any longer. Returns the text and the reasoning that were held; nobody will see them."""
+        held = "".join(self._held or ()), "".join(self._held_thoughts)
+        self._held, self._held_length, self._held_reasoned = None, 0, 0
         self._held_thoughts.clear()
-        return text
+        return held
 
     def withdraw(self) -> None:
         """Take all text and reasoning back; none follows. ReplyFinder learn by the ending that they hold too much."""

@@ -225,11 +225,12 @@ class ReplyWriter:
 
     def _complete_usage(self) -> None:
         """Estimate what was used, where the provider did not get to say it."""
-        withheld = self.reply.discard()
-        # Providers do not charge for a reply that fails before its first token.
-        charged = self.reply.length or (self._sent and self._end.status in ("complete", "stopped", "filtered"))
-        if self._usage is not None or charged:
-            text, thought = self.reply.text() + withheld, self.reply.reasoning()
+        reply = self.reply
+        text, thought = reply.discard()
+        # Providers do not charge for a reply that fails before its first token; those of its reasoning are tokens too.
+        shown = reply.length or reply.reasoned
+        if self._usage is not None or shown or (self._sent and self._end.status in ("complete", "stopped", "filtered")):
+            text, thought = reply.text() + text, reply.reasoning() + thought
             self._usage = completed_usage(self._usage, self._sent, text, thought)
 
     async def _check_text(self) -> None:

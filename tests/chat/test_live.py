@@ -69,17 +69,24 @@ def test_reasoning_that_was_held_back_and_discarded_is_seen_by_nobody() -> None:
     reply = new_reply()
     reply.hold()
     reply.think("Hm.")
-    assert reply.discard() == ""
+    reply.append("Yes")
+    assert reply.discard() == ("Yes", "Hm.")
     reply.release()
-    assert reply.reasoning() == ""
+    assert (reply.reasoning(), reply.text()) == ("", "")
 
 
-def test_reasoning_has_a_limit_and_the_text_goes_on() -> None:
+@pytest.mark.parametrize("held", [False, True])
+def test_reasoning_has_a_limit_and_the_text_goes_on(held: bool) -> None:
     reply = new_reply()
+    if held:
+        reply.hold()
     reply.think("a" * (MAX_REASONING_CHARACTERS - 1))
     reply.think("bcd")
     reply.think("e")
     reply.append("text")
+    if held:
+        assert len("".join(reply.discard()[1])) == MAX_REASONING_CHARACTERS
+        return
     assert reply.reasoned == MAX_REASONING_CHARACTERS
     assert reply.reasoning()[-2:] == "ab"
     assert reply.text() == "text"

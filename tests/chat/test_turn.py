@@ -81,6 +81,25 @@ async def test_what_a_provider_does_not_count_is_estimated(counted: Usage | None
 
 
 @in_virtual_time
+async def test_reasoning_is_charged_also_where_no_text_followed() -> None:
+    """The provider charges for it. The question is `hello`."""
+    async with scene(otherwise=(Reasoning("twelve chars"), failure(BrokenStream))) as on:
+        row = on.database.rows[(await on.whole()).id]
+        assert (row.status, row.content) == ("failed", "")
+        thought = len(row.reasoning)
+        assert thought >= 12
+        assert (row.prompt_tokens, row.completion_tokens) == (2, -(-thought // 4))
+        assert row.reasoning_tokens == row.completion_tokens
+
+
+@in_virtual_time
+async def test_a_reply_that_failed_before_any_sign_costs_nothing() -> None:
+    async with scene(otherwise=(failure(BrokenStream),)) as on:
+        row = on.database.rows[(await on.whole()).id]
+        assert (row.status, row.prompt_tokens, row.completion_tokens) == ("failed", None, None)
+
+
+@in_virtual_time
 async def test_a_reply_without_end_is_ended_at_its_limit() -> None:
     async with scene(("x" * 100_000,) * 8) as on:
         reply = await on.whole()
