@@ -57,4 +57,7 @@ class Place(NamedTuple):
             return cls(MAX_PREAMBLE, number - TEXT_ID)
         counts = number >> _PREAMBLE_BITS
         announced = number & (1 << _PREAMBLE_BITS) - 1
-        return cls(announced, counts & (1 << _TEXT_BITS) - 1, counts >> _TEXT_BITS)
+        offset = counts & (1 << _TEXT_BITS) - 1
+        # A replica that reads the reply in the database knows of fewer such events than its writer. Whoever holds text
+        # is told none of them again: a `restart` would void it.
+        return cls(MAX_PREAMBLE if offset else announced, offset, counts >> _TEXT_BITS)
