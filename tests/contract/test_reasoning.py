@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from app.providers.description import HOSTED
+from app.routing.breaker import Breakers
+from app.routing.deadlines import Deadlines
+from app.routing.failover import Failover
+from app.routing.router import Candidate
 from app.values import Alive, ChatRequest, Delta, Finish, Message, Opened, ProviderName, Reasoning, ReasoningEffort
-from tests.contract.conftest import ask, collect_all, served
+from tests.contract.conftest import MODEL, ask, collect_all, served
 from tests.contract.wires import WIRES, said, sse, thought
 from tests.support.raw_upstream import Exchange
 
@@ -176,6 +181,14 @@ async def test_what_brings_nothing_is_a_sign_of_life(adapter: ProviderName, even
         ),
         pytest.param({"content": [{"type": "reasoning", "reasoning": "Hm."}]}, id="a part of type reasoning"),
         pytest.param({"content": [{"type": "reasoning_text", "text": "Hm."}]}, id="a part of type reasoning_text"),
+        pytest.param({"content": [{"type": "think", "think": "Hm."}]}, id="a part of type think"),
+        pytest.param({"content": [{"type": "thought", "thought": "Hm."}]}, id="a part of type thought"),
+        pytest.param({"content": {"type": "thinking", "thinking": "Hm."}}, id="a part alone"),
+        pytest.param(
+            {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}]},
+            id="Databricks",
+        ),
+        pytest.param({"reasoning": {"encrypted": "x"}, "reasoning_content": "Hm."}, id="an encrypted one beside"),
     ],
 )
 async def test_reasoning_behind_openais_wire(delta: dict[str, Any]) -> None:
@@ -188,6 +201,105 @@ async def test_reasoning_and_text_in_one_delta() -> None:
     openai = ProviderName("openai")
     both = sse({"choices": [{"index": 0, "delta": {"reasoning_content": "Hm.", "content": "4"}}]})
     assert await reasoning_and_text(openai, both + said(openai, "2")) == ("Hm.", "42")
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]},
+        {"reasoning_text": "Hm."},
+        {"thinking": "Hm."},
+        {"thinking_blocks": [{"type": "thinking", "thinking": "Hm.", "signature": "x"}]},
+    ],
+)
+async def test_reasoning_beside_the_text_under_another_name(details: dict[str, Any]) -> None:
+    openai = ProviderName("openai")
+    both = sse({"choices": [{"index": 0, "delta": {"content": "4", **details}}]})
+    assert await reasoning_and_text(openai, both + said(openai, "2")) == ("Hm.", "42")
+
+
+@pytest.mark.parametrize("name", ["thinking_blocks", "reasoning_details"])
+async def test_reasoning_that_is_repeated_as_a_whole(name: str) -> None:
+    """As translators end it that hand on the signed block."""
+    openai = ProviderName("openai")
+    block = {"type": "thinking", "thinking": "Let me think.", "signature": "x"}
+    repeated = sse({"choices": [{"index": 0, "delta": {"content": "", name: [block]}}]})
+    stream = thought(openai, "Let me ") + thought(openai, "think.") + repeated + said(openai, "42")
+    assert await reasoning_and_text(openai, stream) == ("Let me think.", "42")
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"type": "thinking_delta", "thinking": "Hm."},
+        {"type": "thinking_delta", "text": "Hm."},
+        {"type": "reasoning_delta", "text": "Hm."},
+        {"thinking": "Hm."},
+    ],
+)
+async def test_reasoning_behind_claudes_wire(delta: dict[str, Any]) -> None:
+    claude = ProviderName("claude")
+    stream = sse({"type": "content_block_delta", "index": 0, "delta": delta}, name=True) + said(claude, "42")
+    assert await reasoning_and_text(claude, stream) == ("Hm.", "42")
+
+
+async def test_signed_and_redacted_thinking() -> None:
+    claude = ProviderName("claude")
+    events: list[object] = [
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "H"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "m."}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "sig"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "redacted_thinking", "data": "secret"}},
+        {"type": "content_block_stop", "index": 1},
+    ]
+    assert await reasoning_and_text(claude, sse(*events, name=True) + said(claude, "42")) == ("Hm.", "42")
+
+
+async def test_signed_thoughts_of_gemini() -> None:
+    gemini = ProviderName("gemini")
+    parts = [
+        {"text": "Hm.", "thought": True, "thoughtSignature": "sig"},
+        {"text": "", "thoughtSignature": "sig"},
+        {"text": "4", "thought": False},
+        {"text": "2", "thoughtSignature": "sig"},
+    ]
+    assert await reasoning_and_text(gemini, sse({"candidates": [{"content": {"parts": parts}}]})) == ("Hm.", "42")
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+async def test_tags_cut_anywhere(cut: int) -> None:
+    openai, whole = ProviderName("openai"), "<thinking>Is it 42?</thinking>\n\nIt is 42."
+    stream = said(openai, whole[:cut]) + said(openai, whole[cut:])
+    assert await reasoning_and_text(openai, stream) == ("Is it 42?", "It is 42.")
+
+
+async def test_end_of_reasoning_whose_beginning_is_missing_is_text(adapter: ProviderName) -> None:
+    """Where a template swallowed it. While such text streams, nothing tells it from a reply."""
+    text = "Hm.</think>42"
+    assert await reasoning_and_text(adapter, said(adapter, "Hm.") + said(adapter, "</think>42")) == ("", text)
+
+
+@pytest.mark.parametrize("before", ["", "<think>Hm.</think>"])
+async def test_blanks_without_end_are_no_reply(adapter: ProviderName, before: str) -> None:
+    """The model that runs away so is left after some thousand, and asked once more."""
+
+    async def answer(exchange: Exchange) -> None:
+        exchange.start()
+        if len(upstream.exchanges) > 1:
+            exchange.send(WIRES[adapter].token + WIRES[adapter].ending)
+            return
+        exchange.send(WIRES[adapter].opening + (said(adapter, before) if before else b""))
+        while not exchange.gone.is_set():
+            exchange.send(said(adapter, "\n" * 100))
+            await asyncio.sleep(0.001)
+
+    async with served(adapter, answer) as (provider, upstream):
+        deadlines = Deadlines(60.0, {adapter: HOSTED})
+        failover = Failover({adapter: provider}, Breakers(), deadlines)
+        async with aclosing(failover.answer((Candidate(adapter, MODEL),), lambda _: ask())) as events:
+            texts = [event.text async for event in events if isinstance(event, Delta)]
+    assert "".join(texts) == "token"
 
 
 WHOLE: dict[str, object] = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.providers.wire.opening import TAGS, Opening
+from app.providers.wire.opening import MOST_BLANKS, TAGS, Opening
 from app.values import Delta, Reasoning
 
 CASES = [
@@ -36,6 +36,23 @@ CASES = [
     ("◁think▷Hm.◁/think▷Hi", "Hm.", "Hi"),
     ("<think>İ ẞ</think>ﬁ", "İ ẞ", "ﬁ"),
     (" \n\t ", "", ""),
+    ("<THINK>Hm.</Think>Hi", "Hm.", "Hi"),
+    ("<Thinking>Hm.</thinking>\nHi", "Hm.", "Hi"),
+    ("<reasoning>\nHm.\n</reasoning>\nHi", "Hm.", "Hi"),
+    ("<reasonable>Hi", "", "<reasonable>Hi"),
+    ("<longcat_think>Hm.</longcat_think>Hi", "Hm.", "Hi"),
+    (
+        "<|channel|>analysis<|message|>Hm. <|x|><|end|><|start|>assistant<|channel|>final<|message|>Hi <|end|>",
+        "Hm. <|x|>",
+        "Hi <|end|>",
+    ),
+    ("<|start|>assistant<|channel|>analysis<|message|>Hm.<|end|>Hi", "Hm.", "Hi"),
+    ("<|channel|>final<|message|>Hi", "", "Hi"),
+    ("<|channel|>analysis<|message|>Hm.", "Hm.", ""),
+    ("<|channel|>x", "", "<|channel|>x"),
+    ("<|channel>thought\nHm.\n<channel|>Hi", "Hm.", "Hi"),
+    ("<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>Hi", "Hm.", "Hi"),
+    ("<think>Hm.</think><|sta", "Hm.", "<|sta"),
 ]
 
 
@@ -68,6 +85,18 @@ def test_cuts_change_nothing(text: str, cuts: list[int]) -> None:
 def test_text_that_does_not_begin_with_a_tag_is_whole(pieces: list[str], tag: str) -> None:
     text = "x" + "".join(pieces) + tag
     assert read("x", *filter(None, pieces), tag) == ("", text)
+
+
+@pytest.mark.parametrize("before", ["", "<think>Hm.", "<think>Hm.</think>"])
+def test_blanks_without_end_are_not_held_for_ever(before: str) -> None:
+    """A model that runs away so is noticed by what reads on, which needs to see it."""
+    opening = Opening()
+    opening.read(before)
+    found: list[Delta | Reasoning] = []
+    for _ in range(2 * MOST_BLANKS):
+        found += [Delta("\n")] if opening.over else opening.read("\n")
+    assert sum(len(piece.text) for piece in found) >= MOST_BLANKS - 1
+    assert opening.over != before.endswith("Hm.")
 
 
 def test_text_is_given_out_at_once() -> None:

@@ -21,7 +21,7 @@ from app.providers.failures import failure, is_error, kind_of_status, words_of
 from app.providers.wire.counts import places
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
-from app.providers.wire.parts import text_of
+from app.providers.wire.parts import is_thought, text_of
 
 # https://docs.anthropic.com/en/api/errors; all other types are failures of the server
 _KINDS: dict[str, type[ProviderError]] = {
@@ -142,9 +142,11 @@ class ClaudeDecoder(Decoder[_Event]):
                 elif block.type in ("text_delta", "text", None):
                     if block.text:
                         self._say(block.text)
-                elif block.type in ("thinking_delta", "thinking"):
+                    elif block.thinking:
+                        self._think(text_of(block.thinking))
+                elif is_thought(block.type):
                     # signatures, tools, citations and encrypted thinking are passed over
-                    self._think(text_of(block.thinking))
+                    self._think(text_of(block.thinking or block.text))
             case "message_start":
                 if event.message is not None and isinstance(usage := event.message.usage, dict):
                     # the output count in this event is only a placeholder

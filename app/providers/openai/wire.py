@@ -142,6 +142,8 @@ class OpenAIDecoder(Decoder[_Chunk]):
     def __init__(self, model: str) -> None:
         super().__init__(model, Events())
         self._refused = False
+        self._reasoned = False
+        """Reasoning came under one of its usual names."""
 
     def _take(self, chunk: _Chunk) -> None:
         if chunk.error and is_error(chunk.error):
@@ -160,14 +162,17 @@ class OpenAIDecoder(Decoder[_Chunk]):
     def _read(self, choice: _Choice) -> None:
         said = choice.delta or choice.message
         if said is not None:
-            if reasoning := said.reasoning_content or said.reasoning:
-                self._think(text_of(reasoning))
+            if said.reasoning_content or said.reasoning:
+                self._think(text_of(said.reasoning_content) or text_of(said.reasoning))
+                self._reasoned = True
+            elif not said.content or not self._said:  # else it would be looked for with every token
+                self._think_otherwise(said)
             if said.content:
                 self._say(said.content)
                 if not choice.finish_reason:
                     return
-            else:
-                self._read_rest(said, reasoned=bool(reasoning))
+            elif said.refusal:
+                self._refused = True
         elif choice.text:
             self._say(choice.text)
         if choice.error and is_error(choice.error):
@@ -177,10 +182,7 @@ class OpenAIDecoder(Decoder[_Chunk]):
         if choice.usage:
             self._count(choice.usage)
 
-    def _read_rest(self, said: _Said, *, reasoned: bool) -> None:
-        """Read the fields of a delta that has no text."""
-        if not reasoned:
-            others = said.reasoning_details or said.reasoning_text or said.thinking or said.thinking_blocks
-            self._think(text_of(others))
-        if said.refusal:
-            self._refused = True
+    def _think_otherwise(self, said: _Said) -> None:
+        """Take reasoning under its rarer names, which may repeat as a whole what came under the usual ones."""
+        if not self._reasoned:
+            self._think(text_of(said.reasoning_details or said.reasoning_text or said.thinking or said.thinking_blocks))

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 from app.values import Delta, Reasoning
 
 TAGS = {
-    # Qwen, DeepSeek and most others; Claude; Gemini's OpenAI-compatible API; Mistral; Kimi; Seed
+    # Qwen, DeepSeek and most others; Claude's habit; Gemini behind OpenAI's wire; what fine-tuning guides use
     "<think>": "</think>",
     "<thinking>": "</thinking>",
     "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    # Mistral, Kimi, Seed, LongCat
     "[THINK]": "[/THINK]",
     "◁think▷": "◁/think▷",
     "<seed:think>": "</seed:think>",
+    "<longcat_think>": "</longcat_think>",
+    # gpt-oss, Gemma 4 and Command A, from servers that leave their special tokens in the text
+    "<|channel|>analysis<|message|>": "<|end|>",
+    "<|channel>thought": "<channel|>",
+    "<|START_THINKING|>": "<|END_THINKING|>",
 }
-"""The tags at the beginning and the end of reasoning."""
+"""How reasoning begins and ends, in capital or small letters."""
+
+LEADS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|START_RESPONSE|>")
+"""What models that write such tokens put before the text: left out."""
+
+MOST_BLANKS = 1_000
+"""Blanks around the reasoning that are left out; more in a row are handed on, as a model may run away so."""
 
 Pieces = list[Delta | Reasoning]
 
@@ -32,6 +48,8 @@ class Opening:
         self._held = ""
         self._close = ""
         self._begun = False
+        self._blanks = 0
+        """How many were left out after the reasoning."""
 
     def read(self, text: str) -> Pieces:
         """The pieces of `text`. An end that may be part of a tag is held back until more text comes."""
@@ -48,25 +66,34 @@ class Opening:
 
     def _before(self, held: str) -> Pieces:
         start = held.lstrip()
+        if len(held) - len(start) > MOST_BLANKS:
+            return self._text(held)
+        waits = not start
         for tag, close in TAGS.items():
-            if start.startswith(tag):
+            if _begins(start, tag):
                 self._close = close
                 self._read = self._inside
                 return self._inside(start[len(tag) :])
-            if start.startswith(close):
-                self._read = self._after
-                return self._after(start[len(close) :])
-            if tag.startswith(start) or close.startswith(start):  # also true when there are only blanks
-                self._held = held
-        return [] if self._held else self._text(held)
+            if _begins(start, close):
+                return self._ended(start[len(close) :])
+            waits = waits or _may_begin(start, tag) or _may_begin(start, close)
+        for lead in LEADS:
+            if _begins(start, lead):
+                return self._before(start[len(lead) :])
+            waits = waits or _may_begin(start, lead)
+        if waits:
+            self._held = held
+            return []
+        return self._text(held)
 
     def _inside(self, held: str) -> Pieces:
-        thought, close, rest = held.partition(self._close)
-        if close:
-            self._close = ""
-            self._read = self._after
-            return [*self._thought(thought.rstrip()), *self._after(rest)]
-        thought = held[: len(held) - _half(held, self._close)].rstrip()
+        if found := _ignoring_case(self._close).search(held):
+            thought = self._thought(held[: found.start()].rstrip())
+            return [*thought, *self._ended(held[found.end() :])]
+        whole = held[: len(held) - _half(held, self._close)]
+        thought = whole.rstrip()
+        if len(whole) - len(thought) > MOST_BLANKS:
+            thought = whole
         self._held = held[len(thought) :]
         return self._thought(thought)
 
@@ -76,15 +103,44 @@ class Opening:
             self._begun = bool(text)
         return [Reasoning(text)] if text else []
 
+    def _ended(self, held: str) -> Pieces:
+        self._close = ""
+        self._read = self._after
+        return self._after(held)
+
     def _after(self, held: str) -> Pieces:
         text = held.lstrip()
-        return self._text(text) if text else []
+        self._blanks += len(held) - len(text)
+        if not text:
+            return self._text(held) if self._blanks > MOST_BLANKS else []
+        for lead in LEADS:
+            if _begins(text, lead):
+                return self._after(text[len(lead) :])
+        if any(_may_begin(text, lead) for lead in LEADS):
+            self._held = text
+            return []
+        return self._text(text)
 
     def _text(self, text: str) -> Pieces:
         self.over = True
         return [Delta(text)]
 
 
+def _begins(text: str, tag: str) -> bool:
+    return text[: len(tag)].lower() == tag.lower()
+
+
+def _may_begin(text: str, tag: str) -> bool:
+    """Whether `text` is the beginning of `tag`, and may become it."""
+    return len(text) < len(tag) and tag.lower().startswith(text.lower())
+
+
 def _half(text: str, tag: str) -> int:
     """How many characters at the end of `text` may begin `tag`."""
-    return next((size for size in range(len(tag) - 1, 0, -1) if text.endswith(tag[:size])), 0)
+    longest = min(len(text), len(tag) - 1)
+    return next((size for size in range(longest, 0, -1) if _may_begin(text[-size:], tag)), 0)
+
+
+@cache
+def _ignoring_case(tag: str) -> re.Pattern[str]:
+    return re.compile(re.escape(tag), re.IGNORECASE | re.ASCII)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 # OpenAI's, Mistral's and Anthropic's parts, OpenRouter's `reasoning_details`, and OpenAI's `{"text": {"value": …}}`
-_FIELDS = ("text", "thinking", "reasoning", "summary", "content", "reasoning_content", "value")
+_FIELDS = ("text", "thinking", "think", "thought", "reasoning", "summary", "content", "reasoning_content", "value")
+_THOUGHT = re.compile("think|thought|reason")
 
 
 def text_of(value: object) -> str:
@@ -19,6 +21,11 @@ def text_of(value: object) -> str:
     return ""
 
 
+def is_thought(kind: object) -> bool:
+    """Whether parts of the type `kind` are reasoning."""
+    return isinstance(kind, str) and _THOUGHT.search(kind.lower()) is not None
+
+
 def parts_of(value: object) -> Iterator[tuple[bool, str]]:
     """The parts of a message's content in order. Each is a pair: whether it is reasoning, and its text, never empty.
 
@@ -29,10 +36,10 @@ def parts_of(value: object) -> Iterator[tuple[bool, str]]:
             if isinstance(part, str | dict):
                 yield from parts_of(part)
     elif isinstance(value, dict):
-        kind = str(value.get("type") or "").lower()
-        thought = value.get("thought") is True or any(word in kind for word in ("thinking", "reasoning", "thought"))
-        # parts of other kinds may also hold text, which is not meant for the user
-        if (thought or not kind or "text" in kind) and (text := text_of(value)):
+        kind = value.get("type")
+        thought = value.get("thought") is True or is_thought(kind)
+        # a part of another kind may have words too, which nobody said to the user
+        if (thought or not kind or "text" in str(kind).lower()) and (text := text_of(value)):
             yield thought, text
     elif isinstance(value, str):
         if value:
