@@ -267,6 +267,63 @@ async def test_flagged_reply_is_withdrawn(
     assert resumed.text.startswith(f"id: {11 + len(transcript.text)}\nevent: error\n")
 
 
+THOUGHTS = [f"thought{number} " for number in range(30)]
+
+
+async def test_reasoning_is_withheld_until_the_verdict(
+    client: httpx.AsyncClient, conversation: str, owned: Connection, upstream: Upstream
+) -> None:
+    """The model thinks for longer than a journal interval before the verdict, which refuses the message."""
+    asked = script(id="thinks", thoughts=THOUGHTS * 100, gap=0.03, verdict=1.0, flag=VIOLENT)
+    transcript = await send(client, conversation, asked)
+    assert [event.name for event in transcript.events] == ["message.started", "error"]
+    assert upstream.calls_of("thinks")[0].cancelled
+    _, reply = await history(client, conversation)
+    assert (reply["status"], reply["content"], reply["reasoning"], reply["seq"]) == ("filtered", "", "", 0)
+    assert pushed(owned, conversation, "message.delta") == 0
+    # the provider has written it all the same
+    assert reply["usage"]["reasoning_tokens"] > 10
+    assert reply["usage"]["completion_tokens"] >= reply["usage"]["reasoning_tokens"]
+
+
+async def test_reasoning_is_shown_whole_once_judged(client: httpx.AsyncClient, conversation: str) -> None:
+    body = {"content": script(thoughts=THOUGHTS, gap=0.02, tokens=2, verdict=0.3)}
+    async with reading(client, "POST", path(conversation), json=body) as reader:
+        await reader.until("reasoning")
+        assert len(reader.transcript.reasoning) > len(THOUGHTS[0])
+        transcript = await reader.to_end()
+    assert (transcript.reasoning, transcript.text) == ("".join(THOUGHTS), "tok0 tok1 ")
+
+
+FLAGGED_TEXT = {"thoughts": ["Good thought"], "pieces": ['{"flag": ', '["violence"]', "}"]}
+FLAGGED_REASONING = {"thoughts": ['{"flag": ', '["violence"]', "}"], "pieces": ["Good text"]}
+
+
+@pytest.mark.parametrize("flagged", [FLAGGED_TEXT, FLAGGED_REASONING], ids=["text", "reasoning"])
+async def test_text_and_reasoning_are_withdrawn_together(
+    client: httpx.AsyncClient, conversation: str, owned: Connection, flagged: dict[str, Any]
+) -> None:
+    transcript = await send(client, conversation, script(gap=0.05, **flagged))
+    assert transcript.ending is not None
+    assert transcript.ending.name == "error"
+    assert transcript.ending.data["problem"]["code"] == "content_flagged"
+    _, reply = await history(client, conversation)
+    assert (reply["content"], reply["reasoning"], reply["status"]) == ("", "", "filtered")
+    # whoever comes back with all of it learns that it is void, and whoever comes anew sees none
+    resumed = await client.get(
+        f"/v1/messages/{reply['id']}/stream", headers={"Last-Event-ID": str(transcript.events[-2].id)}
+    )
+    assert "event: error\n" in resumed.text
+    anew = await client.get(f"/v1/messages/{reply['id']}/stream")
+    assert "event: reasoning\n" not in resumed.text + anew.text
+    # and devices hear that what they hold is no more
+    pieces = owned.execute(
+        "select payload from realtime.messages where topic = %s and event = 'message.delta' order by inserted_at",
+        [f"conversation:{conversation}"],
+    ).fetchall()
+    assert (pieces[-1][0]["text"], pieces[-1][0]["reasoning"]) == (None, None)
+
+
 # ── no verdict ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

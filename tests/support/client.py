@@ -61,11 +61,18 @@ class EventReader:
 
 @asynccontextmanager
 async def reading(
-    client: httpx.AsyncClient, method: str, url: str, *, after: int | None = None, **request: Any
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    after: int | None = None,
+    patience: float = PATIENCE_SECONDS,
+    **request: Any,
 ) -> AsyncGenerator[EventReader]:
-    """Open a stream; leaving the block closes the connection. `after` is the Last-Event-ID."""
+    """Open a stream; leaving the block closes the connection. `after` is the Last-Event-ID, `patience` the seconds that
+    all of it may take."""
     headers = EVENT_STREAM | ({"Last-Event-ID": str(after)} if after is not None else {}) | request.pop("headers", {})
-    async with asyncio.timeout(PATIENCE_SECONDS), client.stream(method, url, headers=headers, **request) as response:
+    async with asyncio.timeout(patience), client.stream(method, url, headers=headers, **request) as response:
         if response.status_code != 200:
             await response.aread()
         assert response.status_code == 200, response.text

@@ -2,7 +2,8 @@
 
 The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> "
 (or what `token` makes of i, e.g. `"é{}😀 "`, or the i-th of `pieces`), each in a write of its own, as real providers
-do; with `stepped`, when the test says so. What was asked and how each call ended is kept for the tests.
+do; with `stepped`, when the test says so. `thoughts` are reasoning before the text, a piece each. What was asked and
+how each call ended is kept for the tests.
 """
 
 from __future__ import annotations
@@ -164,6 +165,10 @@ class Upstream:
         await asyncio.sleep(script.get("first", 0))
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         _event(writer, call, {"role": "assistant", "content": ""})
+        for thought in script.get("thoughts", ()):
+            _event(writer, call, {"content": None, "reasoning_content": thought})
+            await writer.drain()
+            await asyncio.sleep(script.get("gap", 0))
         tokens = len(script["pieces"]) if "pieces" in script else script.get("tokens", 5)
         for index in range(tokens):
             if index == script.get("break_after"):
@@ -207,7 +212,7 @@ def _json(writer: asyncio.StreamWriter, status: int, body: object) -> None:
     )
 
 
-def _event(writer: asyncio.StreamWriter, call: Call, delta: dict[str, str], finish: str | None = None) -> None:
+def _event(writer: asyncio.StreamWriter, call: Call, delta: dict[str, str | None], finish: str | None = None) -> None:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     _chunk(writer, {"id": "c", "object": "chat.completion.chunk", "model": call.body["model"], "choices": [choice]})
 
