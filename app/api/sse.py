@@ -59,7 +59,7 @@ def _furthest(reply: Reply, *, written: bool) -> Place:
     """
     if isinstance(reply.ending, Done | Stopped):
         return Place(offset=reply.length + TOLD_AGAIN, reasoned=reply.reasoned)
-    if written and reply.ending is None:
+    if written and reply.ending is None and not reply.withdrawn:
         return Place(offset=reply.length, reasoned=reply.reasoned)
     return Place(offset=MAX_REPLY_CHARACTERS + TOLD_AGAIN, reasoned=MAX_REASONING_CHARACTERS)
 

@@ -55,6 +55,7 @@ class Reply:
         "provider",
         "reasoned",
         "user_id",
+        "withdrawn",
     )
 
     def __init__(self, id: str, *, conversation_id: str, user_id: str) -> None:
@@ -69,6 +70,8 @@ class Reply:
         """How many code points of reasoning there are."""
         self.ending: Ending | None = None
         self.detached = False
+        self.withdrawn = False
+        """Its readers may hold more than there is."""
         self.followers: set[Follower] = set()
         self._awaiting = 0
         self._whole = ""
@@ -184,7 +187,8 @@ class Reply:
         return held
 
     def withdraw(self) -> None:
-        """Take all text and reasoning back; none follows. ReplyFinder learn by the ending that they hold too much."""
+        """Take all text and reasoning back; none follows. Readers learn by the ending that they hold too much."""
+        self.withdrawn = True
         self._tail.clear()
         self._thoughts.clear()
         self.reasoned = 0

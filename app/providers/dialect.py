@@ -52,7 +52,9 @@ class Option(msgspec.Struct, frozen=True):
     words: re.Pattern[str]
     """Names of the option in refusals."""
     refusal: re.Pattern[str] = _REFUSAL
-    """Words that make a message a refusal of the option."""
+    """What a refusal says of it."""
+    by_name: bool = False
+    """Whether an error of the request's that names it is a refusal whatever else it says: nothing is lost without."""
     by_value: bool = False
     """Whether all its forms are values of one parameter. A server that does not know the parameter refuses them all."""
 
@@ -66,7 +68,7 @@ def per_effort(words: str, *, by_value: bool = False) -> dict[ReasoningEffort | 
     """One option per reasoning effort, since a model that refuses one effort may accept another."""
     pattern = re.compile(words, re.IGNORECASE)
     efforts: tuple[ReasoningEffort | None, ...] = (None, *get_args(ReasoningEffort))
-    return {effort: Option(f"reasoning {effort}", pattern, by_value=by_value) for effort in efforts}
+    return {effort: Option(f"reasoning {effort}", pattern, by_name=True, by_value=by_value) for effort in efforts}
 
 
 class Dialect:
@@ -111,7 +113,8 @@ class Dialect:
         words = _INSTEAD.split(error.words, maxsplit=1)[0]
         named = [(found.start(), option) for option in self._options if (found := option.words.search(words))]
         for _, option in sorted(named, key=itemgetter(0)):
-            if not option.refusal.search(error.words):
+            enough = option.by_name and isinstance(error, RequestRefused)
+            if not enough and not option.refusal.search(error.words):
                 continue
             refusals = ALL if option.by_value and UNKNOWN.search(error.words) else steps.get(option.name, 0) + 1
             fewer = {**steps, option.name: refusals}

@@ -34,7 +34,7 @@ def done(reply: Reply) -> Done:
 class Connection:
     """The server's side of one reader's connection, as an ASGI server has it."""
 
-    def __init__(self, live: Followers, reply: Reply, after: int | None = None) -> None:
+    def __init__(self, live: Followers, reply: Reply, after: int | None = None, *, written: bool = False) -> None:
         self.transcript = Transcript(after or 0)
         self.sent: list[dict[str, Any]] = []
         self.taking = asyncio.Event()
@@ -43,7 +43,7 @@ class Connection:
         self.aborted = False
         self._changed = asyncio.Event()
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        stream = EventStream(live, reply, last_event_id=None if after is None else str(after))
+        stream = EventStream(live, reply, last_event_id=None if after is None else str(after), written=written)
         respond = stream.to_asgi_response(None)  # type: ignore[arg-type]
         self.responding = asyncio.create_task(respond({"parley.abort": self._abort}, self._receive, self._send))
 
@@ -119,6 +119,18 @@ def test_an_id_says_what_its_reader_holds(announced: int, offset: int, reasoned:
     assert (held.offset, held.reasoned) == (offset, reasoned)
     assert held.announced == (announced if not offset else 9)
     assert place.id < 2**53
+
+
+async def test_a_reader_comes_back_while_what_it_holds_is_being_withdrawn() -> None:
+    """Between moderation's verdict and its being stored."""
+    followers, reply = Followers(), reply_of("Hello")
+    reply.think("Hm.")
+    held = Place(announced=1, offset=5, reasoned=3)
+    reply.withdraw()
+    reader = Connection(followers, reply, after=held.id, written=True)
+    reply.end(Failed(ContentFlagged().problem(), "filtered", 0))
+    (ending,) = (await reader.closed()).events
+    assert (ending.name, ending.data["length"]) == ("error", 0)
 
 
 async def test_a_reader_with_text_is_told_of_no_restart_before_it() -> None:

@@ -273,6 +273,57 @@ async def test_what_is_refused_by_name_is_left_out(
     assert asked[-1] == asked[-2]
 
 
+EFFORTS = {
+    "openai": ("m", "reasoning_effort"),
+    "claude": ("claude-haiku-4-5", "thinking"),
+    "gemini": ("gemini-3.8-flash", "thinkingConfig"),
+    "ollama": ("qwen3", "think"),
+}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Unknown parameter: '{}'.",
+        "{}: Extra inputs are not permitted",
+        "Additional properties are not allowed ('{}' was unexpected)",
+        "{} can only be used with models of the o series",
+        "The value of the {} parameter is restricted to True.",
+        "No such parameter: {}",
+        "{} is disabled for this model",
+        "{} is unavailable here",
+        "{} is out of range; supported values are integers from 1 to 24576.",
+        "Illegal argument: {}",
+        "The request was rejected because of {}",
+        "This model has no {}",
+        "{} exceeds what this model is capable of",
+        "{}: disallowed",
+    ],
+)
+async def test_an_effort_is_left_out_however_it_is_refused(adapter: ProviderName, words: str) -> None:
+    model, name = EFFORTS[adapter]
+    said = words.format(name)
+    body = {"error": said if adapter == "ollama" else {"message": said, "type": "invalid_request_error"}}
+    asked: list[bool] = []
+
+    async def answer(exchange: Exchange) -> None:
+        if exchange.path in ("/api/show", "/api/ps"):
+            exchange.reply(404, b"{}")
+            return
+        asked.append(f'"{name}":' in exchange.body.decode().replace(" ", ""))
+        if asked[-1]:
+            exchange.reply(400, json.dumps(body).encode())
+            return
+        exchange.start()
+        exchange.send(WIRES[adapter].token + WIRES[adapter].ending)
+
+    async with served(adapter, answer) as (provider, _):
+        for _ in range(2):
+            assert (await collect(provider, ChatRequest(model, HI, 4000, "high")))[0] == "token"
+    assert asked[0]
+    assert not any(asked[-2:])
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -91,7 +91,8 @@ def test_text_that_does_not_begin_with_a_tag_is_whole(pieces: list[str], tag: st
 def test_blanks_without_end_are_not_held_for_ever(before: str) -> None:
     """A model that runs away so is noticed by what reads on, which needs to see it."""
     opening = Opening()
-    opening.read(before)
+    if before:
+        opening.read(before)
     found: list[Delta | Reasoning] = []
     for _ in range(2 * MOST_BLANKS):
         found += [Delta("\n")] if opening.over else opening.read("\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from realtime import AsyncRealtimeClient
 
 from scripts.local_supabase import LocalSupabase
@@ -70,10 +71,13 @@ async def test_python_client_receives_a_whole_reply(stack: LocalSupabase, client
         await realtime.close()
 
 
-async def test_at_most_four_messages_a_second(client: Client, api: Api, db: Connection) -> None:
+@pytest.mark.parametrize(
+    "asked", [{"tokens": 450}, {"thoughts": ["thought "] * 450, "tokens": 1}], ids=["text", "reasoning"]
+)
+async def test_at_most_four_messages_a_second(client: Client, api: Api, db: Connection, asked: dict[str, Any]) -> None:
     """Whatever the token rate: 200 tokens a second here. Each second is measured from every message on."""
     conversation = await client.new_conversation(api)
-    transcript = await client.send(api, conversation, {"tokens": 450, "gap": 0.005})
+    transcript = await client.send(api, conversation, {"gap": 0.005, **asked})
     rows = await db.execute(
         "select inserted_at from realtime.messages where topic = %s and payload ->> 'message_id' = %s order by 1",
         [f"conversation:{conversation}", transcript.message_id],

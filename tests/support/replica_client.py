@@ -39,6 +39,7 @@ class Transcript:
     """What a reader holds of a reply, over all its connections."""
 
     text: str = ""
+    reasoning: str = ""
     last_id: int | None = None
     message_id: str | None = None
     user_message_id: str | None = None
@@ -63,6 +64,8 @@ class Transcript:
             self.user_message_id = event.data["user_message_id"]
         elif event.name == "delta":
             self.text += event.data["text"]
+        elif event.name == "reasoning":
+            self.reasoning += event.data["text"]
         elif event.name == "restart":
             self.text = ""
         else:
@@ -74,7 +77,7 @@ class Transcript:
 
     def copy(self) -> Transcript:
         """The same place, for another device."""
-        return Transcript(self.text, self.last_id, self.message_id, self.user_message_id)
+        return Transcript(self.text, self.reasoning, self.last_id, self.message_id, self.user_message_id)
 
 
 class Client:

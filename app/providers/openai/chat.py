@@ -20,7 +20,7 @@ from app.providers.openai.wire import OpenAIDecoder
 from app.providers.turns import SYSTEM, in_one_list
 from app.values import ChatRequest, StreamItem
 
-USAGE = Option("stream_options", re.compile("stream_?options|include_?usage", re.IGNORECASE))
+USAGE = Option("stream_options", re.compile("stream_?options|include_?usage", re.IGNORECASE), by_name=True)
 LIMIT = Option(
     "max_tokens",
     re.compile("max_?(completion_?)?tokens", re.IGNORECASE),

@@ -8,8 +8,8 @@ from app.providers.dialect import Body, Option, Steps, form, per_effort
 from app.values import ReasoningEffort
 
 EFFORTS = per_effort("reasoning|effort", by_value=True)
-TEMPLATE = Option("chat_template_kwargs", re.compile("chat_?template|enable_thinking", re.IGNORECASE))
-SWITCH = Option("thinking", re.compile("thinking", re.IGNORECASE))
+TEMPLATE = Option("chat_template_kwargs", re.compile("chat_?template|enable_thinking", re.IGNORECASE), by_name=True)
+SWITCH = Option("thinking", re.compile("thinking", re.IGNORECASE), by_name=True)
 
 _HOSTS = {
     "api.deepseek.com": "thinking",

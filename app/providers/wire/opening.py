@@ -88,8 +88,8 @@ class Opening:
 
     def _inside(self, held: str) -> Pieces:
         if found := _ignoring_case(self._close).search(held):
-            thought = self._thought(held[: found.start()].rstrip())
-            return [*thought, *self._ended(held[found.end() :])]
+            pieces = self._thought(held[: found.start()].rstrip())
+            return pieces + self._ended(held[found.end() :])
         whole = held[: len(held) - _half(held, self._close)]
         thought = whole.rstrip()
         if len(whole) - len(thought) > MOST_BLANKS:
