@@ -26,6 +26,7 @@ class Held:
     content: str
     status: str
     seq: int
+    reasoning: str = ""
 
 
 class Device:
@@ -91,7 +92,7 @@ class Device:
     def _take(self, row: dict[str, Any]) -> None:
         held = self.messages.get(row["id"])
         if held is None or row["seq"] >= held.seq:
-            self.messages[row["id"]] = Held(row["role"], row["content"], row["status"], row["seq"])
+            self.messages[row["id"]] = Held(row["role"], row["content"], row["status"], row["seq"], row["reasoning"])
 
     async def _read(self, message: str) -> None:
         status, row, _ = await self._client.call(self._api, "GET", f"/v1/messages/{message}")
@@ -111,8 +112,10 @@ class Device:
         elif held is None:
             await self._read(message)
         elif event == "message.delta":
-            if payload["seq"] == held.seq + 1 and payload["text"] is not None:
+            reasoning = payload.get("reasoning", "")
+            if payload["seq"] == held.seq + 1 and None not in (payload["text"], reasoning):
                 held.content += payload["text"]
+                held.reasoning += reasoning
                 held.seq = payload["seq"]
             elif payload["seq"] > held.seq:
                 await self._read(message)

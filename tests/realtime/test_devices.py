@@ -36,9 +36,10 @@ async def play(
         if join == "before":
             await on.enter_async_context(running(device))
             await device.joined()
-        asked = {"tokens": 40 if stop == "nobody" else 1000, "gap": 0.02}
+        asked = {"thoughts": THOUGHTS, "tokens": 40 if stop == "nobody" else 1000, "gap": 0.02}
         async with client.sending(api, conversation, asked) as response:
-            await read(response, transcript, until=tokens(15))
+            # while it still thinks, or in the middle of its text
+            await read(response, transcript, until=some_reasoning if drop == "both" else tokens(15))
             assert transcript.message_id is not None
             if join == "during":
                 await on.enter_async_context(running(device))
@@ -56,12 +57,21 @@ async def play(
         held = await device.ended(transcript.message_id)
         stored = {row["id"]: row for row in await client.history(api, conversation)}
         assert held.content == transcript.text == stored[transcript.message_id]["content"]
+        assert held.reasoning == transcript.reasoning == stored[transcript.message_id]["reasoning"] != ""
         assert held.status == stored[transcript.message_id]["status"] == STATUS[stop]
-        shown = {id_: (one.role, one.content, one.status, one.seq) for id_, one in device.messages.items()}
+        shown = {
+            id_: (one.role, one.content, one.status, one.seq, one.reasoning) for id_, one in device.messages.items()
+        }
         assert shown == {id_: tuple(row[name] for name in FIELDS) for id_, row in stored.items()}
 
 
-FIELDS = ("role", "content", "status", "seq")
+FIELDS = ("role", "content", "status", "seq", "reasoning")
+THOUGHTS = [f"Thought {number}. " for number in range(30)]
+
+
+def some_reasoning(transcript: Transcript) -> bool:
+    """`until` for `read`: the model has shown some of its reasoning."""
+    return len(transcript.reasoning) > 100
 
 
 @pytest.mark.parametrize("stop", STATUS)
@@ -100,7 +110,7 @@ async def test_changes_that_the_stream_does_not_tell(
 
 
 async def test_the_documented_hook(stack: LocalSupabase, client: Client, api: Api, db: Connection) -> None:
-    """The code of docs/realtime.md: a conversation of more than a page, its connection cut in the middle of a reply."""
+    """The code of docs/realtime.md: a conversation of more than a page, its connection cut while the model thinks."""
     conversation = await client.new_conversation(api)
     await db.execute(
         "insert into public.messages (conversation_id, user_id, role, content) "
@@ -117,7 +127,7 @@ async def test_the_documented_hook(stack: LocalSupabase, client: Client, api: Ap
         }
         async with script("hook.mjs", json.dumps(settings)) as hook:
             await hook.ready()
-            await client.post(api, conversation, {"tokens": 80, "gap": 0.02})
+            await client.post(api, conversation, {"thoughts": THOUGHTS * 2, "tokens": 80, "gap": 0.02})
             await hook.ready()
             proxy.cut()
             shown = await hook.seen()

@@ -20,11 +20,12 @@ async function get(path) {
 useMessages(await client(settings, { token: settings.owner, reconnectAfterMs: () => 20 }), get, settings.conversation)
 let messages = await shown.next()
 console.log('"ready"')
-const streaming = ({ content, status }) => status === 'streaming' && content.length > 0
+const streaming = ({ reasoning, status }) => status === 'streaming' && reasoning.length > 0
 do messages = Object.values(await shown.next())
 while (!messages.some(streaming))
 console.log('"ready"')
 do messages = Object.values(await shown.next())
 while (messages.length < 2 || messages.some(({ status }) => status === 'streaming'))
-console.log(JSON.stringify(messages.map(({ id, role, content, status, seq }) => ({ id, role, content, status, seq }))))
+const fields = ['id', 'role', 'content', 'status', 'seq', 'reasoning']
+console.log(JSON.stringify(messages.map((message) => Object.fromEntries(fields.map((name) => [name, message[name]])))))
 process.exit(0)
