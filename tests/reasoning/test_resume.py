@@ -11,7 +11,7 @@ from realtime import AsyncRealtimeClient
 from app.values import ProviderName
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.python_client import Inbox, config
-from tests.reasoning.thinker import Call, Thinker
+from tests.reasoning.thinker import OPENAI, Call, Thinker
 from tests.support.client import new_conversation, reading
 from tests.support.service import Person
 
@@ -94,6 +94,36 @@ async def test_a_finished_reply_is_resumed_from_every_event(
             async with reading(reader_at, "GET", path, after=event.id) as reader:
                 rest = await reader.to_end()
             assert (reasoning + rest.reasoning, text + rest.text) == (REASONING, TEXT)
+
+
+async def test_a_reader_goes_on_where_the_reply_is_written_after_another_call_answered(
+    client: httpx.AsyncClient, elsewhere: httpx.AsyncClient, thinker: Thinker
+) -> None:
+    """It has read on a replica that is not told of the `restart`, which must not void its text now."""
+    marker = "A call breaks while it thinks"
+    message, call = await begun(client, thinker, OPENAI, marker)
+    path = f"/v1/messages/{message}/stream"
+    async with reading(elsewhere, "GET", path) as reader:
+        call.think("One. ")
+        await reader.until("reasoning")
+        call.exchange.abort()
+        second = await thinker.call(None, marker, 2)
+        second.start()
+        second.think("Two.")
+        await reader.until("reasoning")
+        second.say("4")
+        await reader.until("delta")
+    held = reader.transcript
+    assert (held.reasoning, held.text) == ("One. \n\nTwo.", "4")
+    async with reading(client, "GET", path, after=held.last_id) as reader:
+        second.say("2")
+        second.end()
+        rest = await reader.to_end()
+    assert [event.name for event in rest.events] == ["delta", "done"]
+    assert rest.text == "2"
+    async with reading(client, "GET", path) as reader:
+        whole = await reader.to_end()
+    assert (whole.reasoning, whole.text) == (held.reasoning, "42")
 
 
 async def test_the_second_device_sees_the_reasoning(

@@ -99,12 +99,13 @@ class Thinker:
         """The calls so far whose prompt holds `marker`."""
         return [call for call in self._calls if marker.encode() in call.exchange.body]
 
-    async def call(self, adapter: ProviderName, marker: str, number: int = 1) -> Call:
-        """The first call whose prompt holds `marker`, or a later one, as soon as it is there. It is `adapter`'s."""
+    async def call(self, adapter: ProviderName | None, marker: str, number: int = 1) -> Call:
+        """The first call whose prompt holds `marker`, or a later one, as soon as it is there. It must be `adapter`'s,
+        or may be anybody's."""
         async with self._arrived:
             await self._arrived.wait_for(lambda: len(self.calls(marker)) >= number)
         call = self.calls(marker)[number - 1]
-        assert call.adapter == adapter
+        assert adapter in (None, call.adapter)
         return call
 
     async def answer(self, exchange: Exchange) -> None:
