@@ -58,6 +58,6 @@ class Place(NamedTuple):
         counts = number >> _PREAMBLE_BITS
         announced = number & (1 << _PREAMBLE_BITS) - 1
         offset = counts & (1 << _TEXT_BITS) - 1
-        # A replica that reads the reply in the database knows of fewer such events than its writer. Whoever holds text
-        # is told none of them again: a `restart` would void it.
+        # A replica that reads the reply from the database does not know its `restart` events, so its readers' ids count
+        # fewer events. A reader that has text gets none of them again, since a `restart` would void the text.
         return cls(MAX_PREAMBLE if offset else announced, offset, counts >> _TEXT_BITS)

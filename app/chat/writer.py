@@ -227,7 +227,7 @@ class ReplyWriter:
         """Estimate what was used, where the provider did not get to say it."""
         reply = self.reply
         text, thought = reply.discard()
-        # Providers do not charge for a reply that fails before its first token; those of its reasoning are tokens too.
+        # Providers do not charge for a reply that fails before its first token, be it of the text or of the reasoning.
         shown = reply.length or reply.reasoned
         if self._usage is not None or shown or (self._sent and self._end.status in ("complete", "stopped", "filtered")):
             text, thought = reply.text() + text, reply.reasoning() + thought

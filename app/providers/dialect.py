@@ -52,9 +52,9 @@ class Option(msgspec.Struct, frozen=True):
     words: re.Pattern[str]
     """Names of the option in refusals."""
     refusal: re.Pattern[str] = _REFUSAL
-    """What a refusal says of it."""
+    """Words that make a message a refusal of the option."""
     by_name: bool = False
-    """Whether an error of the request's that names it is a refusal whatever else it says: nothing is lost without."""
+    """Whether a 4xx that names the option is a refusal of it, whatever its other words are."""
     by_value: bool = False
     """Whether all its forms are values of one parameter. A server that does not know the parameter refuses them all."""
 

@@ -143,7 +143,7 @@ class OpenAIDecoder(Decoder[_Chunk]):
         super().__init__(model, Events())
         self._refused = False
         self._reasoned = False
-        """Reasoning came under one of its usual names."""
+        """Reasoning has come in one of the usual fields."""
 
     def _take(self, chunk: _Chunk) -> None:
         if chunk.error and is_error(chunk.error):
@@ -163,9 +163,10 @@ class OpenAIDecoder(Decoder[_Chunk]):
         said = choice.delta or choice.message
         if said is not None:
             if said.reasoning_content or said.reasoning:
-                self._think(text_of(said.reasoning_content) or text_of(said.reasoning))
-                self._reasoned = True
-            elif not said.content or not self._said:  # else it would be looked for with every token
+                if reasoning := text_of(said.reasoning_content) or text_of(said.reasoning):
+                    self._think(reasoning)
+                    self._reasoned = True
+            elif not said.content or not self._said:  # not for every token of the text
                 self._think_otherwise(said)
             if said.content:
                 self._say(said.content)
@@ -183,6 +184,6 @@ class OpenAIDecoder(Decoder[_Chunk]):
             self._count(choice.usage)
 
     def _think_otherwise(self, said: _Said) -> None:
-        """Take reasoning under its rarer names, which may repeat as a whole what came under the usual ones."""
+        """Read the rarer fields for reasoning. They may repeat all that came in the usual ones."""
         if not self._reasoned:
             self._think(text_of(said.reasoning_details or said.reasoning_text or said.thinking or said.thinking_blocks))

@@ -8,7 +8,7 @@ from functools import cache
 from app.values import Delta, Reasoning
 
 TAGS = {
-    # Qwen, DeepSeek and most others; Claude's habit; Gemini behind OpenAI's wire; what fine-tuning guides use
+    # Qwen, DeepSeek and most others; Claude; Gemini's OpenAI-compatible API; models from fine-tuning guides
     "<think>": "</think>",
     "<thinking>": "</thinking>",
     "<thought>": "</thought>",
@@ -18,18 +18,18 @@ TAGS = {
     "◁think▷": "◁/think▷",
     "<seed:think>": "</seed:think>",
     "<longcat_think>": "</longcat_think>",
-    # gpt-oss, Gemma 4 and Command A, from servers that leave their special tokens in the text
+    # special tokens of gpt-oss, Gemma 4 and Command A, where the server leaves them in the text
     "<|channel|>analysis<|message|>": "<|end|>",
     "<|channel>thought": "<channel|>",
     "<|START_THINKING|>": "<|END_THINKING|>",
 }
-"""How reasoning begins and ends, in capital or small letters."""
+"""The tags at the beginning and the end of reasoning. Upper and lower case are the same."""
 
 LEADS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|START_RESPONSE|>")
-"""What models that write such tokens put before the text: left out."""
+"""Special tokens before the text, which are left out."""
 
 MOST_BLANKS = 1_000
-"""Blanks around the reasoning that are left out; more in a row are handed on, as a model may run away so."""
+"""The most blanks in a row that are left out. More are handed on, so that a reply of nothing but blanks is noticed."""
 
 Pieces = list[Delta | Reasoning]
 
@@ -49,7 +49,7 @@ class Opening:
         self._close = ""
         self._begun = False
         self._blanks = 0
-        """How many were left out after the reasoning."""
+        """The number of blanks that were left out after the reasoning."""
 
     def read(self, text: str) -> Pieces:
         """The pieces of `text`. An end that may be part of a tag is held back until more text comes."""
@@ -131,7 +131,7 @@ def _begins(text: str, tag: str) -> bool:
 
 
 def _may_begin(text: str, tag: str) -> bool:
-    """Whether `text` is the beginning of `tag`, and may become it."""
+    """Whether `text` is the beginning of `tag`, so that the rest of the tag may follow."""
     return len(text) < len(tag) and tag.lower().startswith(text.lower())
 
 

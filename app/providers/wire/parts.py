@@ -38,7 +38,7 @@ def parts_of(value: object) -> Iterator[tuple[bool, str]]:
     elif isinstance(value, dict):
         kind = value.get("type")
         thought = value.get("thought") is True or is_thought(kind)
-        # a part of another kind may have words too, which nobody said to the user
+        # parts of other kinds may also hold text, which is not meant for the user
         if (thought or not kind or "text" in str(kind).lower()) and (text := text_of(value)):
             yield thought, text
     elif isinstance(value, str):
