@@ -37,7 +37,6 @@ class Reply:
         "_ended",
         "_held",
         "_held_length",
-        "_held_reasoned",
         "_held_thoughts",
         "_last",
         "_last_start",
@@ -82,8 +81,7 @@ class Reply:
         self._held: list[str] | None = None
         self._held_length = 0
         self._thoughts: list[str] = []
-        self._held_thoughts: list[str] = []
-        self._held_reasoned = 0
+        self._held_thoughts = ""
 
     # ── before the text ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -100,7 +98,7 @@ class Reply:
         """Another model answers. What the one before has thought stays, as its readers have it, and an empty line
         follows."""
         self.provider, self.model = provider, model
-        if self.reasoned or self._held_reasoned:
+        if self.reasoned or self._held_thoughts:
             self.think("\n\n")
         self._announce(Restart(reason, provider, model))
 
@@ -138,13 +136,10 @@ class Reply:
 
     def think(self, text: str) -> None:
         """Add reasoning, which is no part of the text."""
-        text = text[: MAX_REASONING_CHARACTERS - self.reasoned - self._held_reasoned]
-        if not text:
-            return
+        text = text[: MAX_REASONING_CHARACTERS - self.reasoned - len(self._held_thoughts)]
         if self._held is not None:
-            self._held_thoughts.append(text)
-            self._held_reasoned += len(text)
-        else:
+            self._held_thoughts += text
+        elif text:
             self._thoughts.append(text)
             self.reasoned += len(text)
             self._wake()
@@ -181,9 +176,8 @@ class Reply:
 
     def discard(self) -> tuple[str, str]:
         """Hold nothing back any longer. Returns the text and the reasoning that were held; nobody will see them."""
-        held = "".join(self._held or ()), "".join(self._held_thoughts)
-        self._held, self._held_length, self._held_reasoned = None, 0, 0
-        self._held_thoughts.clear()
+        held = "".join(self._held or ()), self._held_thoughts
+        self._held, self._held_length, self._held_thoughts = None, 0, ""
         return held
 
     def withdraw(self) -> None:

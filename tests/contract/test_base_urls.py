@@ -13,8 +13,8 @@ from app.providers.gemini.client import make_client
 from app.providers.registry import PROVIDERS
 from app.values import ChatRequest, Message, ProviderName
 from tests.contract.conftest import ADAPTERS, collect, configured_at
-from tests.contract.wires import WIRES
 from tests.support.raw_upstream import Exchange, raw_upstream
+from tests.support.wires import WIRES
 
 ASKED = ChatRequest("m", (Message("user", "Hello"),))
 PATHS: dict[str, str] = {

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from app.errors import ContentFiltered, ContextTooLong, ProviderError, RequestRefused, ServerError
 from app.values import ChatRequest, Message, ProviderName, ReasoningEffort
 from tests.contract.conftest import collect, served
-from tests.contract.wires import WIRES, sse
 from tests.support.raw_upstream import Exchange
+from tests.support.wires import WIRES, sse
 
 pytestmark = pytest.mark.usefixtures("default_log")
 

@@ -24,8 +24,8 @@ from app.providers import answers
 from app.providers.wire.framing import EVENT_LIMIT
 from app.values import Delta, Finish, FinishReason, ProviderName
 from tests.contract.conftest import ask, collect, heard, served
-from tests.contract.wires import WIRES, said, sse
 from tests.support.raw_upstream import Exchange
+from tests.support.wires import WIRES, said, sse
 
 pytestmark = pytest.mark.usefixtures("default_log")
 

@@ -18,9 +18,9 @@ from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
 from app.values import ChatRequest, Delta, Message, ProviderName
 from tests.contract.conftest import MODEL, configured_at
-from tests.contract.wires import WIRES, sse
 from tests.support.raw_upstream import Exchange, raw_upstream
 from tests.support.scripted_providers import Scripted
+from tests.support.wires import WIRES, sse
 
 USERS = 4
 WAVES = 3

@@ -16,8 +16,8 @@ from app.routing.failover import Failover
 from app.routing.router import Candidate
 from app.values import Alive, ChatRequest, Delta, Finish, Message, Opened, ProviderName, Reasoning, ReasoningEffort
 from tests.contract.conftest import MODEL, ask, collect_all, served
-from tests.contract.wires import WIRES, said, sse, thought
 from tests.support.raw_upstream import Exchange
+from tests.support.wires import WIRES, said, sse, thought
 
 SOON = 5
 

@@ -11,8 +11,8 @@ from app.providers.factory import make_providers
 from app.providers.turns import OPENING
 from app.values import ChatRequest, Message, ProviderName
 from tests.contract.conftest import collect, configured_at
-from tests.contract.wires import WIRES
 from tests.support.raw_upstream import Exchange, raw_upstream
+from tests.support.wires import WIRES
 
 CONVERSATION = (
     Message("system", "Be brief."),

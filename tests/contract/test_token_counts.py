@@ -9,8 +9,8 @@ import pytest
 
 from app.values import ProviderName, Usage
 from tests.contract.conftest import ask, collect, served
-from tests.contract.wires import said, sse
 from tests.support.raw_upstream import Exchange
+from tests.support.wires import said, sse
 
 OPENAI, CLAUDE, GEMINI, OLLAMA = map(ProviderName, ("openai", "claude", "gemini", "ollama"))
 

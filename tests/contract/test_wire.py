@@ -11,8 +11,8 @@ from app.errors import BrokenStream, ContentFiltered, RequestRefused, ServerErro
 from app.providers import transport
 from app.values import Delta, Finish, Opened, ProviderName, Usage
 from tests.contract.conftest import ask, collect, heard, served
-from tests.contract.wires import WIRES, Wire
 from tests.support.raw_upstream import Exchange
+from tests.support.wires import WIRES, Wire
 
 USAGE: dict[str, Usage] = {
     "openai": Usage(12, 34, 5),

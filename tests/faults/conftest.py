@@ -10,10 +10,10 @@ import pytest
 from psycopg.rows import dict_row
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.rows import Rows
 from tests.support.cluster import Cluster, cluster
 from tests.support.limits import kept_settings, owned
 from tests.support.replica_client import Client
+from tests.support.rows import Rows
 from tests.support.service import Api
 from tests.support.upstream import Upstream
 

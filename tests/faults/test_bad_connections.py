@@ -8,9 +8,9 @@ import random
 import aiohttp
 import pytest
 
-from tests.faults.rows import Rows
 from tests.support.cluster import Cluster
 from tests.support.replica_client import Client, Transcript, eventually, read, tokens
+from tests.support.rows import Rows
 from tests.support.service import Api
 
 TOKENS = 40

@@ -10,10 +10,10 @@ import psutil
 
 from scripts.local_supabase import LocalSupabase
 from tests.faults.inside import inside
-from tests.faults.rows import Rows
 from tests.faults.storm import Seat, storm
 from tests.support.cluster import Cluster
 from tests.support.replica_client import eventually
+from tests.support.rows import Rows
 from tests.support.service import Api
 
 PEOPLE = 5

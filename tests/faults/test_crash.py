@@ -10,9 +10,9 @@ from itertools import pairwise
 import aiohttp
 
 from app.chat.journal import INTERVAL_SECONDS
-from tests.faults.rows import Rows
 from tests.support.cluster import Cluster
 from tests.support.replica_client import Client, Transcript, events, eventually, read, tokens
+from tests.support.rows import Rows
 from tests.support.service import Api
 
 REPLIES = 6

@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.faults.rows import Rows
 from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
 from tests.support.replica_client import Client, Transcript, content, eventually, read, tokens
+from tests.support.rows import Rows
 from tests.support.service import Api
 from tests.support.upstream import Upstream
 

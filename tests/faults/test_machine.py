@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.rows import Rows
 from tests.faults.world import Device, Slot, World
 from tests.support.replica_client import Client, Transcript, content
+from tests.support.rows import Rows
 from tests.support.upstream import Call
 
 THOROUGH = os.environ.get("PARLEY_THOROUGH") == "1"

@@ -11,8 +11,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.rows import Rows
 from tests.support.replica_client import Client
+from tests.support.rows import Rows
 
 REPLIES = 60
 ROUNDS = 30

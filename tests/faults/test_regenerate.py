@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from tests.faults.rows import Rows
 from tests.support.replica_client import Client, content, eventually, read, tokens
+from tests.support.rows import Rows
 from tests.support.service import Api
 from tests.support.upstream import Upstream
 

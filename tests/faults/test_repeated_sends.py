@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.rows import Rows
 from tests.support.replica_client import Client, content, eventually, read, tokens
+from tests.support.rows import Rows
 from tests.support.service import Api, running_api
 from tests.support.upstream import Upstream
 

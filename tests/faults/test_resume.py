@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from app.api.sse import MAX_FRAME_CHARACTERS
-from tests.faults.rows import Rows
 from tests.support.replica_client import Client, Event, Transcript, read, tokens
+from tests.support.rows import Rows
 from tests.support.service import Api
 
 TOKEN = "ünï{}😀👍🏽 "

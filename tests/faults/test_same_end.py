@@ -16,9 +16,9 @@ import aiohttp
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.faults.rows import Rows
 from tests.support.cluster import Cluster, cluster
 from tests.support.replica_client import Client, Event, Transcript, read, tokens
+from tests.support.rows import Rows
 from tests.support.service import Api
 
 SLOW = {"tokens": 400, "gap": 0.05}

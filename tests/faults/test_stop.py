@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
-from tests.faults.rows import Rows
 from tests.support.replica_client import Client, Transcript, eventually, read, tokens
+from tests.support.rows import Rows
 from tests.support.service import Api
 from tests.support.upstream import Upstream
 

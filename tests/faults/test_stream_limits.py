@@ -6,8 +6,8 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from app.chat.live import MAX_FOLLOWERS_PER_REPLY
-from tests.faults.rows import Rows
 from tests.support.replica_client import Client, eventually, read
+from tests.support.rows import Rows
 from tests.support.service import Api
 
 LIVE_REPLIES_OF_A_USER = 100

@@ -14,7 +14,7 @@ from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import Child
 from tests.realtime.javascript_client import about, scenario
 from tests.realtime.people import Tokens, finish, journal, new_conversation, new_reply, new_someone
-from tests.realtime.python_client import SUBSCRIBED, Inbox, config, subscribe
+from tests.support.python_client import SUBSCRIBED, Inbox, config, subscribe
 
 
 @pytest.fixture(scope="module")

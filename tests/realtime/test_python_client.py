@@ -17,8 +17,8 @@ from realtime.exceptions import RealtimeHTTPError
 
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.people import Connection, Someone, Tokens, new_message, soon
-from tests.realtime.python_client import CHANNEL_ERROR, CLOSED, SUBSCRIBED, Inbox, config, subscribe
 from tests.support.proxy import Proxy
+from tests.support.python_client import CHANNEL_ERROR, CLOSED, SUBSCRIBED, Inbox, config, subscribe
 
 NewClient = Callable[..., Awaitable[AsyncRealtimeClient]]
 

@@ -11,8 +11,8 @@ from realtime import AsyncRealtimeClient
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.javascript_client import outcome
 from tests.realtime.people import Connection
-from tests.realtime.python_client import Inbox
 from tests.support.client import script
+from tests.support.python_client import Inbox
 from tests.support.replica_client import Client
 from tests.support.service import Api
 

@@ -13,10 +13,10 @@ from psycopg.rows import dict_row
 
 from app.values import ProviderName
 from scripts.local_supabase import LocalSupabase
-from tests.faults.rows import Rows
 from tests.reasoning.thinker import CLAUDE, GEMINI, OLLAMA, OPENAI, SETTINGS, Thinker
 from tests.support.client import person_client
 from tests.support.raw_upstream import Upstream, raw_upstream
+from tests.support.rows import Rows
 from tests.support.service import Api, Person, running_api, sign_up
 
 NewApi = Callable[..., AbstractAsyncContextManager[Api]]

@@ -15,8 +15,8 @@ import json
 from dataclasses import dataclass, field
 
 from app.values import ProviderName
-from tests.contract.wires import WIRES, said, sse, thought
 from tests.support.raw_upstream import Exchange
+from tests.support.wires import WIRES, said, sse, thought
 
 OPENAI, CLAUDE, GEMINI, OLLAMA = map(ProviderName, ("openai", "claude", "gemini", "ollama"))
 OLLAMA_MODEL = "qwen3"

@@ -12,12 +12,12 @@ import pytest
 from app.routing.window import LEAST_CALLS
 from app.values import ProviderName
 from scripts.local_supabase import LocalSupabase
-from tests.contract.wires import sse
-from tests.faults.rows import Rows
 from tests.reasoning.conftest import NewApi
 from tests.reasoning.thinker import CLAUDE, GEMINI, OLLAMA, OPENAI, Thinker
 from tests.support.client import WAIT, new_conversation, person_client, reading
+from tests.support.rows import Rows
 from tests.support.service import sign_up
+from tests.support.wires import sse
 
 Asked = dict[str, Any]
 

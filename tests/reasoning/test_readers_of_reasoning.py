@@ -10,9 +10,9 @@ from realtime import AsyncRealtimeClient
 
 from app.values import ProviderName
 from scripts.local_supabase import LocalSupabase
-from tests.realtime.python_client import Inbox, config
 from tests.reasoning.thinker import OPENAI, Call, Thinker
 from tests.support.client import new_conversation, reading
+from tests.support.python_client import Inbox, config
 from tests.support.service import Person
 
 # reasoning, text, more reasoning and more text, of characters of one to four bytes

@@ -10,11 +10,11 @@ import httpx
 
 from app.values import ProviderName
 from scripts.local_supabase import LocalSupabase
-from tests.faults.rows import Rows
 from tests.reasoning.conftest import NewApi
 from tests.reasoning.thinker import CLAUDE, GEMINI, OLLAMA, OPENAI, Call, Thinker
 from tests.support.client import EventReader, new_conversation, person_client, reading
 from tests.support.replica_client import eventually
+from tests.support.rows import Rows
 from tests.support.service import Api, Person, sign_up
 
 TALKING = (CLAUDE, OLLAMA)
