@@ -117,6 +117,8 @@ def _news(follower: Follower, frames: _Frames) -> bytes:
         )
     if follower.reasoned < reply.reasoned:
         news += frames.reasoning(follower)
+        if follower.reasoned < reply.reasoned:  # the rest of it comes before the text
+            return news
     if follower.offset < reply.length:
         text = frames.text(follower)
         return news + text if news else text

@@ -286,6 +286,17 @@ async def test_long_text_is_caught_up_with_in_pieces() -> None:
     assert [len(event.data["text"]) for event in transcript.named("delta")] == [MAX_FRAME_CHARACTERS] * 2 + [5]
 
 
+async def test_long_reasoning_is_caught_up_with_in_pieces_before_the_text() -> None:
+    reply = reply_of()
+    reply.think("😀" * (2 * MAX_FRAME_CHARACTERS + 5))
+    reply.append("42")
+    reply.end(done(reply))
+    transcript = await Connection(Followers(), reply).closed()
+    assert [event.name for event in transcript.events[1:]] == ["reasoning"] * 3 + ["delta", "done"]
+    pieces = [len(event.data["text"]) for event in transcript.named("reasoning")]
+    assert pieces == [MAX_FRAME_CHARACTERS] * 2 + [5]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.text(min_size=1)), st.data())
 def test_any_reader_at_any_time_reads_the_same(pieces: list[str], data: st.DataObject) -> None:
