@@ -69,6 +69,11 @@ class Asked:
         count = self.script["tokens"]
         return Call({}, self.script, 0.0, sent=count).text
 
+    @property
+    def reasoning(self) -> str:
+        """What it thinks before that."""
+        return "".join(self.script["thoughts"])
+
 
 class Replies(RuleBasedStateMachine):
     world: World
@@ -85,13 +90,21 @@ class Replies(RuleBasedStateMachine):
         self.stopping: list[Any] = []
         self.kills = 0
         for person in range(2):  # nothing else can happen without a reply
-            self.send(person, at=person, keyed=True, tokens=60, gap=0.05)
+            self.send(person, at=person, keyed=True, thoughts=10 * person, tokens=60, gap=0.05)
 
     # ── what users do ────────────────────────────────────────────────────────────────────────────────────────────
 
-    @rule(person=people, at=replicas, keyed=st.booleans(), tokens=st.integers(0, 80), gap=st.sampled_from([0, 0.05]))
-    def send(self, person: int, at: int, keyed: bool, tokens: int, gap: float) -> None:
+    @rule(
+        person=people,
+        at=replicas,
+        keyed=st.booleans(),
+        thoughts=st.integers(0, 20),
+        tokens=st.integers(0, 80),
+        gap=st.sampled_from([0, 0.05]),
+    )
+    def send(self, person: int, at: int, keyed: bool, thoughts: int, tokens: int, gap: float) -> None:
         script = {"id": uuid.uuid4().hex, "tokens": tokens, "gap": gap, "token": f"person-{person} {{}} 😀 "}
+        script["thoughts"] = [f"person-{person} thinks é{number} " for number in range(thoughts)]
         asked = Asked(person, script, uuid.uuid4().hex if keyed else None)
         self.asked.append(asked)
         self._send(asked, at)
@@ -260,11 +273,15 @@ class Replies(RuleBasedStateMachine):
         for row in replies:
             assert row["status"] in ("complete", "stopped", "interrupted"), row["status"]
             assert asked.whole.startswith(row["content"])
-            assert row["status"] != "complete" or row["content"] == asked.whole
+            assert asked.reasoning.startswith(row["reasoning"])
+            if row["status"] == "complete":
+                assert (row["content"], row["reasoning"]) == (asked.whole, asked.reasoning)
 
     def _was_read_as_stored(self, asked: Asked, transcript: Transcript) -> None:
         if transcript.ending is None:
-            assert asked.whole.startswith(transcript.text)  # nothing is shown that was not said
+            # nothing is shown that was not said
+            assert asked.whole.startswith(transcript.text)
+            assert asked.reasoning.startswith(transcript.reasoning)
             self._resume(asked, transcript, 0)
             self.world.settle()
         assert transcript.ending is not None
@@ -272,8 +289,12 @@ class Replies(RuleBasedStateMachine):
         if transcript.ending.data.get("status") == "interrupted" != row["status"]:
             # told so elsewhere while its writer was cut off from the database, and finished after all
             assert row["content"].startswith(transcript.text)
+            assert row["reasoning"].startswith(transcript.reasoning)
         else:
             assert transcript.text == row["content"]
+            # whoever saw more of an interrupted reply than was stored is told how long its text is
+            assert transcript.reasoning.startswith(row["reasoning"])
+            assert row["status"] == "interrupted" or transcript.reasoning == row["reasoning"]
 
     def _nobody_sees_anothers(self) -> None:
         for asked in self.asked:
@@ -286,7 +307,7 @@ class Replies(RuleBasedStateMachine):
         for person, client in enumerate(self.clients):
             for row in self.rows.of(client.person.id):
                 assert str(row["conversation_id"]) == self.conversations[person]
-                assert f"person-{1 - person}" not in row["content"]
+                assert f"person-{1 - person}" not in row["content"] + row["reasoning"]
 
 
 async def _leave(device: Device) -> None:
