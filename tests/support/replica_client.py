@@ -39,10 +39,10 @@ class Transcript:
     """What a reader holds of a reply, over all its connections."""
 
     text: str = ""
-    reasoning: str = ""
     last_id: int | None = None
     message_id: str | None = None
     user_message_id: str | None = None
+    reasoning: str = ""
     ending: Event | None = None
     reconnects: int = 0
     events: list[Event] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Transcript:
 
     def copy(self) -> Transcript:
         """The same place, for another device."""
-        return Transcript(self.text, self.reasoning, self.last_id, self.message_id, self.user_message_id)
+        return Transcript(self.text, self.last_id, self.message_id, self.user_message_id, self.reasoning)
 
 
 class Client:
