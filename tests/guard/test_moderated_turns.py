@@ -282,12 +282,12 @@ async def test_reasoning_is_withheld_until_the_verdict(
     assert (reply["status"], reply["content"], reply["reasoning"], reply["seq"]) == ("filtered", "", "", 0)
     assert pushed(owned, conversation, "message.delta") == 0
     # the provider has written it all the same
-    assert reply["usage"]["reasoning_tokens"] > 10
+    assert reply["usage"]["reasoning_tokens"] > 0
     assert reply["usage"]["completion_tokens"] >= reply["usage"]["reasoning_tokens"]
 
 
 async def test_reasoning_is_shown_whole_once_judged(client: httpx.AsyncClient, conversation: str) -> None:
-    body = {"content": script(thoughts=THOUGHTS, gap=0.02, tokens=2, verdict=0.3)}
+    body = {"content": script(thoughts=THOUGHTS, gap=0.02, tokens=2, verdict=1.0)}
     async with reading(client, "POST", path(conversation), json=body) as reader:
         await reader.until("reasoning")
         assert len(reader.transcript.reasoning) > len(THOUGHTS[0])

@@ -13,7 +13,7 @@ from app.routing.window import LEAST_CALLS
 from app.values import ProviderName
 from scripts.local_supabase import LocalSupabase
 from tests.reasoning.conftest import NewApi
-from tests.reasoning.thinker import CLAUDE, GEMINI, OLLAMA, OPENAI, Thinker
+from tests.reasoning.thinker import CLAUDE, GEMINI, OLLAMA, OLLAMA_MODEL, OPENAI, Thinker
 from tests.support.client import WAIT, new_conversation, person_client, reading
 from tests.support.rows import Rows
 from tests.support.service import sign_up
@@ -160,7 +160,7 @@ REFUSALS = {
     OPENAI: "Unsupported parameter: 'reasoning_effort' is not supported with this model.",
     CLAUDE: "output_config.effort: this model does not support the effort parameter",
     GEMINI: "Thinking level is not supported for this model.",
-    OLLAMA: f'"{"qwen3"}" does not support thinking',
+    OLLAMA: f'"{OLLAMA_MODEL}" does not support thinking',
 }
 NAMES = {OPENAI: "reasoning_effort", CLAUDE: "output_config", GEMINI: "thinkingLevel", OLLAMA: "think"}
 
