@@ -9,6 +9,8 @@ TAGS = {
     "<think>": "</think>",
     "<thinking>": "</thinking>",
     "<thought>": "</thought>",
+    # gpt-oss on Bedrock
+    "<reasoning>": "</reasoning>",
     "[THINK]": "[/THINK]",
     "◁think▷": "◁/think▷",
     "<seed:think>": "</seed:think>",

@@ -1,7 +1,9 @@
-"""Tolerant reading: fills a struct from a JSON object field by field, where msgspec would refuse all for one field."""
+"""Tolerant reading of what msgspec refuses: JSON with small mistakes, and objects with a field of an unexpected type."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
@@ -9,6 +11,49 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 T = TypeVar("T")
+
+DONE = object()
+"""`[DONE]` among documents."""
+
+# with line breaks inside strings
+_JSON = json.JSONDecoder(strict=False)
+_BEGIN = re.compile(r"[{\[]")
+_MARK = "data:"
+# What every wire has around its text; an event that was cut short before it has lost none.
+_TEXT = re.compile(r'"(delta|message|content|text|parts|response)"')
+
+
+def documents(payload: bytes) -> list[Any]:
+    """The JSON documents in `payload`, which may be several with anything but JSON between them. Raises `ValueError`
+    where text may be lost.
+
+    Servers with a lock or a buffer gone wrong write two events into one line, or begin an event, stop before its text
+    and write it anew: `{"id":"1","object":"chat.coda data: {"id":"1",…}` (Z.ai and LM Studio in 2026). What is half a
+    character, where a server cut one in two, becomes U+FFFD.
+    """
+    text = payload.decode(errors="replace")
+    found: list[Any] = []
+    place = 0
+    while (begin := _BEGIN.search(text, place)) is not None:
+        start = begin.start()
+        if text.startswith("[DONE]", start):
+            found.append(DONE)
+            place = start + len("[DONE]")
+            continue
+        try:
+            value, place = _JSON.raw_decode(text, start)
+        except ValueError:
+            place = text.find(_MARK, start)
+            if place < 0 or _TEXT.search(text, start, place):
+                raise
+        else:
+            found.append(value)
+    return found
+
+
+def first_index(indexes: list[object]) -> object:
+    """Which of the replies in an event is read, from the indexes in the first one: 0, unless nobody has it."""
+    return indexes[0] if all(index and index != "0" for index in indexes) else 0
 
 
 def fitted(value: dict[str, object], type_: Callable[..., T]) -> T:
