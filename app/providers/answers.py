@@ -148,12 +148,12 @@ def document(body: bytes | str, type_: type[T], *, provider: ProviderName, model
 
 
 def names_in(listing: object, *, provider: ProviderName) -> frozenset[str]:
-    """The models in a list of them: a bare one (Together), or in an object as `data` (OpenAI), `models` (Ollama,
-    Cohere) or `result` (Cloudflare), where null is an empty one. Raises `BrokenStream` when there is none."""
+    """The names in a list of models: an array (Together), or an object whose `data` (OpenAI), `models` (Ollama, Cohere)
+    or `result` (Cloudflare) is an array or null, which means an empty list. Raises `BrokenStream` for anything else."""
     if isinstance(listing, dict):
         listing = next((listing[name] or [] for name in ("data", "models", "result") if name in listing), None)
     if not isinstance(listing, list):
-        raise BrokenStream("the answer is no list of models", provider=provider)
+        raise BrokenStream("the answer is not a list of models", provider=provider)
     return frozenset(name for entry in listing if (name := _name_of(entry)))
 
 

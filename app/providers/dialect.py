@@ -102,7 +102,7 @@ class Dialect:
 
         `build` makes the body for some steps.
         """
-        # OpenRouter's 404 is for a model that nobody serves with these parameters
+        # OpenRouter answers 404 when no server of the model supports a parameter
         kinds = RequestRefused | ServerError | ModelNotFound
         if not isinstance(error, kinds) or isinstance(error, ContextTooLong):
             return None

@@ -55,12 +55,12 @@ _NO_CREDIT = re.compile(
     r"|余额不足|欠费",
     re.IGNORECASE,
 )
-# OpenRouter's 402 for one request that costs more than is left, while others would not
+# OpenRouter answers 402 to a request that costs more than the credit that is left; a smaller one may still be possible
 _TOO_COSTLY = re.compile(r"can only afford [1-9]", re.IGNORECASE)
-# LM Studio's, with a 400 or a 404
+# LM Studio, with status 400 or 404
 _MODEL_GONE = re.compile(r"model (has )?(been )?(unloaded|crashed)|no models? loaded", re.IGNORECASE)
 _FINE = frozenset({"", "0", "200", "false", "none", "null", "ok", "success"})
-"""What says that there is no error."""
+"""Values of an error's fields that mean that there is no error."""
 
 
 def kind_of_status(status: int) -> type[ProviderError]:
@@ -75,11 +75,11 @@ def kind_of_status(status: int) -> type[ProviderError]:
         return ContextTooLong
     if status == 429:
         return Throttled
-    # Groq's word for a tier that is full
+    # Groq: the capacity of the service tier is exhausted
     if status == 498:
         return Throttled
-    # 408: the server waited too long for the request; another try is a new request. 424 is TGI's for trouble while
-    # generating, 425 of a server that warms up, 499 of a gateway whose own upstream took too long.
+    # 408: the server waited too long for the request; another try is a new request. 424: TGI failed while generating.
+    # 425: the server is not ready yet. 499: a gateway gave up waiting for the server behind it.
     if status in (408, 424, 425, 499) or status >= 500:
         return ServerError
     return RequestRefused
@@ -137,7 +137,7 @@ def words_of(body: object) -> str:
             return json.dumps(body, ensure_ascii=False) if body else ""
         where = body.get("loc") or body.get("param")
         path = ".".join(map(str, where)) if isinstance(where, list) else words_of(where)
-        # OpenRouter says `Provider returned error`, and here what that provider said
+        # OpenRouter says `Provider returned error`, and puts the provider's own words here
         metadata = body.get("metadata")
         raw = metadata.get("raw") if isinstance(metadata, dict) else None
         return ": ".join(filter(None, (path, words_of(said), words_of(raw))))

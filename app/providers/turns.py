@@ -20,7 +20,7 @@ SYSTEM = Option(
     re.compile(
         r"system\W{0,3} ?(role|message|prompt|instruction)?s? (is |are )?(not|un)|support\w*( the)? \W?system|only user"
         r"|roles must alternate|roles must be|developer instruction|got \W?system|role\W+ ?system"
-        # as pydantic lists what a role may be
+        # as pydantic lists the values of `role`
         r"|\brole\b(?=[^.]*(should|must|permitted|expected))[^.]*\buser\W{1,8}(or \W)?assistant\b(?!.*system)",
         re.IGNORECASE,
     ),

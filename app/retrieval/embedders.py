@@ -23,9 +23,9 @@ LEAST_CHARACTERS = 100
 """No passage is halved into parts shorter than this: a model that refuses them takes no text."""
 GATEWAY_TIMEOUTS = (408, 499, 504, 524)
 
-# With a 500: more texts than some servers take, and Ollama for texts whose vector is no number.
+# Some servers answer 500 to too many texts, and Ollama to a text whose vector is not a number.
 _FOR_TEXTS = re.compile(
-    r"batch.?size|too (large|long|many (inputs|texts|items|tokens))|maximum (batch|input|length|number)"
+    r"batch.?size|too (large|long|many (inputs|texts|items|tokens))|maximum (batch|input|length)"
     r"|(batch|inputs?|texts?|length|tokens) exceed|\bNaN\b",
     re.IGNORECASE,
 )
@@ -68,8 +68,8 @@ class PassageEmbedder:
 
     Servers differ in how many texts and tokens they take at once, and a slow one needs longer for many than an answer
     may take. What was refused or too slow is halved; passages too long for the model are halved themselves, and the
-    vector of such a passage is the mean of its halves', weighted by their length. A passage that was refused alone is
-    why the batches around it were: their size is what it was before.
+    vector of such a passage is the mean of its halves', weighted by their length. A passage that is refused alone
+    was the reason why its batch was refused, so the size of batches is reset.
     """
 
     def __init__(self, embedder: Embedder) -> None:
@@ -135,12 +135,12 @@ class PassageEmbedder:
 
 
 def _took_too_long(error: ProviderError) -> bool:
-    """Whether an answer was not there in time: ours, or a gateway's before the embedder."""
+    """Whether the answer did not arrive in time, by our deadline or that of a gateway before the server."""
     return isinstance(error, AnswerTimeout) or (isinstance(error, ServerError) and error.status in GATEWAY_TIMEOUTS)
 
 
 def _refuses(error: ProviderError) -> bool:
-    """Whether it is the texts, or how many they are, that the embedder does not take."""
+    """Whether the server refuses the texts or their number."""
     return isinstance(error, RequestRefused) or _fails_for_texts(error)
 
 
@@ -155,7 +155,7 @@ def _fails_for_texts(error: ProviderError) -> bool:
 
 async def embed_query(embedder: Embedder, query: str) -> str | None:
     """The vector of a query as the database takes it; None when it has no direction, as that of a text without words
-    by the local model, and so is similar to nothing. Of a query that is too long for the model, the beginning counts.
+    by the local model, and so is similar to nothing. Of a query that is too long for the model, the beginning is used.
     Raises `ProviderError`."""
     kind: EmbeddingKind = "query"
     while True:

@@ -138,7 +138,7 @@ def _reason(error: ProviderError) -> str:
     if isinstance(error, ContextTooLong):
         return "A passage is too long for the embedding model."
     if isinstance(error, VectorsTooWide):
-        return f"The vectors of EMBEDDING_MODEL are wider than the {EMBEDDING_WIDTH} numbers that are kept."
+        return f"The vectors of EMBEDDING_MODEL have more than {EMBEDDING_WIDTH} numbers, which is the limit."
     if isinstance(error, RequestRefused):
         return "The embedding provider refuses the text."
     if isinstance(error, AnswerTimeout):

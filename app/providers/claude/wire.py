@@ -102,7 +102,7 @@ class _Event(msgspec.Struct, rename={"metrics": "amazon-bedrock-invocationMetric
     # the whole message, from a server that ignored `stream`
     content: Any = None
     stop_reason: Any = None
-    # Bedrock's counts, at the end
+    # Bedrock sends its counts here, with the last event
     metrics: Any = None
 
 
@@ -135,7 +135,7 @@ class ClaudeDecoder(Decoder[_Event]):
     def __init__(self, model: str) -> None:
         super().__init__(model, Events(_NAMES))
         self._begun = ""
-        """The text that a block began with, which its first delta may repeat."""
+        """The text that a block began with. Its first delta may repeat it."""
 
     def _take(self, event: _Event) -> None:
         kind = event.type or _kind_of(event)
@@ -164,7 +164,7 @@ class ClaudeDecoder(Decoder[_Event]):
                 self._ended = True
             case "message":
                 self._flush()
-                if not self._said:  # it may be the whole once more
+                if not self._said:  # otherwise it repeats what the deltas said
                     self._say(event.content)
                 self._count(event.usage)
                 self._stop(event.stop_reason)
@@ -176,7 +176,7 @@ class ClaudeDecoder(Decoder[_Event]):
                     raise failure_of(error_of(event.error), self.model)
 
     def _read(self, block: _Block) -> None:
-        """Signatures, tools, citations and encrypted thinking are passed over."""
+        """Read text and thinking. Signatures, tools, citations and encrypted thinking are ignored."""
         if block.type in ("text_delta", "text", None):
             if block.text or block.text.__class__ is int:
                 self._say(block.text)
@@ -184,7 +184,7 @@ class ClaudeDecoder(Decoder[_Event]):
             self._think(text_of(block.thinking))
 
     def _say_begun(self, delta: _Block | None) -> None:
-        """What a block began with, unless `delta` begins with it once more, as MiniMax's does."""
+        """Take the text that a block began with, unless `delta` repeats it, as MiniMax's deltas do."""
         begun, self._begun = self._begun, ""
         text = delta.text if delta is not None else None
         if not (isinstance(text, str) and text.startswith(begun)):
@@ -192,7 +192,7 @@ class ClaudeDecoder(Decoder[_Event]):
 
 
 def _kind_of(event: _Event) -> str | None:
-    """The type of an event that does not say it."""
+    """The type of an event without `type`, by the fields that it has."""
     if event.message is not None:
         return "message_start"
     if event.delta is not None:

@@ -62,7 +62,7 @@ class _Embedding(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    """Of one text or of many; stand-ins for Gemini have a list for one, too."""
+    """The answer for one text or for several. Some compatible servers answer with a list for one text, too."""
 
     embedding: _Embedding | None = None
     embeddings: list[_Embedding] = msgspec.field(default_factory=list)

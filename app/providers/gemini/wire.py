@@ -142,7 +142,7 @@ class GeminiDecoder(Decoder[_Chunk]):
     def __init__(self, model: str) -> None:
         super().__init__(model, Events())
         self._index: object = None
-        """Of the one candidate that is read: 0, unless a server counts from elsewhere."""
+        """The index of the one candidate that is read: 0, unless the server numbers them otherwise."""
 
     def _take(self, chunk: _Chunk) -> None:
         if chunk.error and is_error(chunk.error):

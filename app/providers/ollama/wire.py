@@ -35,7 +35,7 @@ class _Message(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     message: _Message | None = None
-    # the place of the text in `/api/generate`, and in what some stand-ins for Ollama answer here
+    # `/api/generate` has the text here, and so have some compatible servers
     response: Any = None
     done: Any = None
     done_reason: Any = None

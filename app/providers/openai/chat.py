@@ -24,7 +24,7 @@ USAGE = Option("stream_options", re.compile("stream_?options|include_?usage", re
 STREAM = Option(
     "stream",
     re.compile(r"\bstream(ing)?\b", re.IGNORECASE),
-    # OpenAI's newest models for organizations that it has not verified, its first reasoning models
+    # OpenAI: new models for organizations that are not verified, and the first reasoning models
     re.compile("verified to stream|(not|n't) support|unsupported", re.IGNORECASE),
 )
 LIMIT = Option(

@@ -42,9 +42,9 @@ _KINDS: dict[str, type[ProviderError]] = {
     "content_filter": ContentFiltered,
     "content_policy_violation": ContentFiltered,
     "invalid_prompt": ContentFiltered,
-    # TGI's, inside a stream
+    # TGI, inside a stream
     "validation": RequestRefused,
-    # Groq's for a model that calls a tool, though there is none
+    # Groq: the model called a tool although the request has none
     "tool_use_failed": EmptyReply,
 }
 
@@ -162,9 +162,9 @@ class OpenAIDecoder(Decoder[_Chunk]):
         super().__init__(model, Events())
         self._refused = False
         self._index: object = None
-        """Of the one choice that is read: 0, unless a server counts from elsewhere."""
+        """The index of the one choice that is read: 0, unless the server numbers them otherwise."""
         self._messages = False
-        """The text comes in messages, in the place of deltas."""
+        """Whether the text comes in messages instead of deltas."""
         self._cumulative: Cumulative | None = Cumulative()
 
     def _take(self, chunk: _Chunk) -> None:
@@ -189,7 +189,7 @@ class OpenAIDecoder(Decoder[_Chunk]):
                 self._count(_usage_in(chunk.timings))
 
     def _look_for_errors(self, chunk: _Chunk) -> None:
-        """Those of an event without choices."""
+        """Raise the error of an event without choices, if it has one."""
         said = chunk.detail or chunk.errors
         if said or (chunk.message and is_error(chunk.code)):
             raise failure_of(error_of({"message": chunk.message or said, "code": chunk.code}), self.model)
@@ -238,8 +238,8 @@ class OpenAIDecoder(Decoder[_Chunk]):
         return content
 
     def _message(self, choice: _Choice) -> _Said | None:
-        """What stands in the place of a delta: not the whole message that MiniMax and others send once more at the end
-        of its deltas."""
+        """The message that a server sends instead of a delta. None for the complete message that MiniMax and others
+        send after the deltas."""
         if choice.message is None:
             return None
         self._flush()

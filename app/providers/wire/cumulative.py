@@ -1,27 +1,27 @@
-"""Tells events that each bring all the text so far from events that bring what is new, which nearly all do."""
+"""Cumulative text: recognises streams whose events each have all the text so far instead of the new text only."""
 
 from __future__ import annotations
 
 CERTAIN = 16
-"""Characters. A second text that begins with so long a first one repeats it."""
+"""Characters. A second text that begins with a first one of this length repeats it."""
 
 
 class Cumulative:
-    """Reads the text of the events of one reply, as DashScope sends it at times: all of it with every event.
+    """Reads the texts of one reply's events. Some of DashScope's models send cumulative text.
 
-    A second text that begins with a short first one, such as `)` and `))`, is held until the third one decides.
+    If the first text is short and the second begins with it (`)` and `))`), the second is held until the third decides.
     """
 
     def __init__(self) -> None:
         self.over = False
-        """Whether what comes is new text, as it is."""
+        """The texts are not cumulative: no further ones need to be read here."""
         self._given = ""
-        """The text that was given out."""
+        """The text returned so far."""
         self._held = ""
         self._repeats = False
 
     def read(self, text: str) -> str:
-        """What is new in `text`."""
+        """The new part of `text`."""
         before = self._held or self._given
         if self._repeats:
             return self._rest(text) if text.startswith(before) else text
@@ -38,7 +38,7 @@ class Cumulative:
         return ""
 
     def end(self) -> str:
-        """What was held."""
+        """The text that is still held."""
         held, self._held = self._held, ""
         return held
 

@@ -8,7 +8,7 @@ from typing import Literal
 from app.values import FinishReason
 
 Meaning = Literal[FinishReason, "failed", "nothing"]
-"""`failed` says that the provider did; `nothing`, that the model gave nothing that can be used."""
+"""`failed`: the provider failed. `nothing`: the provider works, but the model produced nothing usable."""
 
 # https://platform.openai.com/docs/api-reference/chat/object, https://platform.claude.com/docs/en/api/handling-stop-reasons,
 # https://ai.google.dev/api/generate-content#FinishReason, and what Ollama, OpenRouter, vLLM, DeepSeek, Z.ai and Mistral
@@ -22,7 +22,7 @@ KNOWN: dict[str, Meaning] = {
     "eos_token": "stop",
     "complete": "stop",
     "normal": "stop",
-    # it waits until the history is summed up, which we do not ask for
+    # the model waits for its context to be summarised, which Parley does not do
     "compaction": "stop",
     "tool_calls": "stop",
     "tool_use": "stop",
@@ -33,7 +33,7 @@ KNOWN: dict[str, Meaning] = {
     "model_context_window_exceeded": "length",
     # the provider's own limit for one request; Parley does not ask for the rest
     "continuation": "length",
-    # cut off since it repeated itself
+    # cut off because the model repeated itself
     "repetition": "length",
     "error_limit": "length",
     "content_filter": "content_filter",

@@ -1,4 +1,4 @@
-"""Tolerant reading of what msgspec refuses: JSON with small mistakes, and objects with a field of an unexpected type."""
+"""Tolerant reading of what msgspec refuses: JSON with small mistakes, and objects with fields of unexpected types."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ import msgspec
 T = TypeVar("T")
 
 DONE = object()
-"""`[DONE]` among documents."""
+"""Stands for `[DONE]` in a list of documents."""
 
-# with line breaks inside strings
+# accepts line breaks inside strings
 _JSON = json.JSONDecoder(strict=False)
 _BEGIN = re.compile(r"[{\[]")
 _MARK = "data:"
-# What every wire has around its text; an event that was cut short before it has lost none.
+# A key that stands before the text on every wire. An event that ends before such a key has lost no text.
 _TEXT = re.compile(r'"(delta|message|content|text|parts|response)"')
 
 
 def documents(payload: bytes) -> list[Any]:
-    """The JSON documents in `payload`, which may be several with anything but JSON between them. Raises `ValueError`
-    where text may be lost.
+    """The JSON documents in `payload`, one after the other, with anything between them. Raises `ValueError` if a part
+    that may have text cannot be read.
 
-    Servers with a lock or a buffer gone wrong write two events into one line, or begin an event, stop before its text
-    and write it anew: `{"id":"1","object":"chat.coda data: {"id":"1",…}` (Z.ai and LM Studio in 2026). What is half a
-    character, where a server cut one in two, becomes U+FFFD.
+    Some servers write several events into one line, or begin an event, stop before its text and write it again:
+    `{"id":"1","object":"chat.cdata: {"id":"1",…}` (Z.ai and LM Studio in 2026). Half a character becomes U+FFFD.
     """
     text = payload.decode(errors="replace")
     found: list[Any] = []
@@ -52,7 +51,7 @@ def documents(payload: bytes) -> list[Any]:
 
 
 def first_index(indexes: list[object]) -> object:
-    """Which of the replies in an event is read, from the indexes in the first one: 0, unless nobody has it."""
+    """The index of the reply to read, by the indexes in the first event: 0, or the first one if none of them is 0."""
     return indexes[0] if all(index and index != "0" for index in indexes) else 0
 
 
