@@ -96,7 +96,7 @@ _LIKELY: tuple[tuple[Meaning, re.Pattern[str]], ...] = (
         ),
     ),
     ("length", re.compile(r"length|max|limit|trunc|context|budget|exceed")),
-    ("stop", re.compile(r"(^|_)(stop|end|eos|eot|complet|finish(?!_reason)|done|succe|tool|function)")),
+    ("stop", re.compile(r"(?<![a-z])(stop|end|eos|eot|complet|finish(?!_reason)|final|done|succe|tool|function)")),
 )
 
 
