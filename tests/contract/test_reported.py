@@ -15,7 +15,8 @@ from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
 from app.values import ChatRequest, Delta, Finish, Message, ProviderName
 from tests.contract.conftest import MODEL, configured_at
-from tests.contract.reported import REPORTS, Reported
+from tests.contract.reported import REPORTS
+from tests.contract.reporting import Reported
 from tests.support.raw_upstream import raw_upstream
 from tests.support.scripted_providers import Scripted
 

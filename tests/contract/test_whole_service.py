@@ -15,7 +15,8 @@ import pytest
 from app.values import ProviderName
 from scripts.local_supabase import LocalSupabase
 from tests.contract.refusals import CASES, USERS, Refusal
-from tests.contract.reported import REPORTS, Reported
+from tests.contract.reported import REPORTS
+from tests.contract.reporting import Reported
 from tests.contract.wires import WIRES
 from tests.support.aimock import AIMock
 from tests.support.client import new_conversation, person_client, turn
