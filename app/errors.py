@@ -28,7 +28,7 @@ ProviderError                   a failure of a provider; never shown to a client
 │   ├── FirstTokenTimeout       signs of life came, but no text in time
 │   └── Stalled                 text came, then nothing more
 ├── ReplyTimeout                the whole reply took too long
-├── EmptyReply                  the reply ended without text, and not because of its length limit
+├── EmptyReply                  the reply ended without usable text, and not because of its length limit
 ├── ServerError                 5xx, 529, an "overloaded" or internal error inside a 200 stream
 ├── BrokenStream                the stream ended without a finish reason, or could not be decoded
 ├── Throttled                   429 that may succeed after a wait
@@ -36,7 +36,8 @@ ProviderError                   a failure of a provider; never shown to a client
 ├── AuthenticationRefused       401, 403: our key is wrong or lacks a permission
 ├── ModelNotFound               404
 ├── RequestRefused              400, 422: the provider does not accept this request
-│   └── ContextTooLong          the prompt, or the prompt with its reply, does not fit the model
+│   ├── ContextTooLong          the prompt, or the prompt with its reply, does not fit the model
+│   └── VectorsTooWide          the embedding model's vectors have more numbers than the database stores
 └── ContentFiltered             the provider refused for policy reasons, before or inside the stream
 """
 
@@ -338,6 +339,10 @@ class ContextTooLong(RequestRefused):
     """The most tokens that the provider accepts, if it named them."""
     counted: int | None = None
     """The tokens that it counted in the request, if it named them; with or without those of the reply."""
+
+
+class VectorsTooWide(RequestRefused):
+    pass
 
 
 class ContentFiltered(ProviderError):

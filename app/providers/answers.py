@@ -145,3 +145,18 @@ def document(body: bytes | str, type_: type[T], *, provider: ProviderName, model
         return msgspec.json.decode(body, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise BrokenStream("the answer could not be decoded", provider=provider, model=model) from exc
+
+
+def names_in(listing: object, *, provider: ProviderName) -> frozenset[str]:
+    """The names in a list of models: an array (Together), or an object whose `data` (OpenAI), `models` (Ollama, Cohere)
+    or `result` (Cloudflare) is an array or null, which means an empty list. Raises `BrokenStream` for anything else."""
+    if isinstance(listing, dict):
+        listing = next((listing[name] or [] for name in ("data", "models", "result") if name in listing), None)
+    if not isinstance(listing, list):
+        raise BrokenStream("the answer is not a list of models", provider=provider)
+    return frozenset(name for entry in listing if (name := _name_of(entry)))
+
+
+def _name_of(entry: object) -> str | None:
+    names = [entry.get(field) for field in ("id", "name", "model")] if isinstance(entry, dict) else [entry]
+    return next((name for name in names if isinstance(name, str) and name), None)

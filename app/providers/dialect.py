@@ -10,7 +10,7 @@ from typing import TypeVar, get_args
 
 import msgspec
 
-from app.errors import ContextTooLong, ProviderError, RequestRefused, ServerError
+from app.errors import ContextTooLong, ModelNotFound, ProviderError, RequestRefused, ServerError
 from app.observe import event
 from app.values import ReasoningEffort
 
@@ -25,7 +25,7 @@ Body = dict[str, object]
 
 _REFUSAL = re.compile(
     r"\bnot\b|n't\b|\bcannot\b|unsupported|unrecogni[sz]ed|unknown|unexpected|extra|forbidden|invalid|\bmust\b|\bshould\b"
-    r"|\bonly\b|deprecated|removed|incompatible",
+    r"|\bonly\b|deprecated|removed|incompatible|restricted|不支持|不能|无效|未知",
     re.IGNORECASE,
 )
 UNKNOWN = re.compile(
@@ -104,7 +104,9 @@ class Dialect:
 
         `build` makes the body for some steps.
         """
-        if not isinstance(error, RequestRefused | ServerError) or isinstance(error, ContextTooLong):
+        # OpenRouter answers 404 when no server of the model supports a parameter
+        kinds = RequestRefused | ServerError | ModelNotFound
+        if not isinstance(error, kinds) or isinstance(error, ContextTooLong):
             return None
         # llama.cpp refuses with a 500 what its templates do not accept; statuses above 501 are the server's own
         # problems

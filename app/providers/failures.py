@@ -50,7 +50,17 @@ _PERMISSION = re.compile(r"scope|permission", re.IGNORECASE)
 SAY_AGAIN_SECONDS = 300.0
 """Seconds between two log lines about a refused key; otherwise every call of a busy service would log one."""
 _said: dict[tuple[str, bool], float] = {}
-_NO_CREDIT = re.compile(r"credit balance is too low|credits are depleted|spend(ing)? (cap|limit)", re.IGNORECASE)
+_NO_CREDIT = re.compile(
+    r"credit balance is too low|credits are depleted|spend(ing)? (cap|limit)|insufficient[ _](balance|funds|credits)"
+    r"|余额不足|欠费",
+    re.IGNORECASE,
+)
+# OpenRouter answers 402 to a request that costs more than the credit that is left; a smaller one may still be possible
+_TOO_COSTLY = re.compile(r"can only afford [1-9]", re.IGNORECASE)
+# LM Studio, with status 400 or 404
+_MODEL_GONE = re.compile(r"model (has )?(been )?(unloaded|crashed)|no models? loaded", re.IGNORECASE)
+_FINE = frozenset({"", "0", "200", "false", "none", "null", "ok", "success"})
+"""Values of an error's fields that mean that there is no error."""
 
 
 def kind_of_status(status: int) -> type[ProviderError]:
@@ -65,8 +75,12 @@ def kind_of_status(status: int) -> type[ProviderError]:
         return ContextTooLong
     if status == 429:
         return Throttled
-    # 408: the server waited too long for the request; another try is a new request
-    if status == 408 or status >= 500:
+    # Groq: the capacity of the service tier is exhausted
+    if status == 498:
+        return Throttled
+    # 408: the server waited too long for the request; another try is a new request. 424: TGI failed while generating.
+    # 425: the server is not ready yet. 499: a gateway gave up waiting for the server behind it.
+    if status in (408, 424, 425, 499) or status >= 500:
         return ServerError
     return RequestRefused
 
@@ -87,10 +101,14 @@ def failure(
     refusal = issubclass(kind, RequestRefused | ServerError | AuthenticationRefused)
     if refusal and (status or 0) < 500 and _FILTERED.search(said):
         kind = ContentFiltered
-    elif issubclass(kind, RequestRefused | ServerError | Throttled) and says_too_long(words, status):
+    elif issubclass(kind, RequestRefused | ServerError | Throttled | QuotaExhausted) and says_too_long(words, status):
         kind = ContextTooLong
-    if issubclass(kind, RequestRefused | Throttled) and _NO_CREDIT.search(words):
+    if issubclass(kind, RequestRefused | Throttled | ServerError) and _NO_CREDIT.search(words):
         kind = QuotaExhausted
+    elif kind is QuotaExhausted and _TOO_COSTLY.search(words):
+        kind = RequestRefused
+    elif kind in (RequestRefused, ModelNotFound) and _MODEL_GONE.search(words):
+        kind = ServerError
     if kind is AuthenticationRefused:
         return key_refused(words, provider=provider, model=model, status=status, code=code)
     name = " ".join(str(part) for part in (status, code) if part)
@@ -105,8 +123,10 @@ def failure(
 def is_error(value: object) -> bool:
     """Whether the `error` field of an event or answer is a real error: some servers always send an empty one."""
     if isinstance(value, dict):
-        return any(value.values())
-    return bool(value.strip() if isinstance(value, str) else value)
+        return any(map(is_error, value.values()))
+    if isinstance(value, str | int):
+        return str(value).strip().lower() not in _FINE
+    return bool(value)
 
 
 def words_of(body: object) -> str:
@@ -117,7 +137,10 @@ def words_of(body: object) -> str:
             return json.dumps(body, ensure_ascii=False) if body else ""
         where = body.get("loc") or body.get("param")
         path = ".".join(map(str, where)) if isinstance(where, list) else words_of(where)
-        return f"{path}: {words_of(said)}" if path else words_of(said)
+        # OpenRouter says `Provider returned error`, and puts the provider's own words here
+        metadata = body.get("metadata")
+        raw = metadata.get("raw") if isinstance(metadata, dict) else None
+        return ": ".join(filter(None, (path, words_of(said), words_of(raw))))
     if isinstance(body, list):
         return "; ".join(map(words_of, body))
     return "" if body is None or isinstance(body, bool) else str(body)

@@ -16,10 +16,10 @@ _SAYS = re.compile(
     r"|(token count|input tokens)( \(?(of )?\d+\)?)? exceed|input token count|too many (input )?tokens"
     r"|(prompt|input|text|request|messages?)( body| \(\d+ tokens\)| contains [^.]*?,)? (is |are )?too (long|large)\b"
     r"|range of input length|must have less than \d+ tokens|`max_new_tokens` must be"
-    r"|reduce (the length of the|your) (messages?|prompt|input)",
+    r"|reduce (the length of the|your) (messages?|prompt|input)|prompt tokens limit exceeded",
     re.IGNORECASE,
 )
-_REQUEST_TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)
+_REQUEST_TOO_LARGE = re.compile(r"request too large|long context requests", re.IGNORECASE)
 
 _NUMBER = r"(\d{1,3}(?:,\d{3})+|\d+)"
 _LIMIT = [

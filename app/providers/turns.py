@@ -19,7 +19,9 @@ SYSTEM = Option(
     # the words of Gemma's and Mistral's templates, of OpenAI's first reasoning models, and of Gemini's API for Gemma
     re.compile(
         r"system\W{0,3} ?(role|message|prompt|instruction)?s? (is |are )?(not|un)|support\w*( the)? \W?system|only user"
-        r"|roles must alternate|roles must be|developer instruction|got \W?system|role\W+ ?system",
+        r"|roles must alternate|roles must be|developer instruction|got \W?system|role\W+ ?system"
+        # as pydantic lists the values of `role`
+        r"|\brole\b(?=[^.]*(should|must|permitted|expected))[^.]*\buser\W{1,8}(or \W)?assistant\b(?!.*system)",
         re.IGNORECASE,
     ),
 )

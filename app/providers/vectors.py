@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from app.errors import BrokenStream, RequestRefused
+from app.errors import BrokenStream, VectorsTooWide
 from app.providers.base import EMBEDDING_WIDTH
 from app.values import ProviderName
 
@@ -19,7 +19,7 @@ def batches(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 def checked(vectors: Sequence[list[float]], count: int, *, provider: ProviderName, model: str) -> list[list[float]]:
     """`vectors`, padded with zeros to `EMBEDDING_WIDTH`, which does not change the cosine.
 
-    Raises `BrokenStream` when there are not `count` vectors of one width, and `RequestRefused` when they are too wide
+    Raises `BrokenStream` when there are not `count` vectors of one width, and `VectorsTooWide` when they are too wide
     to store.
     """
     widths = {len(vector) for vector in vectors}
@@ -28,7 +28,7 @@ def checked(vectors: Sequence[list[float]], count: int, *, provider: ProviderNam
     width = widths.pop()
     if width > EMBEDDING_WIDTH:
         message = f"vectors have {width} numbers, more than {EMBEDDING_WIDTH}"
-        raise RequestRefused(message, provider=provider, model=model)
+        raise VectorsTooWide(message, provider=provider, model=model)
     padding = [0.0] * (EMBEDDING_WIDTH - width)
     return [vector + padding for vector in vectors]
 

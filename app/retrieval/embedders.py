@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import msgspec
 
-from app.errors import AnswerTimeout, ContextTooLong, RequestRefused
+from app.errors import AnswerTimeout, ContextTooLong, ProviderError, RequestRefused, ServerError, VectorsTooWide
 from app.providers.base import Embedder, EmbeddingKind
 from app.providers.factory import make_embedder
 from app.providers.registry import PROVIDERS
@@ -20,6 +21,14 @@ MAX_BATCH = 64
 ANSWERS_BEFORE_GROWING = 16
 LEAST_CHARACTERS = 100
 """No passage is halved into parts shorter than this: a model that refuses them takes no text."""
+GATEWAY_TIMEOUTS = (408, 499, 504, 524)
+
+# Some servers answer 500 to too many texts, and Ollama to a text whose vector is not a number.
+_FOR_TEXTS = re.compile(
+    r"batch.?size|too (large|long|many (inputs|texts|items|tokens))|maximum (batch|input|length)"
+    r"|(batch|inputs?|texts?|length|tokens) exceed|\bNaN\b",
+    re.IGNORECASE,
+)
 
 
 class Embedders:
@@ -59,7 +68,8 @@ class PassageEmbedder:
 
     Servers differ in how many texts and tokens they take at once, and a slow one needs longer for many than an answer
     may take. What was refused or too slow is halved; passages too long for the model are halved themselves, and the
-    vector of such a passage is the mean of its halves', weighted by their length.
+    vector of such a passage is the mean of its halves', weighted by their length. A passage that is refused alone
+    was the reason why its batch was refused, so the size of batches is reset.
     """
 
     def __init__(self, embedder: Embedder) -> None:
@@ -78,21 +88,25 @@ class PassageEmbedder:
         """A vector a text, as the database takes it. Raises `ProviderError`: `ContextTooLong` when even a small part of
         a passage is too long for the model."""
         vectors: list[list[float]] = []
+        before = self._taken, self._size
         while len(vectors) < len(texts):
             batch = texts[len(vectors) : len(vectors) + self._size]
             try:
                 vectors += await self._embedder.embed(batch, "passage")
-            except AnswerTimeout:
-                if len(batch) == 1:
+            except VectorsTooWide:
+                raise
+            except ProviderError as error:
+                if _took_too_long(error):
+                    if len(batch) == 1:
+                        raise
+                    self._size, self._answered = len(batch) // 2, 0
+                elif not _refuses(error):
                     raise
-                self._size, self._answered = len(batch) // 2, 0
-            except RequestRefused as error:
-                if len(batch) > 1:
+                elif len(batch) > 1:
                     self._taken = self._size = len(batch) // 2
-                elif isinstance(error, ContextTooLong):
-                    vectors.append(await self._halved(batch[0], error))
                 else:
-                    raise
+                    self._taken, self._size = before
+                    vectors.append(await self._halved(batch[0], error))
             else:
                 self._grow()
         return [as_text(vector) for vector in vectors]
@@ -102,8 +116,8 @@ class PassageEmbedder:
         if self._answered == ANSWERS_BEFORE_GROWING:
             self._size, self._answered = min(2 * self._size, self._taken), 0
 
-    async def _halved(self, text: str, refusal: ContextTooLong) -> list[float]:
-        if len(text) < 2 * LEAST_CHARACTERS:
+    async def _halved(self, text: str, refusal: ProviderError) -> list[float]:
+        if len(text) < 2 * LEAST_CHARACTERS or not _is_for_length(refusal):
             raise refusal
         middle = len(text) // 2
         blank = text.rfind(" ", LEAST_CHARACTERS, middle) + 1
@@ -112,7 +126,7 @@ class PassageEmbedder:
         for part in parts:
             try:
                 vectors += await self._embedder.embed([part], "passage")
-            except ContextTooLong as error:
+            except ProviderError as error:
                 vectors.append(await self._halved(part, error))
         mean = [sum(len(part) * number for part, number in zip(parts, numbers, strict=True))
                 for numbers in zip(*vectors, strict=True)]  # fmt: skip
@@ -120,12 +134,39 @@ class PassageEmbedder:
         return [number / length for number in mean]
 
 
+def _took_too_long(error: ProviderError) -> bool:
+    """Whether the answer did not arrive in time, by our deadline or that of a gateway before the server."""
+    return isinstance(error, AnswerTimeout) or (isinstance(error, ServerError) and error.status in GATEWAY_TIMEOUTS)
+
+
+def _refuses(error: ProviderError) -> bool:
+    """Whether the server refuses the texts or their number."""
+    return isinstance(error, RequestRefused) or _fails_for_texts(error)
+
+
+def _is_for_length(error: ProviderError) -> bool:
+    return isinstance(error, ContextTooLong) or _fails_for_texts(error)
+
+
+def _fails_for_texts(error: ProviderError) -> bool:
+    own = isinstance(error, ServerError) and (error.status or 500) <= 501
+    return own and _FOR_TEXTS.search(error.words) is not None
+
+
 async def embed_query(embedder: Embedder, query: str) -> str | None:
     """The vector of a query as the database takes it; None when it has no direction, as that of a text without words
-    by the local model, and so is similar to nothing. Raises `ProviderError`."""
+    by the local model, and so is similar to nothing. Of a query that is too long for the model, the beginning is used.
+    Raises `ProviderError`."""
     kind: EmbeddingKind = "query"
-    [vector] = await embedder.embed([query], kind)
-    return as_text(vector) if any(vector) else None
+    while True:
+        try:
+            [vector] = await embedder.embed([query], kind)
+        except ProviderError as error:
+            if len(query) < 2 * LEAST_CHARACTERS or not _is_for_length(error):
+                raise
+            query = query[: len(query) // 2]
+        else:
+            return as_text(vector) if any(vector) else None
 
 
 def as_text(vector: Sequence[float]) -> str:

@@ -7,7 +7,8 @@ import uuid
 from functools import partial
 
 from app import observe
-from app.errors import AnswerTimeout, AppError, ContextTooLong, ProviderError, RequestRefused
+from app.errors import AnswerTimeout, AppError, ContextTooLong, ProviderError, RequestRefused, VectorsTooWide
+from app.providers.base import EMBEDDING_WIDTH
 from app.retrieval.embedders import Embedders, PassageEmbedder
 from app.store.indexing import Indexing, IndexJob, PassageVector
 
@@ -136,6 +137,8 @@ def _reason(error: ProviderError) -> str:
     """For the owner, without the provider's own words."""
     if isinstance(error, ContextTooLong):
         return "A passage is too long for the embedding model."
+    if isinstance(error, VectorsTooWide):
+        return f"The vectors of EMBEDDING_MODEL have more than {EMBEDDING_WIDTH} numbers, which is the limit."
     if isinstance(error, RequestRefused):
         return "The embedding provider refuses the text."
     if isinstance(error, AnswerTimeout):

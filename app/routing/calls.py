@@ -335,7 +335,8 @@ class Calls:
             return smaller is not None and left > 0
         if isinstance(error, EmptyReply) and not self._emptied:
             self._emptied = True
-            return left > 0 and self._others() < ATTEMPTS_PER_TURN - turn.made
+            # a turn's first call is repeated even if that leaves no call for the last of five candidates
+            return left > 0 and (turn.made == 1 or self._others() < ATTEMPTS_PER_TURN - turn.made)
         return False
 
     async def _retried(self, error: ProviderError) -> Delta | Reasoning | Finish:

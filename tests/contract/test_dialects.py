@@ -82,6 +82,91 @@ REFUSALS: list[tuple[str, str, str, ReasoningEffort | None, int, object]] = [
         },
     ),
     ("openai", "m", "stream_options", None, 400, "extra fields not permitted: stream_options"),
+    (
+        "openai",
+        "m",
+        "stream_options",
+        None,
+        400,
+        {"error": {"message": "Additional properties are not allowed ('stream_options' was unexpected)"}},
+    ),
+    (
+        "openai",
+        "m",
+        "stream_options",
+        None,
+        400,
+        {"error_code": "BAD_REQUEST", "message": 'Bad request: json: unknown field "stream_options"\n'},
+    ),
+    (
+        "openai",
+        "m",
+        "stream_options",
+        None,
+        500,
+        {"error": {"message": "create() got an unexpected keyword argument 'stream_options'", "code": "500"}},
+    ),
+    (
+        "openai",
+        "m",
+        "stream_options",
+        None,
+        422,
+        {
+            "detail": [
+                {
+                    "loc": ["body", "stream_options"],
+                    "msg": "extra fields not permitted",
+                    "type": "value_error.extra",
+                }
+            ]
+        },
+    ),
+    (
+        "openai",
+        "m",
+        "stream_options",
+        None,
+        400,
+        {"error": {"message": "参数 stream_options 不支持", "code": "1210"}},
+    ),
+    (
+        "openai",
+        "m",
+        "stream_options",
+        None,
+        400,
+        {
+            "error": {
+                "message": "Provider returned error",
+                "metadata": {"raw": '{"detail": "Unsupported parameter: stream_options"}'},
+            }
+        },
+    ),
+    (
+        "openai",
+        "x",
+        "reasoning_effort",
+        "low",
+        404,
+        {"error": {"message": "No endpoints found that support the reasoning_effort parameter: it is not supported"}},
+    ),
+    (
+        "openai",
+        "m",
+        "reasoning_effort=none",
+        "off",
+        400,
+        {"error": {"message": "`reasoning_effort` must be one of `low`, `medium`, or `high`", "code": "invalid_value"}},
+    ),
+    (
+        "openai",
+        "m",
+        "stream=True",
+        None,
+        400,
+        {"error": {"message": "This model does not support streaming.", "type": "invalid_request_error"}},
+    ),
     ("openai", "m", "stream_options", None, 500, {"error": "unknown field `stream_options`, expected one of `model`"}),
     (
         "openai",
@@ -495,6 +580,30 @@ SYSTEM_REFUSED: list[tuple[str, int, object]] = [
                 "code": "unsupported_value",
             }
         },
+    ),
+    ("openai", 400, {"error": {"message": "messages.0.role: Input should be 'user' or 'assistant'"}}),
+    (
+        "openai",
+        422,
+        {
+            "detail": [
+                {
+                    "loc": ["body", "messages", 0, "role"],
+                    "msg": "value is not a valid enumeration member; permitted: 'user', 'assistant'",
+                    "type": "type_error.enum",
+                }
+            ]
+        },
+    ),
+    (
+        "openai",
+        400,
+        {"error": {"message": "This model doesn't support system messages. Try again without a system role."}},
+    ),
+    (
+        "openai",
+        424,
+        {"error": "Template error: System role not supported (in <string>:1)", "error_type": "template_error"},
     ),
     ("claude", 500, {"error": {"code": 500, "message": "System role not supported", "type": "server_error"}}),
     (

@@ -15,7 +15,9 @@ from app.errors import (
     BrokenStream,
     ContentFiltered,
     ContextTooLong,
+    EmptyReply,
     ProviderError,
+    QuotaExhausted,
     RequestRefused,
     ServerError,
     Throttled,
@@ -213,7 +215,7 @@ async def test_text_in_parts(adapter: ProviderName, content: object) -> None:
 
 
 async def test_text_that_is_no_text(adapter: ProviderName) -> None:
-    assert isinstance(await failure(adapter, said(adapter, 7), WIRES[adapter].ending), BrokenStream)
+    assert isinstance(await failure(adapter, said(adapter, True), WIRES[adapter].ending), BrokenStream)
 
 
 async def test_event_written_twice(adapter: ProviderName) -> None:
@@ -300,7 +302,7 @@ AFTERWARDS = {
     "an event called error": b'event: error\ndata: {"error": {"type": "overloaded_error", "message": "late"}}\n\n',
     "half an event": b'data: {"choices": [{"del',
     "broken JSON": b'data: {"choices": [}\n\n',
-    "text that is no text": b'data: {"choices": [{"delta": {"content": 7}}]}\n\n',
+    "text that is no text": b'data: {"choices": [{"delta": {"content": true}}]}\n\n',
     "a reason that failed": b'data: {"choices": [{"delta": {}, "finish_reason": "error"}]}\n\n',
 }
 
@@ -438,6 +440,11 @@ REASONS: list[tuple[str, str, FinishReason | type[ProviderError]]] = [
     ("openai", "content_filtered", ContentFiltered),
     ("openai", "SAFETY", ContentFiltered),
     ("openai", "guardrail_intervened", ContentFiltered),
+    ("openai", "ERROR_TOXIC", ContentFiltered),
+    ("openai", "endoftext", "stop"),
+    ("openai", "<|eot_id|>", "stop"),
+    ("openai", "hit_eos", "stop"),
+    ("openai", "appended", BrokenStream),
     ("openai", "network_error", ServerError),
     ("openai", "abort", ServerError),
     ("openai", "aborted", ServerError),
@@ -456,8 +463,11 @@ REASONS: list[tuple[str, str, FinishReason | type[ProviderError]]] = [
     ("gemini", "MODEL_ARMOR", ContentFiltered),
     ("gemini", "NEW_SAFETY_THING", ContentFiltered),
     ("gemini", "PUP_LIMITED_DISABLED", ServerError),
+    ("gemini", "OTHER", EmptyReply),
+    ("gemini", "MALFORMED_FUNCTION_CALL", EmptyReply),
+    ("gemini", "RECITATION", ContentFiltered),
     ("gemini", "BANANA", BrokenStream),
-    ("ollama", "load", ServerError),
+    ("ollama", "load", EmptyReply),
     ("ollama", "error", ServerError),
     ("ollama", "max_tokens", "length"),
     ("ollama", "banana", BrokenStream),
@@ -496,6 +506,17 @@ ERRORS: list[tuple[str, bytes, type[ProviderError]]] = [
     ("openai", b'{"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}', Throttled),
     ("openai", b'{"object": "error", "message": "maximum context length is 10 tokens", "code": 400}', ContextTooLong),
     ("openai", b'{"detail": "Internal error"}', ServerError),
+    (
+        "openai",
+        b'{"result": null, "success": false, "errors": [{"code": 7009, "message": "Upstream service unavailable"}]}',
+        ServerError,
+    ),
+    ("openai", b'{"errors": [{"message": "maximum context length is 4096 tokens"}]}', ContextTooLong),
+    ("openai", b'{"choices": null, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}}', Throttled),
+    ("openai", b'{"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}', QuotaExhausted),
+    ("openai", b'{"base_resp": {"status_code": 2013, "status_msg": "context window exceeds limit"}}', ContextTooLong),
+    ("openai", b'data: {"error": "bad sampling", "error_type": "validation"}\n\n', RequestRefused),
+    ("openai", b'data: {"error": {"message": "no", "code": "tool_use_failed"}}\n\n', EmptyReply),
     ("openai", b'{"code": 500, "msg": "x", "message": "busy"}', ServerError),
     ("openai", b'data: {"error": "overloaded"}\n\n', ServerError),
     (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
@@ -18,73 +17,12 @@ from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
 from app.values import ChatRequest, Delta, Message, ProviderName
 from tests.contract.conftest import MODEL, configured_at
+from tests.contract.refusals import CASES, USERS, Refusal
 from tests.support.raw_upstream import Exchange, raw_upstream
 from tests.support.scripted_providers import Scripted
-from tests.support.wires import WIRES, sse
+from tests.support.wires import WIRES
 
-USERS = 4
 WAVES = 3
-
-
-def error(**fields: object) -> bytes:
-    return json.dumps({"error": fields}).encode()
-
-
-Refusal = tuple[int, bytes]
-
-TOO_LONG: dict[ProviderName, list[Refusal]] = {
-    "openai": [
-        (400, error(code="context_length_exceeded", message="This model's maximum context length is 8192 tokens.")),
-        (400, error(code=400, type="exceed_context_size_error", message="request (9000 tokens) exceeds the available "
-                    "context size (1024 tokens)", n_prompt_tokens=9000, n_ctx=1024)),
-        (500, error(message="Context size has been exceeded.", type="server_error")),
-        (200, sse({"error": {"message": "Context size has been exceeded.", "type": "server_error", "code": 500}})),
-        # a rate limit that this one request exceeds by itself
-        (429, error(message="Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 50000.",
-                    type="tokens", code="rate_limit_exceeded")),
-    ],
-    "claude": [
-        (400, error(type="invalid_request_error", message="prompt is too long: 210000 tokens > 200000 maximum")),
-        (400, error(code=400, type="exceed_context_size_error", message="request (9000 tokens) exceeds the available "
-                    "context size (1024 tokens)")),
-        (200, sse({"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long"}},
-                  name=True)),
-    ],
-    "gemini": [
-        (400, error(code=400, status="INVALID_ARGUMENT", message="The input token count (1200000) exceeds the maximum "
-                    "number of tokens allowed (1048576).")),
-    ],
-    "ollama": [
-        (400, b'{"error": "the input length exceeds the context length"}'),
-        (500, b'{"error": "input is too large to process. increase the physical batch size"}'),
-        (200, b'{"error": "prompt too long; exceeded max context length by 9 tokens"}\n'),
-    ],
-}  # fmt: skip
-FLAGGED: dict[ProviderName, list[Refusal]] = {
-    "openai": [
-        (400, error(code="content_filter", message="The response was filtered")),
-        (400, error(code="invalid_prompt", message="Invalid prompt: your prompt was flagged")),
-        (403, error(code=403, message='It requires moderation. Your input was flagged for "violence".')),
-        (400, error(message="Content Exists Risk", type="invalid_request_error")),
-        (200, WIRES["openai"].filtered),
-    ],
-    "claude": [
-        (400, error(type="invalid_request_error", message="Output blocked by content filtering policy")),
-        (200, WIRES["claude"].opening + WIRES["claude"].filtered),
-    ],
-    "gemini": [
-        (200, sse({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}})),
-        (200, WIRES["gemini"].filtered),
-    ],
-    "ollama": [(400, b'{"error": "your request was blocked by a guardrail"}')],
-}
-OVERSIZED: list[Refusal] = [(413, b"<html>413 Request Entity Too Large</html>"), (413, error(message="too much"))]
-CASES = [
-    pytest.param(adapter, kind, refusal, id=f"{adapter}-{kind}-{number}")
-    for adapter in WIRES
-    for kind, refusals in (("too long", TOO_LONG[adapter]), ("flagged", FLAGGED[adapter]), ("oversized", OVERSIZED))
-    for number, refusal in enumerate(refusals)
-]
 
 
 class Turns:

@@ -43,6 +43,10 @@ def events(*reads: bytes) -> list[bytes]:
         (b'{"error": 1}', [b'{"error": 1}']),
         (b'data: 1\n\n{\n  "error": 1\n}\n', [b"1", b'{\n  "error": 1\n}\n']),
         (b'error: {"message": "no"}\n\ndata: [DONE]\n\n', [b'{"error":{"message": "no"}}', b"[DONE]"]),
+        (b'data: {"n": 1}\n \ndata: {"n": 2}\n\n', [b'{"n": 1}', b'{"n": 2}']),
+        (b'{"n": 1}\n{"n": 2}\n[DONE]\n', [b'{"n": 1}', b'{"n": 2}', b"[DONE]\n"]),
+        (b'data: {\n  "n": 1,\n  "id": 2\n}\n\n', [b' {\n  "n": 1,\n  "id": 2\n}']),
+        (b'data: {\n: comment\nid: 7\n"n": 1}\n\n', [b' {\n"n": 1}']),
         (b"", []),
         (b"\n", []),
         (b"<html>no</html>", []),
@@ -63,6 +67,7 @@ def test_events(stream: bytes, payloads: list[bytes]) -> None:
         (b"data: 1\nid: 3\nevent: other\n\n", []),
         (b"event: other\ndata: 1", []),
         (b'{"error": 1}', [b'{"error": 1}']),
+        (b'event: chunk\ndata: {"type": "known"}\n\n', [b'{"type": "known"}']),
     ],
 )
 def test_events_of_other_names_are_left_out(stream: bytes, payloads: list[bytes]) -> None:

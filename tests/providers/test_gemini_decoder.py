@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import BrokenStream, ContentFiltered, ContextTooLong, ProviderError, ServerError, Throttled
+from app.errors import BrokenStream, ContentFiltered, ContextTooLong, EmptyReply, ProviderError, ServerError, Throttled
 from app.providers.gemini.wire import GeminiDecoder
 from app.values import Finish, FinishReason, Usage
 from tests.providers.reading import read, sse
@@ -43,8 +43,8 @@ def test_gemini_passes_over_what_is_not_text() -> None:
         (candidate(reason="SAFETY"), ContentFiltered),
         (candidate(reason="RECITATION"), ContentFiltered),
         (candidate(reason="SOMETHING_NEW"), BrokenStream),
-        (candidate(reason="MALFORMED_RESPONSE"), ServerError),
-        (candidate(reason="OTHER"), ServerError),
+        (candidate(reason="MALFORMED_RESPONSE"), EmptyReply),
+        (candidate(reason="OTHER"), EmptyReply),
         ({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, ContentFiltered),
         ({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}, ServerError),
         ({"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}, Throttled),

@@ -92,7 +92,9 @@ USAGE = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
         ),
         pytest.param(
             sse(
-                {"choices": [{"index": 1, "delta": {"content": "No"}, "finish_reason": "length"}]}, chunk("Hi", "stop")
+                {"choices": [{"index": 1, "delta": {"content": "No"}}, {"index": 0, "delta": {"content": "H"}}]},
+                {"choices": [{"index": 1, "delta": {"content": "No"}, "finish_reason": "length"}]},
+                chunk("i", "stop"),
             ),
             "Hi",
             Finish("stop", None),
@@ -141,7 +143,7 @@ def test_openai(stream: bytes, text: str, finish: Finish) -> None:
             ContextTooLong,
             id="llama.cpp of 2025",
         ),
-        pytest.param(sse(chunk("Hi"), {"choices": [{"delta": {"content": 7}}]}), BrokenStream, id="text is no text"),
+        pytest.param(sse(chunk("Hi"), {"choices": [{"delta": {"content": True}}]}), BrokenStream, id="text is no text"),
     ],
 )
 def test_openai_failures(stream: bytes, kind: type[ProviderError]) -> None:

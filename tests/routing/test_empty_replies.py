@@ -61,6 +61,17 @@ def test_when_nobody_gives_text_the_turn_fails() -> None:
     virtually(main)
 
 
+def test_the_same_model_is_asked_once_more_before_four_others() -> None:
+    """As many as there are for a model that was named, beside each provider's own."""
+
+    async def main() -> None:
+        names = ("openai", "gemini", "claude", "ollama", "demo")
+        stage = Stage(Scripted("openai", [DONE]), *(Scripted(name) for name in names[1:]))
+        assert await stage.text() == ("openai", "Hello")
+
+    virtually(main)
+
+
 def test_every_turn_asks_again_however_many_there_are() -> None:
     """It says nothing about the provider's health, so it takes of no budget and opens no breaker."""
 

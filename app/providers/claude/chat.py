@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import httpx2
 import msgspec
 from anthropic import AsyncAnthropic, AsyncStream
 
-from app.providers.answers import document, relay
+from app.providers.answers import document, names_in, relay
 from app.providers.claude.client import translated
 from app.providers.claude.description import NAME
 from app.providers.claude.reasoning import EFFORTS, LIMIT, reasoning_of
@@ -41,8 +41,7 @@ class ClaudeProvider:
         with translated(None):
             async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
                 answer = await self._client.get("/v1/models?limit=1000", cast_to=httpx2.Response)
-        models = document(answer.content, _Models, provider=self.name, model=None)
-        return frozenset(model.id for model in models.data)
+        return names_in(document(answer.content, Any, provider=self.name, model=None), provider=self.name)
 
     async def aclose(self) -> None:
         """See `Provider.aclose`."""
@@ -70,11 +69,3 @@ class ClaudeProvider:
             stream_cls=AsyncStream[object],
         )
         return cast("httpx2.Response", opened)
-
-
-class _Model(msgspec.Struct):
-    id: str
-
-
-class _Models(msgspec.Struct):
-    data: list[_Model]

@@ -92,7 +92,7 @@ class _Message(msgspec.Struct):
     usage: Any = None
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, rename={"metrics": "amazon-bedrock-invocationMetrics"}):
     type: Any = None
     delta: _Block | None = None
     content_block: _Block | None = None
@@ -102,6 +102,8 @@ class _Event(msgspec.Struct):
     # the whole message, from a server that ignored `stream`
     content: Any = None
     stop_reason: Any = None
+    # Bedrock sends its counts here, with the last event
+    metrics: Any = None
 
 
 # Anthropic may add events with any data: https://docs.anthropic.com/en/api/versioning
@@ -123,41 +125,47 @@ class ClaudeDecoder(Decoder[_Event]):
     provider = NAME
     events = msgspec.json.Decoder(_Event)
     counted = places(
-        prompt="input_tokens",
-        written="cache_creation_input_tokens",
-        read="cache_read_input_tokens",
-        completion="output_tokens",
+        prompt="input_tokens inputTokenCount",
+        written="cache_creation_input_tokens cacheWriteInputTokenCount",
+        read="cache_read_input_tokens cacheReadInputTokenCount",
+        completion="output_tokens outputTokenCount",
         reasoning="output_tokens_details.thinking_tokens",
     )
 
     def __init__(self, model: str) -> None:
         super().__init__(model, Events(_NAMES))
+        self._begun = ""
+        """The text that a block began with. Its first delta may repeat it."""
 
     def _take(self, event: _Event) -> None:
-        match event.type:
-            case "content_block_delta" | "content_block_start":
-                block = event.delta or event.content_block
-                if block is None:
-                    pass
-                elif block.type in ("text_delta", "text", None):
-                    if block.text:
-                        self._say(block.text)
-                    elif block.thinking:
-                        self._think(text_of(block.thinking))
-                elif is_thought(block.type):
-                    # signatures, tools, citations and encrypted thinking are passed over
-                    self._think(text_of(block.thinking or block.text))
+        kind = event.type or _kind_of(event)
+        if self._begun and kind != "ping":
+            self._say_begun(event.delta)
+        match kind:
+            case "content_block_delta":
+                if event.delta is not None:
+                    self._read(event.delta)
+            case "content_block_start":
+                block = event.content_block
+                if block is not None and block.type in ("text", None) and block.text and isinstance(block.text, str):
+                    self._begun = block.text
+                elif block is not None:
+                    self._read(block)
             case "message_start":
                 if event.message is not None and isinstance(usage := event.message.usage, dict):
                     # the output count in this event is only a placeholder
                     self._count({**usage, "output_tokens": 0})
             case "message_delta":
                 self._count(event.usage)
-                self._stop(event.delta.stop_reason if event.delta else None)
+                self._stop((event.delta.stop_reason if event.delta else None) or event.stop_reason)
             case "message_stop":
+                self._count(event.usage or event.metrics)
+                self._stop(event.stop_reason)
                 self._ended = True
             case "message":
-                self._say(event.content)
+                self._flush()
+                if not self._said:  # otherwise it repeats what the deltas said
+                    self._say(event.content)
                 self._count(event.usage)
                 self._stop(event.stop_reason)
             case "error":
@@ -166,3 +174,31 @@ class ClaudeDecoder(Decoder[_Event]):
                 # an event without a name; it may be an error without a type
                 if event.error and is_error(event.error):
                     raise failure_of(error_of(event.error), self.model)
+
+    def _read(self, block: _Block) -> None:
+        """Read text and thinking. Signatures, tools, citations and encrypted thinking are ignored."""
+        if block.type in ("text_delta", "text", None):
+            if block.text or block.text.__class__ is int:
+                self._say(block.text)
+            elif block.thinking:
+                self._think(text_of(block.thinking))
+        elif is_thought(block.type):
+            self._think(text_of(block.thinking or block.text))
+
+    def _say_begun(self, delta: _Block | None) -> None:
+        """Take the text that a block began with, unless `delta` repeats it, as MiniMax's deltas do."""
+        begun, self._begun = self._begun, ""
+        text = delta.text if delta is not None else None
+        if not (isinstance(text, str) and text.startswith(begun)):
+            self._say(begun)
+
+
+def _kind_of(event: _Event) -> str | None:
+    """The type of an event without `type`, by the fields that it has."""
+    if event.message is not None:
+        return "message_start"
+    if event.delta is not None:
+        return "message_delta" if event.delta.stop_reason else "content_block_delta"
+    if event.content_block is not None:
+        return "content_block_start"
+    return "message" if event.content else None

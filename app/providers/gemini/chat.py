@@ -46,7 +46,7 @@ class GeminiProvider:
         for _ in range(PAGE_LIMIT):
             path = f"models?pageSize=100&pageToken={quote(page)}" if page else "models?pageSize=100"
             models = await call(self._client, "get", path, {}, _Models, model=None)
-            names.update(model.name.removeprefix("models/") for model in models.models)
+            names.update(model.name.removeprefix("models/") for model in models.models or ())
             page = models.next_page_token
             if not page:
                 break
@@ -91,5 +91,5 @@ class _Model(msgspec.Struct):
 
 
 class _Models(msgspec.Struct, rename="camel"):
-    models: list[_Model] = msgspec.field(default_factory=list)
+    models: list[_Model] | None = None
     next_page_token: str = ""

@@ -67,7 +67,7 @@ def translated(model: str | None) -> Iterator[None]:
         raise failure_of(_error(exc), model, _retry_after(exc)) from exc
     except TRANSPORT_ERRORS as exc:
         raise unreachable(exc, provider=NAME, model=model) from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         # raised by the SDK when an answer is not JSON
         raise failure(BrokenStream, type(exc).__name__, provider=NAME, model=model) from exc
 

@@ -42,11 +42,11 @@ class GeminiEmbedder:
     async def _values(self, requests: list[dict[str, object]]) -> list[list[float]]:
         path = model_path(self.model)
         if len(requests) == 1:
-            one = await call(self._client, "post", f"{path}:embedContent", requests[0], _One, model=self.model)
-            return [one.embedding.values]
+            one = await call(self._client, "post", f"{path}:embedContent", requests[0], _Answer, model=self.model)
+            return one.vectors
         body: dict[str, object] = {"requests": requests}
-        many = await call(self._client, "post", f"{path}:batchEmbedContents", body, _Many, model=self.model)
-        return [embedding.values for embedding in many.embeddings]
+        many = await call(self._client, "post", f"{path}:batchEmbedContents", body, _Answer, model=self.model)
+        return many.vectors
 
     def _body(self, text: str, kind: EmbeddingKind) -> dict[str, object]:
         return {
@@ -61,9 +61,13 @@ class _Embedding(msgspec.Struct):
     values: list[float]
 
 
-class _One(msgspec.Struct):
-    embedding: _Embedding
+class _Answer(msgspec.Struct):
+    """The answer for one text or for several. Some compatible servers answer with a list for one text, too."""
 
+    embedding: _Embedding | None = None
+    embeddings: list[_Embedding] = msgspec.field(default_factory=list)
 
-class _Many(msgspec.Struct):
-    embeddings: list[_Embedding]
+    @property
+    def vectors(self) -> list[list[float]]:
+        found = self.embeddings if self.embedding is None else [self.embedding]
+        return [embedding.values for embedding in found]

@@ -15,6 +15,7 @@ from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
 from app.providers.wire.parts import text_of
 from app.providers.wire.reasons import NONE, normal
+from app.providers.wire.tolerant import first_index
 
 
 class _Violation(msgspec.Struct, rename="camel"):
@@ -140,15 +141,20 @@ class GeminiDecoder(Decoder[_Chunk]):
 
     def __init__(self, model: str) -> None:
         super().__init__(model, Events())
+        self._index: object = None
+        """The index of the one candidate that is read: 0, unless the server numbers them otherwise."""
 
     def _take(self, chunk: _Chunk) -> None:
         if chunk.error and is_error(chunk.error):
             raise failure_of(error_of(chunk.error), self.model)
         if chunk.usage_metadata:
             self._count(chunk.usage_metadata)
-        for candidate in chunk.candidates or ():
-            if not candidate.index or candidate.index == "0":
-                self._read(candidate)
+        if chunk.candidates:
+            if self._index is None:
+                self._index = first_index([candidate.index for candidate in chunk.candidates])
+            for candidate in chunk.candidates:
+                if not candidate.index or candidate.index == self._index or candidate.index == "0":
+                    self._read(candidate)
         feedback = chunk.prompt_feedback
         if feedback is not None and feedback.block_reason and normal(str(feedback.block_reason)) not in NONE:
             blocked = failure(
@@ -161,7 +167,8 @@ class GeminiDecoder(Decoder[_Chunk]):
 
     def _read(self, candidate: _Candidate) -> None:
         for part in (candidate.content and candidate.content.parts) or ():
-            if text := part.text:
+            text = part.text
+            if text or text.__class__ is int:
                 if part.thought:
                     self._think(text_of(text))
                 else:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from functools import partial
+from typing import Any
 
 import httpx
-import msgspec
 from ollama import AsyncClient
 
-from app.providers.answers import relay
+from app.providers.answers import names_in, relay
 from app.providers.dialect import Body, Dialect, Steps, form, per_effort
 from app.providers.ollama.client import call, send, translated
 from app.providers.ollama.context import Contexts
@@ -40,8 +40,7 @@ class OllamaProvider:
 
     async def list_models(self) -> frozenset[str]:
         """The models that have been pulled. A model tagged `latest` is listed also without the tag."""
-        tags = await call(self._client, "GET", "/api/tags", None, _Tags, model=None)
-        names = {model.name for model in tags.models}
+        names = names_in(await call(self._client, "GET", "/api/tags", None, Any, model=None), provider=self.name)
         return frozenset(names | {name.removesuffix(":latest") for name in names})
 
     async def aclose(self) -> None:
@@ -73,11 +72,3 @@ def _thinking(effort: ReasoningEffort, model: str) -> tuple[bool | str | None, .
     if effort == "off":
         return ("low", None) if "gpt-oss" in model else (False, None)
     return (effort, True, None)
-
-
-class _Tag(msgspec.Struct):
-    name: str
-
-
-class _Tags(msgspec.Struct):
-    models: list[_Tag] = msgspec.field(default_factory=list)

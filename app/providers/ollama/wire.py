@@ -35,6 +35,8 @@ class _Message(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     message: _Message | None = None
+    # `/api/generate` has the text here, and so have some compatible servers
+    response: Any = None
     done: Any = None
     done_reason: Any = None
     prompt_eval_count: Any = None
@@ -60,9 +62,12 @@ class OllamaDecoder(Decoder[_Chunk]):
         if chunk.message is not None:
             if chunk.message.thinking:
                 self._think(text_of(chunk.message.thinking))
-            if chunk.message.content:
+            if chunk.message.content or chunk.message.content.__class__ is int:
                 self._say(chunk.message.content)
-        if chunk.done:
+        elif chunk.response:
+            self._say(chunk.response)
+        # some backends of Ollama leave out one of the two
+        if chunk.done or chunk.done_reason:
             # the count is missing when the whole prompt came from Ollama's cache
             self._count({"prompt": chunk.prompt_eval_count, "completion": chunk.eval_count})
             if isinstance(chunk.prompt_eval_count, int) and chunk.prompt_eval_count > 0:

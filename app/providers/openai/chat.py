@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import httpx2
 import msgspec
 from openai import AsyncOpenAI, AsyncStream
 
-from app.providers.answers import relay
+from app.providers.answers import names_in, relay
 from app.providers.dialect import Body, Dialect, Option, Steps, form
 from app.providers.openai.client import OWN_HOSTS, call, translated
 from app.providers.openai.description import NAME
@@ -21,6 +21,12 @@ from app.providers.turns import SYSTEM, in_one_list
 from app.values import ChatRequest, StreamItem
 
 USAGE = Option("stream_options", re.compile("stream_?options|include_?usage", re.IGNORECASE), by_name=True)
+STREAM = Option(
+    "stream",
+    re.compile(r"\bstream(ing)?\b", re.IGNORECASE),
+    # OpenAI: new models for organizations that are not verified, and the first reasoning models
+    re.compile("verified to stream|(not|n't) support|unsupported", re.IGNORECASE),
+)
 LIMIT = Option(
     "max_tokens",
     re.compile("max_?(completion_?)?tokens", re.IGNORECASE),
@@ -42,7 +48,7 @@ class OpenAIProvider:
         self._client = client
         self._host = client.base_url.host
         self._own = self._host.endswith(tuple(OWN_HOSTS))
-        self._dialect = Dialect(USAGE, LIMIT, TEMPLATE, SWITCH, *EFFORTS.values(), SYSTEM)
+        self._dialect = Dialect(USAGE, STREAM, LIMIT, TEMPLATE, SWITCH, *EFFORTS.values(), SYSTEM)
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
@@ -51,16 +57,16 @@ class OpenAIProvider:
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`."""
-        models = await call(self._client, "get", "/models", None, _Models, model=None)
-        return frozenset(model.id for model in models.data)
+        return names_in(await call(self._client, "get", "/models", None, Any, model=None), provider=self.name)
 
     async def aclose(self) -> None:
         """See `Provider.aclose`."""
         await self._client.close()
 
     def _body(self, request: ChatRequest, steps: Steps) -> Body:
-        body: Body = {"model": request.model, "messages": in_one_list(request.messages, steps), "stream": True}
-        if form(steps, USAGE, (True, False)):
+        streams = form(steps, STREAM, (True, False))
+        body: Body = {"model": request.model, "messages": in_one_list(request.messages, steps), "stream": streams}
+        if streams and form(steps, USAGE, (True, False)):
             body["stream_options"] = {"include_usage": True}
         if request.max_tokens is not None:
             # OpenAI's newer models refuse `max_tokens`; most other servers know only that
@@ -82,11 +88,3 @@ class OpenAIProvider:
             stream_cls=AsyncStream[object],
         )
         return cast("httpx2.Response", opened)
-
-
-class _Model(msgspec.Struct):
-    id: str
-
-
-class _Models(msgspec.Struct):
-    data: list[_Model]

@@ -10,6 +10,7 @@ from app.errors import (
     AuthenticationRefused,
     ContentFiltered,
     ContextTooLong,
+    EmptyReply,
     ModelNotFound,
     ProviderError,
     QuotaExhausted,
@@ -20,9 +21,11 @@ from app.errors import (
 from app.providers.failures import failure, is_error, kind_of_status, words_of
 from app.providers.openai.description import NAME
 from app.providers.wire.counts import places
+from app.providers.wire.cumulative import Cumulative
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
 from app.providers.wire.parts import text_of
+from app.providers.wire.tolerant import first_index
 
 # https://platform.openai.com/docs/guides/error-codes; `exceed_context_size_error` is llama.cpp's
 _KINDS: dict[str, type[ProviderError]] = {
@@ -39,6 +42,20 @@ _KINDS: dict[str, type[ProviderError]] = {
     "content_filter": ContentFiltered,
     "content_policy_violation": ContentFiltered,
     "invalid_prompt": ContentFiltered,
+    # TGI, inside a stream
+    "validation": RequestRefused,
+    # Groq: the model called a tool although the request has none
+    "tool_use_failed": EmptyReply,
+}
+
+# https://platform.minimax.io/docs/api-reference/errorcode
+_MINIMAX = {
+    1002: "rate_limit_exceeded",
+    1004: "invalid_api_key",
+    1008: "insufficient_quota",
+    1026: "content_filter",
+    1027: "content_filter",
+    1039: "rate_limit_exceeded",
 }
 
 
@@ -113,15 +130,17 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
+    error_type: Any = None
     # Groq sends the usage here
     x_groq: Any = None
-    # fields of errors without an `error` object: vLLM's of 2024, FastAPI's, DashScope's
+    # llama.cpp sent the counts here before it had usage in streams
+    timings: Any = None
+    # fields of errors without an `error` object: vLLM's of 2024, FastAPI's, DashScope's, Cloudflare's, MiniMax's
     message: Any = None
     detail: Any = None
+    errors: Any = None
     code: Any = None
-
-
-_FINE = (None, 0, 200, "", "0", "200", "success", "Success", "ok", "OK")
+    base_resp: Any = None
 
 
 class OpenAIDecoder(Decoder[_Chunk]):
@@ -144,23 +163,49 @@ class OpenAIDecoder(Decoder[_Chunk]):
         self._refused = False
         self._reasoned = False
         """Reasoning has come in one of the usual fields."""
+        self._index: object = None
+        """The index of the one choice that is read: 0, unless the server numbers them otherwise."""
+        self._messages = False
+        """Whether the text comes in messages instead of deltas."""
+        self._cumulative: Cumulative | None = Cumulative()
 
     def _take(self, chunk: _Chunk) -> None:
         if chunk.error and is_error(chunk.error):
-            raise failure_of(error_of(chunk.error), self.model)
+            error = error_of(chunk.error)
+            error.type = error.type or (chunk.error_type if isinstance(chunk.error_type, str) else None)
+            raise failure_of(error, self.model)
         if chunk.choices:
+            if self._index is None:
+                self._index = first_index([choice.index for choice in chunk.choices])
             for choice in chunk.choices:
-                if not choice.index or choice.index == "0":
+                if not choice.index or choice.index == self._index or choice.index == "0":
                     self._read(choice)
-        elif chunk.detail or (chunk.message and chunk.code not in _FINE):
-            raise failure_of(error_of({"message": chunk.message or chunk.detail, "code": chunk.code}), self.model)
+        else:
+            self._look_for_errors(chunk)
         if chunk.usage:
             self._count(chunk.usage)
-        elif self._reason is not None and isinstance(chunk.x_groq, dict):
-            self._count(chunk.x_groq.get("usage"))
+        elif self._reason is not None:
+            if isinstance(chunk.x_groq, dict):
+                self._count(chunk.x_groq.get("usage"))
+            elif isinstance(chunk.timings, dict):
+                self._count(_usage_in(chunk.timings))
+
+    def _look_for_errors(self, chunk: _Chunk) -> None:
+        """Raise the error of an event without choices, if it has one."""
+        said = chunk.detail or chunk.errors
+        if said or (chunk.message and is_error(chunk.code)):
+            raise failure_of(error_of({"message": chunk.message or said, "code": chunk.code}), self.model)
+        answer = chunk.base_resp
+        if isinstance(answer, dict) and is_error(answer.get("status_code")):
+            code = answer["status_code"]
+            said = {
+                "message": answer.get("status_msg"),
+                "code": _MINIMAX.get(code, code) if isinstance(code, int) else code,
+            }
+            raise failure_of(error_of(said), self.model)
 
     def _read(self, choice: _Choice) -> None:
-        said = choice.delta or choice.message
+        said = choice.delta or self._message(choice)
         if said is not None:
             if said.reasoning_content or said.reasoning:
                 if reasoning := text_of(said.reasoning_content) or text_of(said.reasoning):
@@ -168,10 +213,15 @@ class OpenAIDecoder(Decoder[_Chunk]):
                     self._reasoned = True
             elif not said.content or not self._said:  # not for every token of the text
                 self._think_otherwise(said)
-            if said.content:
-                self._say(said.content)
+            if content := said.content:
+                if self._cumulative is not None:
+                    content = self._new_in(content, self._cumulative)
+                if content:
+                    self._say(content)
                 if not choice.finish_reason:
                     return
+            elif said.content.__class__ in (int, float):  # the token `0`
+                self._say(said.content)
             elif said.refusal:
                 self._refused = True
         elif choice.text:
@@ -179,6 +229,8 @@ class OpenAIDecoder(Decoder[_Chunk]):
         if choice.error and is_error(choice.error):
             raise failure_of(error_of(choice.error), self.model)
         if choice.finish_reason:
+            if self._cumulative is not None and (held := self._cumulative.end()):
+                self._say(held)
             self._stop("content_filter" if self._refused else choice.finish_reason)
         if choice.usage:
             self._count(choice.usage)
@@ -187,3 +239,29 @@ class OpenAIDecoder(Decoder[_Chunk]):
         """Read the rarer fields for reasoning. They may repeat all that came in the usual ones."""
         if not self._reasoned:
             self._think(text_of(said.reasoning_details or said.reasoning_text or said.thinking or said.thinking_blocks))
+
+    def _new_in(self, content: object, cumulative: Cumulative) -> object:
+        if isinstance(content, str):
+            content = cumulative.read(content)
+            if not cumulative.over:
+                return content
+        elif held := cumulative.end():
+            self._say(held)
+        self._cumulative = None
+        return content
+
+    def _message(self, choice: _Choice) -> _Said | None:
+        """The message that a server sends instead of a delta. None for the complete message that MiniMax and others
+        send after the deltas."""
+        if choice.message is None:
+            return None
+        self._flush()
+        self._messages = self._messages or not self._said
+        return choice.message if self._messages else None
+
+
+def _usage_in(timings: dict[str, object]) -> dict[str, object]:
+    """The counts in llama.cpp's `timings`, by OpenAI's names: `prompt_n` is without what came from its cache."""
+    read = (timings.get(name) for name in ("prompt_n", "cache_n"))
+    prompt = sum(tokens for tokens in read if isinstance(tokens, int))
+    return {"prompt_tokens": prompt, "completion_tokens": timings.get("predicted_n")}

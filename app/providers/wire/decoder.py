@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
-from app.errors import BrokenStream, ContentFiltered, ProviderError, ServerError
+from app.errors import BrokenStream, ContentFiltered, EmptyReply, ProviderError, ServerError
 from app.observe import event as observed
 from app.providers.failures import failure as failed
 from app.providers.wire.counts import Counts, Places
 from app.providers.wire.opening import Opening
 from app.providers.wire.parts import parts_of
 from app.providers.wire.reasons import KNOWN, NONE, Meaning, likely, normal
-from app.providers.wire.tolerant import fitted
+from app.providers.wire.tolerant import DONE, documents, fitted
 from app.values import Alive, Delta, Finish, FinishReason, ProviderName, Reasoning, Usage
 
 T = TypeVar("T")
 
 ALIVE = Alive()
 _LIFE = (ALIVE,)
+_WORD = re.compile(rb"\[[A-Za-z _-]+\]")  # `[PING]`
 REASON_LIMIT = 60
 """Characters of the name of an unknown reason that are logged."""
 
@@ -139,23 +140,26 @@ class Decoder(Generic[T]):
 
         Half of a surrogate pair (https://www.rfc-editor.org/rfc/rfc8259#section-8.2): a server that cuts text by UTF-16
         units sends an emoji as two halves in two events, which `_mended` joins. A field of an unexpected type, which
-        then counts as absent. And payloads that are not events: `[DONE]`, words, or a list of events, as Gemini sends
-        them without `alt=sse`.
+        then counts as absent. And payloads that are not one event: `[DONE]`, words, several events at once, or a list
+        of events, as Gemini sends them without `alt=sse`.
         """
         while payload.startswith(b"data:"):  # some servers write the field name twice
             payload = payload[5:].strip()
         if payload.strip(b'"').upper() in (b"[DONE]", b"DONE"):
             self._ended = True
-        elif payload.startswith((b"{", b"[")):
+        elif payload.startswith((b"{", b"[")) and not _WORD.fullmatch(payload):
             try:
-                # accept line breaks inside strings, and half characters from a server that cut one in two
-                value = json.loads(payload.decode(errors="replace"), strict=False)
+                values = documents(payload)
             except (ValueError, RecursionError) as exc:
                 raise self._broken("an event is not JSON") from exc
             self._halves, self._simple = True, False
-            for event in value if isinstance(value, list) else [value]:
-                if isinstance(event, dict):
-                    self._take(fitted(event, self.events.type))
+            for value in values:
+                if value is DONE:
+                    self._ended = True
+                    return
+                for event in value if isinstance(value, list) else [value]:
+                    if isinstance(event, dict):
+                        self._take(fitted(event, self.events.type))
 
     def _say(self, text: object) -> None:
         """Read text of the reply, or a message's content of any other shape. Must not be empty."""
@@ -200,8 +204,9 @@ class Decoder(Generic[T]):
             if known in NONE:
                 return
             meaning = KNOWN.get(known) or self._unknown(known)
-        if meaning == "failed":
-            raise failed(ServerError, f"finish reason {name}", provider=self.provider, model=self.model)
+        if meaning == "failed" or meaning == "nothing":
+            kind = ServerError if meaning == "failed" else EmptyReply
+            raise failed(kind, f"finish reason {name}", provider=self.provider, model=self.model)
         self._flush()
         # When a provider names several reasons, the last is not always right: a filter stays, and a limit is replaced
         # only if more text has come since.

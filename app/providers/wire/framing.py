@@ -16,10 +16,13 @@ LARGE = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 # The look-behind makes the search try each run only once, at its first character. PHP's JSON writes a slash as `\/`.
 _BASE64 = re.compile(rb"(?<![A-Za-z0-9+/=_\\-])(?:[A-Za-z0-9+/=_-]|\\/){4096,}")
-# The border between two events of a server that leaves out the blank line: JSON ends, and JSON or [DONE] begins.
-_NEXT_EVENT = re.compile(rb"(?<=\})\n(?=(?:event:[^\n]*\n)?data: ?[{\[])")
+# The border between two events of a server that leaves out the blank line, or everything but the JSON: JSON ends, and
+# JSON or [DONE] begins. Inside one document there is a comma between the two.
+_NEXT_EVENT = re.compile(rb"(?<=\})\n\s*(?=(?:event:[^\n]*\n)?(?:data: ?)?[{\[])")
 _DONE = b"data: [DONE]"
 _JSON = (b"{", b"[")
+_JSON_ENDS = (b"}", b"]")
+_OTHER_FIELDS = (b"event:", b"id:", b"retry:", b":")
 
 
 class _Framing:
@@ -76,11 +79,14 @@ class Events(_Framing):
     """Server-sent events. A payload is an event's data, its lines joined as the standard says.
 
     Ids, comments and unknown fields are ignored, and so are event names, since every provider also names the kind of an
-    event inside its JSON. With `names`, events of other names are left out. The data of an event named `error` is given
-    as the `error` of a JSON object. These violations of the standard, which real servers have, are accepted:
+    event inside its JSON. With `names`, events of other names are left out, unless their data has one of the names. The
+    data of an event named `error` is given as the `error` of a JSON object. These violations of the standard, which
+    real servers have, are accepted:
 
     * a bare JSON document where an event should be: Gemini's errors inside a stream, a server that ignores `stream`;
-    * no blank line between two events;
+    * JSON lines, under the media type of events;
+    * no blank line between two events, or one with blanks;
+    * JSON over several lines, of which only the first one is marked as data;
     * `error: {…}` (llama.cpp up to 2025, https://github.com/ggml-org/llama.cpp/pull/16109).
 
     https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
@@ -165,8 +171,9 @@ def _payload_of_lines(event: bytes, names: frozenset[bytes] | None) -> bytes:
     if event.lstrip().startswith(_JSON):
         return event
     values = []
-    failed = False
-    for line in event.split(b"\n"):
+    failed = unknown = False
+    lines = event.split(b"\n")
+    for line in lines:
         field, _, value = line.partition(b":")
         if field == b"data":
             values.append(value.removeprefix(b" "))
@@ -175,9 +182,12 @@ def _payload_of_lines(event: bytes, names: frozenset[bytes] | None) -> bytes:
         elif field == b"event":
             name = value.strip()
             failed = name == b"error"
-            if not failed and names is not None and name not in names:
-                return b""
+            unknown = not failed and names is not None and name not in names
     data = b"\n".join(values)
+    if unknown and not any(b'"%b"' % name in data for name in names or ()):
+        return b""
+    if data.startswith(_JSON) and not data.rstrip().endswith(_JSON_ENDS):
+        data = b"\n".join(line.removeprefix(b"data:") for line in lines if not line.startswith(_OTHER_FIELDS))
     return _as_error(data) if failed and data else data
 
 

@@ -12,6 +12,7 @@ TAGS = {
     "<think>": "</think>",
     "<thinking>": "</thinking>",
     "<thought>": "</thought>",
+    # gpt-oss on Bedrock
     "<reasoning>": "</reasoning>",
     # Mistral, Kimi, Seed, LongCat
     "[THINK]": "[/THINK]",

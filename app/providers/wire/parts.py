@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -11,11 +12,13 @@ _THOUGHT = re.compile("think|thought|reason")
 
 
 def text_of(value: object) -> str:
-    """All text in `value`, without images, audio and encrypted reasoning."""
+    """All text in `value`, without images, audio and encrypted reasoning. A number is text, see `parts_of`."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
         return "".join(map(text_of, value))
+    if value.__class__ in (int, float):
+        return json.dumps(value)
     if isinstance(value, dict):
         return next((text for field in _FIELDS if (text := text_of(value.get(field)))), "")
     return ""
@@ -29,7 +32,8 @@ def is_thought(kind: object) -> bool:
 def parts_of(value: object) -> Iterator[tuple[bool, str]]:
     """The parts of a message's content in order. Each is a pair: whether it is reasoning, and its text, never empty.
 
-    Raises `ValueError` when `value` is not empty and not a string, an object or a list.
+    A number is text, since Cloudflare writes the token `1` as a number. Raises `ValueError` when `value` is not empty
+    and not a string, a number, an object or a list.
     """
     if isinstance(value, list):
         for part in value:
@@ -44,5 +48,7 @@ def parts_of(value: object) -> Iterator[tuple[bool, str]]:
     elif isinstance(value, str):
         if value:
             yield False, value
+    elif value.__class__ in (int, float):
+        yield False, json.dumps(value)
     elif value:
         raise ValueError(f"the content is a {type(value).__name__}")

@@ -7,7 +7,8 @@ from typing import Literal
 
 from app.values import FinishReason
 
-Meaning = Literal[FinishReason, "failed"]
+Meaning = Literal[FinishReason, "failed", "nothing"]
+"""`failed`: the provider failed. `nothing`: the provider works, but the model produced nothing usable."""
 
 # https://platform.openai.com/docs/api-reference/chat/object, https://platform.claude.com/docs/en/api/handling-stop-reasons,
 # https://ai.google.dev/api/generate-content#FinishReason, and what Ollama, OpenRouter, vLLM, DeepSeek, Z.ai and Mistral
@@ -20,6 +21,9 @@ KNOWN: dict[str, Meaning] = {
     "eos": "stop",
     "eos_token": "stop",
     "complete": "stop",
+    "normal": "stop",
+    # the model waits for its context to be summarised, which Parley does not do
+    "compaction": "stop",
     "tool_calls": "stop",
     "tool_use": "stop",
     "function_call": "stop",
@@ -29,6 +33,9 @@ KNOWN: dict[str, Meaning] = {
     "model_context_window_exceeded": "length",
     # the provider's own limit for one request; Parley does not ask for the rest
     "continuation": "length",
+    # cut off because the model repeated itself
+    "repetition": "length",
+    "error_limit": "length",
     "content_filter": "content_filter",
     "refusal": "content_filter",
     "sensitive": "content_filter",
@@ -47,22 +54,29 @@ KNOWN: dict[str, Meaning] = {
     "abort": "failed",
     "insufficient_system_resource": "failed",
     "network_error": "failed",
-    "other": "failed",
-    "image_other": "failed",
-    "no_image": "failed",
-    "malformed_function_call": "failed",
-    "malformed_response": "failed",
-    "missing_thought_signature": "failed",
-    "too_many_tool_calls": "failed",
-    "unexpected_tool_call": "failed",
     "pup_limited_disabled": "failed",
+    "other": "nothing",
+    "image_other": "nothing",
+    "no_image": "nothing",
+    "malformed_function_call": "nothing",
+    "malformed_response": "nothing",
+    "malformed_tool_use": "nothing",
+    "malformed_model_output": "nothing",
+    "missing_thought_signature": "nothing",
+    "too_many_tool_calls": "nothing",
+    "unexpected_tool_call": "nothing",
     # Ollama has loaded or unloaded a model and written nothing
-    "load": "failed",
-    "unload": "failed",
+    "load": "nothing",
+    "unload": "nothing",
 }
 
-NONE = frozenset({"", "null", "none", "undefined", "finish_reason_unspecified", "block_reason_unspecified"})
-"""Names that mean that there is no reason yet. DashScope writes `"null"` into every event."""
+NONE = frozenset(
+    {
+        *("", "null", "none", "nil", "undefined", "not_finished", "unfinished", "in_progress", "generating"),
+        *("unspecified", "finish_reason_unspecified", "block_reason_unspecified"),
+    }
+)
+"""Names that mean that there is no reason yet. DashScope writes `"null"` into every event, watsonx `"not_finished"`."""
 
 # The likely meaning of unknown names. The order matters: `max_risk_exceeded` is a filter's, not a limit of tokens.
 _LIKELY: tuple[tuple[Meaning, re.Pattern[str]], ...] = (
@@ -70,6 +84,7 @@ _LIKELY: tuple[tuple[Meaning, re.Pattern[str]], ...] = (
         "content_filter",
         re.compile(
             r"filter|safe|sensitiv|block|prohibit|recit|moderat|guardrail|violat|refus|policy|copyright|risk|flag|harm"
+            r"|toxic"
         ),
     ),
     (
@@ -81,14 +96,14 @@ _LIKELY: tuple[tuple[Meaning, re.Pattern[str]], ...] = (
         ),
     ),
     ("length", re.compile(r"length|max|limit|trunc|context|budget|exceed")),
-    ("stop", re.compile(r"(^|_)(stop|end|eos|eot|complet|finish|done|success|tool|function)")),
+    ("stop", re.compile(r"(?<![a-z])(stop|end|eos|eot|complet|finish(?!_reason)|final|done|succe|tool|function)")),
 )
 
 
 def normal(name: str) -> str:
     """`name` in the form of the tables: `MAX_TOKENS`, `max-tokens` and `maxTokens` become `max_tokens`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())
-    return re.sub(r"[\s.:/-]+", "_", words).lower()
+    return re.sub(r"[\s.:/-]+", "_", words).lower().removeprefix("finish_reason_")
 
 
 def likely(name: str) -> Meaning | None:
