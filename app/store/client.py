@@ -6,10 +6,13 @@ Only this module holds the service key; `ServiceCall` lists every function that 
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 import urllib.request
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -30,6 +33,7 @@ from app.errors import (
     SupabaseUnavailable,
     Unauthenticated,
 )
+from app.lanes import Lane
 from app.values import Quota
 
 T = TypeVar("T")
@@ -78,7 +82,18 @@ MOST_WORDS = 200
 """Characters of a gateway's message that are repeated in ours."""
 CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=3)
 POOL_SIZE = 50
-"""Connections to Supabase per process. A call waits for a free one within its timeout. No stream holds one."""
+"""Connections to Supabase per process. No stream holds one."""
+TURNS_AT_ONCE, READS_AT_ONCE = 14, 26
+"""Of them for users' calls: those that begin, repeat or stop a turn, and all others. What is left is the service's: its
+journal, its indexing, its questions about the project."""
+TURNS_OF_A_USER, READS_OF_A_USER = 4, 6
+"""Of those at the same time. A user's turns begin one after the other in the database, whatever is sent at once."""
+TURNS_WAITING, READS_WAITING = 500, 100
+"""Of one user; as many turns as a burst of theirs may be, and as many reads as a page of theirs may need."""
+WAITING_OF_ALL = 1000
+"""Of each kind."""
+WAIT_SECONDS = 5.0
+TURN_FUNCTIONS = frozenset({"begin_turn", "replay_turn", "stop_reply"})
 
 _encode = msgspec.json.encode
 
@@ -100,8 +115,29 @@ class _Refusal(msgspec.Struct, frozen=True):
     limit: int = 0
 
 
+class _Claims(msgspec.Struct):
+    sub: str
+
+
+@lru_cache(maxsize=2048)
+def _user_of(token: str) -> str:
+    """Whose share a call with `token` takes. The API has checked it; what is no token counts as a user of its own."""
+    payload = token.split(".")[1:2]
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(f"{payload[0]}=="), type=_Claims).sub
+    except (IndexError, binascii.Error, msgspec.DecodeError):
+        return token
+
+
+def _full() -> SupabaseUnavailable:
+    return SupabaseUnavailable("Too many calls wait for the database; send the request again.", retry_after=1)
+
+
 class Supabase:
-    """The client of one Supabase project, one per process. Make it with `open_supabase`."""
+    """The client of one Supabase project, one per process. Make it with `open_supabase`.
+
+    The service's calls wait for nobody. Users' calls take turns for their part of the pool, see `app.lanes`.
+    """
 
     def __init__(self, url: str, publishable_key: str, secret_key: str, session: aiohttp.ClientSession) -> None:
         self.url = url.rstrip("/")
@@ -110,6 +146,24 @@ class Supabase:
         self._publishable_key = publishable_key
         self._refusal: SupabaseRefused | None = None
         self._service_headers = self._headers(secret_key, secret_key)
+        self._turns = Lane(
+            at_once=TURNS_AT_ONCE,
+            share=TURNS_OF_A_USER,
+            waiting=TURNS_WAITING,
+            waiting_of_all=WAITING_OF_ALL,
+            seconds=WAIT_SECONDS,
+            what="turns",
+            full=_full,
+        )
+        self._reads = Lane(
+            at_once=READS_AT_ONCE,
+            share=READS_OF_A_USER,
+            waiting=READS_WAITING,
+            waiting_of_all=WAITING_OF_ALL,
+            seconds=WAIT_SECONDS,
+            what="calls of the database",
+            full=_full,
+        )
         # the official client on the same pool: creating one per request costs microseconds
         self._http = httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=10)
 
@@ -117,19 +171,33 @@ class Supabase:
     def _headers(key: str, bearer: str) -> dict[str, str]:
         return {"apikey": key, "Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
 
-    def for_user(self, token: str) -> AsyncPostgrestClient:
-        """The official client with one user's token, for one request. Row level security decides what it sees."""
-        return AsyncPostgrestClient(
-            self._rest,
-            headers={"apikey": self._publishable_key, "Authorization": f"Bearer {token}"},
-            http_client=self._http,
-            retry_enabled=False,
-        )
+    @asynccontextmanager
+    async def for_user(self, token: str) -> AsyncGenerator[AsyncPostgrestClient]:
+        """The official client with one user's token, for one call inside the block. Row level security decides what it
+        sees. Its errors become ours; raises `RateLimited` for a user with too many calls at once."""
+        user = _user_of(token)
+        await self._reads.enter(user)
+        try:
+            async with _translated_errors():
+                yield AsyncPostgrestClient(
+                    self._rest,
+                    headers={"apikey": self._publishable_key, "Authorization": f"Bearer {token}"},
+                    http_client=self._http,
+                    retry_enabled=False,
+                )
+        finally:
+            self._reads.leave(user)
 
     async def user_rpc(self, token: str, function: str, arguments: Mapping[str, object], result: type[T]) -> T:
-        """Call a database function as one user. See `_rpc` for errors."""
+        """Call a database function as one user. Raises what `_rpc` does, and `RateLimited` for a user with too many
+        calls at once."""
         headers = self._headers(self._publishable_key, token)
-        return await self._rpc(function, arguments, headers, result, "SUPABASE_PUBLISHABLE_KEY")
+        user, lane = _user_of(token), self._turns if function in TURN_FUNCTIONS else self._reads
+        await lane.enter(user)
+        try:
+            return await self._rpc(function, arguments, headers, result, "SUPABASE_PUBLISHABLE_KEY")
+        finally:
+            lane.leave(user)
 
     async def service_rpc(self, function: ServiceCall, arguments: Mapping[str, object], result: type[T]) -> T:
         """Call one of the listed database functions with the service key. See `_rpc` for errors."""
@@ -211,8 +279,8 @@ def _proxy_for(url: str) -> str | None:
 
 
 @asynccontextmanager
-async def translated() -> AsyncGenerator[None]:
-    """Around calls of the official client: its errors become ours."""
+async def _translated_errors() -> AsyncGenerator[None]:
+    """Around a call of the official client: its errors become ours."""
     try:
         yield
     except APIError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from app.errors import NotFound
-from app.store.client import Supabase, translated
+from app.store.client import Supabase
 from app.store.rows import Conversation, columns
 
 _COLUMNS = columns(Conversation)
@@ -16,35 +16,35 @@ class Conversations:
         self._supabase = supabase
 
     async def create(self, token: str, *, title: str | None, model: str | None) -> Conversation:
-        async with translated():
-            table = self._supabase.for_user(token).from_("conversations")
+        async with self._supabase.for_user(token) as client:
+            table = client.from_("conversations")
             answer = await table.insert({"title": title, "model": model}).select(_COLUMNS).execute()
         return msgspec.convert(answer.data[0], Conversation)
 
     async def page(self, token: str, *, before: int | None, limit: int) -> list[Conversation]:
         """At most `limit` conversations, newest first, of those before position `before`."""
-        async with translated():
-            query = self._supabase.for_user(token).from_("conversations").select(_COLUMNS)
+        async with self._supabase.for_user(token) as client:
+            query = client.from_("conversations").select(_COLUMNS)
             if before is not None:
                 query = query.lt("position", before)
             answer = await query.order("position", desc=True).limit(limit).execute()
         return msgspec.convert(answer.data, list[Conversation])
 
     async def get(self, token: str, conversation_id: str) -> Conversation:
-        async with translated():
-            table = self._supabase.for_user(token).from_("conversations")
+        async with self._supabase.for_user(token) as client:
+            table = client.from_("conversations")
             answer = await table.select(_COLUMNS).eq("id", conversation_id).limit(1).execute()
         return _only(answer.data)
 
     async def rename(self, token: str, conversation_id: str, changes: dict[str, str | None]) -> Conversation:
-        async with translated():
-            table = self._supabase.for_user(token).from_("conversations")
+        async with self._supabase.for_user(token) as client:
+            table = client.from_("conversations")
             answer = await table.update(changes).eq("id", conversation_id).select(_COLUMNS).execute()
         return _only(answer.data)
 
     async def delete(self, token: str, conversation_id: str) -> None:
-        async with translated():
-            table = self._supabase.for_user(token).from_("conversations")
+        async with self._supabase.for_user(token) as client:
+            table = client.from_("conversations")
             answer = await table.delete().eq("id", conversation_id).select("id").execute()
         if not answer.data:
             raise NotFound("No such conversation.")

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from app.errors import NotFound
-from app.store.client import Supabase, translated
+from app.store.client import Supabase
 from app.store.rows import columns
 from app.values import Quota
 
@@ -112,16 +112,16 @@ class Documents:
 
     async def page(self, token: str, *, before: int | None, limit: int) -> list[Document]:
         """At most `limit` documents, newest first, of those before position `before`."""
-        async with translated():
-            query = self._supabase.for_user(token).from_("documents").select(_COLUMNS)
+        async with self._supabase.for_user(token) as client:
+            query = client.from_("documents").select(_COLUMNS)
             if before is not None:
                 query = query.lt("position", before)
             answer = await query.order("position", desc=True).limit(limit).execute()
         return msgspec.convert(answer.data, list[Document])
 
     async def get(self, token: str, document_id: str) -> Document:
-        async with translated():
-            table = self._supabase.for_user(token).from_("documents")
+        async with self._supabase.for_user(token) as client:
+            table = client.from_("documents")
             answer = await table.select(_COLUMNS).eq("id", document_id).limit(1).execute()
         found = msgspec.convert(answer.data, list[Document])
         if not found:
@@ -130,8 +130,8 @@ class Documents:
 
     async def delete(self, token: str, document_id: str) -> None:
         """Delete a document with its passages and vectors, also while it is being indexed."""
-        async with translated():
-            table = self._supabase.for_user(token).from_("documents")
+        async with self._supabase.for_user(token) as client:
+            table = client.from_("documents")
             answer = await table.delete().eq("id", document_id).select("id").execute()
         if not answer.data:
             raise NotFound("No such document.")

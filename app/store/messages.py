@@ -7,7 +7,7 @@ from typing import assert_never
 import msgspec
 
 from app.errors import NotFound
-from app.store.client import Supabase, translated
+from app.store.client import Supabase
 from app.store.rows import StoredMessage, columns
 from app.values import IdempotencyKey, Message, Quota, Regenerate, Send
 
@@ -46,8 +46,8 @@ class Messages:
 
     async def page(self, token: str, conversation_id: str, *, after: int | None, limit: int) -> list[StoredMessage]:
         """At most `limit` messages, oldest first, of those after position `after`."""
-        async with translated():
-            query = self._supabase.for_user(token).from_("messages").select(_COLUMNS)
+        async with self._supabase.for_user(token) as client:
+            query = client.from_("messages").select(_COLUMNS)
             query = query.eq("conversation_id", conversation_id)
             if after is not None:
                 query = query.gt("position", after)
@@ -55,8 +55,8 @@ class Messages:
         return msgspec.convert(answer.data, list[StoredMessage])
 
     async def get(self, token: str, message_id: str) -> StoredMessage:
-        async with translated():
-            table = self._supabase.for_user(token).from_("messages")
+        async with self._supabase.for_user(token) as client:
+            table = client.from_("messages")
             answer = await table.select(_COLUMNS).eq("id", message_id).limit(1).execute()
         found = msgspec.convert(answer.data, list[StoredMessage])
         if not found:

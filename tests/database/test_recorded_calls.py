@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from app.errors import SupabaseUnavailable
-from app.store.client import open_supabase, translated
+from app.store.client import open_supabase
 from scripts.calls.__main__ import record
 from scripts.calls.recorder import sign_up
 from scripts.calls.replay import broken
@@ -99,11 +99,11 @@ async def test_what_is_not_there_yet_is_unavailable(own_stack: LocalSupabase) ->
         with pytest.raises(SupabaseUnavailable):
             await supabase.user_rpc(user.token, "stop_reply", {"p_message_id": user.id, "p_new": 1}, object)
         with pytest.raises(SupabaseUnavailable):
-            async with translated():
-                await supabase.for_user(user.token).from_("messages").select("id,a_new_column").execute()
+            async with supabase.for_user(user.token) as client:
+                await client.from_("messages").select("id,a_new_column").execute()
         with pytest.raises(SupabaseUnavailable):
-            async with translated():
-                await supabase.for_user(user.token).from_("conversations").insert({"a_new_column": 1}).execute()
+            async with supabase.for_user(user.token) as client:
+                await client.from_("conversations").insert({"a_new_column": 1}).execute()
     finally:
         await supabase.aclose()
 

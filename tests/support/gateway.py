@@ -1,8 +1,9 @@
-"""A gateway before a project, which forwards to the embedded Supabase and refuses on demand, as
-hosted projects, self-hosted ones and servers that are no Supabase at all do."""
+"""A gateway before a project, which forwards to the embedded Supabase, and refuses on demand, as hosted projects,
+self-hosted ones and servers that are no Supabase at all do, or lets a user's calls wait, as a slow database does."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -36,9 +37,21 @@ class Gateway:
     calls: Counter[str] = field(default_factory=Counter)
     """How often each path was called."""
     url: str = ""
+    held: Counter[str] = field(default_factory=Counter)
+    """How many calls of each path wait now, see `hold`."""
+    _holds: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def hold(self, *tokens: str) -> None:
+        """Let calls with these users' tokens wait until `release`."""
+        self._holds |= {f"Bearer {token}": asyncio.Event() for token in tokens}
+
+    def release(self) -> None:
+        for event in self._holds.values():
+            event.set()
+        self._holds.clear()
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession()
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application)
@@ -55,6 +68,10 @@ class Gateway:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.calls[request.path] += 1
+        if (event := self._holds.get(request.headers.get("Authorization", ""))) is not None:
+            self.held[request.path] += 1
+            await event.wait()
+            self.held[request.path] -= 1
         for prefix, answer in self.paths.items():
             if request.path.startswith(prefix):
                 return self._say(answer)

@@ -1,0 +1,137 @@
+"""Lanes: the way to something scarce, shared by users. One user's calls wait behind each other, not before others'."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from app.errors import RateLimited, Unavailable
+
+RETRY_SECONDS = 1.0
+"""When to come back after a refusal."""
+
+
+class _Calls:
+    """One user's calls in a lane."""
+
+    __slots__ = ("in_line", "running", "waiting")
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.in_line = False
+
+
+class Lane:
+    """At most `at_once` calls run at the same time, and `share` of one user. Others wait, at most `seconds`: a user's
+    in the order in which they came, the users in turn.
+
+    At most `waiting` calls of a user wait, and `waiting_of_all` together. Who has too many of their own is refused with
+    `RateLimited`; who meets a lane that is full of others, with what `full` returns.
+    """
+
+    def __init__(
+        self,
+        *,
+        at_once: int,
+        share: int,
+        waiting: int,
+        waiting_of_all: int,
+        seconds: float,
+        what: str,
+        full: Callable[[], Unavailable],
+    ) -> None:
+        """`what`: the calls' name in the words of a refusal, such as "calls of the database"."""
+        self._free = at_once
+        self._share = share
+        self._most_waiting = waiting
+        self._most_waiting_of_all = waiting_of_all
+        self._seconds = seconds
+        self._what = what
+        self._full = full
+        self._waiting = 0
+        self._users: dict[str, _Calls] = {}
+        """Those with a call that runs or waits."""
+        self._line: deque[_Calls] = deque()
+        """Those with a waiting call that their share lets run, in turn."""
+
+    def __len__(self) -> int:
+        """How many users have a call that runs or waits."""
+        return len(self._users)
+
+    async def enter(self, user: str) -> None:
+        """Take a place, which `leave` gives back. Raises `RateLimited`, and what `full` returns."""
+        calls = self._users.get(user)
+        if calls is None:
+            self._users[user] = calls = _Calls()
+        if self._free and calls.running < self._share:
+            self._free -= 1
+            calls.running += 1
+        else:
+            await self._wait(user, calls)
+
+    def leave(self, user: str) -> None:
+        """Give a place back, to whoever is next."""
+        calls = self._users[user]
+        self._free += 1
+        calls.running -= 1
+        if calls.waiting:
+            self._stand_in_line(calls)
+        elif not calls.running:
+            del self._users[user]
+        while self._free and self._line:
+            calls = self._line.popleft()
+            calls.in_line = False
+            while calls.waiting:
+                turn = calls.waiting.popleft()
+                if not turn.done():  # else it has just given up
+                    self._free -= 1
+                    calls.running += 1
+                    turn.set_result(None)
+                    break
+            self._stand_in_line(calls)
+
+    def _stand_in_line(self, calls: _Calls) -> None:
+        if calls.waiting and calls.running < self._share and not calls.in_line:
+            calls.in_line = True
+            self._line.append(calls)
+
+    async def _wait(self, user: str, calls: _Calls) -> None:
+        if len(calls.waiting) >= self._most_waiting:
+            raise self._too_many()
+        if self._waiting >= self._most_waiting_of_all:
+            self._forget(user, calls)
+            raise self._full()
+        turn = asyncio.get_running_loop().create_future()
+        calls.waiting.append(turn)
+        self._stand_in_line(calls)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._seconds):
+                await turn
+        except BaseException as error:
+            refusal = self._too_many() if calls.running >= self._share else self._full()
+            if turn.done() and not turn.cancelled():  # its turn came in the same moment
+                self.leave(user)
+            else:
+                with suppress(ValueError):
+                    calls.waiting.remove(turn)
+                self._forget(user, calls)
+            if isinstance(error, TimeoutError):
+                raise refusal from None
+            raise
+        finally:
+            self._waiting -= 1
+
+    def _forget(self, user: str, calls: _Calls) -> None:
+        if not calls.running and not calls.waiting:
+            self._users.pop(user, None)
+
+    def _too_many(self) -> RateLimited:
+        return RateLimited(
+            f"Of one user's {self._what}, {self._share} run at once and {self._most_waiting} wait for up to "
+            f"{self._seconds:g} s; send the request again.",
+            retry_after=RETRY_SECONDS,
+        )
