@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, Router, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.types import Receive
 
 from app.api.auth import Caller
 from app.api.openapi import USER_TOKEN, EventStreamOperation, answers_with
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
 from app.api.quotas import EXPOSED, quota_headers
 from app.api.refusals import problems
-from app.api.sse import EventStream
+from app.api.sse import EventStream, disconnected
 from app.api.views import AnswerOptions, MessagePage, MessageView, NewMessage, TurnView, require_short, require_words
 from app.chat.asked import Asked
 from app.chat.finder import ReplyFinder
-from app.chat.live import Followers
+from app.chat.live import Followers, Reply
 from app.chat.turn import Turn, Turns
 from app.errors import ContentFlagged
 from app.routing.router import ModelPreference
@@ -105,6 +107,7 @@ def message_routes(
         user: Caller,
         conversation_id: FromPath[UUID],
         data: JSONBody[NewMessage],
+        request: Request[Any, Any, Any],
         idempotency_key: Key = None,
         accept: Accept = None,
         prefer: Prefer = None,
@@ -117,13 +120,14 @@ def message_routes(
         """
         require_short(data.content)
         require_words("content", data.content)
+        check_room(user, accept, prefer)
         what = Send(str(conversation_id), data.content)
         key = _key(idempotency_key, "send", conversation_id, data)
         turn = await turns.begin(
             user,
             Asked(what=what, preference=_preference(data), use_rag=data.use_rag, reasoning=data.reasoning, key=key),
         )
-        return await respond(user, turn, accept, prefer)
+        return await respond(user, turn, request, accept, prefer)
 
     @post(
         "/messages/{message_id:uuid}/regenerate",
@@ -137,6 +141,7 @@ def message_routes(
     async def regenerate(
         user: Caller,
         message_id: FromPath[UUID],
+        request: Request[Any, Any, Any],
         data: JSONBody[AnswerOptions | None] = None,
         idempotency_key: Key = None,
         accept: Accept = None,
@@ -147,6 +152,7 @@ def message_routes(
         The id is the message's or one of its replies'. Body and answer are as for sending a message; the body may be
         left out.
         """
+        check_room(user, accept, prefer)
         asked = data or AnswerOptions()
         what = Regenerate(str(message_id))
         key = _key(idempotency_key, "regenerate", message_id, asked)
@@ -154,9 +160,27 @@ def message_routes(
             user,
             Asked(what=what, preference=_preference(asked), use_rag=asked.use_rag, reasoning=asked.reasoning, key=key),
         )
-        return await respond(user, turn, accept, prefer)
+        return await respond(user, turn, request, accept, prefer)
 
-    async def respond(user: User, turn: Turn, accept: str | None, prefer: str | None) -> Response[Any]:
+    async def wait(reply: Reply, receive: Receive) -> None:
+        """Until the reply has ended, or the sender has gone: as a reader of it, who counts as one."""
+        reader = followers.follow(reply)
+        first = {asyncio.create_task(reply.ended()), asyncio.create_task(disconnected(receive))}
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in first:
+                task.cancel()
+            followers.unfollow(reader)
+
+    def check_room(user: User, accept: str | None, prefer: str | None) -> None:
+        # begin no turn whose sender could not read the reply
+        if _wants_stream(accept) or _wants_wait(prefer):
+            followers.check_room(user.id)
+
+    async def respond(
+        user: User, turn: Turn, request: Request[Any, Any, Any], accept: str | None, prefer: str | None
+    ) -> Response[Any]:
         replayed = turn.reply is None
         headers = {"Idempotency-Replayed": "true"} if replayed else quota_headers(turn.quotas)
         headers["Location"] = f"/v1/messages/{turn.message.id}"
@@ -165,14 +189,14 @@ def message_routes(
             return EventStream(followers, reply, headers=headers)
         if _wants_wait(prefer):
             reply = turn.reply or await finder.open(user, turn.message.id)
-            await reply.ended()
+            await wait(reply, request.receive)
             if reply.ending is not None:
                 finished = await messages.get(user.token, turn.message.id)
                 if finished.flagged is not None:
                     raise ContentFlagged(categories=finished.flagged)
                 headers["Preference-Applied"] = "wait"
                 return Response(MessageView.of(finished), status_code=200, headers=headers)
-            # detached: this process cannot wait for the end, and the turn is begun all the same
+            # the sender has gone, or this process cannot wait for the end; the turn is begun all the same
         view = TurnView(MessageView.of(turn.user_message), MessageView.of(turn.message))
         return Response(view, status_code=202, headers=headers)
 

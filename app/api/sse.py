@@ -151,7 +151,7 @@ class EventStream(Response[None]):
         follower = self._follower
         follower.connect(scope.get("parley.abort"))  # type: ignore[arg-type]  # our server's, see app/serve.py
         own = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
-        leaving = asyncio.create_task(_left(receive, follower))
+        leaving = asyncio.create_task(_drop_with(receive, follower))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS + own})
             if await _write_all(follower, send):
@@ -193,8 +193,13 @@ async def _write_all(follower: Follower, send: Send) -> bool:
     return False
 
 
-async def _left(receive: Receive, follower: Follower) -> None:
-    """Wait until the reader disconnects; that ends its following and nothing else."""
+async def disconnected(receive: Receive) -> None:
+    """Wait until whoever sent the request disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _drop_with(receive: Receive, follower: Follower) -> None:
+    """A reader that disconnects ends its following and nothing else."""
+    await disconnected(receive)
     follower.drop()

@@ -10,6 +10,7 @@ Both change by their methods alone: the writer writes, the connection says what 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from app.errors import Draining, RateLimited
@@ -20,7 +21,8 @@ MAX_REPLY_CHARACTERS = 500_000
 MAX_REASONING_CHARACTERS = 500_000
 """What a model thinks beyond this is neither shown nor stored; its text goes on."""
 MAX_FOLLOWERS_PER_REPLY = 50
-MAX_FOLLOWERS = 5000
+MAX_FOLLOWERS_PER_USER = 1000
+MAX_FOLLOWERS = 5000  # in all three, a request that waits for a reply's end counts as its reader
 HEARTBEAT_SECONDS = 12.0
 """A follower that was sent nothing for this long is sent a comment; with the watch's pace, at most 15 s of silence."""
 STALL_SECONDS = 30.0
@@ -83,8 +85,6 @@ class Reply:
         self._thoughts: list[str] = []
         self._held_thoughts = ""
 
-    # ── before the text ──────────────────────────────────────────────────────────────────────────────────────────
-
     def begin(self, user_message_id: str, provider: str | None, model: str | None) -> None:
         """Both messages are stored, and this model is asked."""
         self.provider, self.model = provider, model
@@ -110,8 +110,6 @@ class Reply:
     def sources(self) -> tuple[Source, ...] | None:
         """What it draws on, once that was announced; it is before the text."""
         return next((event.items for event in self.preamble if isinstance(event, Sources)), None)
-
-    # ── the text ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def append(self, text: str) -> None:
         if self._held is not None:
@@ -189,8 +187,6 @@ class Reply:
         self._whole = self._last = ""
         self._last_start = self.length = 0
 
-    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
-
     def end(self, ending: Ending) -> None:
         """Nothing follows. Must come after the final state is stored."""
         self.ending = ending
@@ -218,8 +214,6 @@ class Reply:
                 await asyncio.shield(self._ended)
         finally:
             self._awaiting -= 1
-
-    # ── its readers ──────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def awaited(self) -> bool:
@@ -279,8 +273,6 @@ class Follower:
         self._sending = False
         self._waiter: asyncio.Future[None] | None = None
 
-    # ── what is to be sent ───────────────────────────────────────────────────────────────────────────────────────
-
     def take_announced(self) -> Sequence[tuple[int, Preamble]]:
         """The events before the text that it has not been sent, each with its number, from 1; they count as sent."""
         first, preamble = self.announced, self.reply.preamble
@@ -298,8 +290,6 @@ class Follower:
         text = self.reply.reasoning(self.reasoned)[:most]
         self.reasoned += len(text)
         return text
-
-    # ── the connection ───────────────────────────────────────────────────────────────────────────────────────────
 
     def connect(self, abort: Callable[[], None] | None) -> None:
         """`abort` closes its connection at once, whatever is still buffered for it."""
@@ -353,6 +343,7 @@ class Followers:
 
     def __init__(self) -> None:
         self._followers: set[Follower] = set()
+        self._of_users: Counter[str] = Counter()
         self.draining = False
 
     def __len__(self) -> int:
@@ -365,10 +356,17 @@ class Followers:
         if len(self._followers) >= MAX_FOLLOWERS:
             raise Draining("This server has as many readers as it can; send the request again.", retry_after=1)
 
+    def check_room(self, user_id: str) -> None:
+        """Raises `RateLimited` when this user has as many readers as one may have."""
+        if self._of_users[user_id] >= MAX_FOLLOWERS_PER_USER:
+            raise RateLimited(f"A user has at most {MAX_FOLLOWERS_PER_USER} readers at once.", retry_after=5)
+
     def follow(self, reply: Reply, *, announced: int = 0, offset: int = 0, reasoned: int = 0) -> Follower:
-        """A new follower at that place. Raises `RateLimited` when the reply or the process has too many."""
+        """A new follower at that place. Raises `RateLimited` when the reply or its user has too many, and `Draining`
+        when the process has."""
         if len(reply.followers) >= MAX_FOLLOWERS_PER_REPLY:
             raise RateLimited(f"A reply has at most {MAX_FOLLOWERS_PER_REPLY} readers at once.", retry_after=5)
+        self.check_room(reply.user_id)
         if len(self._followers) >= MAX_FOLLOWERS:
             raise Draining("This server has as many readers as it can; connect again.", retry_after=1)
         follower = Follower(reply, announced=announced, offset=offset, reasoned=reasoned)
@@ -376,11 +374,16 @@ class Followers:
             follower.send_elsewhere()
         reply.join(follower)
         self._followers.add(follower)
+        self._of_users[reply.user_id] += 1
         return follower
 
     def unfollow(self, follower: Follower) -> None:
-        follower.reply.leave(follower)
+        reply = follower.reply
+        reply.leave(follower)
         self._followers.discard(follower)
+        self._of_users[reply.user_id] -= 1
+        if not self._of_users[reply.user_id]:
+            del self._of_users[reply.user_id]
 
     def drain(self) -> None:
         """Send every reader elsewhere, those who come from now on, too."""

@@ -168,6 +168,23 @@ async def test_followers_of_a_reply_are_bounded() -> None:
     live.follow(reply)
 
 
+async def test_followers_of_a_user_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever they read; another user's are not counted among them."""
+    monkeypatch.setattr(live_module, "MAX_FOLLOWERS_PER_USER", 2)
+    live = Followers()
+    first = live.follow(new_reply("1"))
+    live.follow(new_reply("2"))
+    with pytest.raises(RateLimited):
+        live.follow(new_reply("3"))
+    with pytest.raises(RateLimited):
+        live.check_room("u")
+    live.check_room("another")
+    live.follow(Reply("4", conversation_id="c", user_id="another"))
+    live.unfollow(first)
+    live.check_room("u")
+    live.follow(new_reply("3"))
+
+
 async def test_followers_of_a_process_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "MAX_FOLLOWERS", 2)
     live = Followers()

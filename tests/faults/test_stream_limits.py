@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
+from typing import Any
 
 from app.chat.live import MAX_FOLLOWERS_PER_REPLY
 from tests.support.replica_client import Client, eventually, read
 from tests.support.rows import Rows
 from tests.support.service import Api
+from tests.support.upstream import Upstream
 
 LIVE_REPLIES_OF_A_USER = 100
 
@@ -33,6 +36,43 @@ async def test_a_reply_has_a_bounded_number_of_readers(replicas: tuple[Api, Api]
 
         await eventually(admitted)  # once the others have gone
     await client.stop(replicas[0], message_id)
+
+
+async def test_requests_that_wait_for_a_reply_are_among_its_readers(
+    replicas: tuple[Api, Api], client: Client, upstream: Upstream
+) -> None:
+    conversation = await client.new_conversation(replicas[0])
+    path = f"/v1/conversations/{conversation}/messages"
+    body = {"content": json.dumps({"id": conversation, "tokens": 1, "stepped": True})}
+    headers = {"Prefer": "wait", "Idempotency_Key": conversation}
+
+    async def ask(api: Api) -> tuple[int, dict[str, Any], dict[str, str]]:
+        return await client.call(api, "POST", path, body, **headers)
+
+    # the first one writes the reply, and others wait for it there or follow it from the other replica
+    first = asyncio.create_task(ask(replicas[0]))
+    call = await upstream.call(conversation)
+    reply = (await client.history(replicas[0], conversation))[1]["id"]
+    for api in replicas:
+        waiting = [asyncio.create_task(ask(api)) for _ in range(MAX_FOLLOWERS_PER_REPLY + 1)]
+        over, waits = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        status, problem, headers_of_refusal = next(iter(over)).result()
+        assert (status, problem["code"]) == (429, "rate_limited")
+        assert int(headers_of_refusal["retry-after"]) > 0
+        assert str(MAX_FOLLOWERS_PER_REPLY) in problem["detail"]
+        assert (await client.call(api, "GET", f"/v1/messages/{reply}/stream"))[0] == 429
+        # whoever waits and goes makes room
+        for task in waits:
+            task.cancel()
+
+        async def admitted(api: Api = api) -> bool:
+            async with client.following(api, reply) as response:
+                return response.status == 200
+
+        await eventually(admitted)
+    call.step()
+    status, finished, _ = await first
+    assert (status, finished["status"]) == (200, "complete")
 
 
 async def test_a_user_has_a_bounded_number_of_live_replies(
