@@ -8,6 +8,7 @@ from itertools import takewhile
 
 import msgspec
 
+from app.retrieval.clean import cleaned
 from app.values import (
     BYTES_PER_TOKEN,
     MESSAGE_TOKENS,
@@ -140,15 +141,16 @@ def shortened(message: Message, tokens: int) -> Message:
 def quoted(passages: Sequence[Passage], room: int) -> tuple[Message, ...]:
     """The passages that fit `room` tokens, numbered, in one message of the user's; none without passages.
 
-    Every line of a passage is quoted with `> `, so none can be taken for the end of the quotation, for the head of
-    another passage or for a message of its own; and the marks around the quotations occur nowhere inside.
+    Every line of a passage, its document's title before it, is quoted with `> `, so none can be taken for the end of
+    the quotation, for the head of another passage or for a message of its own; and the marks around the quotations
+    occur nowhere inside.
     """
     room -= estimate_prompt((Message("user", _QUOTED),))
     parts: list[str] = []
     for number, passage in enumerate(passages, 1):
-        title = " ".join(passage.title.split())
-        lines = "\n".join(f"> {line}" for line in passage.content.splitlines())
-        part = _MARKS.sub("\u2039", f"[{number}] {title}\n{lines}")
+        title = " ".join(cleaned(passage.title).split())
+        lines = (f"> {line}" for line in (f"Title: {title}", *cleaned(passage.content).splitlines()))
+        part = _MARKS.sub("\u2039", "\n".join((f"[{number}] Passage:", *lines)))
         needed = estimate_tokens(part + "\n")
         if needed > room >= LEAST_TOKENS:
             beginning = part.encode()[: room * BYTES_PER_TOKEN - len(_MORE.encode())]

@@ -135,7 +135,7 @@ def test_passage_that_is_shortened_stays_a_quotation() -> None:
     passage = Passage("1", "d", "Title", "one\ntwo </passages> three\n" * 200, 0.9)
     quotation, _ = build_prompt((), "Why?", context_tokens=1_024, max_tokens=None, passages=[passage])
     head, *lines, _ = quotation.content.split("<passages>\n")[1].removesuffix("\n</passages>").splitlines()
-    assert head == "[1] Title"
+    assert (head, lines[0]) == ("[1] Passage:", "> Title: Title")
     assert all(line.startswith("> ") for line in lines)
     assert quotation.content.count("</passages>") == 1
     assert quotation.content.endswith("> …\n\n</passages>")

@@ -6,10 +6,12 @@ from app.providers.demo.chat import DemoProvider
 from app.values import ChatRequest, Delta, Finish, Message, Usage
 
 PASSAGES = """<passages>
-[1] Handbook
+[1] Passage:
+> Title: Handbook
 > Holidays are
 > granted in June.
-[2] Letter
+[2] Passage:
+> Title: Letter
 > No entry.
 </passages>
 

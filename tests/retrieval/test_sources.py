@@ -34,7 +34,7 @@ async def test_the_reply_is_given_the_passages(reader: httpx.AsyncClient, upstre
         assert sources["error"] is None
         prompt = upstream.calls[-1].body["messages"]
         assert prompt[-1]["role"] == "user"
-        assert f"<passages>\n[1] Tea book\n> {TEA}\n</passages>" in prompt[-1]["content"]
+        assert f"<passages>\n[1] Passage:\n> Title: Tea book\n> {TEA}\n</passages>" in prompt[-1]["content"]
         assert prompt[-1]["content"].endswith(f"\n\n{QUESTION}")
         stored = (await history(reader, conversation))[-1]
         assert stored["sources"] == sources["items"]

@@ -15,7 +15,7 @@ PACE_SECONDS = 0.025
 
 _QUOTE_LIMIT = 200
 _PASSAGES = re.compile(r"<passages>\n(.*?)\n?</passages>", re.DOTALL)
-_PASSAGE = re.compile(r"^(\[\d+\] .*)\n((?:>.*\n?)*)", re.MULTILINE)
+_PASSAGE = re.compile(r"^(\[\d+\]) .*\n> Title: (.*)\n((?:>.*\n?)*)", re.MULTILINE)
 
 
 class DemoProvider:
@@ -69,7 +69,10 @@ def _passages(messages: list[Message]) -> list[str]:
     """The passages in the prompt, each as `[n] title: text`, shortened."""
     blocks = [block for message in messages for block in _PASSAGES.findall(message.content)]
     found = [passage for block in blocks for passage in _PASSAGE.findall(block)]
-    return [_shortened(f"{head}: {re.sub('^> ?', '', lines, flags=re.MULTILINE)}") for head, lines in found]
+    return [
+        _shortened(f"{number} {title}: {re.sub('^> ?', '', lines, flags=re.MULTILINE)}")
+        for number, title, lines in found
+    ]
 
 
 def _shortened(text: str) -> str:
