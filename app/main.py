@@ -99,10 +99,12 @@ class Service:
         self.providers = make_providers(settings.providers)
         self.embedders = Embedders(settings)
         self.search = Search(self.documents, self.embedders)
-        self.indexer = Indexer(Indexing(self.supabase), self.embedders, max_passages=settings.document_max_passages)
+        indexing = Indexing(self.supabase)
+        self.indexer = Indexer(indexing, self.embedders, max_passages=settings.document_max_passages)
         self.library = Library(
             self.documents,
-            FileReader(max_passages=settings.document_max_passages),
+            indexing,
+            FileReader(max_passages=settings.document_max_passages, seconds=settings.document_read_seconds),
             self.indexer,
             max_bytes=settings.document_max_bytes,
         )

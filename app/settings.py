@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     search_threshold: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.7
     document_max_bytes: Annotated[int, msgspec.Meta(ge=1, le=104_857_600)] = 10_485_760
     document_max_passages: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 2000
+    document_read_seconds: Annotated[int, msgspec.Meta(ge=2, le=300)] = 20
 
     redis_url: str | None = None
 

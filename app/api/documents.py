@@ -83,7 +83,7 @@ def document_routes(documents: Documents, library: Library, admission: Admission
         # all of it comes before the refusal of what it asks for: whoever is still sending would not read that
         await request.body()
         async with admission.charged_later(user, "document"):
-            return await library.add(user.token, await _upload(request), document_id=document_id)
+            return await library.add(user, await _upload(request), document_id=document_id)
 
     @get("/", operation_id="listDocuments", response_description="One page.", responses=problems("invalid_request"))
     async def page(user: Caller, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> DocumentPage:

@@ -8,14 +8,20 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from app.errors import InvalidRequest, PayloadTooLarge
+from app import observe
+from app.errors import AppError, InvalidRequest, PayloadTooLarge
 from app.retrieval.clean import cleaned
 from app.retrieval.indexer import Indexer
 from app.retrieval.reader import FileReader
+from app.retrieval.worker import Read
 from app.store.documents import Created, Documents
+from app.store.indexing import Indexing
+from app.values import User
 
 MAX_TITLE_CHARACTERS = 500
 MAX_METADATA_BYTES = 4000
+FREE_SECONDS = 2
+"""Of reading that the request for a document pays; each further second is another request."""
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,25 +36,40 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Library:
-    def __init__(self, documents: Documents, reader: FileReader, indexer: Indexer, *, max_bytes: int) -> None:
+    def __init__(
+        self, documents: Documents, indexing: Indexing, reader: FileReader, indexer: Indexer, *, max_bytes: int
+    ) -> None:
         self._documents = documents
+        self._indexing = indexing
         self._reader = reader
         self._indexer = indexer
         self.max_bytes = max_bytes
 
-    async def add(self, token: str, upload: Upload, *, document_id: str | None = None) -> Created:
+    async def add(self, user: User, upload: Upload, *, document_id: str | None = None) -> Created:
         """Store a document, or with `document_id` its new content; it is indexed afterwards.
 
-        Raises `InvalidRequest` for a file that cannot be read, `PayloadTooLarge`, `Draining` when this process has too
-        many to read, and what the database raises.
+        Raises `InvalidRequest` for a file that cannot be read, `PayloadTooLarge`, what `FileReader.read` raises, and
+        what the database raises. The time that its reading took is charged in any case.
         """
         if len(upload.data) > self.max_bytes:
             raise PayloadTooLarge(f"A document has at most {self.max_bytes} bytes.")
         metadata = _checked(upload.metadata)
-        read = await self._reader.read(upload.data, upload.media_type, upload.charset)
+        read = await self._reader.read(user.id, upload.data, upload.media_type, upload.charset)
+        try:
+            created = await self._store(user, upload, metadata, read, document_id)
+        finally:
+            await self._charge(user, read)
+        self._indexer.wake()
+        return created
+
+    async def _store(
+        self, user: User, upload: Upload, metadata: Mapping[str, object], read: Read, document_id: str | None
+    ) -> Created:
+        if read.error is not None:
+            raise PayloadTooLarge(read.error) if read.too_large else InvalidRequest(read.error, status=422)
         title = upload.title or read.title or PurePosixPath(upload.name.replace("\\", "/")).name or "Untitled"
-        created = await self._documents.create(
-            token,
+        return await self._documents.create(
+            user.token,
             title=" ".join(cleaned(title).split())[:MAX_TITLE_CHARACTERS] or "Untitled",
             passages=read.passages,
             content_hash=_hash(upload),
@@ -59,8 +80,16 @@ class Library:
             pages=read.pages,
             pages_without_text=read.pages_without_text,
         )
-        self._indexer.wake()
-        return created
+
+    async def _charge(self, user: User, read: Read) -> None:
+        """Count the seconds of a long reading as further requests. It comes after the document is stored: its own
+        reading is no reason to refuse it."""
+        if (seconds := int(read.seconds) - FREE_SECONDS) <= 0:
+            return
+        try:
+            await self._indexing.charge_reading(user.id, seconds)
+        except AppError as error:
+            observe.event("reading.uncharged", user_id=user.id, seconds=seconds, error=error.code)
 
 
 def _hash(upload: Upload) -> str:

@@ -1,54 +1,79 @@
-"""Reads untrusted files, each in a process of its own: slow, huge or malicious ones hurt nobody else."""
+"""Reads untrusted files, each in a process of its own: slow, huge or malicious ones hurt nobody else.
+
+A user has a part of the processes only: whoever sends many files waits for their own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+import time
+from collections import Counter
 
 import msgspec
 
-from app.errors import Draining, InvalidRequest, PayloadTooLarge
+from app.errors import Draining, RateLimited
+from app.lanes import Lane
 from app.retrieval.worker import Read, Task
 
-SECONDS = 90.0
-"""By the clock; the process has its own limit of CPU time."""
-AT_ONCE = 2
-WAITING_BYTES = 256_000_000
-"""Files that wait for their turn; more are refused."""
+AT_ONCE, OF_A_USER = 3, 2
+WAITING = 50
+"""Files of one user that wait for their turn; more are refused."""
+WAIT_SECONDS = 60.0
+"""How long a file waits for its turn."""
+WAITING_BYTES, WAITING_BYTES_OF_A_USER = 256_000_000, 128_000_000
+"""Of files that wait or are read; more are refused. One file of a user may be larger than their part."""
 LEAST_BYTES = 1_000_000
 """What any file counts as: small ones take their time, too."""
+CLOCK = 3
+"""By the clock, reading may take this many times its processor time: a busy machine is not the file's fault."""
 CHARACTERS_PER_PASSAGE = 4000
 """Hardly any passage is longer: text beyond this times the limit of passages need not even be cut."""
 
 
 class FileReader:
-    """Files into passages."""
+    """Files into passages. A file has `seconds` of processor time."""
 
-    def __init__(self, *, max_passages: int) -> None:
+    def __init__(self, *, max_passages: int, seconds: int) -> None:
         self._max_passages = max_passages
-        self._turn = asyncio.Semaphore(AT_ONCE)
-        self._waiting = 0
+        self._seconds = seconds
+        self._lane = Lane(
+            at_once=AT_ONCE,
+            share=OF_A_USER,
+            waiting=WAITING,
+            waiting_of_all=WAITING_BYTES // LEAST_BYTES,
+            seconds=WAIT_SECONDS,
+            what="documents",
+            full=_full,
+        )
+        self._waiting: Counter[str] = Counter()
 
-    async def read(self, data: bytes, media_type: str, charset: str | None = None) -> Read:
-        """The passages of a file. Raises `InvalidRequest`, `PayloadTooLarge`, or `Draining` when too many wait."""
+    async def read(self, user_id: str, data: bytes, media_type: str, charset: str | None = None) -> Read:
+        """The passages of a file, or why there are none, and the processor time that it took. Raises `RateLimited` when
+        too many of the user's files wait, or `Draining` when too many of all do."""
         size = max(len(data), LEAST_BYTES)
-        if self._waiting + size > WAITING_BYTES:
-            raise Draining("This server reads as many documents as it can; send the request again.", retry_after=5)
-        self._waiting += size
+        if 0 < self._waiting[user_id] > WAITING_BYTES_OF_A_USER - size:
+            most = WAITING_BYTES_OF_A_USER
+            raise RateLimited(f"Of one user's documents, {most} bytes wait; send the request again.", retry_after=5)
+        if self._waiting.total() + size > WAITING_BYTES:
+            raise _full()
+        self._waiting[user_id] += size
         try:
-            async with self._turn:
-                answer = await self._in_worker(data, media_type, charset)
+            await self._lane.enter(user_id)
+            try:
+                return await self._in_worker(data, media_type, charset)
+            finally:
+                self._lane.leave(user_id)
         finally:
-            self._waiting -= size
-        if answer.error is not None:
-            if answer.too_large:
-                raise PayloadTooLarge(answer.error)
-            raise InvalidRequest(answer.error, status=422)
-        return answer
+            self._waiting[user_id] -= size
+            if not self._waiting[user_id]:
+                del self._waiting[user_id]
 
     async def _in_worker(self, data: bytes, media_type: str, charset: str | None) -> Read:
-        task = Task(media_type, charset, self._max_passages, self._max_passages * CHARACTERS_PER_PASSAGE)
+        most_characters = self._max_passages * CHARACTERS_PER_PASSAGE
+        task = Task(media_type, charset, self._max_passages, most_characters, self._seconds)
         # nothing of our environment: it holds keys
         environment = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
         process = await asyncio.create_subprocess_exec(
@@ -60,17 +85,29 @@ class FileReader:
             stderr=asyncio.subprocess.DEVNULL,
             env=environment,
         )
+        started = time.monotonic()
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds * CLOCK):
                 output, _ = await process.communicate(msgspec.json.encode(task) + b"\n" + data)
         except TimeoutError:
-            return Read(error="The document takes too long to be read.")
+            return self._took_too_long()
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+        if process.returncode == -signal.SIGXCPU:
+            return self._took_too_long()
         try:
             return msgspec.json.decode(output, type=Read)
         except msgspec.DecodeError:
-            # killed by its limits, or by the file
-            return Read(error="The document is damaged or too complex to be read.")
+            # ended by its memory's limit, or by the file
+            seconds = min(time.monotonic() - started, self._seconds)
+            return Read(error="The document is damaged or too complex to be read.", seconds=seconds)
+
+    def _took_too_long(self) -> Read:
+        error = f"The document takes more than {self._seconds} s to be read, which is the limit."
+        return Read(error=error, seconds=self._seconds)
+
+
+def _full() -> Draining:
+    return Draining("This server reads as many documents as it can; send the request again.", retry_after=5)

@@ -44,6 +44,7 @@ ServiceCall = Literal[
     "finish_replies",
     "recover_replies",
     # indexing
+    "charge_reading",
     "claim_index_jobs",
     "renew_index_jobs",
     "release_index_jobs",

@@ -60,6 +60,10 @@ class Indexing:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
 
+    async def charge_reading(self, user_id: str, seconds: int) -> None:
+        """Count `seconds` of reading a user's file as that many requests of kind `document`."""
+        await self._supabase.service_rpc("charge_reading", {"p_user_id": user_id, "p_seconds": seconds}, object)
+
     async def claim_index_jobs(self, worker: str, model: str, limit: int) -> list[IndexJob]:
         """Claim documents that wait for indexing, for the time of a lease. One that was stored for another model is
         left for a minute to the replicas that have that model."""

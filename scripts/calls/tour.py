@@ -152,6 +152,7 @@ async def _documents(supabase: Supabase, user: User) -> None:
     [job] = await indexing.claim_index_jobs(worker, FIRST, 1)
     step = await indexing.index_passages(worker, job, FIRST, [], 64)
     vectors = [PassageVector(waiting.passage, VECTOR) for waiting in step.passages]
+    await indexing.charge_reading(user.id, 3)
     await indexing.index_passages(worker, job, FIRST, vectors, 64)
     await indexing.index_passages(worker, job, FIRST, vectors, 64)  # lost: it is done
     [model] = await documents.models(user.token)

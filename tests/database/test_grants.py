@@ -85,6 +85,7 @@ authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)     
 authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
 authenticated  public.stop_reply(uuid)                                                                      execute
 service_role   private.entitled(text,uuid,integer)                                                          execute
+service_role   private.charge_reading(uuid,integer)                                                         execute
 service_role   private.applied_migrations()                                                                 execute
 service_role   private.estimate_tokens(text)                                                                execute
 service_role   private.index_lease()                                                                        execute
@@ -104,6 +105,7 @@ service_role   public.admin_show(text)                                          
 service_role   public.admin_users(text,uuid,integer)                                                        execute
 service_role   public.applied_migrations()                                                                  execute
 service_role   public.claim_index_jobs(uuid,text,integer)                                                   execute
+service_role   public.charge_reading(uuid,integer)                                                          execute
 service_role   public.configure_limits(boolean,integer,integer,boolean)                                     execute
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
