@@ -17,7 +17,7 @@ import msgspec
 from app.errors import AppError, SupabaseRefused, SupabaseUnavailable
 from app.settings import LEGACY_NAMES, SettingsError, base_url, where_looked, whose_address, with_running_stack
 from app.store.client import open_supabase
-from app.store.limits import Limits, LimitsView, Plan
+from app.store.limits import Limits, LimitSettings, LimitsView, Plan
 from app.store.plans import Entitled, Plans, UserView
 
 EPILOG = """The project is named by SUPABASE_URL and SUPABASE_SECRET_KEY in the environment; without them, it is the one
@@ -27,7 +27,16 @@ T = TypeVar("T")
 UNSET = ("default", "none")
 MOST = 2**31 - 1
 MOST_DOLLARS = 1_000_000_000
+MOST_OF_ANY = 10**15
 PLAN_CHARACTERS = 50
+CAPS = {
+    "conversations": "conversations",
+    "messages": "messages",
+    "documents": "documents",
+    "passages": "passages of documents",
+    "document_bytes": "bytes of documents' text",
+}
+"""What a user of a plan may have at a time, as options and as columns (with `max_`)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,6 +94,13 @@ def parser() -> argparse.ArgumentParser:
     limits.add_argument(
         "--budget", type=dollars, metavar="USD", help=f"dollars per user and month, 0 to {MOST_DOLLARS}, or `none`"
     )
+    for kind, what in CAPS.items():
+        limits.add_argument(
+            f"--{kind.replace('_', '-')}",
+            type=amount,
+            metavar="N",
+            help=f"{what} of a user, 0 to {MOST_OF_ANY}, or `default`",
+        )
     limits.add_argument(
         "--premium",
         action=argparse.BooleanOptionalAction,
@@ -166,6 +182,7 @@ def changes(asked: argparse.Namespace) -> dict[str, int | bool | None]:
         "tokens_per_minute": asked.tokens,
         "monthly_budget_micro_usd": asked.budget,
         "premium": asked.premium,
+        **{f"max_{kind}": getattr(asked, kind) for kind in CAPS},
     }
     given = {column: None if value in UNSET else value for column, value in named.items() if value is not None}
     if given and asked.plan is None:
@@ -213,7 +230,8 @@ def describe_limits(limits: LimitsView) -> str:
         f"{'plan':<20} {'premium':<8} {'requests':>10} {'tokens':>12} {'budget':>12} {'users':>8} {'expired':>8}",
         f"{'(default)':<20} {'':<8} {defaults.requests_per_minute:>10} {defaults.tokens_per_minute:>12} {'none':>12}",
         *(row(plan) for plan in limits.plans),
-        f"premium is {'required' if defaults.require_premium else 'not required'}",
+        *(f"{plan.plan}: {most}" for plan in limits.plans if (most := caps(plan))),
+        f"premium is {'required' if defaults.require_premium else 'not required'}; by default {caps(defaults)}",
     ]
     return "\n".join(lines)
 
@@ -226,6 +244,12 @@ def row(plan: Plan) -> str:
         f"{plan.plan:<20} {'yes' if plan.premium else 'no':<8} {requests:>10} {tokens:>12} {budget:>12} "
         f"{plan.users:>8} {plan.expired:>8}"
     )
+
+
+def caps(limits: LimitSettings | Plan) -> str:
+    """What a user may have at a time, as far as it is said here."""
+    named = {kind: most for kind in CAPS if (most := getattr(limits, f"max_{kind}")) is not None}
+    return "a user has at most " + ", ".join(f"{most} {CAPS[kind]}" for kind, most in named.items()) if named else ""
 
 
 def usd(micro: int) -> str:
@@ -261,6 +285,14 @@ def count(text: str) -> int | str:
         return text
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MOST:
         raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a whole number from 1 to {MOST}, or default")
+    return int(text)
+
+
+def amount(text: str) -> int | str:
+    if text in UNSET:
+        return text
+    if not (text.isascii() and text.isdecimal()) or int(text) > MOST_OF_ANY:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a whole number from 0 to {MOST_OF_ANY}, or default")
     return int(text)
 
 

@@ -8,6 +8,7 @@ AppError                        an error for the client: a status, a stable code
 ├── Unauthenticated             401 unauthenticated
 ├── BudgetExceeded              402 budget_exceeded
 ├── PremiumRequired             403 premium_required
+├── LimitReached                403 limit_reached
 ├── NotFound                    404 not_found
 ├── Conflict                    409 conflict
 ├── RateLimited                 429 rate_limited
@@ -148,6 +149,14 @@ class PremiumRequired(AppError):
     title = "This needs a premium plan"
 
 
+class LimitReached(AppError):
+    """A user has as much as their plan holds. No waiting helps, only deleting or another plan."""
+
+    status = 403
+    code = "limit_reached"
+    title = "This plan holds no more"
+
+
 class NotFound(AppError):
     status = 404
     code = "not_found"
@@ -223,6 +232,7 @@ ERRORS: dict[str, type[AppError]] = {
         Unauthenticated,
         BudgetExceeded,
         PremiumRequired,
+        LimitReached,
         NotFound,
         Conflict,
         RateLimited,

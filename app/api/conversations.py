@@ -24,7 +24,7 @@ def conversation_routes(conversations: Conversations, offers: Offers) -> Router:
         operation_id="createConversation",
         response_description="The new conversation.",
         response_headers=answers_with("Location"),
-        responses=problems(body=True),
+        responses=problems("limit_reached", body=True),
     )
     async def create(user: Caller, data: JSONBody[NewConversation | None] = None) -> Response[ConversationView]:
         """Create a conversation.

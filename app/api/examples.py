@@ -27,7 +27,7 @@ from app.api.views import (
     TurnView,
     VerdictView,
 )
-from app.store.usage import Budget, ModelTotals, MyUsage, Totals
+from app.store.usage import Allowance, Budget, ModelTotals, MyUsage, OtherRequests, Storage, Totals
 from app.values import ProviderName, Quota, Usage
 
 _CONVERSATION = ConversationView(
@@ -115,8 +115,20 @@ _USAGE = MyUsage(
     models=(ModelTotals(provider="openai", model="gpt-5-mini", **_TOTALS),),
     held_tokens=0,
     requests=Quota(limit=60, remaining=59, reset=1),
+    other_requests=OtherRequests(
+        search=Quota(limit=60, remaining=60, reset=0),
+        document=Quota(limit=60, remaining=57, reset=3),
+        moderation=Quota(limit=60, remaining=60, reset=0),
+    ),
     tokens=Quota(limit=100_000, remaining=99_955, reset=1),
     budget=Budget(limit_micro_usd=5_000_000, remaining_micro_usd=4_999_964),
+    storage=Storage(
+        conversations=Allowance(limit=10_000, used=1, remaining=9_999),
+        messages=Allowance(limit=200_000, used=2, remaining=199_998),
+        documents=Allowance(limit=2_000, used=1, remaining=1_999),
+        passages=Allowance(limit=50_000, used=1, remaining=49_999),
+        document_bytes=Allowance(limit=100_000_000, used=94, remaining=99_999_906),
+    ),
 )
 _MODEL = ModelView(
     provider=ProviderName("openai"),

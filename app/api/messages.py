@@ -63,6 +63,7 @@ BEGUN = answers_with("Location", "Idempotency-Replayed", "Preference-Applied", *
 REFUSED = (
     "budget_exceeded",
     "premium_required",
+    "limit_reached",
     "not_found",
     "idempotency_mismatch",
     "content_flagged",

@@ -20,7 +20,7 @@ _REASONS = {
     400: "The body cannot be read: it is not JSON, or not UTF-8.",
     401: "The access token is missing, has expired or is not one of this project's users.",
     402: "This month's budget is used up.",
-    403: "This needs a premium plan.",
+    403: "This needs a premium plan, or the plan holds no more of what is to be stored; `detail` names its limit.",
     404: "The caller has nothing with this id.",
     409: "The request conflicts with the current state.",
     413: "The body, or the text in it, is larger than its limit, which `detail` names.",

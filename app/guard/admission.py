@@ -24,6 +24,7 @@ class LimitsStore(Protocol):
     async def configure_limits(
         self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int, screen_input: bool
     ) -> object: ...
+    async def configure_documents(self, *, max_bytes: int, max_passages: int) -> object: ...
 
 
 class Admission:
@@ -61,6 +62,9 @@ async def share_limits(store: LimitsStore, settings: Settings) -> None:
                 requests_per_minute=settings.rate_limit_requests_per_minute,
                 tokens_per_minute=settings.rate_limit_tokens_per_minute,
                 screen_input=settings.moderation != "off",
+            )
+            await store.configure_documents(
+                max_bytes=settings.document_max_bytes, max_passages=settings.document_max_passages
             )
         except AppError as error:
             if error.code != said:  # logged once, and again only when the error changes

@@ -55,6 +55,7 @@ ServiceCall = Literal[
     "store_reembedded",
     # limits
     "configure_limits",
+    "configure_documents",
     "admin_limits",
     # plans
     "admin_grant",

@@ -10,24 +10,34 @@ from app.store.client import Supabase
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan. A limit of None means the default of the settings; a budget of None means no budget. `users` counts who
-    has it now, `expired` those for whom it has ended."""
+    """A plan. A limit of None means the default of the settings; a budget of None means no budget. `max_…` limits how much
+    one user may have at a time. `users` counts who has it now, `expired` those for whom it has ended."""
 
     plan: str
     premium: bool
     requests_per_minute: int | None
     tokens_per_minute: int | None
     monthly_budget_micro_usd: int | None
+    max_conversations: int | None
+    max_messages: int | None
+    max_documents: int | None
+    max_passages: int | None
+    max_document_bytes: int | None
     users: int
     expired: int
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits that the API has written from its environment."""
+    """The limits of plans that set none of their own. The API has written the first three from its environment."""
 
     require_premium: bool
     requests_per_minute: int
     tokens_per_minute: int
+    max_conversations: int
+    max_messages: int
+    max_documents: int
+    max_passages: int
+    max_document_bytes: int
 
 
 class LimitsView(msgspec.Struct, frozen=True):
@@ -52,6 +62,11 @@ class Limits:
             "p_screen_input": screen_input,
         }
         return await self._supabase.service_rpc("configure_limits", arguments, object)
+
+    async def configure_documents(self, *, max_bytes: int, max_passages: int) -> object:
+        """Set how large one document may be, for all replicas and for whoever calls the database's functions."""
+        arguments = {"p_max_bytes": max_bytes, "p_max_passages": max_passages}
+        return await self._supabase.service_rpc("configure_documents", arguments, object)
 
     async def show(self, plan: str | None = None, changes: Mapping[str, int | bool | None] | None = None) -> LimitsView:
         """The limits of all plans, or of one. `changes` are applied to that one, which is created if it does not exist.

@@ -38,9 +38,35 @@ class Budget(msgspec.Struct, frozen=True):
     remaining_micro_usd: int
 
 
+class Allowance(msgspec.Struct, frozen=True):
+    """How much of something the user may have at a time, has, and may still add."""
+
+    limit: int
+    used: int
+    remaining: int
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user has stored. `document_bytes` are those of all passages, of text and metadata."""
+
+    conversations: Allowance
+    messages: Allowance
+    documents: Allowance
+    passages: Allowance
+    document_bytes: Allowance
+
+
+class OtherRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """The requests that are no turns, each kind with a limit of its own."""
+
+    search: Quota
+    document: Quota
+    moderation: Quota
+
+
 class MyUsage(msgspec.Struct, frozen=True, kw_only=True):
     """A user's usage, in UTC days and months. `models` are sums of this month by model; `held_tokens` are reserved for
-    replies being written; `budget` is null when the plan has none."""
+    replies being written; `requests` counts turns; `budget` is null when the plan has none."""
 
     plan: str
     today: Totals
@@ -48,8 +74,10 @@ class MyUsage(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[ModelTotals, ...]
     held_tokens: int
     requests: Quota
+    other_requests: OtherRequests
     tokens: Quota
     budget: Budget | None
+    storage: Storage
 
 
 class Usages:

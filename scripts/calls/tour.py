@@ -42,12 +42,18 @@ async def _limits_and_plans(supabase: Supabase, user: User) -> None:
     await limits.configure_limits(
         require_premium=True, requests_per_minute=1000, tokens_per_minute=1_000_000, screen_input=True
     )
+    await limits.configure_documents(max_bytes=1_000_000, max_passages=100)
     await limits.show(None, {})
     changes = {
         "premium": True,
         "requests_per_minute": 500,
         "tokens_per_minute": None,
         "monthly_budget_micro_usd": 1_000_000,
+        "max_conversations": 1000,
+        "max_messages": None,
+        "max_documents": 100,
+        "max_passages": 10_000,
+        "max_document_bytes": 10_000_000,
     }
     await limits.show("pro", changes)
     with suppress(AppError):  # no plan yet
@@ -146,13 +152,13 @@ async def _documents(supabase: Supabase, user: User) -> None:
         model=FIRST,
     )
     document = created.document.id
+    await indexing.charge_reading(user.id, 3)
     [job] = await indexing.claim_index_jobs(worker, FIRST, 1)
     await indexing.renew_index_jobs(worker, [document])
     await indexing.release_index_jobs(worker)
     [job] = await indexing.claim_index_jobs(worker, FIRST, 1)
     step = await indexing.index_passages(worker, job, FIRST, [], 64)
     vectors = [PassageVector(waiting.passage, VECTOR) for waiting in step.passages]
-    await indexing.charge_reading(user.id, 3)
     await indexing.index_passages(worker, job, FIRST, vectors, 64)
     await indexing.index_passages(worker, job, FIRST, vectors, 64)  # lost: it is done
     [model] = await documents.models(user.token)

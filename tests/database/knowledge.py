@@ -41,7 +41,7 @@ class Constant:
     name: str
 
     def read(self, db: Connection) -> Known:
-        declared = rf"\b{self.name} constant [\w \[\]]+ := (?:interval '(\d+) seconds'|([\d.]+)|array\[(.*?)\]);"
+        declared = rf"\b{self.name} constant [\w \[\]]+ := (?:interval '(\d+) seconds'|([\d.]+)|array\[([^\]]*)\]);"
         [(interval, number, listed)] = re.findall(declared, body(db, self.function))
         return frozenset(re.findall(r"'(\w+)'", listed)) if listed else float(interval or number)
 

@@ -25,6 +25,7 @@ PLACES = (
     "private.index_jobs",
     "private.passage_counts",
     "private.meters",
+    "private.stored",
 )
 # Where what was used is kept: without text, and with nobody's name once the user is gone.
 ACCOUNTS = {"private.reservations", "private.usage_ledger", "private.moderation_audit"}
@@ -53,7 +54,8 @@ def test_owner_deletes_a_conversation_whole(db: Connection, owner: Caller, stran
     with acting(db, owner):
         db.execute("delete from public.conversations where id = %s", [conversation])
     # or deleting would be a way around the limit
-    assert kept(db, owner) == {"private.meters": 1}
+    assert kept(db, owner) == {"private.meters": 1, "private.stored": 2}
+    assert one(db, "select sum(amount) from private.stored where user_id = %s", [owner.id]) == 0
     assert kept(db, stranger) == before
 
 

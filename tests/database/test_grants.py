@@ -71,6 +71,7 @@ authenticated  private.query_vector(extensions.vector)                          
 authenticated  private.replay_turn(text,text)                                                               execute
 authenticated  private.similar_passages(extensions.vector,double precision,integer,jsonb,text)              execute
 authenticated  private.stop_reply(uuid)                                                                     execute
+authenticated  private.usage_left()                                                                         execute
 authenticated  private.unfinished_revisions(uuid)                                                           execute
 authenticated  public.admit_request(text,boolean)                                                           execute
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                                execute
@@ -84,8 +85,8 @@ authenticated  public.search_documents(text,extensions.vector,double precision,i
 authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)                                 execute
 authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
 authenticated  public.stop_reply(uuid)                                                                      execute
-service_role   private.entitled(text,uuid,integer)                                                          execute
 service_role   private.charge_reading(uuid,integer)                                                         execute
+service_role   private.entitled(text,uuid,integer)                                                          execute
 service_role   private.applied_migrations()                                                                 execute
 service_role   private.estimate_tokens(text)                                                                execute
 service_role   private.index_lease()                                                                        execute
@@ -104,9 +105,10 @@ service_role   public.admin_revoke(text)                                        
 service_role   public.admin_show(text)                                                                      execute
 service_role   public.admin_users(text,uuid,integer)                                                        execute
 service_role   public.applied_migrations()                                                                  execute
-service_role   public.claim_index_jobs(uuid,text,integer)                                                   execute
 service_role   public.charge_reading(uuid,integer)                                                          execute
+service_role   public.claim_index_jobs(uuid,text,integer)                                                   execute
 service_role   public.configure_limits(boolean,integer,integer,boolean)                                     execute
+service_role   public.configure_documents(integer,integer)                                                  execute
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
 service_role   public.journal_write(jsonb,uuid[])                                                           execute

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import psycopg
 import pytest
 from psycopg.errors import CheckViolation, ForeignKeyViolation, GeneratedAlways, UniqueViolation
 
@@ -100,12 +101,14 @@ def test_position_is_the_database_s(db: Connection, owner: Caller, table: str) -
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("title", ""), ("title", "x" * 201), ("model", ""), ("model", "x" * 101)]
+    ("column", "value", "most"),
+    [("title", "", 200), ("title", "x" * 201, 200), ("model", "", 100), ("model", "x" * 101, 100)],
 )
 def test_conversation_s_words_are_bounded(
-    db: Connection, owner: Caller, conversation: UUID, column: str, value: str
+    db: Connection, owner: Caller, conversation: UUID, column: str, value: str, most: int
 ) -> None:
-    with pytest.raises(CheckViolation), acting(db, owner):
+    words = f"invalid_request\n.*{column}: expected 1 to {most} characters"
+    with pytest.raises(psycopg.DatabaseError, match=words), acting(db, owner):
         db.execute(f"update public.conversations set {column} = %s where id = %s", [value, conversation])
 
 

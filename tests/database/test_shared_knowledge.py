@@ -17,7 +17,7 @@ from msgspec.inspect import type_info
 from psycopg.types.json import Jsonb
 
 from app import values
-from app.admin import changes
+from app.admin import CAPS, changes
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
 from app.api.views import MAX_CONTENT_CHARACTERS, ModelId, Title
@@ -37,7 +37,7 @@ from app.store.limits import Plan
 from app.store.plans import PAGE
 from app.store.replies import Piece, TurnVerdict
 from app.store.rows import Conversation, StoredMessage
-from app.store.usage import RequestKind
+from app.store.usage import OtherRequests, RequestKind, Storage
 from app.values import ReplyStatus, Role
 from tests.database.knowledge import (
     ROOT,
@@ -72,7 +72,9 @@ IDEMPOTENCY_KEY: int = max(
     for parameter in operation.get("parameters", ())
     if parameter["name"] == "Idempotency-Key"
 )
-PLAN_CHANGES = changes(argparse.Namespace(plan="p", requests=1, tokens=1, budget=1, premium=True))
+PLAN_CHANGES = changes(
+    argparse.Namespace(plan="p", requests=1, tokens=1, budget=1, premium=True, **dict.fromkeys(CAPS, 1))
+)
 
 
 def setting(column: str) -> Asked:
@@ -87,9 +89,45 @@ SAME: dict[str, tuple[Side, ...]] = {
         Constant("private.begin_turn", "c_content_characters"),
         Said(r"a user message \| ([\d,]+) characters"),
     ),
-    "characters of a conversation's title": (longest(Title), Check("conversations_title_check")),
-    "characters of a model's name": (longest(ModelId), Check("conversations_model_check")),
-    "characters of a document's title": (MAX_TITLE_CHARACTERS, Check("documents_title_check")),
+    "characters of a conversation's title": (
+        longest(Title),
+        Check("conversations_title_check"),
+        Constant("private.check_conversation", "c_title_characters"),
+    ),
+    "characters of a model's name": (
+        longest(ModelId),
+        Check("conversations_model_check"),
+        Constant("private.check_conversation", "c_model_characters"),
+    ),
+    "characters of a document's title": (
+        MAX_TITLE_CHARACTERS,
+        Check("documents_title_check"),
+        Constant("private.check_document", "c_title_characters"),
+    ),
+    "bytes of a document's metadata, as they are stored": (
+        Check("documents_metadata_check"),
+        Constant("private.check_document", "c_metadata_bytes"),
+    ),
+    "characters of a document's media type": (
+        Check("documents_media_type_check"),
+        Constant("private.check_document", "c_media_type_characters"),
+    ),
+    "characters of a content's hash, as they are stored": (
+        Check("documents_content_hash_check"),
+        Constant("private.check_document", "c_hash_characters"),
+    ),
+    "characters of a passage, as they are stored": (
+        Check("document_passages_content_check"),
+        Constant("private.check_document", "c_passage_characters"),
+    ),
+    "bytes of a passage's metadata": (
+        Check("document_passages_metadata_check"),
+        Constant("private.check_document", "c_passage_metadata_bytes"),
+    ),
+    "characters of an embedding model's name": (
+        Check("embeddings_embedding_model_check"),
+        Constant("private.check_document", "c_model_characters"),
+    ),
     "characters of why a document failed": (
         Check("documents_error_check"),
         Written("public.postpone_index_job", r"left\(p_error, (\d+)\)"),
@@ -97,7 +135,12 @@ SAME: dict[str, tuple[Side, ...]] = {
     "characters of an Idempotency-Key": (
         IDEMPOTENCY_KEY,
         Check("idempotency_keys_key_check"),
+        Constant("private.check_idempotency_key", "c_key_characters"),
         Said(r"an Idempotency-Key \| (\d+) characters"),
+    ),
+    "characters of a request's hash, as they are stored": (
+        Check("idempotency_keys_request_hash_check"),
+        Constant("private.check_idempotency_key", "c_hash_characters"),
     ),
     "hours that an Idempotency-Key is kept": (
         Written("public.recover_replies", r"interval '(\d+) hours'"),
@@ -106,7 +149,7 @@ SAME: dict[str, tuple[Side, ...]] = {
     ),
     "passages of a document": (
         field(Settings, "document_max_passages").type.le,
-        Constant("private.create_document", "c_passages"),
+        Constant("private.check_document", "c_passages"),
     ),
     "bytes of a text that is pushed": (
         Written("private.pushable", r"<= (\d+)"),
@@ -152,6 +195,8 @@ SAME: dict[str, tuple[Side, ...]] = {
         Written("private.history_tokens", r"octet_length\(h\.content\) \+ 3\) / (\d+)"),
     ),
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────
+    "bytes of a document": (SETTINGS.document_max_bytes, setting("document_max_bytes")),
+    "passages of a document, as it is set": (SETTINGS.document_max_passages, setting("document_max_passages")),
     "requests a minute": (SETTINGS.rate_limit_requests_per_minute, setting("requests_per_minute")),
     "tokens a minute": (SETTINGS.rate_limit_tokens_per_minute, setting("tokens_per_minute")),
     "premium is required": (SETTINGS.require_premium, setting("require_premium")),
@@ -225,6 +270,18 @@ SAME: dict[str, tuple[Side, ...]] = {
         Listed("private.admit_request", r"p_kind not in \((.*?)\)"),
     ),
     "kinds of meters": (words(RequestKind) | {"turn"}, Check("meters_kind_check")),
+    "kinds of what is stored": (
+        frozenset(Storage.__struct_fields__),
+        frozenset(CAPS),
+        Check("stored_kind_check"),
+        Listed("private.most_of", r"when ('\w+') then"),
+        Listed("private.usage_left", r"array\[('conversations'.*?)\]"),
+    ),
+    "kinds of requests that are no turns": (
+        words(RequestKind),
+        frozenset(OtherRequests.__struct_fields__),
+        Listed("private.usage_left", r"array\[('search'.*?)\]"),
+    ),
     "parts that moderation refuses": (words(field(TurnVerdict, "part").type), Check("moderation_audit_part_check")),
     # ── JSON, by its keys ────────────────────────────────────────────────────────────────────────────────────────
     "keys of a piece": (frozenset(Piece.__struct_fields__), Keys("p_pieces", "public.journal_write")),
@@ -276,9 +333,6 @@ AT_MOST: dict[str, tuple[Side, Side]] = {
 """What has to fit into what is as large, or larger."""
 
 DATABASE_ALONE = {
-    "documents_media_type_check",
-    "document_passages_metadata_check",
-    "embeddings_embedding_model_check",
     "entitlements_plan_check",
     "plans_plan_check",
     "private.passages_with_words.c_ranked",

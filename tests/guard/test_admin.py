@@ -68,7 +68,7 @@ async def test_grant_show_and_revoke_take_effect_at_once(
 
 async def test_limits(admin: Admin, owned: Connection) -> None:
     plan = new_plan(owned, requests_per_minute=7)
-    columns = "select to_jsonb(p) - 'plan' from private.plans as p where plan = %s"
+    columns = "select jsonb_strip_nulls(to_jsonb(p)) - 'plan' from private.plans as p where plan = %s"
     code, output, _ = await admin("limits", plan, "--tokens", "5000", "--budget", "2.50", "--no-premium")
     assert code == 0
     assert [line.split()[1:] for line in output.splitlines() if plan in line] == [
@@ -83,10 +83,28 @@ async def test_limits(admin: Admin, owned: Connection) -> None:
     await admin("limits", plan, "--requests", "default", "--budget", "none", "--premium")
     assert one(owned, columns, [plan]) == {
         "premium": True,
-        "requests_per_minute": None,
         "tokens_per_minute": 5000,
-        "monthly_budget_micro_usd": None,
     }
+
+
+async def test_what_a_user_may_have(admin: Admin, owned: Connection) -> None:
+    plan = new_plan(owned, max_messages=7)
+    columns = (
+        "select jsonb_build_array(max_conversations, max_messages, max_documents, max_passages, max_document_bytes) "
+        "from private.plans where plan = %s"
+    )
+    options = ("--conversations", "5", "--documents", "0", "--passages", "12", "--document-bytes", "9000000000")
+    code, output, _ = await admin("limits", plan, *options)
+    assert code == 0
+    assert one(owned, columns, [plan]) == [5, 7, 0, 12, 9_000_000_000]
+    had = "a user has at most 5 conversations, 7 messages, 0 documents, 12 passages of documents, 9000000000 bytes of "
+    assert f"{plan}: {had}documents' text" in output.splitlines()
+    assert output.splitlines()[-1].endswith(
+        "; by default a user has at most 10000 conversations, 200000 messages, 2000 documents, 50000 passages of "
+        "documents, 100000000 bytes of documents' text"
+    )
+    await admin("limits", plan, "--conversations", "default", "--messages", "default", "--requests", "9")
+    assert one(owned, columns, [plan]) == [None, None, 0, 12, 9_000_000_000]
 
 
 async def test_a_plan_is_made_by_an_option_and_never_by_being_read(admin: Admin, owned: Connection) -> None:

@@ -16,33 +16,22 @@ security definer
 set search_path = ''
 as $$
 declare
-  c_passages constant integer := 10000;
-
   v_user_id uuid := auth.uid();
   v_document public.documents;
   v_known public.documents;
   v_revision bigint;
-  v_count integer;
+  v_bytes bigint;
   v_quotas jsonb;
 begin
   if v_user_id is null then
     raise exception using errcode = 'PT401', message = 'unauthenticated', detail = 'A signed-in user is required.';
   end if;
-  if jsonb_typeof(p_passages) is distinct from 'array' or jsonb_array_length(p_passages) = 0 then
-    raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'The document has no text.';
-  end if;
-  v_count := jsonb_array_length(p_passages);
-  if v_count > c_passages then
-    raise exception using errcode = 'PT413', message = 'payload_too_large',
-      detail = format('A document has at most %s passages.', c_passages);
-  end if;
+  v_bytes := private.check_document(
+    p_title, p_passages, p_content_hash, p_metadata, p_media_type, p_embedding_model
+  );
   if coalesce(p_pages, 0) < 0 or coalesce(p_pages_without_text, 0) not between 0 and coalesce(p_pages, 0) then
     raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'The counts of pages are not possible.';
   end if;
-  if p_content_hash is null then
-    raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'The content has no hash.';
-  end if;
-
   -- here and not in the API alone: what a token creates through the Data API costs embeddings too
   v_quotas := private.admit_request('document', true);
 
@@ -94,7 +83,8 @@ begin
     media_type = p_media_type,
     content_hash = p_content_hash,
     status = 'pending',
-    passages = v_count,
+    passages = jsonb_array_length(p_passages),
+    bytes = v_bytes,
     indexed = 0,
     error = null,
     pages = p_pages,

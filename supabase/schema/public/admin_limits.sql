@@ -9,7 +9,10 @@ security invoker
 set search_path = ''
 as $$
 declare
-  c_columns constant text[] := array['premium', 'requests_per_minute', 'tokens_per_minute', 'monthly_budget_micro_usd'];
+  c_columns constant text[] := array[
+    'premium', 'requests_per_minute', 'tokens_per_minute', 'monthly_budget_micro_usd',
+    'max_conversations', 'max_messages', 'max_documents', 'max_passages', 'max_document_bytes'
+  ];
   v_unknown text;
   v_made boolean := false;
 begin
@@ -28,11 +31,16 @@ begin
   elsif p_plan is null then
     raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'p_changes needs a p_plan.';
   else
-    insert into private.plans as p (plan, premium, requests_per_minute, tokens_per_minute, monthly_budget_micro_usd)
+    insert into private.plans as p (
+      plan, premium, requests_per_minute, tokens_per_minute, monthly_budget_micro_usd,
+      max_conversations, max_messages, max_documents, max_passages, max_document_bytes
+    )
     select
-      p_plan, coalesce(c.premium, true), c.requests_per_minute, c.tokens_per_minute, c.monthly_budget_micro_usd
+      p_plan, coalesce(c.premium, true), c.requests_per_minute, c.tokens_per_minute, c.monthly_budget_micro_usd,
+      c.max_conversations, c.max_messages, c.max_documents, c.max_passages, c.max_document_bytes
     from jsonb_to_record(p_changes) as c (
-      premium boolean, requests_per_minute integer, tokens_per_minute integer, monthly_budget_micro_usd bigint
+      premium boolean, requests_per_minute integer, tokens_per_minute integer, monthly_budget_micro_usd bigint,
+      max_conversations bigint, max_messages bigint, max_documents bigint, max_passages bigint, max_document_bytes bigint
     )
     -- a key that is there with null takes the plan's own limit away; one that is not there changes nothing
     on conflict (plan) do update set
@@ -46,7 +54,12 @@ begin
       monthly_budget_micro_usd = case
         when p_changes ? 'monthly_budget_micro_usd' then excluded.monthly_budget_micro_usd
         else p.monthly_budget_micro_usd
-      end
+      end,
+      max_conversations = case when p_changes ? 'max_conversations' then excluded.max_conversations else p.max_conversations end,
+      max_messages = case when p_changes ? 'max_messages' then excluded.max_messages else p.max_messages end,
+      max_documents = case when p_changes ? 'max_documents' then excluded.max_documents else p.max_documents end,
+      max_passages = case when p_changes ? 'max_passages' then excluded.max_passages else p.max_passages end,
+      max_document_bytes = case when p_changes ? 'max_document_bytes' then excluded.max_document_bytes else p.max_document_bytes end
     -- a row that was updated carries the lock of the update
     returning p.xmax = 0 into v_made;
   end if;
@@ -74,6 +87,6 @@ end;
 $$;
 
 comment on function public.admin_limits(text, jsonb) is
-'The limits of all plans, or of one: {settings, plans, made}, each plan with the number of users who have it now and of those for whom it has expired. p_changes makes or changes that one first: it may hold premium, requests_per_minute, tokens_per_minute and monthly_budget_micro_usd; without it, a plan that does not exist is refused. For the service.';
+'The limits of all plans, or of one: {settings, plans, made}, each plan with the number of users who have it now and of those for whom it has expired. p_changes makes or changes that one first: it may hold premium, requests_per_minute, tokens_per_minute, monthly_budget_micro_usd, max_conversations, max_messages, max_documents, max_passages and max_document_bytes; without it, a plan that does not exist is refused. For the service.';
 
 grant execute on function public.admin_limits(text, jsonb) to service_role;
