@@ -29,6 +29,7 @@ from app.api.openapi import NamedStructs, openapi_config
 from app.api.quotas import EXPOSED
 from app.api.requests import JsonRequest, observed
 from app.api.search import search_routes
+from app.api.unanswered import limited
 from app.api.usage import usage_routes
 from app.chat.finder import ReplyFinder
 from app.chat.journal import Journal
@@ -212,7 +213,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
             HTTPException: problem.handle_http_exception,
             Exception: problem.handle_unforeseen,
         },
-        middleware=[identified(service.verifier, AddressLimit(settings.rate_limit_unauthenticated_per_minute))],
+        middleware=[
+            identified(service.verifier, AddressLimit(settings.rate_limit_unauthenticated_per_minute)),
+            limited(),
+        ],
         request_class=JsonRequest,
         lifespan=[service.running],
         request_max_body_size=MAX_BODY_BYTES,

@@ -10,8 +10,8 @@ from app.store.client import Supabase
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan. A limit of None means the default of the settings; a budget of None means no budget. `max_…` limits how much
-    one user may have at a time. `users` counts who has it now, `expired` those for whom it has ended."""
+    """A plan. A limit of None means the default of the settings; a budget of None means no budget. `max_…` limits how
+    much one user may have at a time. `users` counts who has it now, `expired` those for whom it has ended."""
 
     plan: str
     premium: bool

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.store.client import POOL_SIZE, READS_AT_ONCE, READS_OF_A_USER, READS_WAITING, TURNS_OF_A_USER
+from app.api.unanswered import MOST_OTHERS, MOST_TURNS
+from app.store.client import POOL_SIZE, READS_AT_ONCE, READS_OF_A_USER, TURNS_OF_A_USER
 from scripts.local_supabase import LocalSupabase
 from tests.api.tokens import claims_of, sign
 from tests.support import upstream as scripted
@@ -97,10 +98,10 @@ async def test_flood_of_reads_leaves_others_their_sends_and_reads(
         answers = await asyncio.gather(*reads)
     statuses = Counter(answer.status_code for answer in answers)
     assert statuses.keys() == {200, 429}
-    assert statuses[429] >= FLOOD - READS_OF_A_USER - READS_WAITING
+    assert statuses[429] >= FLOOD - MOST_OTHERS
     for answer in answers:
         if answer.status_code == 429:
-            assert_problem(answer, 429, "rate_limited")
+            assert assert_problem(answer, 429, "rate_limited")["detail"]
             assert answer.headers["retry-after"] == "1"
 
 
@@ -117,7 +118,7 @@ async def test_new_tokens_are_no_new_shares(
             for _ in range(FLOOD // len(tokens))
         ]
         # those that are refused are answered; the others run or wait
-        await until(lambda: sum(read.done() for read in reads) >= FLOOD - READS_OF_A_USER - READS_WAITING)
+        await until(lambda: sum(read.done() for read in reads) >= FLOOD - MOST_OTHERS)
         assert project.held[READ] == READS_OF_A_USER
         project.release()
         await asyncio.gather(*reads)
@@ -152,7 +153,7 @@ async def test_flood_of_sends_leaves_others_theirs(service: Api, project: Gatewa
         path = f"/v1/conversations/{await new_conversation(flood)}/messages"
         conversation = await new_conversation(other)
         project.hold(flooder.token)
-        sends = [asyncio.create_task(flood.post(path, json={"content": "Hello"})) for _ in range(60)]
+        sends = [asyncio.create_task(flood.post(path, json={"content": "Hello"})) for _ in range(MOST_TURNS + 50)]
         await until(lambda: project.held[BEGIN] == TURNS_OF_A_USER)
         async with asyncio.timeout(QUICKLY):
             answer = await other.post(
@@ -161,4 +162,7 @@ async def test_flood_of_sends_leaves_others_theirs(service: Api, project: Gatewa
         assert (answer.status_code, answer.json()["status"]) == (200, "complete")
         assert project.held[BEGIN] == TURNS_OF_A_USER
         project.release()
-        assert {answer.status_code for answer in await asyncio.gather(*sends)} <= {202, 429}
+        statuses = Counter(answer.status_code for answer in await asyncio.gather(*sends))
+        # those that were held may have been given up
+        assert statuses.keys() <= {202, 429, 503}
+        assert statuses[429] >= 50
