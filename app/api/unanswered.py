@@ -1,6 +1,6 @@
 """Unanswered requests: one user has a limited number of them, and further ones are refused before they are read.
 
-A refusal is sent after a pause. The pause slows down a client that repeats its requests at once, and spreads refusals over
+A refusal is sent after a pause, which slows down a client that repeats its requests at once, and spreads refusals over
 time: a thousand of them in one turn of the event loop would delay every other request.
 """
 

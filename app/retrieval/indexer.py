@@ -14,8 +14,8 @@ from app.store.indexing import Indexing, IndexJob, PassageVector
 
 BATCH = 64
 """Passages between two writes: what a kill costs, and how often progress is told."""
-AT_ONCE = 2
-"""Documents that a process indexes at the same time."""
+AT_ONCE = 3
+"""Documents that a process indexes at the same time. The database gives it at most two of one user."""
 POLL_SECONDS = 3.0
 """How soon a document is taken up that another process stored, or left."""
 RENEW_SECONDS = 4.0

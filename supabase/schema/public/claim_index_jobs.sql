@@ -9,12 +9,18 @@ language sql
 security invoker
 set search_path = ''
 as $$
-  with waiting as (
+  with indexing as (
+    select i.user_id, count(*) as documents
+    from private.index_jobs as i
+    where i.worker = p_worker and i.due_at > now()
+    group by i.user_id
+  ), waiting as (
     select
       w.document_id,
       -- one document of each owner in turn: a thousand uploads of one do not hold up another's only one
-      row_number() over (partition by w.user_id order by w.created_at) as turn
+      coalesce(i.documents, 0) + row_number() over (partition by w.user_id order by w.created_at) as turn
     from private.index_jobs as w
+    left join indexing as i on i.user_id = w.user_id
     where w.due_at <= now()
     -- whom another model would suit better is left a minute to be taken by a replica that has it
     and (
@@ -24,7 +30,8 @@ as $$
     select j.document_id
     from private.index_jobs as j
     join waiting as w on w.document_id = j.document_id
-    where j.due_at <= now()
+    -- two of an owner at a time, or documents that take long would leave no place for another owner's
+    where j.due_at <= now() and w.turn <= 2
     order by w.turn, j.created_at
     limit p_limit
     for update of j skip locked
@@ -43,6 +50,6 @@ as $$
 $$;
 
 comment on function public.claim_index_jobs(uuid, text, integer) is
-'Gives at most p_limit documents that wait for indexing to p_worker, for the time of a lease: [{document_id, revision, passages}]. For the service.';
+'Gives at most p_limit documents that wait for indexing to p_worker, for the time of a lease, so that it has at most two of one owner: [{document_id, revision, passages}]. For the service.';
 
 grant execute on function public.claim_index_jobs(uuid, text, integer) to service_role;
