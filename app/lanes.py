@@ -1,4 +1,4 @@
-"""Lanes: the way to something scarce, shared by users. One user's calls wait behind each other, not before others'."""
+"""Lanes: limit how much of a shared resource one user's calls take at the same time, and let users take turns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from app.errors import RateLimited, Unavailable
 
 RETRY_SECONDS = 1.0
-"""When to come back after a refusal."""
+"""The `Retry-After` of a refusal."""
 
 
 class _Calls:
@@ -25,11 +25,11 @@ class _Calls:
 
 
 class Lane:
-    """At most `at_once` calls run at the same time, and `share` of one user. Others wait, at most `seconds`: a user's
-    in the order in which they came, the users in turn.
+    """At most `at_once` calls run at the same time, and at most `share` of one user. Further calls wait for at most
+    `seconds`: the calls of one user in their order, the users in turn.
 
-    At most `waiting` calls of a user wait, and `waiting_of_all` together. Who has too many of their own is refused with
-    `RateLimited`; who meets a lane that is full of others, with what `full` returns.
+    At most `waiting` calls of one user wait, and `waiting_of_all` of all users. A user's call beyond the user's own
+    numbers is refused with `RateLimited`; one that other users' calls leave no room for, with what `full` returns.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Lane:
         what: str,
         full: Callable[[], Unavailable],
     ) -> None:
-        """`what`: the calls' name in the words of a refusal, such as "calls of the database"."""
+        """`what` names the calls in a refusal, for example "calls of the database"."""
         self._free = at_once
         self._share = share
         self._most_waiting = waiting
@@ -53,16 +53,16 @@ class Lane:
         self._full = full
         self._waiting = 0
         self._users: dict[str, _Calls] = {}
-        """Those with a call that runs or waits."""
+        """The users with a running or waiting call."""
         self._line: deque[_Calls] = deque()
-        """Those with a waiting call that their share lets run, in turn."""
+        """The users with a waiting call for which their share has room, in turn."""
 
     def __len__(self) -> int:
-        """How many users have a call that runs or waits."""
+        """How many users have a running or waiting call."""
         return len(self._users)
 
     async def enter(self, user: str) -> None:
-        """Take a place, which `leave` gives back. Raises `RateLimited`, and what `full` returns."""
+        """Wait until the call may run; `leave` must follow. Raises `RateLimited`, and what `full` returns."""
         calls = self._users.get(user)
         if calls is None:
             self._users[user] = calls = _Calls()
@@ -73,7 +73,7 @@ class Lane:
             await self._wait(user, calls)
 
     def leave(self, user: str) -> None:
-        """Give a place back, to whoever is next."""
+        """The call is over: the next one may run."""
         calls = self._users[user]
         self._free += 1
         calls.running -= 1
@@ -86,7 +86,7 @@ class Lane:
             calls.in_line = False
             while calls.waiting:
                 turn = calls.waiting.popleft()
-                if not turn.done():  # else it has just given up
+                if not turn.done():  # else the call has just been cancelled
                     self._free -= 1
                     calls.running += 1
                     turn.set_result(None)
@@ -113,7 +113,7 @@ class Lane:
                 await turn
         except BaseException as error:
             refusal = self._too_many() if calls.running >= self._share else self._full()
-            if turn.done() and not turn.cancelled():  # its turn came in the same moment
+            if turn.done() and not turn.cancelled():  # the turn came at the same moment
                 self.leave(user)
             else:
                 with suppress(ValueError):
@@ -126,8 +126,9 @@ class Lane:
             self._waiting -= 1
 
     def _forget(self, user: str, calls: _Calls) -> None:
-        if not calls.running and not calls.waiting:
-            self._users.pop(user, None)
+        # the user may have come back meanwhile
+        if not calls.running and not calls.waiting and self._users.get(user) is calls:
+            del self._users[user]
 
     def _too_many(self) -> RateLimited:
         return RateLimited(

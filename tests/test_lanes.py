@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -179,6 +180,25 @@ async def test_turn_that_comes_in_the_moment_of_giving_up_is_passed_on() -> None
     await settled()
     assert list(scene.running) == [third]
     await scene.over()
+
+
+@in_virtual_time
+async def test_user_who_comes_back_while_an_earlier_call_gives_up_keeps_the_place() -> None:
+    lane = new_lane()
+    await lane.enter("one")
+    await lane.enter("one")
+    waiting = asyncio.create_task(lane.enter("one"))
+    await settled()
+    waiting.cancel()
+    # both end before the one that gives up has noticed, and the user comes back at once
+    lane.leave("one")
+    lane.leave("one")
+    await lane.enter("one")
+    with suppress(asyncio.CancelledError):
+        await waiting
+    assert len(lane) == 1
+    lane.leave("one")
+    assert len(lane) == 0
 
 
 async def test_free_lane_costs_microseconds_and_no_task() -> None:

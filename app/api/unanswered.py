@@ -1,4 +1,4 @@
-"""Unanswered requests: one user has a limited number of them, and further ones are refused before they are read.
+"""Unanswered requests: limits them for each user, and refuses further ones before their body is read.
 
 A refusal is sent after a pause, which slows down a client that repeats its requests at once, and spreads refusals over
 time: a thousand of them in one turn of the event loop would delay every other request.

@@ -21,7 +21,7 @@ from app.values import User
 MAX_TITLE_CHARACTERS = 500
 MAX_METADATA_BYTES = 4000
 FREE_SECONDS = 2
-"""Of reading that the request for a document pays; each further second is another request."""
+"""Seconds of reading that are included in the request for a document; each further one is charged as a request."""
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +82,8 @@ class Library:
         )
 
     async def _charge(self, user: User, read: Read) -> None:
-        """Count the seconds of a long reading as further requests. It comes after the document is stored: its own
-        reading is no reason to refuse it."""
+        """Charge the seconds of a long reading as requests. This follows the storing, so that a document is not refused
+        because of its own reading."""
         if (seconds := int(read.seconds) - FREE_SECONDS) <= 0:
             return
         try:

@@ -1,6 +1,6 @@
 """Reads untrusted files, each in a process of its own: slow, huge or malicious ones hurt nobody else.
 
-A user has a part of the processes only: whoever sends many files waits for their own.
+One user's files use a part of the processes only, so that other users' files do not wait for them.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from app.retrieval.worker import Read, Task
 
 AT_ONCE, OF_A_USER = 3, 2
 WAITING = 50
-"""Files of one user that wait for their turn; more are refused."""
+"""Files of one user that wait; more are refused."""
 WAIT_SECONDS = 60.0
-"""How long a file waits for its turn."""
+"""How long a file waits for its turn, at most."""
 WAITING_BYTES, WAITING_BYTES_OF_A_USER = 256_000_000, 128_000_000
-"""Of files that wait or are read; more are refused. One file of a user may be larger than their part."""
+"""Bytes of files that wait or are read; more are refused. A user's only file may be larger than the second number."""
 LEAST_BYTES = 1_000_000
 """What any file counts as: small ones take their time, too."""
 CLOCK = 3
-"""By the clock, reading may take this many times its processor time: a busy machine is not the file's fault."""
+"""Reading may take this many times its processor time by the clock, because the machine may be busy."""
 CHARACTERS_PER_PASSAGE = 4000
 """Hardly any passage is longer: text beyond this times the limit of passages need not even be cut."""
 

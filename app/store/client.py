@@ -86,15 +86,16 @@ CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=3)
 POOL_SIZE = 50
 """Connections to Supabase per process. No stream holds one."""
 TURNS_AT_ONCE, READS_AT_ONCE = 14, 26
-"""Of them for users' calls: those that begin, repeat or stop a turn, and all others. What is left is the service's: its
-journal, its indexing, its questions about the project."""
+"""Connections for users' calls: for those that begin, repeat or stop a turn, and for all others. The rest is for the
+service: journal, indexing, checks of the project."""
 TURNS_OF_A_USER, READS_OF_A_USER = 4, 6
-"""Of those at the same time. A user's turns begin one after the other in the database, whatever is sent at once."""
+"""Connections for one user. The database begins a user's turns one after the other in any case."""
 TURNS_WAITING, READS_WAITING = 500, 100
-"""Of one user; as many turns as a burst of theirs may be, and as many reads as a page of theirs may need."""
+"""Calls of one user that wait."""
 WAITING_OF_ALL = 1000
-"""Of each kind."""
+"""Calls of all users that wait, in each lane."""
 WAIT_SECONDS = 5.0
+"""How long a call waits for its turn, at most."""
 TURN_FUNCTIONS = frozenset({"begin_turn", "replay_turn", "stop_reply"})
 
 _encode = msgspec.json.encode
@@ -123,7 +124,8 @@ class _Claims(msgspec.Struct):
 
 @lru_cache(maxsize=2048)
 def _user_of(token: str) -> str:
-    """Whose share a call with `token` takes. The API has checked it; what is no token counts as a user of its own."""
+    """The user whose share a call with `token` takes. The API has verified the token; any other text is its own
+    user."""
     payload = token.split(".")[1:2]
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(f"{payload[0]}=="), type=_Claims).sub
@@ -138,7 +140,7 @@ def _full() -> SupabaseUnavailable:
 class Supabase:
     """The client of one Supabase project, one per process. Make it with `open_supabase`.
 
-    The service's calls wait for nobody. Users' calls take turns for their part of the pool, see `app.lanes`.
+    Users' calls share a part of the pool, see `app.lanes`. The service's calls do not wait for them.
     """
 
     def __init__(self, url: str, publishable_key: str, secret_key: str, session: aiohttp.ClientSession) -> None:
@@ -176,7 +178,7 @@ class Supabase:
     @asynccontextmanager
     async def for_user(self, token: str) -> AsyncGenerator[AsyncPostgrestClient]:
         """The official client with one user's token, for one call inside the block. Row level security decides what it
-        sees. Its errors become ours; raises `RateLimited` for a user with too many calls at once."""
+        sees. Translates its errors; raises `RateLimited` for a user with too many calls at once."""
         user = _user_of(token)
         await self._reads.enter(user)
         try:
