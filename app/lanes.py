@@ -20,7 +20,7 @@ class _Calls:
 
     def __init__(self) -> None:
         self.running = 0
-        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.waiting: deque[asyncio.Future[bool]] = deque()
         self.in_line = False
 
 
@@ -29,7 +29,9 @@ class Lane:
     `seconds`: the calls of one user in their order, the users in turn.
 
     At most `waiting` calls of one user wait, and `waiting_of_all` of all users. A user's call beyond the user's own
-    numbers is refused with `RateLimited`; one that other users' calls leave no room for, with what `full` returns.
+    numbers is refused with `RateLimited`. When as many wait as may, a new call takes the place of the newest call of
+    the user with the most, which is refused in this way; if no user has more, the new call is refused with what `full`
+    returns.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Lane:
         self._what = what
         self._full = full
         self._waiting = 0
+        """How many calls stand in the queues of all users."""
         self._users: dict[str, _Calls] = {}
         """The users with a running or waiting call."""
         self._line: deque[_Calls] = deque()
@@ -86,10 +89,11 @@ class Lane:
             calls.in_line = False
             while calls.waiting:
                 turn = calls.waiting.popleft()
+                self._waiting -= 1
                 if not turn.done():  # else the call has just been cancelled
                     self._free -= 1
                     calls.running += 1
-                    turn.set_result(None)
+                    turn.set_result(True)
                     break
             self._stand_in_line(calls)
 
@@ -101,7 +105,7 @@ class Lane:
     async def _wait(self, user: str, calls: _Calls) -> None:
         if len(calls.waiting) >= self._most_waiting:
             raise self._too_many()
-        if self._waiting >= self._most_waiting_of_all:
+        if self._waiting >= self._most_waiting_of_all and not self._make_room(calls):
             self._forget(user, calls)
             raise self._full()
         turn = asyncio.get_running_loop().create_future()
@@ -110,20 +114,33 @@ class Lane:
         self._waiting += 1
         try:
             async with asyncio.timeout(self._seconds):
-                await turn
+                runs = await turn
         except BaseException as error:
             refusal = self._too_many() if calls.running >= self._share else self._full()
-            if turn.done() and not turn.cancelled():  # the turn came at the same moment
+            if turn.done() and not turn.cancelled() and turn.result():  # the turn came at the same moment
                 self.leave(user)
             else:
                 with suppress(ValueError):
                     calls.waiting.remove(turn)
+                    self._waiting -= 1
                 self._forget(user, calls)
             if isinstance(error, TimeoutError):
                 raise refusal from None
             raise
-        finally:
-            self._waiting -= 1
+        if not runs:
+            self._forget(user, calls)
+            raise self._too_many()
+
+    def _make_room(self, calls: _Calls) -> bool:
+        """Refuse the newest waiting call of the user with the most, unless that user has no more than `calls`."""
+        most = max(self._users.values(), key=lambda others: len(others.waiting))
+        if len(most.waiting) <= len(calls.waiting) + 1:
+            return False
+        turn = most.waiting.pop()
+        self._waiting -= 1
+        if not turn.done():
+            turn.set_result(False)
+        return True
 
     def _forget(self, user: str, calls: _Calls) -> None:
         # the user may have come back meanwhile

@@ -125,6 +125,30 @@ async def test_lane_that_is_full_of_others_says_so() -> None:
 
 
 @in_virtual_time
+async def test_lane_that_is_full_of_one_user_s_calls_has_room_for_others() -> None:
+    """However many users flood it: who comes takes the place of the newest call of the user with the most."""
+    scene = Scene(new_lane(at_once=1))
+    await scene.come("first")
+    floods = {user: [await scene.come(user) for _ in range(WAITING)] for user in ("flood", "another flood")}
+    person = await scene.come("person")
+    newest = floods["flood"][-1]
+    assert isinstance(scene.calls[newest].exception(), RateLimited)
+    assert [number for number in scene.waiting() if number != person] == [
+        *floods["flood"][:-1],
+        *floods["another flood"],
+    ]
+    # together, before any of them has noticed
+    late = [asyncio.create_task(scene.lane.enter(f"late {number}")) for number in range(2)]
+    await settled()
+    assert len(scene.waiting()) == WAITING_OF_ALL - 2
+    assert not any(task.done() for task in late)
+    for task in late:
+        task.cancel()
+    await scene.over()
+    assert len(scene.lane) == 0
+
+
+@in_virtual_time
 async def test_nobody_waits_for_ever() -> None:
     """Who waits for their own calls is told another thing than who waits for others."""
     scene = Scene(new_lane(at_once=2, share=1))
@@ -158,6 +182,7 @@ def test_no_place_is_lost_or_left_free(steps: list[tuple[str, int, int]]) -> Non
             assert running.total() <= AT_ONCE
             assert all(count <= SHARE for count in running.values())
             assert all(count <= WAITING for count in waiting_of.values())
+            assert waiting_of.total() <= WAITING_OF_ALL
             if running.total() < AT_ONCE:
                 assert all(running[waits] == SHARE for waits in waiting_of)
         for user in range(4):

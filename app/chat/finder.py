@@ -15,7 +15,7 @@ import msgspec
 from app import observe
 from app.chat.endings import DELETED, ending_of
 from app.chat.live import Reply
-from app.errors import AppError, NotFound, SupabaseUnavailable
+from app.errors import AppError, NotFound, RateLimited, SupabaseUnavailable
 from app.store.messages import Messages, ReplyPart
 from app.values import Source, Sources, User
 
@@ -94,7 +94,7 @@ class ReplyFinder:
                     return
                 try:
                     part = await self._messages.read_reply(token, reply.id, reply.length, reply.reasoned)
-                except SupabaseUnavailable:
+                except (SupabaseUnavailable, RateLimited):
                     continue
                 seen_at = loop.time()
                 if self._take(reply, part):

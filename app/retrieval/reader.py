@@ -23,7 +23,7 @@ WAITING = 50
 """Files of one user that wait; more are refused."""
 WAIT_SECONDS = 60.0
 """How long a file waits for its turn, at most."""
-WAITING_BYTES, WAITING_BYTES_OF_A_USER = 256_000_000, 128_000_000
+WAITING_BYTES, WAITING_BYTES_OF_A_USER = 256_000_000, 64_000_000
 """Bytes of files that wait or are read; more are refused. A user's only file may be larger than the second number."""
 LEAST_BYTES = 1_000_000
 """What any file counts as: small ones take their time, too."""
@@ -54,7 +54,7 @@ class FileReader:
         """The passages of a file, or why there are none, and the processor time that it took. Raises `RateLimited` when
         too many of the user's files wait, or `Draining` when too many of all do."""
         size = max(len(data), LEAST_BYTES)
-        if 0 < self._waiting[user_id] > WAITING_BYTES_OF_A_USER - size:
+        if self._waiting[user_id] and self._waiting[user_id] + size > WAITING_BYTES_OF_A_USER:
             most = WAITING_BYTES_OF_A_USER
             raise RateLimited(f"Of one user's documents, {most} bytes wait; send the request again.", retry_after=5)
         if self._waiting.total() + size > WAITING_BYTES:

@@ -231,6 +231,7 @@ async def test_complaints_are_one_line(admin: Admin, arguments: tuple[str, ...],
 
 
 NUMBER = "a whole number from 1 to 2147483647, or default"
+AMOUNT = "a whole number from 0 to 1000000000000000, or default"
 DOLLARS = "dollars from 0 to 1000000000 with at most 6 decimals, or none"
 NAME = "1 to 50 printable characters, no blanks around them"
 DATE = "write 2027-01-31 or 2027-01-31T18:00+02:00"
@@ -244,6 +245,11 @@ GRANT = ("grant", "a@example.com", "--plan")
             (("limits", "premium", option, value), f"argument {option}: '{value}' is not allowed: {NUMBER}")
             for option in ("--requests", "--tokens")
             for value in ("0", "-5", "1.5", "ten", "99999999999", "٣", "")
+        ),
+        *(
+            (("limits", "premium", option, value), f"argument {option}: '{value}' is not allowed: {AMOUNT}")
+            for option in ("--conversations", "--document-bytes")
+            for value in ("-5", "1.5", "ten", "1000000000000001", "٣", "")
         ),
         *(
             (("limits", "premium", "--budget", value), f"argument --budget: '{value}' is not allowed: {DOLLARS}")
