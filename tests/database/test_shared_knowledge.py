@@ -195,6 +195,11 @@ SAME: dict[str, tuple[Side, ...]] = {
         Written("private.history_tokens", r"octet_length\(h\.content\) \+ 3\) / (\d+)"),
     ),
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────
+    **{
+        f"{kind} of a user": (setting(f"max_{kind}"), Said(rf"what a user has \|.*? ([\d,]+) {kind}\b"))
+        for kind in ("conversations", "messages", "documents", "passages")
+    },
+    "bytes of a user's documents": (setting("max_document_bytes"), Said(r"([\d,]+); they are\ncolumns")),
     "bytes of a document": (SETTINGS.document_max_bytes, setting("document_max_bytes")),
     "passages of a document, as it is set": (SETTINGS.document_max_passages, setting("document_max_passages")),
     "requests a minute": (SETTINGS.rate_limit_requests_per_minute, setting("requests_per_minute")),
@@ -350,7 +355,8 @@ def new_settings(db: Connection) -> None:
     """The settings of a new database."""
     db.execute(
         "update private.settings set require_premium = default, requests_per_minute = default, "
-        "tokens_per_minute = default, screen_input = default"
+        "tokens_per_minute = default, screen_input = default, document_max_bytes = default, "
+        "document_max_passages = default"
     )
 
 

@@ -7,6 +7,7 @@ import json
 from contextlib import AsyncExitStack
 from typing import Any
 
+from app.api.unanswered import MOST_OTHERS
 from app.chat.live import MAX_FOLLOWERS_PER_REPLY
 from tests.support.replica_client import Client, eventually, read
 from tests.support.rows import Rows
@@ -73,6 +74,20 @@ async def test_requests_that_wait_for_a_reply_are_among_its_readers(
     call.step()
     status, finished, _ = await first
     assert (status, finished["status"]) == (200, "complete")
+
+
+async def test_open_streams_do_not_count_as_unanswered_requests(replicas: tuple[Api, Api], client: Client) -> None:
+    conversation = await client.new_conversation(replicas[0])
+    replies = [
+        (await client.post(replicas[0], conversation, {"tokens": 2, "gap": 30}))["message"]["id"] for _ in range(3)
+    ]
+    async with AsyncExitStack() as readers:
+        for number in range(MOST_OTHERS + 10):
+            following = client.following(replicas[0], replies[number % len(replies)])
+            assert (await readers.enter_async_context(following)).status == 200
+        assert (await client.call(replicas[0], "GET", f"/v1/conversations/{conversation}"))[0] == 200
+    for reply in replies:
+        await client.stop(replicas[0], reply)
 
 
 async def test_a_user_has_a_bounded_number_of_live_replies(
