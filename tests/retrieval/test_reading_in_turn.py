@@ -47,7 +47,8 @@ async def test_file_that_takes_too_long_is_refused_and_its_time_is_charged(
         problem = assert_problem(await slow(client), 422, "invalid_request")
     assert problem["detail"] == f"The document takes more than {SECONDS} s to be read, which is the limit."
     spent = (
-        "select extract(epoch from full_at - clock_timestamp()) from private.meters where user_id = %s and kind = %s"
+        "select extract(epoch from full_at - clock_timestamp()) from private.meters "
+        "where user_id = %s and kind = 'document'"
     )
     charged = 1 + SECONDS - FREE_SECONDS
     step = 60 / REQUESTS
