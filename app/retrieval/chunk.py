@@ -132,10 +132,10 @@ def _outline(text: str) -> tuple[list[tuple[int, str]], list[_Table]]:
     headings: list[tuple[int, str]] = []
     tables: list[_Table] = []
     for token, content in pairwise(_block_parser().parse(text)):
-        if token.map is None or token.level != 0:
+        if token.map is None:
             continue
         first, after = token.map
-        if token.type == "heading_open":
+        if token.type == "heading_open" and token.level == 0:
             level = int(token.tag[1:])
             while path and path[-1][0] >= level:
                 path.pop()
