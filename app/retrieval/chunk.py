@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
@@ -27,6 +27,8 @@ MAX_CHARACTERS = 4000
 MAX_HEADING_CHARACTERS = 300
 MAX_TABLE_HEADER_CHARACTERS = 800
 """A longer header of a table is not repeated: it would take the room of its rows."""
+LONG_TABLE_CHARACTERS = 30_000
+"""A longer table is split in parts, of whole rows: the splitter takes quadratic time over it."""
 
 Structure = Literal["markdown", "plain"]
 
@@ -58,7 +60,7 @@ def chunks(text: str, structure: Structure, page_starts: Sequence[int] = ()) -> 
     headings, tables = _outline(text) if structure == "markdown" else ([], [])
     heading_starts = [offset for offset, _ in headings]
     row_starts = [table.rows for table in tables]
-    for start, end in _joined(text, _pieces(text, structure)):
+    for start, end in _joined(text, _pieces(text, structure, _cuts(text, tables))):
         above = bisect_right(heading_starts, start)
         begun = bisect_right(row_starts, start)
         header = tables[begun - 1].header if begun and start < tables[begun - 1].end else ""
@@ -71,16 +73,22 @@ def chunks(text: str, structure: Structure, page_starts: Sequence[int] = ()) -> 
         )
 
 
-def _pieces(text: str, structure: Structure) -> Iterator[tuple[int, int]]:
-    """Where the pieces begin and end, without the blanks around them."""
+def _pieces(text: str, structure: Structure, cuts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Where the pieces begin and end, without the blanks around them. `cuts` are places that none reaches over."""
     done = 0
     for run in _LONG_RUN.finditer(text):
-        yield from _split(text, done, run.start(), structure)
+        yield from _between(text, done, run.start(), structure, cuts)
         if not run[0].isspace():
             for start, end in _cut(run.start(), run.end(), LONG_RUN_CHARACTERS):
                 yield from _split(text, start, end, structure)
         done = run.end()
-    yield from _split(text, done, len(text), structure)
+    yield from _between(text, done, len(text), structure, cuts)
+
+
+def _between(text: str, start: int, end: int, structure: Structure, cuts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    inside = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
+    for begin, after in pairwise((start, *inside, end)):
+        yield from _split(text, begin, after, structure)
 
 
 def _split(text: str, start: int, end: int, structure: Structure) -> Iterator[tuple[int, int]]:
@@ -91,6 +99,17 @@ def _split(text: str, start: int, end: int, structure: Structure) -> Iterator[tu
 def _cut(start: int, end: int, length: int) -> Iterator[tuple[int, int]]:
     for begin in range(start, end, length):
         yield begin, min(begin + length, end)
+
+
+def _cuts(text: str, tables: Sequence[_Table]) -> list[int]:
+    """Ends of rows that part long tables: the splitter looks at all the rest of a table for each piece of it."""
+    cuts: list[int] = []
+    for table in tables:
+        place = text.find("\n", table.rows + LONG_TABLE_CHARACTERS, table.end) + 1
+        while place > 0:
+            cuts.append(place)
+            place = text.find("\n", place + LONG_TABLE_CHARACTERS, table.end) + 1
+    return cuts
 
 
 def _joined(text: str, pieces: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -116,7 +135,8 @@ def _joined(text: str, pieces: Iterator[tuple[int, int]]) -> Iterator[tuple[int,
 
 
 class _Table(msgspec.Struct, frozen=True):
-    """A table: its rows stand from offset `rows` to `end`, and `header` is its first row and the line below it."""
+    """A table: its rows stand from offset `rows` to `end`, and `header` is its first row and the line below it, or ""
+    where these are too long to be repeated."""
 
     header: str
     rows: int
@@ -144,8 +164,9 @@ def _outline(text: str) -> tuple[list[tuple[int, str]], list[_Table]]:
             headings.append((lines[first], joined[:MAX_HEADING_CHARACTERS]))
         elif token.type == "table_open":
             header = text[lines[first] : lines[first + 2]]
-            if len(header) <= MAX_TABLE_HEADER_CHARACTERS:
-                tables.append(_Table(header, lines[first + 2], lines[min(after, len(lines) - 1)]))
+            if len(header) > MAX_TABLE_HEADER_CHARACTERS:
+                header = ""
+            tables.append(_Table(header, lines[first + 2], lines[min(after, len(lines) - 1)]))
     return headings, tables
 
 

@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semantic_text_splitter import TextSplitter
 
-from app.retrieval.chunk import LONG_RUN_CHARACTERS, MAX_CHARACTERS, MAX_TOKENS, TOKENIZER, Chunk, Structure, chunks
+from app.retrieval.chunk import (
+    LONG_RUN_CHARACTERS,
+    LONG_TABLE_CHARACTERS,
+    MAX_CHARACTERS,
+    MAX_TOKENS,
+    TOKENIZER,
+    Chunk,
+    Structure,
+    chunks,
+)
 from app.retrieval.clean import cleaned
 
 PARAGRAPH = "The committee meets every second Tuesday of the month, and its minutes are open to all members. " * 12
@@ -91,6 +100,18 @@ def test_what_is_hardly_any_tokens_is_cut_too(line: str) -> None:
 def test_a_lonely_heading_goes_with_its_text() -> None:
     long = "A sentence that stands in one long paragraph. " * 100
     assert all(len(chunk.content) > 50 for chunk in chunks(f"# A heading\n\n{long}", "markdown"))
+
+
+@pytest.mark.parametrize("last", ["| 1 | 2 |", f"| 1 | {'word ' * 20_000}|"], ids=["short", "long"])
+def test_a_long_table_is_cut_between_its_rows(last: str) -> None:
+    rows = "".join(f"| {number} | a row of this table |\n" for number in range(5000))
+    text = f"| no | text |\n| --- | --- |\n{rows}{last}"
+    found = list(chunks(text, "markdown"))
+    assert joined([Chunk(text[chunk.start : chunk.end], 0, 0) for chunk in found]) == "".join(text.split())
+    of_rows = [text[chunk.start : chunk.end] for chunk in found if chunk.start < text.index(last)]
+    assert len(of_rows) > 3 * len(rows) // LONG_TABLE_CHARACTERS
+    assert all(row.startswith("| ") and row.endswith("|") for row in of_rows[:-1])
+    assert all("| no | text |" in chunk.content for chunk in found)
 
 
 @pytest.mark.parametrize("structure", ["plain", "markdown"])

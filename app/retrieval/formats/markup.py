@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from html import escape, unescape
 
-_TAG = r"""<{}\b(?:"[^"]*"|'[^']*'|[^>"'])*>"""
+# each begins with a sign and then always matches, to the end of the page if need be: what has no end is not looked for
+# again from every other place where it begins
 _PIECES = re.compile(
-    r"<!--.*?-->|<(script|style|textarea)\b.*?</\1\s*>"
-    r"|(?P<select><select\b.*?</select\s*>)"
-    rf"|(?P<input>{_TAG.format('input')})"
-    r"|<(?P<end>/?)(?P<table>table|caption|colgroup|col|thead|tbody|tfoot|tr|th|td)\b[^>]*>",
+    r"<!--.*?(?:-->|\Z)|<(script|style|textarea)\b.*?(?:</\1\s*>|\Z)"
+    r"|(?P<select><select\b.*?(?P<closed></select\s*>|\Z))"
+    r"|(?P<input><input\b[^>]*(?:>|\Z))"
+    r"|<(?P<end>/?)(?P<table>table|caption|colgroup|col|thead|tbody|tfoot|tr|th|td)\b[^>]*(?:>|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
-_OPTION = re.compile(r"<option\b([^>]*)>((?:(?!</?(?:option|optgroup|select)\b).)*)(?:</option\s*>)?", re.I | re.DOTALL)
+_OPTION = re.compile(
+    r"<option\b([^<>]*)>((?:(?!</?(?:option|optgroup|select)\b).)*)(?:</option\s*>)?", re.I | re.DOTALL
+)
 _ATTRIBUTE = re.compile(r"""([a-z][\w-]*)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s>"']+))?""", re.IGNORECASE)
 _UNSEEN = ("hidden", "password", "file", "image", "submit", "reset", "button")
 """Kinds of inputs that hold nothing that somebody has filled in, or nothing that is shown."""
@@ -31,7 +34,7 @@ def plainer(source: str, *, layouts: bool) -> str:
             instead = f"<{piece['end']}div>"
         elif piece["input"]:
             instead = _value(piece["input"])
-        elif piece["select"]:
+        elif piece["closed"]:
             instead = _chosen(piece["select"])
         else:
             continue

@@ -20,10 +20,10 @@ _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _PLAINER = [
     (re.compile(pattern, re.DOTALL), instead)
     for pattern, instead in (
-        (rb"</?w:fldSimple\b[^>]*>", b""),
-        (rb"<w:rt>.*?</w:rt>|<w:rubyPr>.*?</w:rubyPr>|</?w:ruby(?:Base)?>", b""),
+        (rb"</?w:fldSimple\b[^<>]*>", b""),
+        (rb"<w:(rt|rubyPr)>(?:(?!<w:\1>).)*?</w:\1>|</?w:ruby(?:Base)?>", b""),
         (rb"<(/?)m:([rt])\b", rb"<\1w:\2"),
-        (rb"</?m:[^>]*>", b""),
+        (rb"</?m:[^<>]*>", b""),
     )
 ]
 _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
