@@ -154,7 +154,7 @@ def words_of(body: object) -> str:
 
 
 def _wrapped(body: dict[str, Any]) -> str:
-    """The words of the error that this one passes on, if it does."""
+    """The message of the error that a gateway passes on inside its own, or ""."""
     for value in map(body.get, _WRAPPED):
         if isinstance(value, str):
             try:

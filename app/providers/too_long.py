@@ -28,7 +28,7 @@ _SAYS = re.compile(
 )
 _REQUEST_TOO_LARGE = re.compile(r"request too large|long context requests", re.IGNORECASE)
 _RATE = re.compile(r"\bper[ -]?(second|min|hour|day|month)|rate[ _-]limit|\bquota\b", re.IGNORECASE)
-"""Limits of many requests together."""
+"""Words for a limit that several requests reach together."""
 
 _NUMBER = r"(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?k\b|\d+)"
 _LIMIT = [
@@ -81,8 +81,8 @@ class Numbers(NamedTuple):
 
 
 def says_too_long(words: str, status: int | None) -> bool:
-    """Whether the message `words` refuses a request for its length. `words` may begin with the error's code. `status` is
-    None for a message inside a stream."""
+    """Whether the message `words` refuses a request for its length. `words` may begin with the error's code.
+    `status` is None for a message inside a stream."""
     # A 429 with these words: the request alone exceeds the rate limit, so waiting does not help, and other requests may
     # still be sent.
     if status == 413 or _REQUEST_TOO_LARGE.search(words):
@@ -111,6 +111,6 @@ def _first(patterns: list[re.Pattern[str]], words: str) -> int | None:
 
 
 def _whole(number: str) -> int:
-    """Some write 128k for 128,000 or for 131,072: the smaller one is safe."""
+    """`128k` may mean 128,000 or 131,072. The smaller one is safe."""
     plain = number.lower().replace(",", "")
     return int(float(plain[:-1]) * 1000) if plain.endswith("k") else int(plain)

@@ -28,7 +28,7 @@ _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "me
 
 def html(data: bytes, charset: str | None) -> Text:
     """The text of a page, in the charset that its sender or else the page itself names. Raises `Unreadable`."""
-    return xhtml(data, charset) if data.lstrip().startswith(b"<?xml") else page(_source(data, charset), layouts=True)
+    return xhtml(data, charset) if b"<?xml" in data[:100] else page(_source(data, charset), layouts=True)
 
 
 def xhtml(data: bytes, charset: str | None = None) -> Text:

@@ -29,6 +29,7 @@ _PERCENT_FORMATS = frozenset({"9", "10"})
 _QUOTED = re.compile(r'"[^"]*"|\\.')
 _ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _CELL = rb"""<(?:\w+:)?c\s[^>]*?\br=["']([A-Z]{1,3})([0-9]{1,7})["'][^>]*(?<!/)>"""
+_FILLED_CELL = re.compile(_CELL + rb"(?!</)")
 _DIMENSION = re.compile(rb"""<(?:\w+:)?dimension\s[^>]*?ref=["'](?:[A-Z0-9]+:)?([A-Z]{1,3})([0-9]{1,7})["']""")
 
 Place = tuple[int, int]
@@ -84,7 +85,7 @@ def _require_room(name: str, archive: zipfile.ZipFile, part: str) -> None:
     if dimension and (_row(dimension[2]) + 1) * (_column(dimension[1]) + 1) <= MOST_CELLS:
         return
     # the dimension counts cells that have nothing but a format, too
-    places = [(_row(row), _column(column)) for column, row in re.findall(_CELL, archive.read(part))]
+    places = [(_row(row), _column(column)) for column, row in _FILLED_CELL.findall(archive.read(part))]
     if not places:
         return
     rows, columns = zip(*places, strict=True)

@@ -140,7 +140,10 @@ def spread(rows: Sequence[list[str]], merged: Iterable[tuple[tuple[int, int], tu
     """Write the value of merged cells, given by their first and last row and column, into each of them, so that every
     row says what it belongs to. One that has its row for itself is a title, and keeps to its first column."""
     for (top, left), (bottom, right) in merged:
-        if top >= len(rows) or left >= len(rows[top]) or not 0 < len(value := rows[top][left]) <= MAX_SPREAD_CHARACTERS:
+        if not (0 <= top < len(rows) and 0 <= left < len(rows[top])):
+            continue
+        value = rows[top][left]
+        if not 0 < len(value) <= MAX_SPREAD_CHARACTERS:
             continue
         others = rows[top][:left] + rows[top][right + 1 :]
         for row in rows[top : bottom + 1]:
