@@ -132,5 +132,15 @@ def test_a_run_without_a_sentence_s_end_keeps_the_limit_of_tokens(word: str) -> 
     assert not any(too_long(chunk.content) for chunk in found)
 
 
+@pytest.mark.parametrize("column", ["name", "番号と名称と数量と単価と合計金額と納期と備考と担当者と部署", "word " * 40])
+@pytest.mark.parametrize("cell", ["as good as it gets", "東京の中央委員会は毎月第二火曜日に開かれ", "คณะกรรมการประชุม"])
+def test_a_passage_of_a_table_keeps_the_limit_with_its_header(column: str, cell: str) -> None:
+    rows = "".join(f"| {number} | {cell * (1 + number % 5)} |\n" for number in range(300))
+    found = list(chunks(f"Before.\n\n| no | {column} |\n| --- | --- |\n{rows}\nAfter it.", "markdown"))
+    assert len(found) > 5
+    assert all(f"| no | {column} |" in chunk.content for chunk in found[1:-1])
+    assert not any(too_long(chunk.content) for chunk in found)
+
+
 def too_long(text: str) -> bool:
     return len(TextSplitter.from_tiktoken_model(TOKENIZER, MAX_TOKENS).chunks(text)) > 1
