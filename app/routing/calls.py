@@ -27,18 +27,7 @@ from app.routing.context import LEAST_TOKENS, Contexts
 from app.routing.deadlines import Deadlines, Watchdog
 from app.routing.retry import ATTEMPTS_PER_CANDIDATE, ATTEMPTS_PER_TURN, RetryBudget, retrying, worth_retrying
 from app.routing.router import Candidate
-from app.values import (
-    Alive,
-    ChatRequest,
-    Delta,
-    Finish,
-    Opened,
-    ProviderName,
-    Reasoning,
-    StreamItem,
-    Usage,
-    estimate_prompt,
-)
+from app.values import Alive, ChatRequest, Delta, Finish, Opened, ProviderName, Reasoning, StreamItem, estimate_prompt
 
 PATIENCE_SECONDS = 5.0
 """How long a turn retries a failing candidate, counted from its first call, while another candidate could answer."""
@@ -149,11 +138,11 @@ class Call:
                             return Delta(self._blanks)
                         if len(self._blanks) > MOST_BLANKS:
                             raise self._error(EmptyReply, "blanks without end")
-                    case Finish(reason, usage) as item:
+                    case Finish(reason) as item:
                         self._succeed()
                         if reason != "length":
                             raise self._error(EmptyReply, "no text")
-                        if self._full(usage):
+                        if self._full(item):
                             raise self._error(ContextTooLong, "the prompt leaves no room for a reply")
                         return item
         except BaseException as error:
@@ -210,9 +199,9 @@ class Call:
             raise self.timeout()
         return item
 
-    def _full(self, usage: Usage | None) -> bool:
-        """Whether a reply that ended for its length without text had no room at all: the prompt fills the context."""
-        nothing = usage is not None and usage.completion_tokens == 0 and not self._thought
+    def _full(self, finish: Finish) -> bool:
+        """Whether a reply without text ended for its length because the prompt fills the context."""
+        nothing = finish.usage is not None and finish.usage.completion_tokens == 0 and not self._thought
         return nothing and estimate_prompt(self.request.messages) > LEAST_TOKENS
 
     def _heard(self) -> None:
