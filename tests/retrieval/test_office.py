@@ -21,6 +21,8 @@ from app.retrieval.formats import Text, TooLarge, Unreadable, read
 from app.retrieval.media_types import CSV, DOCX, EPUB, KINDS, PPTX, TSV, XLSX, media_type_of
 from tests.retrieval.office import book, docx, packed, slides, word, workbook
 
+DRAWING = "http://schemas.openxmlformats.org/drawingml/2006"
+
 
 def text_of(data: bytes, media_type: str, max_characters: int = 100_000) -> Text:
     return read(data, media_type, None, max_characters)
@@ -142,21 +144,32 @@ def test_groups_and_merged_cells_of_a_slide() -> None:
     assert one_slide(fill) == "Inside\n\n| region | sales |\n| --- | --- |\n| North | 1 |\n| North | 2 |"
 
 
+def diagram(shapes: Any, relation: str) -> None:
+    """Add a diagram whose texts are in the part with this relation."""
+    content = shapes.add_table(1, 1, 0, 0, 9, 9)._element.graphic.graphicData
+    content.set("uri", f"{DRAWING}/diagram")
+    content.remove(content.tbl)
+    content.append(parse_xml(
+        f'<dgm:relIds xmlns:dgm="{DRAWING}/diagram" r:dm="{relation}" '
+        'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"/>'
+    ))  # fmt: skip
+
+
+def test_a_diagram_whose_texts_are_missing_costs_nothing_else() -> None:
+    def fill(shapes: Any) -> None:
+        diagram(shapes, "rId99")
+        shapes.add_textbox(0, 0, 9, 9).text_frame.text = "Below it"
+
+    assert one_slide(fill) == "Below it"
+
+
 def test_the_texts_of_a_diagram_are_read() -> None:
     def fill(shapes: Any) -> None:
-        drawing = "http://schemas.openxmlformats.org/drawingml/2006"
         texts = "".join(f"<a:p><a:r><a:t>{text}</a:t></a:r></a:p>" for text in ("Plan", "Build"))
-        blob = f'<dgm:dataModel xmlns:dgm="{drawing}/diagram" xmlns:a="{drawing}/main">{texts}</dgm:dataModel>'
+        blob = f'<dgm:dataModel xmlns:dgm="{DRAWING}/diagram" xmlns:a="{DRAWING}/main">{texts}</dgm:dataModel>'
         part = Part(PackURI("/ppt/diagrams/data1.xml"), "application/xml", shapes.part.package, blob.encode())
         relation = shapes.part.relate_to(part, "urn:diagram-data")
-        frame = shapes.add_table(1, 1, 0, 0, 9, 9)._element
-        content = frame.graphic.graphicData
-        content.set("uri", f"{drawing}/diagram")
-        content.remove(content.tbl)
-        content.append(parse_xml(
-            f'<dgm:relIds xmlns:dgm="{drawing}/diagram" r:dm="{relation}" '
-            'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"/>'
-        ))  # fmt: skip
+        diagram(shapes, relation)
 
     assert one_slide(fill) == "Plan\n\nBuild"
 

@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from typing import Any
 from xml.etree import ElementTree
@@ -121,11 +122,17 @@ def _shapes(shapes: Any, title_id: int | None) -> Iterator[str]:
         elif getattr(shape, "has_table", False):
             yield _table(shape.table)
         elif getattr(shape, "has_chart", False):
-            yield from _chart(shape.chart)
+            yield from _as_far_as_readable(_chart(shape.chart))
         elif shape.has_text_frame:
             yield "\n\n".join(text for line in shape.text_frame.paragraphs if (text := line.text.strip()))
         else:
-            yield from _diagram(shape)
+            yield from _as_far_as_readable(_diagram(shape))
+
+
+def _as_far_as_readable(texts: Iterator[str]) -> Iterator[str]:
+    """The texts up to the first that cannot be read: a strange chart does not cost the rest of the presentation."""
+    with suppress(ValueError, LookupError, AttributeError, TypeError, ElementTree.ParseError):
+        yield from texts
 
 
 def _table(table: Any) -> str:
@@ -146,11 +153,7 @@ def _chart(chart: Any) -> Iterator[str]:
     """What a chart shows: its title, and its series beside their categories."""
     if chart.has_title and chart.chart_title.has_text_frame:
         yield chart.chart_title.text_frame.text.strip()
-    try:
-        plots = list(chart.plots)
-    except ValueError:
-        return  # of a kind that the library does not know
-    for plot in plots:
+    for plot in chart.plots:
         series = list(plot.series)
         names = list(plot.categories) or [float(point.text) for point in plot._element.xpath("c:ser[1]/c:xVal//c:v")]
         values = zip_longest(names, *(one.values for one in series))
