@@ -140,11 +140,11 @@ class Call:
                             raise self._error(EmptyReply, "blanks without end")
                     case Finish(reason) as item:
                         self._succeed()
-                        if reason != "length":
-                            raise self._error(EmptyReply, "no text")
-                        if self._full(item):
+                        if reason == "length" and not self._had_no_room(item):
+                            return item
+                        if reason == "length" and estimate_prompt(self.request.messages) > LEAST_TOKENS:
                             raise self._error(ContextTooLong, "the prompt leaves no room for a reply")
-                        return item
+                        raise self._error(EmptyReply, "no text")
         except BaseException as error:
             self.fail(error)
             raise
@@ -199,10 +199,9 @@ class Call:
             raise self.timeout()
         return item
 
-    def _full(self, finish: Finish) -> bool:
-        """Whether a reply without text ended for its length because the prompt fills the context."""
-        nothing = finish.usage is not None and finish.usage.completion_tokens == 0 and not self._thought
-        return nothing and estimate_prompt(self.request.messages) > LEAST_TOKENS
+    def _had_no_room(self, finish: Finish) -> bool:
+        """Whether a reply without text that ended for its length ended before its first token."""
+        return finish.usage is not None and finish.usage.completion_tokens == 0 and not self._thought
 
     def _heard(self) -> None:
         if self._permit.heard_at is None:

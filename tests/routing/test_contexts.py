@@ -214,6 +214,15 @@ def test_a_prompt_that_leaves_no_room_for_a_single_token_is_asked_for_less() -> 
     virtually(main)
 
 
+def test_a_reply_that_never_has_room_is_no_success() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=[Finish("length", Usage(4096, 0))]), Scripted("claude"))
+        for content in ("Hi", "x" * 40_000, "x" * 4_000, "x" * 40_000):
+            assert await Conversation(stage).say(content) == "claude"
+
+    virtually(main)
+
+
 @pytest.mark.parametrize(
     "play",
     [
