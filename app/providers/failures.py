@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from app.errors import (
     AnswerTimeout,
@@ -43,6 +44,10 @@ _FILTERED = re.compile(
     re.IGNORECASE,
 )
 _SAYING = ("message", "msg", "detail", "error", "errors", "title")
+_WRAPPED = ("raw", "metadata", "innererror", "cause")
+"""Where gateways such as OpenRouter and Azure put the error of the server behind them."""
+_COUNTS = ("n_prompt_tokens", "n_ctx")
+"""Fields of llama.cpp's errors, whose message does not always repeat these numbers."""
 # A whole key, or a key that the provider has masked with stars.
 _KEY = re.compile(r"[\w.-]*\*{2,}[\w.*-]*|\b(?=[\w-]*\d)[\w-]{16,}|\b(?:sk|pk|key|AIza)[-_][\w-]{3,}")
 # The key is valid but lacks a permission.
@@ -101,7 +106,11 @@ def failure(
     refusal = issubclass(kind, RequestRefused | ServerError | AuthenticationRefused)
     if refusal and (status or 0) < 500 and _FILTERED.search(said):
         kind = ContentFiltered
-    elif issubclass(kind, RequestRefused | ServerError | Throttled | QuotaExhausted) and says_too_long(words, status):
+    elif issubclass(kind, RequestRefused | ServerError | Throttled | QuotaExhausted) and says_too_long(
+        said,
+        # an error inside a stream has no status
+        status or (429 if issubclass(kind, Throttled) else None),
+    ):
         kind = ContextTooLong
     if issubclass(kind, RequestRefused | Throttled | ServerError) and _NO_CREDIT.search(words):
         kind = QuotaExhausted
@@ -137,13 +146,28 @@ def words_of(body: object) -> str:
             return json.dumps(body, ensure_ascii=False) if body else ""
         where = body.get("loc") or body.get("param")
         path = ".".join(map(str, where)) if isinstance(where, list) else words_of(where)
-        # OpenRouter says `Provider returned error`, and puts the provider's own words here
-        metadata = body.get("metadata")
-        raw = metadata.get("raw") if isinstance(metadata, dict) else None
-        return ": ".join(filter(None, (path, words_of(said), words_of(raw))))
+        counts = [f"{name}: {body[name]}" for name in _COUNTS if isinstance(body.get(name), int)]
+        return ": ".join(filter(None, (path, words_of(said), *counts, _wrapped(body))))
     if isinstance(body, list):
         return "; ".join(map(words_of, body))
     return "" if body is None or isinstance(body, bool) else str(body)
+
+
+def _wrapped(body: dict[str, Any]) -> str:
+    """The message of the error that a gateway passes on inside its own, or ""."""
+    for value in map(body.get, _WRAPPED):
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                return value
+        if isinstance(value, list) and value:  # Google's
+            value = value[0]
+        if isinstance(value, dict):
+            words = words_of(value) if any(map(value.get, _SAYING)) else _wrapped(value)
+            if words:
+                return words
+    return ""
 
 
 def key_refused(

@@ -14,8 +14,11 @@ _UNSEEN = re.compile(
     "\ud800-\udfff\ufffe\uffff"  # no characters at all
     "]"
 )
+_HYPHENS = str.maketrans("\u2010\u2011", "--")
+"""Hyphens with a code of their own: who looks for an order number types the usual one."""
 
 
 def cleaned(text: str) -> str:
-    """`text` with line ends as `\\n`, and without control, invisible and direction-changing characters."""
-    return _UNSEEN.sub("", _LINE_ENDS.sub("\n", text))
+    """`text` with line ends as `\\n`, one kind of hyphen, and without control, invisible and direction-changing
+    characters."""
+    return _UNSEEN.sub("", _LINE_ENDS.sub("\n", text)).translate(_HYPHENS)

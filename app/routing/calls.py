@@ -23,11 +23,11 @@ from app.observe import event
 from app.providers.base import Provider
 from app.providers.factory import warm
 from app.routing.breaker import Breakers, Permit
-from app.routing.context import Contexts
+from app.routing.context import LEAST_TOKENS, Contexts
 from app.routing.deadlines import Deadlines, Watchdog
 from app.routing.retry import ATTEMPTS_PER_CANDIDATE, ATTEMPTS_PER_TURN, RetryBudget, retrying, worth_retrying
 from app.routing.router import Candidate
-from app.values import Alive, ChatRequest, Delta, Finish, Opened, ProviderName, Reasoning, StreamItem
+from app.values import Alive, ChatRequest, Delta, Finish, Opened, ProviderName, Reasoning, StreamItem, estimate_prompt
 
 PATIENCE_SECONDS = 5.0
 """How long a turn retries a failing candidate, counted from its first call, while another candidate could answer."""
@@ -93,6 +93,7 @@ class Call:
         "_patience",
         "_permit",
         "_text",
+        "_thought",
         "provider",
         "request",
         "stream",
@@ -110,6 +111,7 @@ class Call:
         self._blanks = ""
         """The text so far, while it is blank. It is sent with the first other text; a reply without any is empty."""
         self._text = False
+        self._thought = False
         self._closed = False
 
     async def next(self) -> Delta | Reasoning | Finish:
@@ -124,6 +126,7 @@ class Call:
                     case Reasoning() as item:
                         self._heard()
                         self._succeed()
+                        self._thought = True
                         return item
                     case Delta(text):
                         self._heard()
@@ -137,9 +140,11 @@ class Call:
                             raise self._error(EmptyReply, "blanks without end")
                     case Finish(reason) as item:
                         self._succeed()
-                        if reason != "length":
-                            raise self._error(EmptyReply, "no text")
-                        return item
+                        if reason == "length" and not self._had_no_room(item):
+                            return item
+                        if reason == "length" and estimate_prompt(self.request.messages) > LEAST_TOKENS:
+                            raise self._error(ContextTooLong, "the prompt leaves no room for a reply")
+                        raise self._error(EmptyReply, "no text")
         except BaseException as error:
             self.fail(error)
             raise
@@ -193,6 +198,10 @@ class Call:
         if watchdog.over:
             raise self.timeout()
         return item
+
+    def _had_no_room(self, finish: Finish) -> bool:
+        """Whether a reply without text that ended for its length ended before its first token."""
+        return finish.usage is not None and finish.usage.completion_tokens == 0 and not self._thought
 
     def _heard(self) -> None:
         if self._permit.heard_at is None:

@@ -39,6 +39,16 @@ TOO_LONG: dict[ProviderName, list[Refusal]] = {
                             "`inputs` tokens and 20 `max_new_tokens`", "error_type": "validation"})),
         (200, json.dumps({"object": "error", "message": "This model's maximum context length is 2048 tokens. However, "
                           "you requested 9000 tokens", "code": 40303}).encode()),
+        # TGI's own, LM Studio's, and a gateway's that passes one on as trouble of the server behind it
+        (422, b'{"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 9000 '
+              b'`inputs` tokens and 512 `max_new_tokens`", "error_type": "validation"}'),
+        (200, b'event: error\ndata: {"error": {"message": "The number of tokens to keep from the initial prompt is '
+              b'greater than the context length (n_keep: 5012>= n_ctx: 4096)."}}\n\n'),
+        (200, sse({"choices": [{"delta": {"content": ""}, "error": {"code": 502, "message": "Provider returned error",
+                   "metadata": {"raw": "Input is too long for requested model."}}}]})),
+        # a reply that has no room
+        (200, sse({"choices": [{"delta": {}, "finish_reason": "length"}],
+                   "usage": {"prompt_tokens": 4096, "completion_tokens": 0}}) + b"data: [DONE]\n\n"),
         # what a model makes of some requests, and a firewall of others
         (400, error(message="Tool choice is none, but model called a tool", code="tool_use_failed")),
         (403, b"<html><title>Attention Required! | Cloudflare</title>Sorry, you have been blocked</html>"),

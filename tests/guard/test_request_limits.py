@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import Counter
 
 import httpx
@@ -157,12 +158,17 @@ async def test_documents_are_refused_before_they_are_read_and_bad_ones_count(
 async def test_documents_at_once_are_as_many_as_the_limit(
     stack: LocalSupabase, owned: Connection, replicas: tuple[Api, Api]
 ) -> None:
-    person = await sign_up(stack, new_plan(owned, requests_per_minute=30))
+    person = await sign_up(stack, new_plan(owned, requests_per_minute=6))
     async with person_client(replicas[0], person) as here, person_client(replicas[1], person) as there:
-        texts = [{"title": "T", "content": f"Text {i}"} for i in range(50)]
+        # each that is admitted is read by a process of its own, which takes its time on a busy machine
+        here.timeout = there.timeout = httpx.Timeout(300)
+        texts = [{"title": "T", "content": f"Text {i}"} for i in range(20)]
         sending = [(here, there)[i % 2].post("/v1/documents", json=text) for i, text in enumerate(texts)]
+        began = time.monotonic()
         answers = await asyncio.gather(*sending)
+        seconds = time.monotonic() - began
     statuses = Counter(answer.status_code for answer in answers)
     assert set(statuses) == {201, 429}
-    assert 30 <= statuses[201] < 45
-    assert all(answer.headers["ratelimit-policy"] == '"requests";q=30;w=60' for answer in answers)
+    # one more for each ten seconds that have passed meanwhile
+    assert 6 <= statuses[201] <= 6 + seconds / 10 + 1
+    assert all(answer.headers["ratelimit-policy"] == '"requests";q=6;w=60' for answer in answers)

@@ -29,7 +29,7 @@ from tests.support.service import running_api, sign_up
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.installing]
 
 TURNS = 40
-BY_THE_MODEL = int(os.environ.get("PARLEY_MODEL_TURNS", "2"))
+BY_THE_MODEL = int(os.environ.get("PARLEY_MODEL_TURNS", "4"))
 MODEL = "smollm2"
 WORDS = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text().split()
 WIRES = ("openai", "claude")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from app.errors import ContextTooLong, RequestRefused, ServerError, Throttled
-from app.providers.failures import WORDS_LIMIT, failure, kind_of_status
+from app.providers.failures import WORDS_LIMIT, failure, kind_of_status, words_of
 
 SAID: list[tuple[str, int | None, int | None, int | None]] = [
     (
@@ -209,6 +212,75 @@ SAID: list[tuple[str, int | None, int | None, int | None]] = [
         150000,
     ),
     ("input tokens (5012) exceed the configured limit of 4096 tokens", 400, 4096, 5012),
+    (
+        (
+            "You passed 5001 input tokens and requested 1000 output tokens. However, the model's context length is "
+            "only 4096 tokens, resulting in a maximum input length of 3096 tokens. Please reduce the length of the "
+            "input prompt. (parameter=input_tokens, value=5001)"
+        ),
+        400,
+        4096,
+        5001,
+    ),
+    (
+        (
+            "This model's maximum context length is 4096 tokens. However, you requested 1000 output tokens and your "
+            "prompt contains at least 3200 input tokens, for a total of at least 4200 tokens."
+        ),
+        400,
+        4096,
+        3200,
+    ),
+    (
+        (
+            "This model's maximum context length is 2048 tokens, however you requested 3000 tokens (2500 in your "
+            "prompt; 500 for the completion). Please reduce your prompt; or completion length."
+        ),
+        400,
+        2048,
+        2500,
+    ),
+    ("Requested tokens (3000) exceed context window of 2048", 500, 2048, 3000),
+    ("Requested input length 5012 exceeds maximum input length 4096", 400, 4096, 5012),
+    ("input sequence length (5012) exceeds max_input_len (4096)", 500, None, 5012),
+    ("The sum of prompt length (5012), query length (0) should not exceed max_num_tokens (4096)", 500, 4096, 5012),
+    ("Request prompt has 5012 tokens in total, larger than the model input length limit 4096.", 400, 4096, 5012),
+    (
+        (
+            "The maximum context length of Meta-Llama-3.1-8B-Instruct is 8192. However, answering your request will "
+            "take 9012 tokens. Please reduce the length of the messages."
+        ),
+        400,
+        8192,
+        9012,
+    ),
+    ("BAD_REQUEST: prompt token count (40000) cannot exceed 32768.", 400, 32768, 40000),
+    ("the number of input tokens 5012 cannot exceed the total tokens limit 4096 for this model", 400, 4096, 5012),
+    ("Requested token count 300000 exceeds limit of 256000", 422, 256000, 300000),
+    ("Too many input tokens. Max input tokens: 8192, request input token count: 9000", 400, 8192, 9000),
+    ("too many tokens: size limit exceeded by 1234 tokens. Try using shorter or fewer inputs", 400, None, None),
+    ("The input token count exceeds the maximum number of tokens allowed 1048576.", 400, 1048576, None),
+    (
+        (
+            "AiError: The estimated number of input and maximum output tokens (9000) exceeded this model context "
+            "window limit (8192)."
+        ),
+        413,
+        8192,
+        9000,
+    ),
+    ("Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)", 400, 8192, 9000),
+    ("Total message token length exceed model limit (100000 tokens).", 400, 100000, None),
+    ("Total tokens of image and text exceed max message tokens.", 400, None, None),
+    ("This request has 70012 tokens, which exceeds the limit of 65536 tokens.", 400, 65536, 70012),
+    ("Input prompt is too big compared to KV size. Please try increasing KV size.", 500, None, None),
+    ("max tokens of 4096 exceeded", 400, 4096, None),
+    ("Your prompt is longer than the model's 128k context window", 400, 128_000, None),
+    ("The model's maximum context length is 32K tokens", 400, 32_000, None),
+    ("输入过长", 400, None, None),
+    ("输入超出模型最大上下文长度", 400, None, None),
+    # gateways that pass on a refusal as trouble of the server that they asked
+    ("Upstream error from Provider: This model's maximum context length is 8192 tokens.", 502, 8192, None),
 ]
 """The words, the HTTP status (None: inside a stream), the limit and the count that they name."""
 
@@ -226,6 +298,8 @@ def test_too_long_and_by_how_much(words: str, status: int | None, limit: int | N
     [
         ("maximum context length", 503, ServerError),
         ("maximum context length", 429, Throttled),
+        ("This request would exceed the limit of 30,000 input tokens per minute", 429, Throttled),
+        ("Total tokens per day exceeded", 400, RequestRefused),
         (
             "Rate limit reached on tokens per min (TPM): Limit 30000, Used 29000, Requested 5000. Try again in 7s.",
             429,
@@ -245,6 +319,50 @@ def test_too_long_and_by_how_much(words: str, status: int | None, limit: int | N
 )
 def test_other_refusals_are_not_for_length(words: str, status: int, kind: type[Exception]) -> None:
     assert type(failure(kind_of_status(status), words, provider="p", model="m", status=status)) is kind
+
+
+def test_a_rate_of_tokens_inside_a_stream_is_no_length() -> None:
+    words = "Number of request tokens has exceeded your per-minute rate limit"
+    assert type(failure(Throttled, words, provider="p", model="m")) is Throttled
+
+
+RAW = "This model's maximum context length is 8192 tokens. However, you requested 9012 tokens."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Provider returned error", "code": 400, "metadata": {"raw": RAW, "provider_name": "p"}},
+        {"message": "Provider returned error", "metadata": {"raw": json.dumps({"error": {"message": RAW}})}},
+        {"message": "Provider returned error", "metadata": {"raw": json.dumps([{"error": {"message": RAW}}])}},
+        {"message": "Bad Request", "innererror": {"code": "X", "message": RAW}},
+        {"error": {"message": "upstream", "cause": {"cause": {"error": RAW}}}},
+    ],
+)
+def test_the_words_are_those_of_the_error_that_a_gateway_passes_on(body: dict[str, Any]) -> None:
+    error = failure(RequestRefused, body, provider="p", model="m", status=400)
+    assert isinstance(error, ContextTooLong)
+    assert (error.limit, error.counted) == (8192, 9012)
+
+
+def test_what_else_a_gateway_adds_is_none_of_its_words() -> None:
+    metadata = {"reasons": ["violence"], "flagged_input": "maximum context length"}
+    assert words_of({"message": "Refused", "metadata": metadata}) == "Refused"
+
+
+def test_the_numbers_may_stand_beside_the_words() -> None:
+    """llama.cpp of 2025."""
+    words = "the request exceeds the available context size. try increasing the context size or enable context shift"
+    body = {"code": 400, "message": words, "type": "exceed_context_size_error", "n_prompt_tokens": 3931, "n_ctx": 1024}
+    error = failure(RequestRefused, body, provider="p", model="m", status=400)
+    assert isinstance(error, ContextTooLong)
+    assert (error.limit, error.counted) == (1024, 3931)
+
+
+@pytest.mark.parametrize("code", ["context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"])
+def test_the_code_says_it_without_words(code: str) -> None:
+    error = failure(RequestRefused, "上下文", provider="p", model="m", status=400, code=code)
+    assert isinstance(error, ContextTooLong)
 
 
 def test_numbers_are_looked_for_in_the_beginning_only() -> None:

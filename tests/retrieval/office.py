@@ -5,12 +5,17 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from xml.sax.saxutils import escape
 
 import pptx
 import xlsxwriter
 
-_W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+_W = (
+    'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" '
+    'xmlns:w14="http://schemas.microsoft.com/office/word/2010/wordml" '
+    'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+)
 _RELATIONSHIPS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _CORE = """<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties"
@@ -37,6 +42,11 @@ def docx(paragraphs: Sequence[tuple[str | None, str]], table: Sequence[Sequence[
         "<w:tr>" + "".join(f"<w:tc><w:p><w:r><w:t>{escape(cell)}</w:t></w:r></w:p></w:tc>" for cell in row) + "</w:tr>"
         for row in table
     )
+    return word(f"{body}<w:tbl>{rows}</w:tbl>", title=title)
+
+
+def word(body: str, *, title: str = "", parts: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """A Word document of this body, with these other parts, each the content of its root."""
     return packed(
         {
             "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
@@ -45,12 +55,14 @@ def docx(paragraphs: Sequence[tuple[str | None, str]], table: Sequence[Sequence[
             'wordprocessingml.document.main+xml"/></Types>',
             "_rels/.rels": f'<Relationships xmlns="{_RELATIONSHIPS}"><Relationship Id="r1" '
             f'Type="{_OFFICE}/officeDocument" Target="word/document.xml"/></Relationships>',
-            "word/document.xml": f"<w:document {_W}><w:body>{body}<w:tbl>{rows}</w:tbl></w:body></w:document>",
+            "word/document.xml": f"<w:document {_W}><w:body>{body}</w:body></w:document>",
             "word/styles.xml": f'<w:styles {_W}><w:style w:type="paragraph" w:styleId="Heading1">'
-            '<w:name w:val="heading 1"/></w:style></w:styles>',
+            '<w:name w:val="heading 1"/></w:style><w:style w:type="paragraph" w:styleId="Title">'
+            '<w:name w:val="Title"/></w:style></w:styles>',
             "word/_rels/document.xml.rels": f'<Relationships xmlns="{_RELATIONSHIPS}"><Relationship Id="s" '
             f'Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>',
             "docProps/core.xml": _CORE.format(title=title),
+            **{name: f"<w:part {_W}>{content}</w:part>" for name, content in parts.items()},
         }
     )
 

@@ -18,22 +18,27 @@ def page_stream(text: str) -> str:
     return f"BT /F1 11 Tf 14 TL 50 780 Td\n{shown}ET"
 
 
-def filled_form(label: str, value: str) -> bytes:
-    """A PDF whose page has `label`, and a text field that somebody has filled in."""
-    page = f"BT /F1 11 Tf 50 780 Td ({label}) Tj ET".encode()
-    shown = f"/Tx BMC BT /F1 11 Tf 2 4 Td ({value}) Tj ET EMC".encode()
+def widgets(labels: str, fields: Sequence[str]) -> bytes:
+    """A PDF whose page has `labels`, as operators of its content stream, and these fields or other annotations."""
+    page = f"BT /F1 11 Tf {labels} ET".encode()
+    numbers = range(6, 6 + len(fields))
+    references = " ".join(f"{number} 0 R" for number in numbers)
+    mark = b"<< /N << /Yes %d 0 R /Off %d 0 R >> >>" % (numbers.stop, numbers.stop)
     objects = [
-        b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [6 0 R] /DR << /Font << /F1 3 0 R >> >> >> >>",
+        b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [%s] /DR << /Font << /F1 3 0 R >> >> >> >>"
+        % references.encode(),
         b"<< /Type /Pages /Count 1 /Kids [4 0 R] >>",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
         b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> "
-        b"/Contents 5 0 R /Annots [6 0 R] >>",
+        b"/Contents 5 0 R /Annots [%s] >>" % references.encode(),
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(page), page),
-        b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (name) /V (%s) /F 4 /Rect [100 775 300 795] /P 4 0 R "
-        b"/DA (/F1 11 Tf 0 g) /AP << /N 7 0 R >> >>" % value.encode(),
-        b"<< /Type /XObject /Subtype /Form /BBox [0 0 200 20] /Resources << /Font << /F1 3 0 R >> >> /Length %d >>\n"
-        b"stream\n%s\nendstream" % (len(shown), shown),
     ]
+    for field in fields:
+        entries = field if "/Subtype" in field else f"/Subtype /Widget {field} /DA (/F1 11 Tf 0 g)"
+        entries = entries if "/F " in field else f"{entries} /F 4"
+        appearance = b" /AP " + mark if "/Btn" in field else b""
+        objects.append(b"<< /Type /Annot %s /P 4 0 R%s >>" % (entries.encode(), appearance))
+    objects.append(b"<< /Type /XObject /Subtype /Form /BBox [0 0 14 14] /Length 0 >>\nstream\n\nendstream")
     return _file(objects)
 
 

@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semantic_text_splitter import TextSplitter
 
-from app.retrieval.chunk import LONG_RUN_CHARACTERS, MAX_CHARACTERS, MAX_TOKENS, TOKENIZER, Chunk, Structure, chunks
+from app.retrieval.chunk import (
+    LONG_RUN_CHARACTERS,
+    LONG_TABLE_CHARACTERS,
+    MAX_CHARACTERS,
+    MAX_TOKENS,
+    TOKENIZER,
+    Chunk,
+    Structure,
+    chunks,
+)
 from app.retrieval.clean import cleaned
 
 PARAGRAPH = "The committee meets every second Tuesday of the month, and its minutes are open to all members. " * 12
@@ -93,6 +102,18 @@ def test_a_lonely_heading_goes_with_its_text() -> None:
     assert all(len(chunk.content) > 50 for chunk in chunks(f"# A heading\n\n{long}", "markdown"))
 
 
+@pytest.mark.parametrize("last", ["| 1 | 2 |", f"| 1 | {'word ' * 20_000}|"], ids=["short", "long"])
+def test_a_long_table_is_cut_between_its_rows(last: str) -> None:
+    rows = "".join(f"| {number} | a row of this table |\n" for number in range(5000))
+    text = f"| no | text |\n| --- | --- |\n{rows}{last}"
+    found = list(chunks(text, "markdown"))
+    assert joined([Chunk(text[chunk.start : chunk.end], 0, 0) for chunk in found]) == "".join(text.split())
+    of_rows = [text[chunk.start : chunk.end] for chunk in found if chunk.start < text.index(last)]
+    assert len(of_rows) > 3 * len(rows) // LONG_TABLE_CHARACTERS
+    assert all(row.startswith("| ") and row.endswith("|") for row in of_rows[:-1])
+    assert all("| no | text |" in chunk.content for chunk in found)
+
+
 @pytest.mark.parametrize("structure", ["plain", "markdown"])
 def test_text_without_blanks_is_cut_at_its_sentences(structure: Structure) -> None:
     sentence = "東京の中央委員会は毎月第二火曜日に開かれ、その議事録はすべての会員に公開されている。"
@@ -108,6 +129,16 @@ def test_text_without_blanks_is_cut_at_its_sentences(structure: Structure) -> No
 def test_a_run_without_a_sentence_s_end_keeps_the_limit_of_tokens(word: str) -> None:
     found = list(chunks(word * 300, "plain"))
     assert joined(found) == word * 300
+    assert not any(too_long(chunk.content) for chunk in found)
+
+
+@pytest.mark.parametrize("column", ["name", "番号と名称と数量と単価と合計金額と納期と備考と担当者と部署", "word " * 40])
+@pytest.mark.parametrize("cell", ["as good as it gets", "東京の中央委員会は毎月第二火曜日に開かれ", "คณะกรรมการประชุม"])
+def test_a_passage_of_a_table_keeps_the_limit_with_its_header(column: str, cell: str) -> None:
+    rows = "".join(f"| {number} | {cell * (1 + number % 5)} |\n" for number in range(300))
+    found = list(chunks(f"Before.\n\n| no | {column} |\n| --- | --- |\n{rows}\nAfter it.", "markdown"))
+    assert len(found) > 5
+    assert all(f"| no | {column} |" in chunk.content for chunk in found[1:-1])
     assert not any(too_long(chunk.content) for chunk in found)
 
 

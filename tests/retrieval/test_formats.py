@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.retrieval.formats import read
-from tests.retrieval.pdf import assembled, filled_form, pdf
+from tests.retrieval.pdf import assembled, pdf
 
 LINE = "The turbine runs at 1450 kelvin."
 
@@ -61,10 +61,27 @@ def pdf_text(*lines: str) -> str:
         # what the rest of the document writes decides
         (("a Regel-", "werk und ein Regelwerk"), "a Regelwerk und ein Regelwerk"),
         (("a dash -", "and more"), "a dash -\nand more"),
+        (("a read-", "only file"), "a read-only file"),
+        (("an open-", "source licence"), "an open-source licence"),
+        (("bring it up-", "to-date now"), "bring it up-to-date now"),
+        (("in real-", "time"), "in real-time"),
+        (("to under-", "stand it"), "to understand it"),
+        (("each require-", "ment"), "each requirement"),
+        (("der Ver-", "trag"), "der Vertrag"),
+        (("seine Rech-", "nung"), "seine Rechnung"),
+        (("Vor-", "und Nachteile"), "Vor- und Nachteile"),
+        (("two-", "and three-day trips"), "two- and three-day trips"),
+        # in a narrow column
+        (("der Ver-", "siche-", "rung"), "der Versicherung"),
+        (("AB-", "12-", "34"), "AB-12-34"),
     ],
 )
 def test_a_hyphen_at_a_line_s_end_stays_unless_it_divides_a_word(lines: tuple[str, ...], text: str) -> None:
     assert pdf_text(*lines) == text
+
+
+def test_hyphens_with_a_code_of_their_own_are_the_usual_one() -> None:
+    assert html("", "AB\u20111234 and well\u2010known", "utf-8") == "AB-1234 and well-known"
 
 
 def test_paragraphs_of_a_pdf_are_apart() -> None:
@@ -78,11 +95,6 @@ def test_pages_without_text_are_counted() -> None:
     text = read(pdf([LINE, "", LINE, ""]), "application/pdf", None, 1000)
     assert (len(text.page_starts), text.pages_without_text) == (4, 2)
     assert [text.content[start:].startswith(LINE) for start in text.page_starts] == [True, False, True, False]
-
-
-def test_a_filled_form_is_read_with_its_values() -> None:
-    text = read(filled_form("Name:", "Ada Lovelace"), "application/pdf", None, 1000).content
-    assert text.split() == ["Name:", "Ada", "Lovelace"]
 
 
 def test_a_page_in_a_form_keeps_its_text() -> None:

@@ -23,7 +23,7 @@ from app.routing.failover import Answering
 from app.routing.retry import ATTEMPTS_PER_CANDIDATE
 from app.routing.router import Candidate
 from app.routing.window import LEAST_CALLS
-from app.values import ChatRequest, Delta, Finish, Message, ProviderName, Reasoning, StreamItem, estimate_tokens
+from app.values import ChatRequest, Delta, Finish, Message, ProviderName, Reasoning, StreamItem, Usage, estimate_tokens
 from tests.support.scripted_providers import DONE, Play, Scripted, Stage, failure, virtually
 
 CANDIDATE = Candidate("openai", "m")
@@ -194,6 +194,51 @@ def test_a_context_that_is_full_inside_the_stream_is_asked_for_less_too() -> Non
         await conversation.say("why?")
         first, second = stage.providers["openai"].requests
         assert len(second.messages) < len(first.messages) or second.messages[0] != first.messages[0]
+
+    virtually(main)
+
+
+def test_a_prompt_that_leaves_no_room_for_a_single_token_is_asked_for_less() -> None:
+    """Some servers say so by a reply that ends for its length before it began."""
+
+    async def main() -> None:
+        stage = Stage(Scripted("openai", [Finish("length", Usage(4096, 0))], ["Hello", DONE]))
+        conversation = Conversation(stage)
+        conversation.history = [Message("user", "x" * 8000)] * 3
+        await conversation.say("why?")
+        first, second = stage.providers["openai"].requests
+        assert sum(len(message.content) for message in second.messages) < 12_000
+        assert len(first.messages) == 4
+        assert stage.health("openai") == "closed"
+
+    virtually(main)
+
+
+def test_a_reply_that_never_has_room_is_no_success() -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", otherwise=[Finish("length", Usage(4096, 0))]), Scripted("claude"))
+        for content in ("Hi", "x" * 40_000, "x" * 4_000, "x" * 40_000):
+            assert await Conversation(stage).say(content) == "claude"
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        [Finish("length", Usage(4096, 24))],
+        [Finish("length", None)],
+        [Reasoning("Hm."), Finish("length", Usage(4096, 0))],
+    ],
+    ids=["counted", "not counted", "reasoned"],
+)
+def test_a_reply_that_was_all_thought_has_had_its_length(play: Play) -> None:
+    async def main() -> None:
+        stage = Stage(Scripted("openai", play))
+        conversation = Conversation(stage)
+        conversation.history = [Message("user", "x" * 8000)] * 3
+        await conversation.say("why?")
+        assert len(stage.providers["openai"].calls) == 1
 
     virtually(main)
 

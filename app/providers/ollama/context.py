@@ -29,6 +29,8 @@ REPLY_TOKENS = 1024
 """Room for a reply without a limit."""
 CUT = 2
 """A prompt was cut if Ollama counts less than its estimate divided by this. No estimate is wrong by so much."""
+STEP = 1024
+"""Context sizes are multiples of this."""
 LEAST_CUT_TOKENS = 512
 """Prompts with a shorter estimate are not checked for that."""
 LOOK_SECONDS = 2.0
@@ -68,15 +70,16 @@ class Contexts:
     def counted(self, request: ChatRequest, tokens: int) -> None:
         """Ollama has counted `tokens` in the prompt of `request`. Remember it if the prompt was cut."""
         estimate = estimate_prompt(request.messages)
-        if estimate < LEAST_CUT_TOKENS or tokens * CUT >= estimate:
-            return
         size = self._configured.get(request.model, self._sizes.get(request.model))
+        filled = tokens == (size or DEFAULT_TOKENS) or (tokens < estimate and tokens % STEP == 0)
+        if estimate < LEAST_CUT_TOKENS or not (filled or tokens * CUT < estimate):
+            return
         event("provider.prompt_cut", provider=NAME, model=request.model, estimated=estimate, counted=tokens, limit=size)
         if size is None:
             # send `num_ctx` from now on
             self._sizes[request.model] = _doubled(_needed(request))
         elif len(self._cut) < MOST_MODELS:
-            self._cut[request.model] = estimate // CUT
+            self._cut[request.model] = tokens if filled else estimate // CUT
 
     async def _larger(self, request: ChatRequest, needed: int) -> int:
         """A size that fits the request, within what the model can have."""

@@ -37,7 +37,7 @@ def _read(data: bytes, media_type: str, charset: str | None, max_characters: int
 
         return pptx(data, max_characters)
     if media_type == XLSX:
-        from app.retrieval.formats.tables import xlsx
+        from app.retrieval.formats.spreadsheet import xlsx
 
         return xlsx(data, max_characters)
     if media_type == EPUB:

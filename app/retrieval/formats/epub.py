@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from app.retrieval.formats.html import page
-from app.retrieval.formats.text import Text, TooLarge, Unreadable, decoded
+from app.retrieval.formats.html import xhtml
+from app.retrieval.formats.text import Text, TooLarge, Unreadable
 
 _CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"
 _OPF = "{http://www.idpf.org/2007/opf}"
@@ -33,7 +33,9 @@ def epub(data: bytes, max_characters: int) -> Text:
             for name in _chapters(package, posixpath.dirname(package_name)):
                 if name in encrypted:
                     raise Unreadable("The book is protected against copying.")
-                part = page(decoded(archive.read(name), None)).content
+                if name not in archive.NameToInfo:
+                    continue  # a chapter that was left out does not cost the others
+                part = xhtml(archive.read(name)).content
                 parts.append(part)
                 length += len(part)
                 if length > max_characters:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
 
 import pypdfium2
-from semantic_text_splitter import TextSplitter
 
-from app.retrieval.chunk import TOKENIZER
 from app.retrieval.clean import cleaned
+from app.retrieval.formats.hyphens import joiner
+from app.retrieval.formats.pdf_forms import filled_in
 from app.retrieval.formats.text import Text, TooLarge, Unreadable
 
 MAX_PAGES = 5000
 PARAGRAPH_LEADING = 1.35
 """Lines further apart than this many times the page's usual distance belong to different paragraphs."""
-_MOST_TOKENS = 8
-"""Of a word that is weighed; longer ones count as equally many."""
 
 # pdfium joins a line that ends with a hyphen to the next one and gives U+0002 for the hyphen, whether it divides a word
 # or belongs to it (pypdfium2 5.15, get_text_bounded; get_text_range gives U+FFFE)
-_DIVIDED = re.compile("([^\\s\x02]*)\x02([^\\s\x02]*)")
+_DIVIDED = re.compile("[^\\s\x02]*(?:\x02[^\\s\x02]*)+")
 _SOFT_HYPHEN_AT_END = re.compile("\u00ad[ \t]*\r?\n[ \t]*")
 _HYPHEN_AT_END = re.compile("(?<=\\w-)\r\n(?=\\w)")
+_OTHER_HYPHEN_AT_END = re.compile("(?<=\\w)[\u2010\u2011]\r\n(?=\\w)")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 
@@ -43,19 +41,19 @@ def pdf(data: bytes, max_characters: int) -> Text:
     length = 0
     for number in range(len(document)):
         try:
-            if document.formenv is not None:
-                # makes the values of form fields text of the page, as it is from its next loading on
-                flattened = document[number]
-                flattened.flatten()
-                flattened.close()
-            pages.append(_page_text(document[number]))
+            page = document[number]
+            try:
+                lines = filled_in(page, document.formenv)
+                pages.append("\n\n".join(filter(None, (_page_text(page), "\n".join(lines)))))
+            finally:
+                page.close()
         except pypdfium2.PdfiumError:
             pages.append("")  # a broken page does not cost the others
         length += len(pages[-1])
         if length > max_characters:
             raise TooLarge
-    undivided = _undivided({word.lower() for page in pages for word in _WORD.findall(page)})
-    parts = [cleaned(_DIVIDED.sub(undivided, page)).strip() for page in pages]
+    between = joiner({word.lower() for page in pages for word in _WORD.findall(page)})
+    parts = [cleaned(_DIVIDED.sub(lambda word: _undivided(word[0], between), page)).strip() for page in pages]
     starts = [0]
     for part in parts[:-1]:
         starts.append(starts[-1] + len(part) + 2)
@@ -75,10 +73,10 @@ def _page_text(page: pypdfium2.PdfPage) -> str:
     try:
         # bounded: what stands outside of the page is text that nobody sees
         shown: str = textpage.get_text_bounded(left, bottom, right, top)
-        return _HYPHEN_AT_END.sub("", _SOFT_HYPHEN_AT_END.sub("", _with_paragraphs(shown, textpage)))
+        text = _OTHER_HYPHEN_AT_END.sub("\x02", _with_paragraphs(shown, textpage))
+        return _HYPHEN_AT_END.sub("", _SOFT_HYPHEN_AT_END.sub("", text))
     finally:
         textpage.close()
-        page.close()
 
 
 def _with_paragraphs(shown: str, textpage: pypdfium2.PdfTextPage) -> str:
@@ -102,44 +100,9 @@ def _with_paragraphs(shown: str, textpage: pypdfium2.PdfTextPage) -> str:
     return "".join(parts) + shown[done:]
 
 
-def _undivided(words: set[str]) -> Callable[[re.Match[str]], str]:
-    """How the two halves of a word at a line's end are put together: `words` are those of the whole document."""
-
-    def together(divided: re.Match[str]) -> str:
-        left, right = divided[1], divided[2]
-        ending, beginning = _last_word(left), _first_word(right)
-        hyphenated = f"{left}-{right}"
-        if not (ending and beginning and beginning[0].islower()):
-            return hyphenated  # an order number, a range, a compound of names
-        if "-" in left or not (ending.islower() or ending.istitle()):
-            return hyphenated
-        if (ending + beginning).lower() in words:
-            return left + right
-        if f"{ending}-{beginning}".lower() in words:
-            return hyphenated
-        # a word is made of fewer tokens than its halves; a compound is made of those of its parts
-        return left + right if _tokens(ending + beginning) < _tokens(ending) + _tokens(beginning) else hyphenated
-
-    return together
-
-
-def _last_word(text: str) -> str:
-    match = re.search(r"[^\W\d_]+\Z", text)
-    return match[0] if match else ""
-
-
-def _first_word(text: str) -> str:
-    match = re.match(r"[^\W\d_]+(?![\d_])", text)
-    return match[0] if match else ""
-
-
-@cache
-def _counters() -> list[TextSplitter]:
-    return [TextSplitter.from_tiktoken_model(TOKENIZER, size) for size in range(1, _MOST_TOKENS)]
-
-
-@cache
-def _tokens(word: str) -> int:
-    """How many tokens `word` is: the least size at which the splitter leaves it whole."""
-    sizes = (size for size, counter in enumerate(_counters(), 1) if len(counter.chunks(word)) == 1)
-    return next(sizes, _MOST_TOKENS)
+def _undivided(divided: str, between: Callable[[str, str], str]) -> str:
+    """The parts of a word at lines' ends, put together."""
+    text, *others = divided.split("\x02")
+    for other in others:
+        text += between(text, other) + other
+    return text
