@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 from litestar import Request
 from litestar.enums import ScopeType
+from litestar.exceptions import InternalServerException
 from litestar.routes import BaseRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import observe
 from app.api.bodies import JSON, decode, require_media_type
+from app.api.in_flight import Body
+from app.errors import AppError, InvalidRequest
 from app.values import User
 
 MAX_REQUEST_ID_CHARACTERS = 64
@@ -30,6 +33,24 @@ class JsonRequest(Request[Any, Any, Any]):
         require_media_type(self.headers.get("content-type"), JSON)
         kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
         return decode(await self.body(), kind)
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body in pieces; Litestar reads any body by this. Raises `InvalidRequest` when it ends early,
+        for which Litestar has a 500, and what `InFlight.take` raises."""
+        held: Body | None = self.scope.get("parley.body")  # type: ignore[assignment]
+        counted = held is None or held.complete
+        try:
+            async for piece in super().stream():
+                if held is not None and not counted:
+                    held.grow(len(piece))
+                yield piece
+        except InternalServerException:
+            if not self.is_connected:
+                raise  # not about the connection: the body has been read before
+            refusal: AppError | None = self.scope.get("parley.refusal")  # type: ignore[assignment]
+            raise refusal or InvalidRequest("The connection ended before the body did.", status=400) from None
+        if held is not None:
+            held.complete = True
 
 
 class _Templates:
