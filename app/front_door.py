@@ -24,6 +24,8 @@ from app.errors import AppError, Draining, InvalidRequest
 
 DESCRIPTORS_KEPT = 256
 """File descriptors that are left for the database, the providers and the readers of files."""
+PIECE_OF_HEAD = 4096
+"""Bytes of a head that are parsed before its fields are counted; most heads are shorter."""
 LINGERING = 64
 """Connections beyond the most that there may be which still get an answer before they are closed."""
 LOG_SECONDS = 1.0
@@ -195,14 +197,15 @@ class Connection(HttpToolsProtocol):
         self._wait_for_the_rest()
 
     def _pieces(self, data: bytes) -> Iterator[bytes | memoryview]:
-        """What has come, in pieces of which each is either a part of a head that may still be one, or short."""
-        most = self._limits.head_bytes
-        if len(data) <= (most - self._head_bytes if self._in_head else most):
+        """What has come, in pieces that keep the parser from making much of what will be refused."""
+        if len(data) <= PIECE_OF_HEAD and self._head_bytes + len(data) <= self._limits.head_bytes:
             yield data
             return
         view = memoryview(data)
         while view:
-            size = most - self._head_bytes if self._in_head else most
+            size = self._limits.head_bytes
+            if self._in_head:
+                size = min(PIECE_OF_HEAD, size - self._head_bytes)
             yield view[:size]
             view = view[size:]
 
@@ -364,6 +367,8 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
             return
         self._door.log_refusal(error.status, self.address, self.loop.time())
+        if self.headers is not None:
+            self.headers.clear()
         self.transport.write(_answer(error, self.server_state.default_headers))
         if at_once:
             self.transport.close()
