@@ -34,7 +34,7 @@ check: static ## The quick checks: code, types, SQL, and the tests that start no
 	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup -m "not stack and not installing"
 
 .PHONY: lint
-lint: static ## Check code, types, SQL and the database's advisors
+lint: static ## Check code, types, SQL, and ask the database's advisors and pgrls
 	$(BIN)/python -m scripts.local_supabase advisors
 
 .PHONY: static
