@@ -208,6 +208,7 @@ def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
         [events.ReplyEvent, *kinds], ref_template=component("{name}")
     )
     components["Problem"]["properties"]["code"]["enum"] = list(ERRORS)
+    components["ConversationChanges"]["minProperties"] = 1
     for name in ("DefaultView", "ModelView"):
         components[name]["properties"]["provider"]["enum"] = list(provider_names())
     for schema in components.values():
