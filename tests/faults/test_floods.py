@@ -17,6 +17,8 @@ from tests.support.replica_client import Client
 from tests.support.service import Api
 
 MiB = 1_048_576
+CONNECTIONS = 120
+EACH_BYTES = MiB // 4
 MOST_GROWTH = 100 * MiB
 GET = b"GET /health/live HTTP/1.1\r\nHost: test\r\n"
 CHUNKED = b"POST /v1/search HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -44,35 +46,37 @@ async def pour(connection: Line, begin: bytes, piece: bytes) -> None:
     with suppress(ConnectionError):
         await connection.send(begin)
         if piece:
-            await connection.flood(piece, most=2 * MiB)
+            await connection.flood(piece, most=EACH_BYTES)
 
 
-FLOODS = {
-    "a header without end": (GET + b"X-Long: ", b"a" * 16_384),
-    "tiny header fields": (GET, b"a:\r\n" * 4096),
-    "a request line without end": (b"GET /", b"a" * 16_384),
-    "fields behind a body": (CHUNKED + b"1\r\na\r\n0\r\n", b"a:\r\n" * 4096),
-    "requests that nobody waits for": (b"", (GET + b"\r\n") * 300),
-    "a body that nobody wants": (CHUNKED, b"4000\r\n" + b"a" * 16_384 + b"\r\n"),
-    "not HTTP": (b"\x16\x03\x01", b"\x00" * 16_384),
-    "silence": (b"", b""),
-    "half a head": (GET, b""),
+FLOODS: dict[str, tuple[bytes, bytes, int | None]] = {
+    "a header without end": (GET + b"X-Long: ", b"a" * 16_384, 431),
+    "tiny header fields": (GET, b"a:\r\n" * 4096, 431),
+    "a request line without end": (b"GET /", b"a" * 16_384, 414),
+    "a body that nobody wants": (CHUNKED, b"4000\r\n" + b"a" * 16_384 + b"\r\n", 401),
+    "not HTTP": (b"\x16\x03\x01", b"\x00" * 16_384, 400),
+    "requests that nobody waits for": (b"", (GET + b"\r\n") * 300, None),
+    "silence": (b"", b"", None),
+    "half a head": (GET, b"", None),
 }
+"""What each connection begins with and goes on with, and how the first of them is answered where it is."""
 
 
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_flood(replica: Api, owner: Client, flood: str) -> None:
-    begin, piece = FLOODS[flood]
+    begin, piece, status = FLOODS[flood]
     conversation = await owner.new_conversation(replica)
     await owner.post(replica, conversation, {"tokens": 3})
     process = psutil.Process(replica.process.pid)
     before = process.memory_info().rss
     async with AsyncExitStack() as connections:
-        lines = [await connections.enter_async_context(line(port_of(replica))) for _ in range(120)]
+        lines = [await connections.enter_async_context(line(port_of(replica))) for _ in range(CONNECTIONS)]
         pouring = [asyncio.create_task(pour(one, begin, piece)) for one in lines if begin or piece]
         late = [await served(replica, owner, conversation) for _ in range(5)]
         for task in pouring:
             await task
+        if status is not None:
+            assert (await lines[0].answer()).status == status
         grown = process.memory_info().rss - before
     assert max(late) < PATIENCE_SECONDS
     assert grown < MOST_GROWTH
