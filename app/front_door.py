@@ -1,9 +1,10 @@
-"""The front door: limits of connections and of what comes before a request, in front of the parser.
+"""The front door: limits on connections and on the head of a request, checked before the parser sees the data.
 
-uvicorn 0.54 bounds neither the head of a request nor the time that a client takes to send it: its parser keeps what is
-unfinished and copies it with every piece that comes. Here a head has a size, a number of fields and a time, a body a
-pace, and connections that wait for a head a place each. Everything is refused with a problem, as elsewhere; where
-nothing was asked, the connection is closed. See docs/decisions/0022-front-door.md.
+The head is the request line with the header fields. uvicorn 0.54 limits neither its size nor the time for sending it;
+its parser keeps an unfinished head and copies it with each piece that arrives. Here the size, the number of fields and
+the time of a head are limited, as are the time of a body and the number of connections that wait for a head. A refusal
+is answered with a problem, as everywhere. A connection that has sent nothing is closed without an answer. See
+docs/decisions/0022-front-door.md.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from app import observe
 from app.errors import AppError, Draining, InvalidRequest
 
 DESCRIPTORS_KEPT = 256
-"""File descriptors that are left for the database, the providers and the readers of files."""
+"""File descriptors that are kept for the database, the providers and the readers of files."""
 PIECE_OF_HEAD = 4096
 """Bytes of a head that are parsed before its fields are counted; most heads are shorter."""
 LINGERING = 64
-"""Connections beyond the most that there may be which still get an answer before they are closed."""
+"""How many connections above the limit are given time to read their answer; further ones are closed at once."""
 LOG_SECONDS = 1.0
-"""Refusals that are logged are at least so far apart; the next line counts those between."""
+"""The shortest time between two log lines about refusals. A line counts the refusals since the one before."""
 
 
 @dataclass(frozen=True)
@@ -40,27 +41,27 @@ class Limits:
     head_seconds: float = 10
     """From the first byte of a head, or from the connection's start, to its end."""
     body_seconds: float = 20
-    """For a body, beside a second for each `body_bytes_per_second` that have come."""
+    """The time for a body, plus one second for each `body_bytes_per_second` received."""
     body_bytes_per_second: int = 16_384
     unread_seconds: float = 20
-    """How long a client may go on sending a body whose request has been answered."""
+    """How long a client may continue to send a body after its request was answered."""
     unread_bytes: int = 33_554_432
     pipelined: int = 16
-    """Requests that wait for the answer to the one before them."""
+    """Requests of one connection that wait for the answer to an earlier one."""
     connections: int = 8_000
     waiting: int = 1_000
-    """Connections that wait for a head."""
+    """Connections of the process that wait for a head."""
     waiting_of_address: int = 100
     waiting_seconds: float = 1
-    """How long a connection keeps its place among these when another one needs it."""
+    """A connection that has waited for less is not closed in favour of a new one."""
     linger_seconds: float = 2
-    """How long a client that was refused has to read that, since closing at once would take the answer from it."""
+    """The time between a refusal and the end of the connection: closing at once can lose the answer."""
     linger_bytes: int = 1_048_576
-    """What is taken from it meanwhile, and thrown away."""
+    """How much is read and discarded in this time."""
 
 
 def limits_of_this_machine() -> Limits:
-    """As many connections as the process may have files open, less those that are kept."""
+    """The limits, with no more connections than the process may have open files, minus `DESCRIPTORS_KEPT`."""
     if sys.platform == "win32":
         return Limits()
     import resource
@@ -72,11 +73,11 @@ def limits_of_this_machine() -> Limits:
 
 
 class FrontDoor:
-    """What the connections of a process share: who waits for a head, since when."""
+    """The state that all connections of a process share: which of them wait for a head."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        # both in the order in which they began to wait
+        # both are ordered: the longest waiting is first
         self._waiting: dict[Connection, None] = {}
         self._of_address: dict[str, dict[Connection, None]] = {}
         self._refused = 0
@@ -86,7 +87,7 @@ class FrontDoor:
         return len(self._waiting)
 
     def enter(self, connection: Connection) -> None:
-        """It waits for a head from now on. Whoever waits longest gives way where there are too many."""
+        """Add a connection that waits for a head. If there are too many, the longest waiting one is closed."""
         if connection in self._waiting:
             return
         same = self._of_address.setdefault(connection.address, {})
@@ -95,7 +96,7 @@ class FrontDoor:
         if len(self._waiting) >= self.limits.waiting:
             self._make_room(self._waiting)
         self._waiting[connection] = None
-        # anew, since it is taken away with its last one
+        # again, because closing the last one of an address removes its entry
         self._of_address.setdefault(connection.address, same)[connection] = None
 
     def leave(self, connection: Connection) -> None:
@@ -108,7 +109,7 @@ class FrontDoor:
             del self._of_address[connection.address]
 
     def has_room(self, connections: int) -> bool:
-        """Whether one more may come, of so many with it."""
+        """Whether a new connection may stay, given the number of connections including it."""
         return connections <= self.limits.connections or self._make_room(self._waiting)
 
     def _make_room(self, waiting: dict[Connection, None]) -> bool:
@@ -126,8 +127,9 @@ class FrontDoor:
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection behind the front door. It also tells the application how to close it at once:
-    `scope["parley.abort"]`, and why the body of a request ended early: `scope["parley.refusal"]`."""
+    """A connection of uvicorn with the limits of the front door. The application gets two things from it: a function
+    that closes the connection at once (`scope["parley.abort"]`), and, for a body that ended early, the error that its
+    sender was told (`scope["parley.refusal"]`)."""
 
     def __init__(self, *arguments: Any, door: FrontDoor, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -138,7 +140,7 @@ class Connection(HttpToolsProtocol):
         self._refused = False
         self._dropped = 0
         self._wrong: AppError | None = None
-        # the client owes the rest of a head or of a body since then
+        # the client has not finished a head or a body that it began; since when
         self._owing = True
         self._since = 0.0
         # the head
@@ -146,7 +148,7 @@ class Connection(HttpToolsProtocol):
         self._begun = False
         self._head_bytes = 0
         self._shared = False
-        """The piece that is being parsed has the end of another request: what it has of this one is not counted."""
+        """The current piece contains the end of another request, so its bytes of the new head are not counted."""
         self._uncounted = False
         # the body
         self._received = 0
@@ -179,7 +181,9 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
-            self._drop(len(data))
+            self._dropped += len(data)
+            if self._dropped > self._limits.linger_bytes:
+                self.flow.pause_reading()
             return
         for piece in self._pieces(data):
             received, was_head = self._received, self._in_head
@@ -197,7 +201,7 @@ class Connection(HttpToolsProtocol):
         self._wait_for_the_rest()
 
     def _pieces(self, data: bytes) -> Iterator[bytes | memoryview]:
-        """What has come, in pieces that keep the parser from making much of what will be refused."""
+        """The data in pieces, small enough to check the limits before the parser has created many objects."""
         if len(data) <= PIECE_OF_HEAD and self._head_bytes + len(data) <= self._limits.head_bytes:
             yield data
             return
@@ -232,7 +236,7 @@ class Connection(HttpToolsProtocol):
         elif len(self.pipeline) >= limits.pipelined:
             self._wrong = InvalidRequest(f"At most {limits.pipelined} requests may wait on a connection.", status=400)
         if self._wrong is not None:
-            # the parser stops here, and its caller asks for the answer
+            # stops the parser; its caller then calls `send_400_response`
             raise ValueError
         super().on_headers_complete()
         self._in_head = self._owing = False
@@ -251,16 +255,16 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
 
     def send_400_response(self, msg: str) -> None:
-        """Of what the parser does not take."""
+        """Called for data that the parser refuses."""
         self._refuse(self._wrong or InvalidRequest("This is not HTTP/1.1 as RFC 9112 has it.", status=400))
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Nothing: such a request is answered as any other, and who sends many would fill the log."""
+        """Logs nothing: the request is answered like any other, and many of them would fill the log."""
 
     # ── limits ──
 
     def _judge(self) -> bool:
-        """Whether what there is so far may go on; else it is refused."""
+        """Check the size limits. Returns False after refusing the request."""
         limits = self._limits
         if self._in_head:
             if self._head_bytes < limits.head_bytes and (not self._begun or len(self.headers) <= limits.head_fields):
@@ -287,7 +291,7 @@ class Connection(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _wait_for_the_rest(self) -> None:
-        """Note whether the client owes something, and since when."""
+        """Note whether a head or a body is unfinished, and since when."""
         if self._in_head and not (self._begun or self._head_bytes):
             return
         if not self._owing:
@@ -301,7 +305,7 @@ class Connection(HttpToolsProtocol):
             self._timer = self.loop.call_later(self._patience, self._look)
 
     def _look(self) -> None:
-        """Whether the client is late. Asked from time to time, so that an ordinary request sets no timer."""
+        """Check whether the client is late. One timer per connection does this, so an ordinary request sets none."""
         self._timer = None
         if self._refused or not self._owing or self.transport.is_closing():
             return
@@ -320,16 +324,16 @@ class Connection(HttpToolsProtocol):
             if self._answered_at is None:
                 self._answered_at, self._answered_bytes = self.loop.time(), self._received
             return self._answered_at + limits.unread_seconds
-        if self.flow.read_paused:  # it is not the client that is slow
+        if self.flow.read_paused:  # the application is slow, not the client
             self._since = self.loop.time()
         return self._since + limits.body_seconds + self._received / limits.body_bytes_per_second
 
     def waited(self) -> float:
-        """Seconds for which the client has owed what it owes."""
+        """Seconds since the unfinished head or body began."""
         return self.loop.time() - self._since
 
     def give_up(self, *, at_once: bool = False) -> None:
-        """Wait no longer for the client. Where it has asked nothing, or has been answered, nothing is said."""
+        """Stop waiting for the client. If it has sent nothing, or has its answer, the connection is just closed."""
         if self._in_head and (self._begun or self._head_bytes):
             late = f"The request's head has not come within {self._limits.head_seconds:g} s."
             if at_once:
@@ -345,7 +349,7 @@ class Connection(HttpToolsProtocol):
     # ── refusing ──
 
     def _refuse(self, error: AppError, *, at_once: bool = False) -> None:
-        """Answer with `error`, take nothing more, and close: `at_once`, or when the client has had the time to read."""
+        """Answer with `error`, discard further data, and close the connection: at once, or after `linger_seconds`."""
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
@@ -356,7 +360,7 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         if not self._is_answered():
             if self._in_head or self.pipeline or cycle.response_started:
-                # what is written now would be taken for a part of another answer
+                # the client would read this answer as part of another one
                 self.transport.abort()
                 return
             self.scope["parley.refusal"] = error  # type: ignore[typeddict-unknown-key]
@@ -377,14 +381,9 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         self._timer = self.loop.call_later(self._limits.linger_seconds, self.transport.abort)
 
-    def _drop(self, size: int) -> None:
-        self._dropped += size
-        if self._dropped > self._limits.linger_bytes:
-            self.flow.pause_reading()
-
 
 def _answer(error: AppError, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """The whole response, as the application would have given it."""
+    """The bytes of the whole response, in the form that the application uses."""
     request_id = secrets.token_hex(8)
     body = msgspec.json.encode(msgspec.structs.replace(error.problem(), request_id=request_id))
     headers = {

@@ -41,7 +41,7 @@ Caller = NamedDependency[User]
 
 
 class _Verdict(NamedTuple):
-    """What a valid token was found to be, and by which key: `key_id` is None for the project's secret."""
+    """The user of a valid token and the id of its key, which is None for the project's secret."""
 
     user: User
     key_id: str | None
@@ -147,7 +147,7 @@ class TokenVerifier:
         return key
 
     async def _refresh_for_known(self, kid: str) -> None:
-        """As `_refresh`, but nobody whose token is known waits for a project that has just failed to answer."""
+        """As `_refresh`, but a request with a known token does not wait if the project has just failed to answer."""
         if self._tried_at <= self._fetched_at:
             await self._refresh(kid)
         elif self._retrying is None or self._retrying.done():
@@ -174,7 +174,7 @@ class TokenVerifier:
             self._replace(found)
 
     def _replace(self, found: dict[str, jwt.PyJWK]) -> None:
-        """Take `found` for the project's keys, and forget the tokens of those that it does not have as they were."""
+        """Replace the keys, and forget the tokens of keys that are gone or have changed."""
         gone = {kid for kid, key in self._keys.items() if kid not in found or not _same(key, found[kid])}
         self._keys = found
         if gone:
@@ -190,7 +190,7 @@ def _bearer(authorization: str | None) -> str | None:
 
 
 def _same(one: jwt.PyJWK, other: jwt.PyJWK) -> bool:
-    """Whether two keys with one id verify the same tokens: an id may be given to another key."""
+    """Whether two keys with the same id are the same key: an id can be reused."""
     return one.algorithm_name == other.algorithm_name and bool(one.key == other.key)
 
 

@@ -1,9 +1,9 @@
 """Callers: every request below `/v1` is given its user before anything of it is read, or is refused.
 
-Requests without a valid token are limited by address, in this process: beyond the limit they are told to wait. A valid
-token passes all the same, whoever else has the address, so each token is checked; a guess never costs more than that.
-The address is the connection's; behind a proxy that `FORWARDED_ALLOW_IPS` names, what uvicorn makes of
-`X-Forwarded-For`.
+Requests without a valid token are limited by address, in this process: beyond the limit they are answered with 429. A
+valid token is always accepted, so other users of the same address are not locked out; therefore every token is checked.
+The address is that of the connection or, behind a proxy that `FORWARDED_ALLOW_IPS` names, the one that uvicorn takes
+from `X-Forwarded-For`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from app.values import Quota, User
 MAX_ADDRESSES = 10_000
 """Addresses that are remembered; beyond them the one whose last refusal is longest ago is forgotten."""
 MAX_PROXIES_LOGGED = 10
-"""Anybody can send `X-Forwarded-For`, so the log names no more addresses than this for it."""
+"""The log names at most this many, because anybody can send `X-Forwarded-For`."""
 METHODS_WITH_BODIES = ("POST", "PUT", "PATCH")
 
 
 class AddressLimit:
-    """Counts refusals by address, `per_minute` for each; further ones are told when to come back. The same algorithm as
-    in the database: GCRA."""
+    """Counts refusals by address. After `per_minute` of them, further ones are told when to come back. The algorithm is
+    GCRA, as in the database."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute = per_minute
@@ -58,26 +58,26 @@ class AddressLimit:
 
 
 class UnnamedProxies:
-    """Says in the log when requests come through a proxy that `FORWARDED_ALLOW_IPS` does not name, once for each."""
+    """Logs each proxy that `FORWARDED_ALLOW_IPS` does not name, once."""
 
     def __init__(self) -> None:
         self._logged: set[str] = set()
 
     def look(self, address: str, forwarded_for: bytes) -> None:
-        """`address` is whom the request is taken to come from: one that `forwarded_for` has where that was believed."""
+        """`address` is the caller's, as the server sees it; if `forwarded_for` was trusted, it is in there."""
         if address in self._logged or len(self._logged) >= MAX_PROXIES_LOGGED:
             return
         if address not in forwarded_for.decode("latin-1"):
             self._logged.add(address)
             detail = (
-                "Its X-Forwarded-For is not believed. If this is your proxy, name it in FORWARDED_ALLOW_IPS: "
+                "Its X-Forwarded-For is not trusted. If this is your proxy, name it in FORWARDED_ALLOW_IPS: "
                 "until then all its users count as this one address."
             )
             observe.event("proxy.unnamed", address=address, detail=detail)
 
 
 def identified(verifier: TokenVerifier, limit: AddressLimit, in_flight: InFlight) -> Middleware:
-    """The middleware that sets the user of a request, and who accounts for its body."""
+    """The middleware that sets the user of a request and the account of its body."""
     proxies = UnnamedProxies()
 
     async def known(scope: HTTPScope) -> User:

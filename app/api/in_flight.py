@@ -1,7 +1,6 @@
-"""Bodies in flight: how many bytes of requests the process holds, and each user of them.
+"""Bodies in flight: limits how many bytes of request bodies the process holds, in total and for each user.
 
-Counted as they come, not as they are announced: a place is taken only by what is really sent. A body is held until its
-request is over, or until it has become the values that a handler is given.
+Bytes are counted when they arrive, not when they are announced. They are counted until the request ends.
 """
 
 from __future__ import annotations
@@ -11,21 +10,21 @@ from dataclasses import dataclass
 from app.errors import Draining, RateLimited
 
 SMALL_BYTES = 1_048_576
-"""A body up to here may use what is kept from larger ones: documents must not keep messages out."""
+"""Bodies up to this size may also use `KEPT_FOR_SMALL_BYTES`, so that documents do not block messages."""
 KEPT_FOR_SMALL_BYTES = 16_777_216
 RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Share:
-    """How many bytes may be in flight: of a user, of the process in bodies larger than `SMALL_BYTES`, and of both."""
+    """How many bytes may be in flight: for a user, and for the process in bodies larger than `SMALL_BYTES`."""
 
     user: int
     large: int
 
     @classmethod
     def for_bodies_of(cls, most: int) -> Share:
-        """Two of the largest bodies for a user, three for the process."""
+        """Room for two bodies of the largest size for a user, and three for the process."""
         return cls(user=2 * most, large=3 * most)
 
     @property
