@@ -29,12 +29,16 @@ test: install ## Run all tests
 test-models: install ## Run the tests with a real small model in full: each of its conversations takes minutes
 	PARLEY_MODEL_TURNS=40 $(BIN)/python -m pytest tests/models
 
+.PHONY: fuzz
+fuzz: install ## Send what schemathesis makes of docs/openapi.json to the API, with and without a token (10 minutes)
+	PARLEY_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/api/test_fuzz.py
+
 .PHONY: check
 check: static ## The quick checks: code, types, SQL, and the tests that start nothing (about a minute)
 	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup -m "not stack and not installing"
 
 .PHONY: lint
-lint: static ## Check code, types, SQL and the database's advisors
+lint: static ## Check code, types, SQL, and ask the database's advisors and pgrls
 	$(BIN)/python -m scripts.local_supabase advisors
 
 .PHONY: static

@@ -20,8 +20,9 @@ from app.api import problem
 from app.api.auth import TokenVerifier
 from app.api.callers import AddressLimit, identified
 from app.api.conversations import conversation_routes
-from app.api.documents import document_routes
+from app.api.documents import document_routes, largest_body
 from app.api.health import health_routes
+from app.api.in_flight import InFlight, Share
 from app.api.messages import message_routes
 from app.api.models import model_routes
 from app.api.moderations import moderation_routes
@@ -191,7 +192,7 @@ class Service:
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
-    """The ASGI application. Call it on the running event loop (`uvicorn --factory app.main:create_app` does)."""
+    """The ASGI application. Call it on the running event loop. Only `app/serve.py` puts the front door before it."""
     settings = settings or load_settings()
     observe.configure(settings.log_level, secrets_of(settings))
     service = Service(settings)
@@ -214,7 +215,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
             Exception: problem.handle_unforeseen,
         },
         middleware=[
-            identified(service.verifier, AddressLimit(settings.rate_limit_unauthenticated_per_minute)),
+            identified(
+                service.verifier,
+                AddressLimit(settings.rate_limit_unauthenticated_per_minute),
+                InFlight(Share.for_bodies_of(max(MAX_BODY_BYTES, largest_body(settings.document_max_bytes)))),
+            ),
             limited(),
         ],
         request_class=JsonRequest,

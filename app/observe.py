@@ -1,9 +1,9 @@
 """Logging: turns named events into log lines that are safe to keep.
 
 The policy: an event never has message text, a passage, a key, a token, an e-mail address, or a provider's own text (an
-error may quote the prompt). It has names, ids, numbers, statuses and the classes of errors. The one exception is
-`provider.key_refused`, which has the provider's message about our key when its list of models was requested, without
-the key.
+error may quote the prompt). It has names, ids, numbers, statuses and the classes of errors. There are two exceptions:
+`provider.key_refused` has the provider's message about our key when its list of models was requested, without the key;
+`connection.refused` and `proxy.unnamed` have the address of a connection, since an operator needs it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import structlog
 EventName = Literal[
     "breaker.changed",
     "breaker.sharing_failed",
+    "connection.refused",
     "indexing.failed",
     "indexing.postponed",
     "indexing.retry",
@@ -39,6 +40,7 @@ EventName = Literal[
     "provider.parameter_refused",
     "provider.prompt_cut",
     "provider.unknown_finish",
+    "proxy.unnamed",
     "reading.failed",
     "reading.uncharged",
     "recovery.failed",
@@ -66,6 +68,7 @@ Level = Literal["info", "warning", "error"]
 LEVELS: dict[EventName, Level] = {
     "breaker.changed": "warning",
     "breaker.sharing_failed": "warning",
+    "connection.refused": "warning",
     "indexing.failed": "error",
     "indexing.postponed": "warning",
     "indexing.retry": "warning",
@@ -85,6 +88,7 @@ LEVELS: dict[EventName, Level] = {
     "provider.parameter_refused": "info",
     "provider.prompt_cut": "warning",
     "provider.unknown_finish": "warning",
+    "proxy.unnamed": "warning",
     "reading.failed": "error",
     "reading.uncharged": "warning",
     "recovery.failed": "warning",

@@ -1,5 +1,5 @@
 """Runs the service under uvicorn. Adds a drain before the listener closes, a limit on unread data in a connection's
-send buffer, and a way for the application to abort a connection."""
+send buffer, and the front door. `python -m app`, which `make run` also uses, is the only way to start the service."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import asyncio
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 from dotenv import dotenv_values
 from litestar import Litestar
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import observe
 from app.errors import AppError, SupabaseRefused
+from app.front_door import Connection, FrontDoor, limits_of_this_machine
 from app.main import Service, create_app
 from app.misspelt import misspelt
 from app.settings import NotSet, Settings, SettingsError, load_settings
@@ -28,14 +29,6 @@ SHUTDOWN_SECONDS = 1
 SEND_BUFFER_BYTES = 65_536
 """The kernel's send buffer of each connection. By default Linux lets it grow to megabytes, so that it would take long
 to notice a client that reads nothing."""
-
-
-class Protocol(HttpToolsProtocol):
-    """Gives the application a function that closes its connection at once: `scope["parley.abort"]`."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["parley.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
 
 
 class Server(uvicorn.Server):
@@ -77,7 +70,8 @@ def make_server(settings: Settings) -> Server:
         app,
         host=settings.parley_host,
         port=settings.parley_port,
-        http=Protocol,
+        # one door for all connections; uvicorn makes a connection with whatever it is given here
+        http=partial(Connection, door=FrontDoor(limits_of_this_machine())),  # type: ignore[arg-type]
         ws="none",
         # uvicorn's log lines become events, see app/observe.py
         log_config=None,

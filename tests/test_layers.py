@@ -30,7 +30,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "main": frozenset(
         {"api", "chat", "guard", "retrieval", "routing", "providers", "settings", "startup", "store", "supervisor"}
     ),
-    "serve": frozenset({"main", "misspelt", "settings"}),
+    "front_door": frozenset(),
+    "serve": frozenset({"front_door", "main", "misspelt", "settings"}),
     "admin": frozenset({"settings", "store"}),
     "__main__": frozenset({"serve"}),
     "__init__": frozenset(),
@@ -43,7 +44,7 @@ LEAF_ARROWS = {
 }
 STAGE_OF_LIBRARY = {
     "litestar": {"api", "main", "serve"},
-    "uvicorn": {"serve"},
+    "uvicorn": {"front_door", "serve"},
     "jwt": {"api"},
     "postgrest": {"store"},
     "supabase": {"retrieval"},

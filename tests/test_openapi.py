@@ -237,7 +237,15 @@ def test_example_is_one_of_its_schema(schemas: list[dict[str, str]], given: list
 def test_event_stream_is_described(path: str, method: str, beside: set[str]) -> None:
     content = DOCUMENT["paths"][path][method]["responses"]["200"]["content"]
     assert set(content) == {"text/event-stream", *beside}
-    assert content["text/event-stream"]["schema"] == {"$ref": "#/components/schemas/ReplyEvent"}
+    assert content["text/event-stream"]["schema"] == {"$ref": "#/components/schemas/EventOnTheWire"}
+
+
+def test_events_on_the_wire_are_the_same_with_their_data_as_text() -> None:
+    for option, ref in zip(COMPONENTS["EventOnTheWire"]["oneOf"], COMPONENTS["ReplyEvent"]["oneOf"], strict=True):
+        event = COMPONENTS[ref["$ref"].rpartition("/")[2]]
+        data = option["properties"]["data"]
+        assert (data["type"], data["contentMediaType"]) == ("string", "application/json")
+        assert option | {"properties": option["properties"] | {"data": data["contentSchema"]}} == event
 
 
 def test_events_are_a_choice_by_their_names() -> None:
@@ -262,4 +270,5 @@ def test_data_of_an_event_is_what_is_sent() -> None:
 def test_example_on_the_wire_is_of_events() -> None:
     for frame in events.ON_THE_WIRE.removesuffix("\n\n").split("\n\n"):
         fields = dict(line.split(": ", 1) for line in frame.split("\n"))
+        check_component("EventOnTheWire", fields)
         check_component("ReplyEvent", fields | {"data": msgspec.json.decode(fields["data"])})

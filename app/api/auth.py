@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import jwt
@@ -40,10 +40,19 @@ Caller = NamedDependency[User]
 """A handler's parameter `user` of this type makes its route one for signed-in users."""
 
 
+class _Verdict(NamedTuple):
+    """The user of a valid token and the id of its key, which is None for the project's secret."""
+
+    user: User
+    key_id: str | None
+
+
 class TokenVerifier:
     """Verifies access tokens of one Supabase project.
 
-    `fetch_keys` returns the body of the project's JWKS; `jwt_secret` is that of a legacy HS256 project.
+    A token that was verified is remembered until it expires or its key leaves the project's set, which is fetched again
+    when it is `JWKS_SECONDS` old, also where every token is known. `fetch_keys` returns the body of the project's JWKS;
+    `jwt_secret` is that of a legacy HS256 project.
     """
 
     def __init__(
@@ -62,12 +71,8 @@ class TokenVerifier:
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._fetching = asyncio.Lock()
-        self._verified: OrderedDict[bytes, User] = OrderedDict()
-
-    def knows(self, authorization: str | None) -> bool:
-        """Whether the token was verified before: then verifying it again costs nothing."""
-        token = _bearer(authorization)
-        return token is not None and _digest(token) in self._verified
+        self._retrying: asyncio.Task[None] | None = None
+        self._verified: OrderedDict[bytes, _Verdict] = OrderedDict()
 
     async def verify(self, authorization: str | None) -> User:
         """The user of an `Authorization` header. Raises `Unauthenticated`, or `SupabaseUnavailable` without keys."""
@@ -75,28 +80,34 @@ class TokenVerifier:
         if token is None:
             raise Unauthenticated("Send the user's Supabase access token as a Bearer token.")
         digest = _digest(token)
-        user = self._verified.get(digest)
-        if user is None:
-            user = await self._check(token)
-            self._verified[digest] = user
+        verdict = self._verified.get(digest)
+        now = self._clock()
+        if verdict is not None and verdict.key_id is not None and now - self._fetched_at > JWKS_SECONDS:
+            await self._refresh_for_known(verdict.key_id)
+            verdict = self._verified.get(digest)
+        if verdict is None:
+            verdict = await self._check(token)
+            self._verified[digest] = verdict
             if len(self._verified) > CACHED_TOKENS:
                 self._verified.popitem(last=False)
-        if user.expires_at <= self._clock():
+        if verdict.user.expires_at <= now:
             self._verified.pop(digest, None)
             raise Unauthenticated("The access token has expired.")
-        return user
+        return verdict.user
 
-    async def _check(self, token: str) -> User:
+    async def _check(self, token: str) -> _Verdict:
         try:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError:
             raise Unauthenticated("The access token is malformed.") from None
         algorithm = header.get("alg")
         key: Any
+        key_id: str | None = None
         if algorithm == "HS256" and self._jwt_secret is not None:
             key = self._jwt_secret
         elif algorithm in ("ES256", "RS256"):
-            key = await self._key(header.get("kid"), algorithm)
+            key_id = header.get("kid")
+            key = await self._key(key_id, algorithm)
         else:
             raise Unauthenticated("The access token is signed in a way that is not accepted.")
         try:
@@ -122,7 +133,7 @@ class TokenVerifier:
             raise Unauthenticated("The access token is not valid for this project.") from None
         if claims.get("role") != "authenticated":
             raise Unauthenticated("Only a signed-in user's access token is accepted.")
-        return User(subject, token, expires_at)
+        return _Verdict(User(subject, token, expires_at), key_id)
 
     async def _key(self, kid: object, algorithm: str) -> jwt.PyJWK:
         if not isinstance(kid, str):
@@ -134,6 +145,13 @@ class TokenVerifier:
         if key is None or key.algorithm_name != algorithm:
             raise Unauthenticated("The access token is signed with an unknown key.")
         return key
+
+    async def _refresh_for_known(self, kid: str) -> None:
+        """As `_refresh`, but a request with a known token does not wait if the project has just failed to answer."""
+        if self._tried_at <= self._fetched_at:
+            await self._refresh(kid)
+        elif self._retrying is None or self._retrying.done():
+            self._retrying = asyncio.create_task(self._refresh(kid))
 
     async def _refresh(self, kid: str) -> None:
         async with self._fetching:
@@ -153,7 +171,15 @@ class TokenVerifier:
                     raise
                 return  # the keys we have stay good: they are replaced, not revoked, in an ordinary rotation
             self._tried_at = self._fetched_at = self._clock()
-            self._keys = found
+            self._replace(found)
+
+    def _replace(self, found: dict[str, jwt.PyJWK]) -> None:
+        """Replace the keys, and forget the tokens of keys that are gone or have changed."""
+        gone = {kid for kid, key in self._keys.items() if kid not in found or not _same(key, found[kid])}
+        self._keys = found
+        if gone:
+            kept = ((digest, verdict) for digest, verdict in self._verified.items() if verdict.key_id not in gone)
+            self._verified = OrderedDict(kept)
 
 
 def _bearer(authorization: str | None) -> str | None:
@@ -161,6 +187,11 @@ def _bearer(authorization: str | None) -> str | None:
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()
     return token if scheme.lower() == "bearer" and token and len(token) <= MAX_TOKEN_CHARACTERS else None
+
+
+def _same(one: jwt.PyJWK, other: jwt.PyJWK) -> bool:
+    """Whether two keys with the same id are the same key: an id can be reused."""
+    return one.algorithm_name == other.algorithm_name and bool(one.key == other.key)
 
 
 def _digest(token: str) -> bytes:

@@ -1,8 +1,9 @@
 """Callers: every request below `/v1` is given its user before anything of it is read, or is refused.
 
-Requests without a valid token are limited by address, in this process: guessed tokens cost neither the parsing of
-the body nor, beyond the limit, the check of a signature. The address is the connection's; behind a proxy that
-`FORWARDED_ALLOW_IPS` names, what uvicorn makes of `X-Forwarded-For`.
+Requests without a valid token are limited by address, in this process: beyond the limit they are answered with 429. A
+valid token is always accepted, so other users of the same address are not locked out; therefore every token is checked.
+The address is that of the connection or, behind a proxy that `FORWARDED_ALLOW_IPS` names, the one that uvicorn takes
+from `X-Forwarded-For`.
 """
 
 from __future__ import annotations
@@ -14,19 +15,24 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Middleware, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Middleware, Receive, Scope, Send
 
+from app import observe
 from app.api.auth import TokenVerifier
+from app.api.in_flight import InFlight
 from app.errors import RateLimited, Unauthenticated
-from app.values import Quota
+from app.values import Quota, User
 
 MAX_ADDRESSES = 10_000
 """Addresses that are remembered; beyond them the one whose last refusal is longest ago is forgotten."""
+MAX_PROXIES_LOGGED = 10
+"""The log names at most this many, because anybody can send `X-Forwarded-For`."""
+METHODS_WITH_BODIES = ("POST", "PUT", "PATCH")
 
 
 class AddressLimit:
-    """Counts refusals by address, `per_minute` for each; from then on those with tokens not seen before wait. The same
-    algorithm as in the database: GCRA."""
+    """Counts refusals by address. After `per_minute` of them, further ones are told when to come back. The algorithm is
+    GCRA, as in the database."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute = per_minute
@@ -51,35 +57,76 @@ class AddressLimit:
             self._full_at.popitem(last=False)
 
 
-def identified(verifier: TokenVerifier, limit: AddressLimit) -> Middleware:
-    """The middleware that sets the user of a request."""
+class UnnamedProxies:
+    """Logs each proxy that `FORWARDED_ALLOW_IPS` does not name, once."""
+
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
+
+    def look(self, address: str, forwarded_for: bytes) -> None:
+        """`address` is the caller's, as the server sees it; if `forwarded_for` was trusted, it is in there."""
+        if address in self._logged or len(self._logged) >= MAX_PROXIES_LOGGED:
+            return
+        if address not in forwarded_for.decode("latin-1"):
+            self._logged.add(address)
+            detail = (
+                "Its X-Forwarded-For is not trusted. If this is your proxy, name it in FORWARDED_ALLOW_IPS: "
+                "until then all its users count as this one address."
+            )
+            observe.event("proxy.unnamed", address=address, detail=detail)
+
+
+def identified(verifier: TokenVerifier, limit: AddressLimit, in_flight: InFlight) -> Middleware:
+    """The middleware that sets the user of a request and the account of its body."""
+    proxies = UnnamedProxies()
+
+    async def known(scope: HTTPScope) -> User:
+        authorization = forwarded_for = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = authorization or value
+            elif name == b"x-forwarded-for":
+                forwarded_for = value
+        if forwarded_for:
+            proxies.look(_host(scope), forwarded_for)
+        try:
+            return await verifier.verify(authorization.decode("latin-1"))
+        except Unauthenticated:
+            address = _address(scope)
+            if (refusal := limit.refusal(address)) is not None:
+                raise refusal from None
+            limit.count(address)
+            raise
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def identify(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == ScopeType.HTTP and scope["path"].startswith("/v1/") and scope["method"] != "OPTIONS":
-                authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-                token = authorization.decode("latin-1")
-                address = _address(scope)
-                if (refusal := limit.refusal(address)) is not None and not verifier.knows(token):
-                    raise refusal
-                try:
-                    scope["user"] = await verifier.verify(token)
-                except Unauthenticated:
-                    limit.count(address)
-                    raise
-            await app(scope, receive, send)
+            if scope["type"] != ScopeType.HTTP or not scope["path"].startswith("/v1/") or scope["method"] == "OPTIONS":
+                await app(scope, receive, send)
+                return
+            scope["user"] = user = await known(scope)
+            if scope["method"] not in METHODS_WITH_BODIES:
+                await app(scope, receive, send)
+                return
+            body = in_flight.body_of(user.id)
+            scope["parley.body"] = body  # type: ignore[typeddict-unknown-key]
+            try:
+                await app(scope, receive, send)
+            finally:
+                body.release()
 
         return identify
 
     return middleware
 
 
+def _host(scope: Scope) -> str:
+    client = scope["client"]
+    return client[0] if client is not None else ""
+
+
 def _address(scope: Scope) -> str:
     """The caller's address; of an IPv6 one the network, which is one caller's to choose from."""
-    client = scope["client"]
-    if client is None:
-        return ""
-    host = client[0]
+    host = _host(scope)
     try:
         parsed = ipaddress.ip_address(host)
     except ValueError:

@@ -36,9 +36,13 @@ REFUSED = ("premium_required", "limit_reached", "draining")
 KNOWN = ResponseSpec(DocumentView, description="The document that has this content.", generate_examples=False)
 
 
+def largest_body(max_bytes: int) -> int:
+    """The bytes of a body with a document of at most `max_bytes`. JSON may write any character as six."""
+    return 2 * max_bytes + FORM_BYTES
+
+
 def document_routes(documents: Documents, library: Library, admission: Admission) -> Router:
-    # JSON may write any character as six
-    max_body = 2 * library.max_bytes + FORM_BYTES
+    max_body = largest_body(library.max_bytes)
 
     @post(
         "/",
@@ -80,8 +84,6 @@ def document_routes(documents: Documents, library: Library, admission: Admission
         return Response(DocumentView.of(replaced.document), headers=quota_headers(replaced.quotas))
 
     async def add(user: User, request: Request[Any, Any, Any], document_id: str | None = None) -> Created:
-        # all of it comes before the refusal of what it asks for: whoever is still sending would not read that
-        await request.body()
         async with admission.charged_later(user, "document"):
             return await library.add(user, await _upload(request), document_id=document_id)
 
@@ -129,6 +131,8 @@ async def _upload(request: Request[Any, Any, Any]) -> Upload:
 
 
 async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
+    # whole, so that what is wrong with it is not said to somebody who is still sending
+    await request.body()
     try:
         form = await request.form()
     except (UnicodeDecodeError, LookupError):

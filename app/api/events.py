@@ -97,6 +97,9 @@ DESCRIPTION = """An event of the stream: `message.started`, then `sources` and `
 then any number of `reasoning` and `delta`, then exactly one of `done`, `stopped` and `error`. On the wire each is
 server-sent events' `id`, `event` and `data`, which is JSON. Lines that begin with a colon keep the connection alive."""
 
+WIRE_DESCRIPTION = """An event of the stream as it is sent: its `data` is text that holds JSON. `ReplyEvent` is the same
+event with its `data` parsed."""
+
 _EXAMPLE = (
     (
         1,

@@ -136,7 +136,7 @@ class EventStreamOperation(Operation):
                 for name, media in (answer.content or {}).items()
                 if not (isinstance(media.schema, Schema) and media.schema.type == OpenAPIType.NULL)
             }
-            stream = OpenAPIMediaType(Reference(component("ReplyEvent")))
+            stream = OpenAPIMediaType(Reference(component("EventOnTheWire")))
             answer.content = {"text/event-stream": stream, **json}
 
 
@@ -208,12 +208,24 @@ def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
         [events.ReplyEvent, *kinds], ref_template=component("{name}")
     )
     components["Problem"]["properties"]["code"]["enum"] = list(ERRORS)
+    components["ConversationChanges"]["minProperties"] = 1
     for name in ("DefaultView", "ModelView"):
         components[name]["properties"]["provider"]["enum"] = list(provider_names())
     for schema in components.values():
         _complete_struct(schema)
     event = {"description": events.DESCRIPTION, "oneOf": union["anyOf"], "discriminator": union["discriminator"]}
-    return dict(sorted((components | METADATA | {"ReplyEvent": event}).items()))
+    wire = {
+        "description": events.WIRE_DESCRIPTION,
+        "oneOf": [_on_the_wire(components[option["$ref"].rpartition("/")[2]]) for option in union["anyOf"]],
+    }
+    return dict(sorted((components | METADATA | {"ReplyEvent": event, "EventOnTheWire": wire}).items()))
+
+
+def _on_the_wire(event: dict[str, Any]) -> dict[str, Any]:
+    """An event before its reader has parsed what it holds."""
+    data = event["properties"]["data"]
+    text = {"type": "string", "contentMediaType": "application/json", "contentSchema": data}
+    return event | {"properties": event["properties"] | {"data": text}}
 
 
 def _complete_struct(schema: dict[str, Any]) -> None:

@@ -14,14 +14,21 @@ from app.errors import ERRORS, AppError, InvalidRequest
 ALWAYS = ("internal_error",)
 FOR_USERS = ("unauthenticated", "rate_limited", "supabase_unavailable")
 """Of any operation below `/v1`: the caller is checked first; requests without a valid token are limited by address."""
-OF_BODIES = {400: "invalid_request", 413: "payload_too_large", 415: "invalid_request", 422: "invalid_request"}
+OF_BODIES = {
+    400: "invalid_request",
+    408: "invalid_request",
+    413: "payload_too_large",
+    415: "invalid_request",
+    422: "invalid_request",
+}
 
 _REASONS = {
-    400: "The body cannot be read: it is not JSON, or not UTF-8.",
+    400: "The body cannot be read: it is not JSON, or not UTF-8, or its end is missing.",
     401: "The access token is missing, has expired or is not one of this project's users.",
     402: "This month's budget is used up.",
     403: "This needs a premium plan, or the plan holds no more of what is to be stored; `detail` names its limit.",
     404: "The caller has nothing with this id.",
+    408: "The body comes too slowly.",
     409: "The request conflicts with the current state.",
     413: "The body, or the text in it, is larger than its limit, which `detail` names.",
     415: "The body has another media type than those listed.",
@@ -30,7 +37,10 @@ _REASONS = {
     500: "An internal error; the server's log has details under the `request_id`.",
     503: "The service, the database or every AI provider is unavailable; `Retry-After` says when to try again.",
 }
-_STATUSES: dict[type[AppError], tuple[int, ...]] = {InvalidRequest: (400, 405, 415, 422), AppError: (500, 503)}
+_STATUSES: dict[type[AppError], tuple[int, ...]] = {
+    InvalidRequest: (400, 405, 408, 414, 415, 422, 431),
+    AppError: (500, 503),
+}
 """Of those that have several."""
 _FURTHER: dict[str, tuple[str, ...]] = {"content_flagged": ("categories",)}
 """The lists of texts that some problems have beside the members of all."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 from litestar import Request
 from litestar.enums import ScopeType
-from litestar.routes import BaseRoute
+from litestar.exceptions import InternalServerException
+from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.utils import make_non_optional_union
 
 from app import observe
 from app.api.bodies import JSON, decode, require_media_type
+from app.api.in_flight import Body
+from app.errors import AppError, InvalidRequest
 from app.values import User
 
 MAX_REQUEST_ID_CHARACTERS = 64
@@ -28,25 +32,55 @@ class JsonRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         """The body as the declared type, which Litestar then takes as it is. Raises `InvalidRequest`."""
         require_media_type(self.headers.get("content-type"), JSON)
-        kind = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        declared = self.route_handler.parsed_fn_signature.parameters["data"]
+        # a body that may be left out may not be null: then it is there, and is none of what is described
+        kind = make_non_optional_union(declared.annotation) if declared.is_optional else declared.annotation
         return decode(await self.body(), kind)
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body in pieces; Litestar reads any body by this. Raises `InvalidRequest` when it ends early,
+        for which Litestar has a 500, and what `InFlight.take` raises."""
+        held: Body | None = self.scope.get("parley.body")  # type: ignore[assignment]
+        counted = held is None or held.complete
+        try:
+            async for piece in super().stream():
+                if held is not None and not counted:
+                    held.grow(len(piece))
+                yield piece
+        except InternalServerException:
+            if not self.is_connected:
+                raise  # not about the connection: the body has been read before
+            refusal: AppError | None = self.scope.get("parley.refusal")  # type: ignore[assignment]
+            raise refusal or InvalidRequest("The connection ended before the body did.", status=400) from None
+        if held is not None:
+            held.complete = True
 
 
 class _Templates:
     """The paths of the routes, to know one by a request that the router did not let through to it."""
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
-        self._known = [(route.path_components, route.path_format) for route in routes]
+        self._known = [(route.path_components, route) for route in routes]
 
     def find(self, path: str) -> str | None:
         """The route's path, which names its parameters instead of holding ids; None for a path of none."""
+        route = self._route(path)
+        return route.path_format if route is not None else None
+
+    def allowed(self, path: str) -> bytes | None:
+        """The methods of the route, as in `Allow`. Litestar 2.25 answers OPTIONS with those of one handler where a path
+        has several."""
+        route = self._route(path)
+        return ", ".join(sorted(route.methods)).encode() if isinstance(route, HTTPRoute) else None
+
+    def _route(self, path: str) -> BaseRoute | None:
         parts = [part for part in path.split("/") if part]
-        for components, template in self._known:
+        for components, route in self._known:
             if len(components) == len(parts) and all(
                 component == part or not isinstance(component, str)
                 for component, part in zip(components, parts, strict=True)
             ):
-                return template
+                return route
         return None
 
 
@@ -71,7 +105,10 @@ def observed(app: ASGIApp, routes: Iterable[BaseRoute]) -> ASGIApp:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                headers = message["headers"]
+                if scope["method"] == "OPTIONS" and (allowed := templates.allowed(scope["path"])) is not None:
+                    headers = [(name, allowed if name == b"allow" else value) for name, value in headers]
+                message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
             await send(message)
 
         started = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ import pytest
 from scripts.local_supabase import LocalSupabase
 from tests.api.tokens import Claims, assemble, claims_of, secrets_of_the_public_key, sign, signing_key
 from tests.support.client import assert_problem, person_client
-from tests.support.service import Api, Person, sign_up
+from tests.support.service import Api, Person, running_api, sign_up
 
 PATHS = ("/v1/conversations", "/v1/models")
 
@@ -246,3 +247,21 @@ async def test_payload_is_not_believed_before_the_signature(
     forged = assemble(header, claims | {"exp": 0}, None) + owner.token.rpartition(".")[2]
     response = await anonymous.get("/v1/models", headers={"Authorization": f"Bearer {forged}"})
     assert "expired" not in assert_problem(response, 401, "unauthenticated")["detail"]
+
+
+async def test_forgeries_from_an_address_lock_nobody_out(stack: LocalSupabase, tmp_path: Path) -> None:
+    """They name the project's issuer and key, so that only the signature tells them from a good one."""
+    limit = {"RATE_LIMIT_UNAUTHENTICATED_PER_MINUTE": "120", "EMBEDDING_MODEL": "local"}
+    forger = signing_key(stack.signing_key["kid"])
+    async with (
+        running_api(stack, tmp_path / "api.log", **limit) as api,
+        httpx.AsyncClient(base_url=api.url, timeout=30) as client,
+    ):
+        statuses = []
+        for _ in range(302):
+            forged = sign(claims_of(stack.url), forger)
+            statuses.append((await client.get("/v1/models", headers={"Authorization": f"Bearer {forged}"})).status_code)
+        assert (statuses[0], statuses[-1]) == (401, 429)
+        for _ in range(3):
+            fresh = await sign_up(stack)
+            assert (await client.get("/v1/models", headers=fresh.headers)).status_code == 200

@@ -44,6 +44,24 @@ async def test_method_that_a_route_does_not_have(
     assert set(refused.headers["allow"].split(", ")) == allowed
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/conversations", {"GET", "POST", "OPTIONS"}),
+        ("/v1/conversations/00000000-0000-0000-0000-000000000000", {"GET", "PATCH", "DELETE", "OPTIONS"}),
+        ("/v1/documents/00000000-0000-0000-0000-000000000000", {"GET", "PUT", "DELETE", "OPTIONS"}),
+        ("/v1/search", {"POST", "OPTIONS"}),
+        ("/health/live", {"GET", "OPTIONS"}),
+    ],
+)
+async def test_options_of_a_path_are_all_of_its_methods(
+    anonymous: httpx.AsyncClient, path: str, allowed: set[str]
+) -> None:
+    answer = await anonymous.options(path)
+    assert answer.status_code == 204
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
 async def test_errors_repeat_neither_token_nor_key(as_owner: httpx.AsyncClient) -> None:
     conversation = await new_conversation(as_owner)
     messages = f"/v1/conversations/{conversation}/messages"

@@ -204,6 +204,90 @@ async def test_fetch_that_is_given_up_does_not_hold_up_the_others(project: Proje
     assert first.cancelled()
 
 
+async def test_remembered_token_ends_with_its_key(project: Project) -> None:
+    verifier = project.verifier()
+    project.keys.append(signing_key())
+    old, new = project.token(0, exp=project.now + 10_000), project.token(1, exp=project.now + 10_000)
+    for token in (old, new):
+        await verify(verifier, token)
+    withdrawn = project.keys.pop(0)
+    project.now += auth.JWKS_SECONDS + 1
+    await assert_refused(verifier, old)
+    user = await verify(verifier, new)
+    assert project.fetches == 2
+    # and the other way round: published again, it is good again
+    project.keys.append(withdrawn)
+    project.now += auth.JWKS_RETRY_SECONDS
+    assert (await verify(verifier, old)).token == old
+    assert await verify(verifier, new) is user
+
+
+async def test_remembered_token_ends_with_its_key_when_another_one_asks(project: Project) -> None:
+    """The keys are also fetched for a token that names an unknown one."""
+    verifier = project.verifier()
+    token = project.token()
+    await verify(verifier, token)
+    project.keys[:] = [signing_key()]
+    project.now += auth.JWKS_RETRY_SECONDS
+    await verify(verifier, project.token())
+    await assert_refused(verifier, token)
+
+
+async def test_remembered_token_ends_when_its_keys_id_is_given_to_another_key(project: Project) -> None:
+    verifier = project.verifier()
+    token = project.token(exp=project.now + 10_000)
+    await verify(verifier, token)
+    project.keys[:] = [signing_key() | {"kid": project.keys[0]["kid"]}]
+    project.now += auth.JWKS_SECONDS + 1
+    await assert_refused(verifier, token)
+    await verify(verifier, project.token(exp=project.now + 60))
+
+
+async def test_remembered_token_ends_when_no_key_is_published(project: Project) -> None:
+    verifier = project.verifier(jwt_secret=SECRET)
+    token, legacy = project.token(exp=project.now + 10_000), jwt.encode(claims_of(URL, exp=2**31), SECRET, "HS256")
+    for one in (token, legacy):
+        await verify(verifier, one)
+    project.keys.clear()
+    project.now += auth.JWKS_SECONDS + 1
+    await assert_refused(verifier, token)
+    await verify(verifier, legacy)
+
+
+async def test_remembered_tokens_outlive_a_fetch_that_changes_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verifier = project.verifier()
+    token = project.token(exp=project.now + 10_000)
+    user = await verify(verifier, token)
+    project.now += auth.JWKS_SECONDS + 1
+    monkeypatch.setattr(jwt, "decode", None)
+    assert await verify(verifier, token) is user
+    assert project.fetches == 2
+
+
+async def test_known_tokens_do_not_wait_for_a_project_that_does_not_answer(project: Project) -> None:
+    verifier = project.verifier()
+    token = project.token(exp=project.now + 10_000)
+    await verify(verifier, token)
+    project.down = True
+    project.now += auth.JWKS_SECONDS + 1
+    await verify(verifier, token)
+    project.gate = asyncio.Event()
+    project.now += auth.JWKS_RETRY_SECONDS
+    for _ in range(3):
+        await verify(verifier, token)
+        await asyncio.sleep(0)
+    assert project.fetches == 3
+    # the answer that comes late counts all the same
+    project.down = False
+    project.keys.clear()
+    project.gate.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await assert_refused(verifier, token)
+
+
 # ── algorithms ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from psycopg import sql
 
 from scripts.local_supabase import LocalSupabase
-from tests.support.callers import Connection
+from tests.support.callers import ANON, Caller, Connection, acting, one
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = sorted((ROOT / "supabase" / "migrations").glob("*.sql"))
@@ -52,7 +53,6 @@ authenticated  public.conversations  update title
 
 # (role, function, privilege); an overload would appear here too
 FUNCTIONS = """
-anon           private.passage_words(jsonb,text)                                                            execute
 authenticated  private.admit_request(text,boolean)                                                          execute
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                               execute
 authenticated  private.check_search(double precision,integer,jsonb)                                         execute
@@ -230,6 +230,33 @@ def test_nothing_may_be_granted_on(db: Connection) -> None:
         """
     ).fetchall()
     assert grantable == []
+
+
+def test_every_table_has_row_level_security_for_its_owner_too(db: Connection) -> None:
+    open_tables = db.execute(
+        """
+        select c.relname from pg_catalog.pg_class as c
+        where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace) and c.relkind in ('r', 'p')
+        and not (
+          c.relrowsecurity and c.relforcerowsecurity
+          and exists (select from pg_catalog.pg_policy as p where p.polrelid = c.oid)
+        )
+        """
+    ).fetchall()
+    assert open_tables == []
+
+
+def test_a_grant_by_mistake_shows_no_private_row(db: Connection, owner: Caller) -> None:
+    tables = [name for (name,) in db.execute("select tablename from pg_catalog.pg_tables where schemaname = 'private'")]
+    db.execute("grant usage on schema private to anon, authenticated")
+    for name in tables:
+        db.execute(sql.SQL("grant all on private.{} to anon, authenticated").format(sql.Identifier(name)))
+    assert one(db, "select count(*) from private.settings") == 1
+    for caller in (ANON, owner):
+        for name in tables:
+            with acting(db, caller):
+                query = sql.SQL("select count(*) from private.{}").format(sql.Identifier(name))
+                assert one(db, query) == 0, name
 
 
 def test_every_function_pins_its_search_path(db: Connection) -> None:

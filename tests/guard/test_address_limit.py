@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import cast
 
 import httpx
 import pytest
+import structlog
 from litestar.types import HTTPScope
 
-from app.api.callers import MAX_ADDRESSES, AddressLimit, _address
+from app.api.callers import MAX_ADDRESSES, MAX_PROXIES_LOGGED, AddressLimit, UnnamedProxies, _address
 from scripts.local_supabase import LocalSupabase
 from tests.support.service import Api, sign_up
 
@@ -82,7 +84,6 @@ async def test_guesses_are_limited_before_anything_is_read(stack: LocalSupabase,
     known, unknown = await sign_up(stack), await sign_up(stack)
     guess = {"Authorization": "Bearer guess", "X-Forwarded-For": "203.0.113.1"}
     async with client:
-        assert (await client.get("/v1/models", headers=known.headers)).status_code == 200
         statuses = []
         while not statuses or (statuses[-1] == 401 and len(statuses) < 2 * PER_MINUTE):
             # were the body looked at, it would be 400
@@ -94,7 +95,7 @@ async def test_guesses_are_limited_before_anything_is_read(stack: LocalSupabase,
         seconds = refused.headers["retry-after"]
         assert refused.headers["ratelimit"] == f'"unauthenticated";r=0;t={seconds}'
 
-        # the same address: who was known goes on, a token not seen before waits like the guesses
+        # the same address: a token that is valid passes, though nobody has seen it before
         here = {"X-Forwarded-For": "203.0.113.1"}
         assert (await client.get("/v1/models", headers=known.headers | here)).status_code == 200
         # the limit regains two a second
@@ -129,3 +130,30 @@ async def test_preflights_are_nobodys_guess(client: httpx.AsyncClient) -> None:
     async with client:
         statuses = {(await client.options("/v1/models", headers=headers)).status_code for _ in range(5)}
     assert not statuses & {401, 429}
+
+
+# ── proxies ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def named_in_log(api: Api) -> list[str]:
+    lines = (json.loads(line) for line in api.log_text.splitlines())
+    return [line["address"] for line in lines if line["event"] == "proxy.unnamed"]
+
+
+async def test_a_proxy_that_is_not_named_is_said_once(stack: LocalSupabase, replicas: tuple[Api, Api]) -> None:
+    person = await sign_up(stack)
+    for api, expected in zip(replicas, (["127.0.0.1"], []), strict=True):
+        async with httpx.AsyncClient(base_url=api.url, timeout=30, headers=person.headers) as client:
+            for last in range(5):
+                forwarded = {"X-Forwarded-For": f"203.0.113.{last}, 198.51.100.7"}
+                assert (await client.get("/v1/models", headers=forwarded)).status_code == 200
+        assert named_in_log(api) == expected
+
+
+def test_not_every_stranger_who_sends_the_header_is_in_the_log(default_log: None) -> None:
+    proxies = UnnamedProxies()
+    with structlog.testing.capture_logs() as lines:
+        for number in range(100):
+            proxies.look(f"203.0.113.{number}", b"198.51.100.7")
+            proxies.look(f"203.0.113.{number}", b"198.51.100.7")
+    assert len(lines) == MAX_PROXIES_LOGGED

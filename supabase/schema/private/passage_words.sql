@@ -23,4 +23,4 @@ $$;
 comment on function private.passage_words(jsonb, text) is
 'The words of a passage''s heading and content.';
 
-grant execute on function private.passage_words(jsonb, text) to anon, authenticated, service_role;
+grant execute on function private.passage_words(jsonb, text) to authenticated, service_role;
