@@ -18,6 +18,7 @@ comment on column private.stored.kind is
 'passages and document_bytes (text and metadata of the passages) are those of the documents'' newest content.';
 
 alter table private.stored enable row level security;
+alter table private.stored force row level security;
 
 create policy "Owners read their amounts" on private.stored
 for select to authenticated using (user_id = (select auth.uid()));
