@@ -19,6 +19,7 @@ from app.settings import LEGACY_NAMES, SettingsError, base_url, where_looked, wh
 from app.store.client import open_supabase
 from app.store.limits import Limits, LimitSettings, LimitsView, Plan
 from app.store.plans import Entitled, Plans, UserView
+from app.store.prices import ModelPrice, PlanModels, Prices
 
 EPILOG = """The project is named by SUPABASE_URL and SUPABASE_SECRET_KEY in the environment; without them, it is the one
 that `make run` has written to $PARLEY_DATA/env (.parley/env). Changes take effect with the next request. The exit code
@@ -27,8 +28,11 @@ T = TypeVar("T")
 UNSET = ("default", "none")
 MOST = 2**31 - 1
 MOST_DOLLARS = 1_000_000_000
+MOST_PRICE = 1_000_000
 MOST_OF_ANY = 10**15
+MOST_MODELS = 200
 PLAN_CHARACTERS = 50
+MODEL_CHARACTERS = 100
 CAPS = {
     "conversations": "conversations",
     "messages": "messages",
@@ -109,6 +113,24 @@ def parser() -> argparse.ArgumentParser:
 
     delete = command("delete-plan", "delete a plan that no user has now")
     delete.add_argument("plan", type=plan_name)
+
+    models = command("models", "show the models that may answer a plan's users, or, with an option, set them")
+    models.add_argument("plan", type=plan_name)
+    which = models.add_mutually_exclusive_group()
+    which.add_argument(
+        "--only", type=model_names, metavar="NAMES", help="e.g. `gpt-6-luna,openai/gpt-5-mini,ollama/*`, and no others"
+    )
+    which.add_argument(
+        "--catalog", action="store_true", help="the catalog's, those that a setting names, and those with a price"
+    )
+
+    price = command(
+        "price", "show what models cost beside the catalog's prices, or, with an option, set or remove a price"
+    )
+    price.add_argument("model", nargs="?", type=provider_model, metavar="PROVIDER/MODEL", help="left out: all prices")
+    for side, what in (("input", "of what is sent"), ("output", "of the reply"), ("cached", "read from a cache")):
+        price.add_argument(f"--{side}", type=price_in_dollars, metavar="USD", help=f"a million tokens {what}")
+    price.add_argument("--remove", action="store_true", help="the catalog's price counts again, or none")
     return whole
 
 
@@ -130,7 +152,7 @@ async def show_lines(asked: argparse.Namespace, url: str, key: str) -> None:
     """Run the command and print its lines as they come."""
     supabase = open_supabase(url, key, key)
     try:
-        async with aclosing(run(asked, Plans(supabase), Limits(supabase))) as lines:
+        async with aclosing(run(asked, Plans(supabase), Limits(supabase), Prices(supabase))) as lines:
             async for line in lines:
                 print(line)  # noqa: T201
         sys.stdout.flush()
@@ -141,7 +163,7 @@ async def show_lines(asked: argparse.Namespace, url: str, key: str) -> None:
         await supabase.aclose()
 
 
-async def run(asked: argparse.Namespace, plans: Plans, limits: Limits) -> AsyncGenerator[str]:
+async def run(asked: argparse.Namespace, plans: Plans, limits: Limits, prices: Prices) -> AsyncGenerator[str]:
     """The lines that the command prints."""
     match asked.command:
         case "grant":
@@ -162,6 +184,12 @@ async def run(asked: argparse.Namespace, plans: Plans, limits: Limits) -> AsyncG
         case "delete-plan":
             await plans.delete(asked.plan)
             yield told(asked, {"deleted": asked.plan}, lambda _: f"the plan {asked.plan} is deleted")
+        case "models":
+            shown_models = await prices.plan_models(asked.plan, None if asked.catalog else asked.only or ())
+            yield told(asked, shown_models, describe_models)
+        case "price":
+            async for price in priced(asked, prices):
+                yield told(asked, price, describe_price)
         case "plans":
             yield told(asked, await limits.show(), describe_limits)
         case _:
@@ -169,6 +197,27 @@ async def run(asked: argparse.Namespace, plans: Plans, limits: Limits) -> AsyncG
             if shown.made and not asked.json:
                 yield f"the plan {asked.plan} is new"
             yield told(asked, shown, describe_limits)
+
+
+async def priced(asked: argparse.Namespace, prices: Prices) -> AsyncGenerator[ModelPrice]:
+    """The prices that the command shows, once it has set or removed one. LookupError for half a price."""
+    named = {side: getattr(asked, side) for side in ("input", "cached", "output")}
+    given = any(value is not None for value in named.values())
+    if asked.model is None:
+        if given or asked.remove:
+            raise LookupError("name the model whose price this is, as PROVIDER/MODEL")
+        shown = await prices.all()
+    elif asked.remove:
+        await prices.remove(*asked.model)
+        shown = []
+    elif given:
+        if named["input"] is None or named["output"] is None:
+            raise LookupError("a price has --input and --output")
+        shown = await prices.set(*asked.model, **named)
+    else:
+        shown = [price for price in await prices.all() if (price.provider, price.model) == asked.model]
+    for price in shown:
+        yield price
 
 
 def told(asked: argparse.Namespace, what: T, describe: Callable[[T], str]) -> str:
@@ -246,6 +295,19 @@ def row(plan: Plan) -> str:
     )
 
 
+def describe_models(shown: PlanModels) -> str:
+    if shown.models is None:
+        return f"{shown.plan}: the models of the catalog, those that a setting names, and those with a price"
+    return f"{shown.plan}: {', '.join(shown.models)}"
+
+
+def describe_price(price: ModelPrice) -> str:
+    return (
+        f"{price.provider}/{price.model}: {usd(price.input)} in, {usd(price.cached)} cached, {usd(price.output)} out, "
+        "a million tokens"
+    )
+
+
 def caps(limits: LimitSettings | Plan) -> str:
     """What a user may have at a time, as far as it is said here."""
     named = {kind: most for kind in CAPS if (most := getattr(limits, f"max_{kind}")) is not None}
@@ -254,6 +316,33 @@ def caps(limits: LimitSettings | Plan) -> str:
 
 def usd(micro: int) -> str:
     return f"${micro / 1_000_000:,.2f}"
+
+
+def provider_model(text: str) -> tuple[str, str]:
+    provider, _, model = text.partition("/")
+    if not provider or not model or max(len(provider), len(model)) > MODEL_CHARACTERS or not text.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no model: write PROVIDER/MODEL, each 1 to {MODEL_CHARACTERS} printable characters"
+        )
+    return provider, model
+
+
+def model_names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len(names) > MOST_MODELS or not text.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no list of models: 1 to {MOST_MODELS} names, separated by commas, each MODEL, PROVIDER/MODEL "
+            "or PROVIDER/*"
+        )
+    return names
+
+
+def price_in_dollars(text: str) -> int:
+    """Micro-dollars."""
+    price = dollars(text)
+    if isinstance(price, str) or price > MOST_PRICE * 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: dollars from 0 to {MOST_PRICE}")
+    return price
 
 
 def plan_name(text: str) -> str:

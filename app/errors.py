@@ -273,6 +273,8 @@ class ProviderError(Exception):
         self.model = model
         self.status = status
         self.retry_after = retry_after
+        self.sent = True
+        """Whether the provider may have read the request, and so charge for it."""
 
 
 class Unreachable(ProviderError):

@@ -51,6 +51,7 @@ from app.retrieval.search import Search
 from app.routing.wiring import Routing
 from app.settings import Settings, load_settings, secrets_of, without_effect
 from app.startup import in_use
+from app.store.charges import Charges
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
@@ -96,13 +97,17 @@ class Service:
             make_moderator(settings.moderation, settings.providers),
             fail=settings.moderation_fail,
             output=settings.moderation_output,
+            provider=settings.moderation,
         )
+        self.charges = Charges(self.supabase)
         self.documents = Documents(self.supabase)
         self.providers = make_providers(settings.providers)
         self.embedders = Embedders(settings)
         self.search = Search(self.documents, self.embedders)
         indexing = Indexing(self.supabase)
-        self.indexer = Indexer(indexing, self.embedders, max_passages=settings.document_max_passages)
+        self.indexer = Indexer(
+            indexing, self.charges, self.embedders, max_passages=settings.document_max_passages
+        )
         self.library = Library(
             self.documents,
             indexing,
@@ -116,7 +121,7 @@ class Service:
         self.turns = Turns(
             self.messages,
             self.routing.offers,
-            Retriever(self.search, enabled=settings.enable_rag),
+            Retriever(self.search, self.charges, enabled=settings.enable_rag),
             self.followers,
             Tools(self.routing.failover, self.moderation, self.journal, self.routing.catalog),
         )
@@ -172,7 +177,7 @@ class Service:
         once("default models", self.routing.offers.check_defaults)
         once("warm", lambda: warm(self.providers.values()))
         # wait, so that the first turn has these limits; without a database the start continues, since no turn can begin
-        limits = once("limits", lambda: share_limits(self.limits, self.settings))
+        limits = once("limits", lambda: share_limits(self.limits, self.settings, self.embedders.current.model))
         await asyncio.wait({limits}, timeout=START_SECONDS)
 
     async def drain(self) -> None:
@@ -201,11 +206,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
         route_handlers=[
             health_routes(service.project, service.followers, service.supervisor),
             model_routes(service.routing.offers),
-            conversation_routes(service.conversations, service.routing.offers),
+            conversation_routes(service.conversations, service.routing.offers, service.turns),
             usage_routes(service.usages),
-            moderation_routes(service.admission, service.moderation),
+            moderation_routes(service.admission, service.moderation, service.charges),
             document_routes(service.documents, service.library, service.admission),
-            search_routes(service.admission, service.search),
+            search_routes(service.admission, service.search, service.charges),
             message_routes(service.conversations, service.messages, service.turns, service.finder, service.followers),
         ],
         dependencies={"user": Provide(service.user)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, NewType
 
 import msgspec
@@ -70,6 +70,29 @@ def estimate_prompt(messages: Iterable[Message]) -> int:
     return sum(estimate_tokens(message.content) + MESSAGE_TOKENS for message in messages)
 
 
+class Tally:
+    """What a provider has said by now of the tokens of one call."""
+
+    __slots__ = ("_read",)
+
+    def __init__(self) -> None:
+        self._read: Callable[[], Usage | None] | None = None
+
+    def take(self, read: Callable[[], Usage | None]) -> None:
+        """The provider has taken the request; `read` tells what it has counted so far, None before it says anything."""
+        self._read = read
+
+    @property
+    def taken(self) -> bool:
+        """Whether the provider has begun to answer with something else than an error."""
+        return self._read is not None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What it has counted so far."""
+        return None if self._read is None else self._read()
+
+
 class ChatRequest(msgspec.Struct, frozen=True):
     """A request to one provider. System text is in messages of role `system`, which come first."""
 
@@ -80,6 +103,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """None: the model decides."""
     context_tokens: int | None = None
     """The context that the messages and the reply were shortened to fit; None: not known."""
+    tally: Tally | None = None
+    """Receives the provider's counts, so that a call that is cut off can be charged."""
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -13,12 +13,13 @@ from app.api.openapi import USER_TOKEN, answers_with
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
 from app.api.refusals import problems
 from app.api.views import ConversationChanges, ConversationPage, ConversationView, NewConversation
+from app.chat.turn import Turns
 from app.errors import InvalidRequest
 from app.routing.offers import Offers
 from app.store.conversations import Conversations
 
 
-def conversation_routes(conversations: Conversations, offers: Offers) -> Router:
+def conversation_routes(conversations: Conversations, offers: Offers, turns: Turns) -> Router:
     @post(
         "/",
         operation_id="createConversation",
@@ -87,6 +88,7 @@ def conversation_routes(conversations: Conversations, offers: Offers) -> Router:
     async def remove(user: Caller, conversation_id: FromPath[UUID]) -> None:
         """Delete a conversation with all its messages."""
         await conversations.delete(user.token, str(conversation_id))
+        turns.deleted(str(conversation_id))
 
     return Router(
         "/v1/conversations",

@@ -32,7 +32,7 @@ FORM_FIELDS = DocumentForm.__struct_fields__
 FORM_BYTES = 65_536
 """What a form or JSON adds to a document, besides escapes."""
 
-REFUSED = ("premium_required", "limit_reached", "draining")
+REFUSED = ("budget_exceeded", "premium_required", "limit_reached", "draining")
 KNOWN = ResponseSpec(DocumentView, description="The document that has this content.", generate_examples=False)
 
 

@@ -12,9 +12,10 @@ from app.api.refusals import problems
 from app.api.views import TextToCheck, VerdictView, require_short, require_words
 from app.guard.admission import Admission
 from app.guard.moderation import Moderation
+from app.store.charges import Charges
 
 
-def moderation_routes(admission: Admission, moderation: Moderation) -> Router:
+def moderation_routes(admission: Admission, moderation: Moderation, charges: Charges) -> Router:
     @post(
         "/moderations",
         operation_id="moderate",
@@ -32,6 +33,7 @@ def moderation_routes(admission: Admission, moderation: Moderation) -> Router:
         require_words("content", data.content)
         quotas = await admission.check(user, "moderation")
         verdict = await moderation.judge(data.content)
+        await charges.charge(user.id, [moderation.charge(data.content)])
         categories = verdict.categories if verdict.flagged else ()
         return Response(VerdictView(not verdict.flagged, categories), headers=quota_headers(quotas))
 

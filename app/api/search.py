@@ -12,16 +12,18 @@ from app.api.refusals import problems
 from app.api.views import PassageView, SearchQuery, SearchResults, require_words
 from app.guard.admission import Admission
 from app.retrieval.search import Search
+from app.store.charges import Charges
+from app.store.replies import Charge
 
 
-def search_routes(admission: Admission, search: Search) -> Router:
+def search_routes(admission: Admission, search: Search, charges: Charges) -> Router:
     @post(
         "/",
         operation_id="searchPassages",
         status_code=200,
         response_description="What was found.",
         response_headers=answers_with(*EXPOSED),
-        responses=problems("premium_required", "provider_unavailable", body=True),
+        responses=problems("budget_exceeded", "premium_required", "provider_unavailable", body=True),
     )
     async def find(user: Caller, data: JSONBody[SearchQuery]) -> Response[SearchResults]:
         """Search my documents for passages, the best first.
@@ -31,14 +33,19 @@ def search_routes(admission: Admission, search: Search) -> Router:
         """
         require_words("query", data.query)
         quotas = await admission.check(user, "search")
-        found = await search.find(
-            user.token,
-            data.query,
-            limit=data.limit,
-            threshold=data.threshold,
-            hybrid=data.mode == "hybrid",
-            filter=data.filter,
-        )
+        spent: list[Charge] = []
+        try:
+            found = await search.find(
+                user.token,
+                data.query,
+                limit=data.limit,
+                threshold=data.threshold,
+                hybrid=data.mode == "hybrid",
+                filter=data.filter,
+                spent=spent,
+            )
+        finally:
+            await charges.charge(user.id, spent)
         results = SearchResults([PassageView.of(match) for match in found.passages], list(found.missing))
         return Response(results, headers=quota_headers(quotas))
 

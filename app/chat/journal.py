@@ -18,7 +18,7 @@ from app import observe
 from app.chat.endings import Cut
 from app.chat.live import Reply
 from app.errors import AppError, InvalidRequest, SupabaseRefused, SupabaseUnavailable
-from app.store.replies import FinishedReply, Journaled, Piece
+from app.store.replies import Charge, FinishedReply, Journaled, Piece, Spent
 
 INTERVAL_SECONDS = 0.5
 """Text is stored at most this long after it arrived; also the pace at which stops and leases are exchanged."""
@@ -41,22 +41,37 @@ T = TypeVar("T")
 class JournalStore(Protocol):
     """Where the journal is kept: `store.replies.Replies`."""
 
-    async def journal_write(self, pieces: Sequence[Piece], alive: Sequence[str]) -> Journaled: ...
+    async def journal_write(
+        self, pieces: Sequence[Piece], alive: Sequence[str], spent: Sequence[Spent]
+    ) -> Journaled: ...
     async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[str]: ...
 
 
 class Entry:
     """A live reply, as the journal sees it: how much of its text and reasoning has been taken.
 
+    `charges(text, thought)` are all calls that were made for it so far, when so many bytes of text and of reasoning
+    have been taken: what is charged if this process is killed.
+
     `cut(why)` is called with `STOPPED` when a user asked for it on any replica, `DELETED` when the reply was deleted,
     and `OUTAGE` when the database has failed for too long or refuses its text.
     """
 
-    __slots__ = ("_offset", "_pushed", "_reasoned", "_seq", "cut", "reply")
+    __slots__ = ("_bytes", "_charges", "_offset", "_pushed", "_reasoned", "_seq", "_told", "cut", "reply")
 
-    def __init__(self, reply: Reply, cut: Callable[[Cut], None]) -> None:
+    def __init__(
+        self,
+        reply: Reply,
+        cut: Callable[[Cut], None],
+        charges: Callable[[int, int], tuple[Charge, ...]] = lambda *_: (),
+    ) -> None:
         self.reply = reply
         self.cut = cut
+        self._charges = charges
+        self._bytes = [0, 0]
+        """Of the text and of the reasoning that were taken."""
+        self._told: tuple[Charge, ...] | None = None
+        """The calls that the journal knows."""
         self._offset = 0
         self._reasoned = 0
         self._seq = 0
@@ -72,10 +87,20 @@ class Entry:
         self._offset += len(text)
         reasoning = reply.reasoning(self._reasoned) if reply.reasoned > self._reasoned else None
         self._reasoned = reply.reasoned
+        self._bytes[0] += len(text.encode())
+        self._bytes[1] += len((reasoning or "").encode())
         self._seq += 1
         self._pushed.append(now)
         sources = reply.sources if self._seq == 1 else None
         return Piece(reply.id, self._seq, text, reply.provider, reply.model, sources, reasoning)
+
+    def next_spent(self) -> Spent | None:
+        """The calls that were made, after the latest piece; None when nothing has changed."""
+        charges = self._charges(*self._bytes)
+        if charges == self._told:
+            return None
+        self._told = charges
+        return Spent(self.reply.id, charges)
 
     def until_end(self, now: float) -> float:
         """The seconds until its end may be pushed; 0 or less when it may be now."""
@@ -111,7 +136,8 @@ class Journal:
         self._opened = asyncio.Event()
         self._finish_asked = asyncio.Event()
         self._pieces: list[Piece] = []
-        """Taken from their replies and not yet stored. A lane that is started again begins with them."""
+        self._spent: list[Spent] = []
+        """Both taken from their replies and not yet stored. A lane that is started again begins with them."""
 
     def open(self, entry: Entry) -> None:
         """Journal this reply from now on, until it is finished or closed."""
@@ -163,24 +189,25 @@ class Journal:
     async def _append(self) -> None:
         now = asyncio.get_running_loop().time()
         alive = list(self._entries)
-        if not self._pieces:
-            taken = (entry.next_piece(now) for entry in self._entries.values())
-            self._pieces = [piece for piece in taken if piece is not None]
+        if not self._pieces and not self._spent:
+            taken = [(entry.next_piece(now), entry.next_spent()) for entry in self._entries.values()]
+            self._pieces = [piece for piece, _ in taken if piece is not None]
+            self._spent = [spent for _, spent in taken if spent is not None]
         try:
             answer = await self._write(self._pieces, alive, now + self._outage)
         except AppError:
             for reply_id in alive:  # those opened since have a patience of their own
                 self._cut(reply_id, Cut.OUTAGE)
-            self._pieces = []
+            self._pieces, self._spent = [], []
             return
-        self._pieces = []
+        self._pieces, self._spent = [], []
         for why, ids in ((Cut.STOPPED, answer.stop), (Cut.DELETED, answer.gone)):
             for reply_id in ids:
                 self._cut(reply_id, why)
 
     async def _write(self, pieces: list[Piece], alive: list[str], deadline: float) -> Journaled:
         async def call() -> Journaled:
-            return await self._store.journal_write(pieces, alive)
+            return await self._store.journal_write(pieces, alive, self._spent)
 
         try:
             return await self._persist(call, deadline)

@@ -151,6 +151,10 @@ class Reply:
         whole = self._thoughts[0] if self._thoughts else ""
         return whole[start:] if start else whole
 
+    def whole(self) -> tuple[str, str]:
+        """All text and all reasoning, with what is held back."""
+        return self.text() + "".join(self._held or ()), self.reasoning() + self._held_thoughts
+
     @property
     def written(self) -> int:
         """How long the text is with what is held back."""

@@ -16,7 +16,6 @@ from app.values import (
     Message,
     Passage,
     ReasoningEffort,
-    Usage,
     estimate_prompt,
     estimate_tokens,
 )
@@ -50,19 +49,31 @@ def build_request(
     *,
     context_tokens: int | None,
     max_tokens: int | None,
+    bound: int | None = None,
     density: float = 1.0,
     passages: Sequence[Passage] = (),
+    passage_tokens: int | None = None,
     reasoning: ReasoningEffort | None = None,
 ) -> ChatRequest:
     """The request for a model with this context, in which there is room for a reply: `max_tokens` is lowered to what is
-    left. `density` is how many tokens the text has for one that is estimated."""
+    left, and to `bound`, for which no room has to be kept. `density` is how many tokens the text has for one that is
+    estimated."""
     messages = build_prompt(
-        history, content, context_tokens=context_tokens, max_tokens=max_tokens, density=density, passages=passages
+        history,
+        content,
+        context_tokens=context_tokens,
+        max_tokens=max_tokens,
+        density=density,
+        passages=passages,
+        passage_tokens=passage_tokens,
     )
     if context_tokens is not None:
         left = max(LEAST_OUTPUT_TOKENS, context_tokens - round(estimate_prompt(messages) * density))
         if left < (max_tokens or DEFAULT_OUTPUT_TOKENS):
             max_tokens = left
+        bound = None if bound is None else min(bound, left)
+    if bound is not None:
+        max_tokens = min(max_tokens or bound, bound)
     return ChatRequest(model, messages, max_tokens, reasoning=reasoning, context_tokens=context_tokens)
 
 
@@ -74,21 +85,24 @@ def build_prompt(
     max_tokens: int | None,
     density: float = 1.0,
     passages: Sequence[Passage] = (),
+    passage_tokens: int | None = None,
 ) -> tuple[Message, ...]:
-    """The messages for a model with this context: the system's text, the new message, the passages for it, and as much
-    of the newest history as fits. Whatever does not fit a small context is shortened, the history first."""
+    """The messages for a model with this context: the system's text, the new message, the passages for it, at most
+    `passage_tokens` of them, and as much of the newest history as fits. Whatever does not fit a small context is
+    shortened, the history first."""
+    most = PASSAGE_TOKENS if passage_tokens is None else min(passage_tokens, PASSAGE_TOKENS)
     system = tuple(takewhile(lambda message: message.role == "system", history))
     turns = history[len(system) :]
     asked = Message("user", content)
     if context_tokens is None:
-        return (*system, *_from_a_question(turns), *quoted(passages, PASSAGE_TOKENS), asked)
+        return (*system, *_from_a_question(turns), *quoted(passages, most), asked)
     reply = min(max_tokens, context_tokens // 2) if max_tokens else min(DEFAULT_OUTPUT_TOKENS, context_tokens // 4)
     room = int((context_tokens - reply) / density)
     asked = shortened(asked, max(room // 2, room - estimate_prompt(system)) - MESSAGE_TOKENS)
     room -= estimate_prompt((asked,))
     system = _all_shortened(system, room)
     room -= estimate_prompt(system)
-    quotations = quoted(passages, min(PASSAGE_TOKENS, int(context_tokens / density) // 4, room))
+    quotations = quoted(passages, min(most, int(context_tokens / density) // 4, room))
     room -= estimate_prompt(quotations)
     return (*system, *_newest(turns, room), *quotations, asked)
 
@@ -160,18 +174,3 @@ def quoted(passages: Sequence[Passage], room: int) -> tuple[Message, ...]:
         room -= needed
         parts.append(part)
     return (Message("user", _QUOTED.format(passages="\n".join(parts))),) if parts else ()
-
-
-def completed_usage(usage: Usage | None, messages: Sequence[Message], text: str, reasoning: str = "") -> Usage:
-    """What a provider has counted, with estimates in the place of what it has not: of the messages that it was sent,
-    and of the text and the reasoning that came."""
-    sent = sum(estimate_tokens(message.content) for message in messages)
-    thought = estimate_tokens(reasoning)
-    counted = usage or Usage(0, 0)
-    written = counted.completion_tokens or estimate_tokens(text) + thought
-    return msgspec.structs.replace(
-        counted,
-        prompt_tokens=counted.prompt_tokens or sent,
-        completion_tokens=written,
-        reasoning_tokens=counted.reasoning_tokens or min(thought, written),
-    )

@@ -13,6 +13,8 @@ import msgspec
 from app import observe
 from app.errors import AppError, ProviderUnavailable
 from app.retrieval.search import MAX_QUERY_CHARACTERS, Search
+from app.store.charges import Charges
+from app.store.replies import Charge
 from app.values import Passage, Source, Sources, User
 
 SECONDS = 5.0
@@ -34,9 +36,11 @@ class Found(msgspec.Struct, frozen=True):
 class EarlySearch:
     """A search that began before its turn. It asks nobody for a vector until it is `admitted`."""
 
-    def __init__(self, search: Callable[[asyncio.Event], Coroutine[Any, Any, Found]]) -> None:
+    def __init__(self, search: Callable[[asyncio.Event, list[Charge]], Coroutine[Any, Any, Found]]) -> None:
         self.admitted = asyncio.Event()
-        self.task = asyncio.create_task(search(self.admitted))
+        self.spent: list[Charge] = []
+        """The embeddings that were asked for."""
+        self.task = asyncio.create_task(search(self.admitted, self.spent))
 
     def cancel(self) -> None:
         self.task.cancel()
@@ -45,8 +49,10 @@ class EarlySearch:
 class Retriever:
     """Searches for turns. `enabled` is for messages that do not say themselves; False there is False for all."""
 
-    def __init__(self, search: Search, *, enabled: bool) -> None:
+    def __init__(self, search: Search, charges: Charges, *, enabled: bool) -> None:
         self._search = search
+        self._charges = charges
+        self._abandoned: set[asyncio.Task[None]] = set()
         self._enabled = enabled
         self._searchable: OrderedDict[str, bool] = OrderedDict()
         """Whether a user had passages in the last turn."""
@@ -55,7 +61,7 @@ class Retriever:
         """Begin to search beside `begin_turn`, unless the user is known to have no documents. Of a user who has not
         been let in before, only the models of their passages are looked up."""
         known = self._searchable.get(user.id)
-        if question is None or known is False or not self._wanted(use_rag):
+        if question is None or known is False or not self.wanted(use_rag):
             return None
         early = EarlySearch(partial(self._find, user, question))
         if known:
@@ -70,24 +76,39 @@ class Retriever:
         early: EarlySearch | None,
         *,
         searchable: bool,
-    ) -> asyncio.Task[Found] | None:
+    ) -> EarlySearch | None:
         """The search of a turn that was begun: the early one, a new one, or none, by what the database says."""
         self._searchable[user.id] = searchable
         self._searchable.move_to_end(user.id)
         if len(self._searchable) > KNOWN_USERS:
             self._searchable.popitem(last=False)
-        if not searchable or not self._wanted(use_rag):
-            if early is not None:
-                early.cancel()
+        if not searchable or not self.wanted(use_rag):
             return None
         early = early or EarlySearch(partial(self._find, user, question))
         early.admitted.set()
-        return early.task
+        return early
 
-    def _wanted(self, use_rag: bool | None) -> bool:
+    def abandon(self, user: User, early: EarlySearch) -> None:
+        """End a search whose turn was not begun, or needs none. What it has cost is charged, and the next one waits
+        until its turn is let in."""
+        early.cancel()
+        self._searchable.pop(user.id, None)
+        charging = asyncio.create_task(self._charge(user.id, early))
+        self._abandoned.add(charging)
+        charging.add_done_callback(self._abandoned.discard)
+
+    async def _charge(self, user_id: str, early: EarlySearch) -> None:
+        await asyncio.wait({early.task})
+        try:
+            await self._charges.charge(user_id, early.spent)
+        except AppError as error:
+            observe.event("retrieval.uncharged", error=error.code)
+
+    def wanted(self, use_rag: bool | None) -> bool:
+        """Whether a turn that says this draws on documents, if there are any."""
         return self._enabled and use_rag is not False
 
-    async def _find(self, user: User, question: str, admitted: asyncio.Event) -> Found:
+    async def _find(self, user: User, question: str, admitted: asyncio.Event, spent: list[Charge]) -> Found:
         try:
             async with asyncio.timeout(SECONDS):
                 found = await self._search.find(
@@ -96,6 +117,7 @@ class Retriever:
                     limit=PASSAGES,
                     patience=EMBEDDING_SECONDS,
                     admitted=admitted,
+                    spent=spent,
                 )
         except (AppError, TimeoutError) as error:
             code = error.code if isinstance(error, AppError) else ProviderUnavailable.code

@@ -12,6 +12,8 @@ import msgspec
 from app.chat.asked import Asked
 from app.chat.endings import Cut
 from app.chat.live import Followers, Reply
+from app.chat.offering import Offering, allowed
+from app.chat.prompt import PASSAGE_TOKENS
 from app.chat.sources import Retriever
 from app.chat.writer import ReplyWriter, Tools
 from app.errors import AppError, Draining, NotFound
@@ -49,6 +51,7 @@ class Turns:
         self._retriever = retriever
         self._followers = followers
         self._tools = tools
+        self._offering = Offering(tools.catalog)
         self._process = str(uuid.uuid4())
         """Who this process is to the database."""
         self._writers: dict[str, ReplyWriter] = {}
@@ -79,6 +82,7 @@ class Turns:
                 if (replayed := await self._replayed(user, asked)) is None:
                     raise
                 return replayed
+            passage_tokens = PASSAGE_TOKENS if self._retriever.wanted(asked.use_rag) else 0
             begun = await self._messages.begin_turn(
                 user.token,
                 asked.what,
@@ -86,6 +90,7 @@ class Turns:
                 reply_id=str(uuid.uuid4()),
                 key=asked.key,
                 max_tokens=asked.preference.max_tokens,
+                offer=self._offering.of(asked.preference, candidates, passage_tokens),
             )
             if begun.replayed:
                 return Turn(begun.user_message, begun.message, None)
@@ -94,14 +99,15 @@ class Turns:
                     candidates = await self._offers.candidates(
                         msgspec.structs.replace(asked.preference, model=begun.model)
                     )
+            candidates = allowed(begun, candidates)
             search = self._retriever.settle(
                 user, begun.user_message.content, asked.use_rag, early, searchable=begun.searchable
             )
         finally:
             self._beginning -= 1
             if search is None and early is not None:
-                early.cancel()
-        writer = ReplyWriter(self._tools, user.id, asked, begun, candidates, search)
+                self._retriever.abandon(user, early)
+        writer = ReplyWriter(self._tools, self._offering, user.id, asked, begun, candidates, search)
         reply = writer.reply
         self._writers[reply.id] = writer
         if self._closed:  # begun too late for an answer
@@ -140,6 +146,13 @@ class Turns:
         with suppress(TimeoutError):
             await asyncio.wait_for(writer.reply.ended(), STOP_SECONDS)
         return await self._messages.get(user.token, message_id)
+
+    def deleted(self, conversation_id: str) -> None:
+        """End the replies of a conversation that is gone, with the calls that were made for them. Other replicas learn
+        of it by their journals."""
+        for writer in tuple(self._writers.values()):
+            if writer.reply.conversation_id == conversation_id:
+                writer.cut(Cut.DELETED)
 
     async def drain(self, grace: float) -> None:
         """Let the replies finish for `grace` seconds, then end the rest as interrupted, with all their text. That

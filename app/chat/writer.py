@@ -7,9 +7,11 @@ it is cut short and how it ended. `_run` carries it through its steps, in a task
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import NamedTuple, assert_never, cast
+from functools import partial
+from typing import NamedTuple, assert_never
 
 import msgspec
 
@@ -18,9 +20,11 @@ from app.chat.asked import Asked
 from app.chat.endings import DELETED, Cut, ending_of
 from app.chat.journal import Entry, Journal
 from app.chat.live import MAX_REPLY_CHARACTERS, Reply
-from app.chat.prompt import build_request, completed_usage
+from app.chat.offering import Offering
+from app.chat.prompt import build_request
 from app.chat.screening import Screening
-from app.chat.sources import Found
+from app.chat.sources import EarlySearch
+from app.chat.spending import Spending
 from app.errors import (
     AppError,
     ContentFiltered,
@@ -34,15 +38,13 @@ from app.routing.catalog import Catalog
 from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
 from app.store.messages import Begun
-from app.store.replies import FinishedReply
+from app.store.replies import Charge, FinishedReply
 from app.values import (
     ChatRequest,
     Delta,
     FinalState,
     Finish,
-    Message,
     Passage,
-    ProviderName,
     Reasoning,
     ReplyStatus,
     Usage,
@@ -67,23 +69,25 @@ class End(msgspec.Struct, frozen=True):
 
 
 class ReplyWriter:
-    """`search` is the task that looks for what the reply may draw on, where one does."""
+    """`search` looks for what the reply may draw on, where anything does."""
 
     def __init__(
         self,
         tools: Tools,
+        offering: Offering,
         user_id: str,
         asked: Asked,
         begun: Begun,
         candidates: Sequence[Candidate],
-        search: asyncio.Task[Found] | None,
+        search: EarlySearch | None,
     ) -> None:
         self.reply = Reply(begun.message.id, conversation_id=begun.message.conversation_id, user_id=user_id)
         self.reply.begin(begun.user_message.id, candidates[0].provider, candidates[0].model)
         self._tools = tools
+        self._offering = offering
+        self._begun = begun
         self._asked = asked
         self._question = begun.user_message.content
-        self._history = begun.history
         self._candidates = candidates
         self._search = search
         self._passages: Sequence[Passage] = ()
@@ -93,14 +97,20 @@ class ReplyWriter:
         """`_task` is in the step that may be cancelled."""
         self._why: Cut | None = None
         """Why it is cut short, if it is."""
-        self._sent: Sequence[Message] = ()
-        """What the last provider that was called was sent: that is used up, whatever came of it."""
+        self._spending = Spending(partial(offering.cost, begun), search.spent if search is not None else ())
+        self._most_words = sys.maxsize
+        """How many words may have come when the latest call ends: it was told how many tokens it may bring."""
+        self._came = 0
+        """How many characters have come, of text and of reasoning."""
+        self._look_at = sys.maxsize
+        """From how many on the words are counted."""
         self._usage: Usage | None = None
+        self._charges: tuple[Charge, ...] = ()
         self._end = End("interrupted", error=Interrupted())
 
     def start(self, over: Callable[[], object]) -> None:
         """Begin to write. `over` is called when nothing more will change, before the readers learn it."""
-        self._tools.journal.open(Entry(self.reply, self.cut))
+        self._tools.journal.open(Entry(self.reply, self.cut, self._spending.charges))
         self._task = asyncio.create_task(self._run(over))
 
     def cut(self, why: Cut) -> None:
@@ -114,6 +124,8 @@ class ReplyWriter:
         final: FinalState | None = None
         try:
             await self._write()
+            if self._search is not None:
+                await asyncio.wait({self._search.task})  # cancelled or done: now it is known what it has cost
             self._complete_usage()
             await self._check_text()
             final = await self._store()
@@ -138,10 +150,10 @@ class ReplyWriter:
                 raise asyncio.CancelledError
             self._cuttable = True
             if self._search is not None:
-                found = await self._search
+                found = await self._search.task
                 self._passages = found.passages
                 self.reply.draw_on(found.sources)
-            events = self._tools.failover.answer(self._candidates, self._request_for)
+            events = self._tools.failover.answer(self._candidates, self._request_for, self._spending.failed)
             await self._screening.run(self._question, self._take(events))
         except asyncio.CancelledError as error:
             if self._why is not None:
@@ -154,8 +166,8 @@ class ReplyWriter:
             else:  # a library cancelled what this task awaits
                 observe.unforeseen("turn.failed", error)
                 self._end = End("failed", error=AppError())
-        except ContentFiltered as error:
-            self._end, self._usage = End("filtered", "content_filter"), error.usage
+        except ContentFiltered:
+            self._end = End("filtered", "content_filter")
         except ProviderError:
             # after a visible token: no second provider's text is glued to it
             self._end = End("failed", error=ProviderUnavailable("The provider failed inside the reply."))
@@ -172,16 +184,26 @@ class ReplyWriter:
     def _request_for(self, candidate: Candidate) -> ChatRequest:
         request = build_request(
             candidate.model,
-            self._history,
+            self._begun.history,
             self._question,
             context_tokens=candidate.context_tokens,
             max_tokens=self._asked.preference.max_tokens,
+            bound=self._bound(candidate),
             density=candidate.density,
             passages=self._passages,
+            passage_tokens=self._begun.passage_tokens,
             reasoning=self._asked.reasoning,
         )
-        self._sent = request.messages
-        return request
+        self._most_words = sys.maxsize if request.max_tokens is None else self._words() + request.max_tokens
+        self._look_at = self._came
+        return self._spending.calling(candidate.provider, request, len(self.reply.whole()[1].encode()))
+
+    def _bound(self, candidate: Candidate) -> int | None:
+        """What the reply may have in tokens, so that it costs no more than is held for it."""
+        held = self._begun.output_tokens
+        if held is None or self._asked.preference.max_tokens is not None:
+            return held
+        return min(held, self._offering.longest_reply(candidate))
 
     async def _take(self, events: AsyncGenerator[Answering | Delta | Reasoning | Finish]) -> None:
         """Put what the provider streams into the reply."""
@@ -190,19 +212,36 @@ class ReplyWriter:
             async for event in events:
                 if type(event) is Delta:
                     text = storable(event.text)
-                    if reply.written + len(text) > MAX_REPLY_CHARACTERS:
-                        reply.append(text[: MAX_REPLY_CHARACTERS - reply.written])
+                    room = MAX_REPLY_CHARACTERS - reply.written
+                    reply.append(text[:room])
+                    self._came += len(text)
+                    if len(text) > room or (self._came >= self._look_at and self._is_too_long()):
                         self._end = End("complete", "length")
                         return
-                    reply.append(text)
                 elif type(event) is Finish:
-                    self._end, self._usage = End("complete", event.reason), event.usage
+                    self._end = End("complete", event.reason)
+                    self._spending.finished(event.usage)
                 elif type(event) is Reasoning:
                     reply.think(storable(event.text))
+                    self._came += len(event.text)
+                    if self._came >= self._look_at and self._is_too_long():
+                        self._end = End("complete", "length")
+                        return
                 elif type(event) is Answering and (
                     event.reason is not None or (event.provider, event.model) != (reply.provider, reply.model)
                 ):
                     reply.restart(event.reason or "provider_unavailable", event.provider, event.model)
+
+    def _is_too_long(self) -> bool:
+        """Whether more has come than the provider was told that it may bring: not each of them obeys. No token holds
+        parts of two words, so that it cannot have fewer tokens than words."""
+        left = self._most_words - self._words()
+        # each further word takes two characters at least
+        self._look_at = self._came + 2 * left + 1
+        return left < 0
+
+    def _words(self) -> int:
+        return sum(len(text.split()) for text in self.reply.whole())
 
     def _cut_short(self, why: Cut) -> None:
         match why:
@@ -224,14 +263,16 @@ class ReplyWriter:
         self._end = End("filtered" if flagged else "failed", error=self._screening.refusal)
 
     def _complete_usage(self) -> None:
-        """Estimate what was used, where the provider did not get to say it."""
+        """Add up what was used, with estimates where the provider did not get to say it."""
         reply = self.reply
-        text, thought = reply.discard()
-        # Providers do not charge for a reply that fails before its first token, be it of the text or of the reasoning.
+        text, thought = reply.whole()
+        reply.discard()
+        sizes = len(text.encode()), len(thought.encode())
+        self._charges = self._spending.charges(*sizes)
+        # the readers of a failure are told of usage if text or reasoning came
         shown = reply.length or reply.reasoned
-        if self._usage is not None or shown or (self._sent and self._end.status in ("complete", "stopped", "filtered")):
-            text, thought = reply.text() + text, reply.reasoning() + thought
-            self._usage = completed_usage(self._usage, self._sent, text, thought)
+        if self._spending.called and (shown or self._end.status in ("complete", "stopped", "filtered")):
+            self._usage = self._spending.answer(*sizes)
 
     async def _check_text(self) -> None:
         """Have the whole text moderated, where that is asked for."""
@@ -258,6 +299,7 @@ class ReplyWriter:
             final=final,
             sources=reply.sources,
             cost_micro_usd=self._cost(),
+            calls=self._charges,
             verdict=self._screening.verdict,
         )
         try:
@@ -267,11 +309,11 @@ class ReplyWriter:
             return None
 
     def _cost(self) -> int | None:
-        """In micro-dollars; None when the price, or what was used, is not known."""
+        """Of the call that answered, in micro-dollars; None when the price, or what was used, is not known."""
         provider, model = self.reply.provider, self.reply.model
         if self._usage is None or provider is None or model is None:
             return None
-        return self._tools.catalog.spec(cast("ProviderName", provider), model).cost(self._usage)
+        return self._offering.cost(self._begun, provider, model, self._usage)
 
 
 def storable(text: str) -> str:

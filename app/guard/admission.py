@@ -13,6 +13,7 @@ from typing import Protocol
 
 from app import observe
 from app.errors import AppError, Conflict, InvalidRequest, NotFound
+from app.providers.registry import PROVIDERS
 from app.settings import Settings
 from app.store.usage import RequestKind, Usages
 from app.values import Quota, User
@@ -22,7 +23,13 @@ RETRY_SECONDS = 1.0
 
 class LimitsStore(Protocol):
     async def configure_limits(
-        self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int, screen_input: bool
+        self,
+        *,
+        require_premium: bool,
+        requests_per_minute: int,
+        tokens_per_minute: int,
+        screen_input: bool,
+        embeddings: Mapping[str, object],
     ) -> object: ...
     async def configure_documents(self, *, max_bytes: int, max_passages: int) -> object: ...
 
@@ -34,8 +41,8 @@ class Admission:
     async def check(self, user: User, kind: RequestKind) -> Mapping[str, Quota]:
         """Charge one request of `kind` and return what is left, for the `RateLimit` headers.
 
-        Raises `PremiumRequired` (search and documents), `RateLimited`, or `SupabaseUnavailable`, since a request that
-        cannot be counted is refused.
+        Raises `PremiumRequired` and `BudgetExceeded` (search and documents), `RateLimited`, or `SupabaseUnavailable`,
+        since a request that cannot be counted is refused.
         """
         return await self._usages.admit_request(user.token, kind)
 
@@ -51,10 +58,16 @@ class Admission:
             raise
 
 
-async def share_limits(store: LimitsStore, settings: Settings) -> None:
-    """Write this process's limits into the database. Repeats until it has succeeded; until then the limits that the
-    last process has written apply."""
+async def share_limits(store: LimitsStore, settings: Settings, embedding_model: str) -> None:
+    """Write this process's limits, and what its embeddings cost, into the database. Repeats until it has succeeded;
+    until then the limits that the last process has written apply."""
     said = ""
+    owner = PROVIDERS.embedding(embedding_model)
+    embeddings = {
+        "provider": owner.name if owner is not None else None,
+        "model": embedding_model,
+        "input": PROVIDERS.embedding_price(embedding_model),
+    }
     while True:
         try:
             await store.configure_limits(
@@ -62,6 +75,7 @@ async def share_limits(store: LimitsStore, settings: Settings) -> None:
                 requests_per_minute=settings.rate_limit_requests_per_minute,
                 tokens_per_minute=settings.rate_limit_tokens_per_minute,
                 screen_input=settings.moderation != "off",
+                embeddings=embeddings,
             )
             await store.configure_documents(
                 max_bytes=settings.document_max_bytes, max_passages=settings.document_max_passages

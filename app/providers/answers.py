@@ -13,7 +13,7 @@ from app.errors import BrokenStream, ProviderError
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.transport import TRANSPORT_ERRORS
 from app.providers.wire.decoder import ALIVE, Decoder
-from app.values import Opened, ProviderName, StreamItem
+from app.values import Opened, ProviderName, StreamItem, Tally
 
 T = TypeVar("T")
 
@@ -55,12 +55,13 @@ async def relay(
     send: Callable[[Body], Awaitable[Response]],
     decoder_of: Callable[[str], Decoder[Any]],
     translated: Callable[[str], AbstractContextManager[None]],
+    tally: Tally | None = None,
 ) -> AsyncGenerator[StreamItem]:
     """Send the request to `model` and yield the items of its stream, as `Provider.stream` specifies.
 
     `translated` translates errors of sending. When the server refuses a part of the request that `dialect` knows, the
-    request is sent again without that part. However the generator ends, the connection is closed; a second cancellation
-    does not interrupt that.
+    request is sent again without that part. `tally` learns what the provider counts while it streams. However the
+    generator ends, the connection is closed; a second cancellation does not interrupt that.
     """
     steps = dialect.steps(model)
     body = build(steps)
@@ -74,6 +75,8 @@ async def relay(
             steps, body = fewer
             continue
         decoder = decoder_of(model)
+        if tally is not None:
+            tally.take(decoder.counted_so_far)
         chunks = _reads(response)
         answered = False
         until: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -40,13 +40,22 @@ class Provider(Protocol):
         ...
 
 
+class Vectors(list[list[float]]):
+    """One vector a text, and how many tokens the provider counted for them; None where it does not say."""
+
+    def __init__(self, vectors: Iterable[list[float]] = (), tokens: int | None = None) -> None:
+        super().__init__(vectors)
+        self.tokens = tokens
+
+
 class Embedder(Protocol):
     """Turns texts into vectors. `model` is stored with every vector; only vectors of one model are compared."""
 
     model: str
 
     async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> list[list[float]]:
-        """One vector of `EMBEDDING_WIDTH` numbers for each text, in order. Raises `ProviderError`."""
+        """One vector of `EMBEDDING_WIDTH` numbers for each text, in order; `Vectors` if the provider may say how many
+        tokens it counted. Raises `ProviderError`."""
         ...
 
     async def aclose(self) -> None: ...

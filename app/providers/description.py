@@ -75,6 +75,12 @@ class Price(msgspec.Struct, frozen=True):
     cached: int
     output: int
 
+    def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> int:
+        """What so many tokens cost, in micro-dollars, rounded up. `cached_tokens` are a part of the prompt's."""
+        fresh = max(0, prompt_tokens - cached_tokens)
+        total = fresh * self.input + cached_tokens * self.cached + completion_tokens * self.output
+        return -(-total // 1_000_000)
+
 
 FREE = Price(0, 0, 0)
 
@@ -107,6 +113,8 @@ class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
     """Make the embedder of a model. Imports the SDK."""
     threshold: float | None = None
     """The least cosine at which a passage counts as an answer; None: `SEARCH_THRESHOLD`."""
+    prices: Mapping[str, int] = {}
+    """Prices of models, in micro-dollars per million tokens. Others are unknown, unless the provider is free."""
 
     def fit(self, model: str) -> float:
         """How well `model` matches: infinity for a name, else the length of the longest matching prefix, else -1."""

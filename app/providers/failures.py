@@ -204,7 +204,10 @@ def unreachable(exc: Exception, *, provider: str, model: str | None) -> Unreacha
     words = " ".join(f"{type(cause).__name__}: {cause}".split())
     # asyncio's own `TimeoutError` comes from our deadline for an answer; the transports have their own types
     kind = AnswerTimeout if type(exc) is TimeoutError else Unreachable
-    return kind(words[:MESSAGE_LIMIT], provider=provider, model=model)
+    error = kind(words[:MESSAGE_LIMIT], provider=provider, model=model)
+    # httpx and httpx2 have each their own of these
+    error.sent = type(cause).__name__ not in ("ConnectError", "ConnectTimeout", "PoolTimeout")
+    return error
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:

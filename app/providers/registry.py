@@ -63,6 +63,13 @@ class Registry:
         best = max(fits, key=lambda name: fits[name], default=None)
         return self._descriptions[best] if best is not None and fits[best] >= 0 else None
 
+    def embedding_price(self, model: str) -> int | None:
+        """What an embedding model costs, in micro-dollars per million tokens; None: not known."""
+        owner = self.embedding(model)
+        if owner is None or owner.embeddings is None:
+            return None
+        return owner.embeddings.prices.get(model, 0 if owner.free else None)
+
     @property
     def offline_embeddings(self) -> Embeddings:
         """The embeddings of the provider that needs no setting."""

@@ -37,3 +37,9 @@ def unit(vector: list[float]) -> list[float]:
     """`vector` scaled to length 1; a zero vector stays as it is."""
     length = math.hypot(*vector)
     return [number / length for number in vector] if length else vector
+
+
+def total(counts: Sequence[int | None]) -> int | None:
+    """How many tokens all batches had; None where one of them does not say."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if counts and len(known) == len(counts) else None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 
 import msgspec
 
 from app.errors import AnswerTimeout, ContextTooLong, ProviderError, RequestRefused, ServerError, VectorsTooWide
-from app.providers.base import Embedder, EmbeddingKind
+from app.providers.base import Embedder, EmbeddingKind, Vectors
 from app.providers.factory import make_embedder
 from app.providers.registry import PROVIDERS
 from app.settings import Settings
+from app.store.replies import Charge
+from app.values import estimate_tokens
 
 MAX_OTHERS = 8
 """Models besides the configured one that passages may still have, and that queries are then embedded with."""
@@ -63,6 +66,36 @@ class Embedders:
             await embedder.aclose()
 
 
+async def embed(
+    embedder: Embedder, texts: Sequence[str], kind: EmbeddingKind, spent: MutableSequence[Charge]
+) -> list[list[float]]:
+    """The vectors of `texts`. What they cost is added to `spent`, also when there are none in the end: a provider that
+    was asked and did not refuse may charge for it."""
+    try:
+        vectors = await embedder.embed(texts, kind)
+    except ProviderError as error:
+        if error.sent and error.status is None:
+            _charge(embedder.model, texts, None, spent)
+        raise
+    except asyncio.CancelledError:
+        _charge(embedder.model, texts, None, spent)
+        raise
+    _charge(embedder.model, texts, vectors.tokens if isinstance(vectors, Vectors) else None, spent)
+    return vectors
+
+
+def _charge(model: str, texts: Sequence[str], tokens: int | None, spent: MutableSequence[Charge]) -> None:
+    """Add the charge for `texts`; without the provider's own count, by estimate. The offline model calls nobody."""
+    owner = PROVIDERS.embedding(model)
+    if owner is None or owner.enabled_by is None:
+        return
+    if tokens is None:
+        tokens = sum(map(estimate_tokens, texts))
+    price = PROVIDERS.embedding_price(model)
+    cost = None if price is None else -(-tokens * price // 1_000_000)
+    spent.append(Charge(kind="embedding", provider=owner.name, model=model, prompt_tokens=tokens, cost_micro_usd=cost))
+
+
 class PassageEmbedder:
     """Embeds passages in batches that the embedder's server takes.
 
@@ -84,15 +117,15 @@ class PassageEmbedder:
     def model(self) -> str:
         return self._embedder.model
 
-    async def embed(self, texts: Sequence[str]) -> list[str]:
-        """A vector a text, as the database takes it. Raises `ProviderError`: `ContextTooLong` when even a small part of
+    async def embed(self, texts: Sequence[str], spent: MutableSequence[Charge]) -> list[str]:
+        """A vector a text, as the database takes it; what it costs is added to `spent`. Raises `ProviderError`: `ContextTooLong` when even a small part of
         a passage is too long for the model."""
         vectors: list[list[float]] = []
         before = self._taken, self._size
         while len(vectors) < len(texts):
             batch = texts[len(vectors) : len(vectors) + self._size]
             try:
-                vectors += await self._embedder.embed(batch, "passage")
+                vectors += await embed(self._embedder, batch, "passage", spent)
             except VectorsTooWide:
                 raise
             except ProviderError as error:
@@ -106,7 +139,7 @@ class PassageEmbedder:
                     self._taken = self._size = len(batch) // 2
                 else:
                     self._taken, self._size = before
-                    vectors.append(await self._halved(batch[0], error))
+                    vectors.append(await self._halved(batch[0], error, spent))
             else:
                 self._grow()
         return [as_text(vector) for vector in vectors]
@@ -116,7 +149,7 @@ class PassageEmbedder:
         if self._answered == ANSWERS_BEFORE_GROWING:
             self._size, self._answered = min(2 * self._size, self._taken), 0
 
-    async def _halved(self, text: str, refusal: ProviderError) -> list[float]:
+    async def _halved(self, text: str, refusal: ProviderError, spent: MutableSequence[Charge]) -> list[float]:
         if len(text) < 2 * LEAST_CHARACTERS or not _is_for_length(refusal):
             raise refusal
         middle = len(text) // 2
@@ -125,9 +158,9 @@ class PassageEmbedder:
         vectors: list[list[float]] = []
         for part in parts:
             try:
-                vectors += await self._embedder.embed([part], "passage")
+                vectors += await embed(self._embedder, [part], "passage", spent)
             except ProviderError as error:
-                vectors.append(await self._halved(part, error))
+                vectors.append(await self._halved(part, error, spent))
         mean = [sum(len(part) * number for part, number in zip(parts, numbers, strict=True))
                 for numbers in zip(*vectors, strict=True)]  # fmt: skip
         length = math.hypot(*mean) or 1.0
@@ -153,14 +186,13 @@ def _fails_for_texts(error: ProviderError) -> bool:
     return own and _FOR_TEXTS.search(error.words) is not None
 
 
-async def embed_query(embedder: Embedder, query: str) -> str | None:
-    """The vector of a query as the database takes it; None when it has no direction, as that of a text without words
+async def embed_query(embedder: Embedder, query: str, spent: MutableSequence[Charge]) -> str | None:
+    """The vector of a query as the database takes it; what it costs is added to `spent`. None when it has no direction, as that of a text without words
     by the local model, and so is similar to nothing. Of a query that is too long for the model, the beginning is used.
     Raises `ProviderError`."""
-    kind: EmbeddingKind = "query"
     while True:
         try:
-            [vector] = await embedder.embed([query], kind)
+            [vector] = await embed(embedder, [query], "query", spent)
         except ProviderError as error:
             if len(query) < 2 * LEAST_CHARACTERS or not _is_for_length(error):
                 raise

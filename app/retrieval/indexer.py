@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from functools import partial
 
 from app import observe
 from app.errors import AnswerTimeout, AppError, ContextTooLong, ProviderError, RequestRefused, VectorsTooWide
 from app.providers.base import EMBEDDING_WIDTH
 from app.retrieval.embedders import Embedders, PassageEmbedder
+from app.store.charges import Charges
 from app.store.indexing import Indexing, IndexJob, PassageVector
+from app.store.replies import Charge
 
 BATCH = 64
 """Passages between two writes: what a kill costs, and how often progress is told."""
@@ -23,8 +26,9 @@ RENEW_SECONDS = 4.0
 
 
 class Indexer:
-    def __init__(self, indexing: Indexing, embedders: Embedders, *, max_passages: int) -> None:
+    def __init__(self, indexing: Indexing, charges: Charges, embedders: Embedders, *, max_passages: int) -> None:
         self._indexing = indexing
+        self._charges = charges
         self._embedders = embedders
         self._passages = PassageEmbedder(embedders.current)
         self._max_passages = max_passages
@@ -121,10 +125,19 @@ class Indexer:
             step = await self._indexing.index_passages(self._worker, job, embedder.model, vectors, BATCH)
             if step.state != "indexing":
                 return
-            embedded = await embedder.embed([waiting.content for waiting in step.passages])
+            embedded = await self._embedded(job, [waiting.content for waiting in step.passages])
             vectors = [
                 PassageVector(waiting.passage, vector) for waiting, vector in zip(step.passages, embedded, strict=True)
             ]
+
+    async def _embedded(self, job: IndexJob, texts: Sequence[str]) -> list[str]:
+        """The vectors of passages, once their owner is charged for them, whatever becomes of the document."""
+        spent: list[Charge] = []
+        try:
+            return await self._passages.embed(texts, spent)
+        finally:
+            if job.user_id is not None:
+                await asyncio.shield(self._charges.charge(job.user_id, spent, document_id=job.document_id))
 
     async def _postpone(self, job: IndexJob, reason: str, *, final: bool) -> None:
         try:

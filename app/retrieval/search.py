@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 
 from app import observe
@@ -11,6 +11,7 @@ from app.errors import ProviderError, ProviderUnavailable
 from app.retrieval.clean import cleaned
 from app.retrieval.embedders import Embedders, embed_query
 from app.store.documents import Answers, Documents, Match, Question
+from app.store.replies import Charge
 
 MAX_QUERY_CHARACTERS = 8000
 """Of a query that are embedded: below every model's limit, and far beyond what a question needs."""
@@ -45,8 +46,10 @@ class Search:
         filter: Mapping[str, object] | None = None,
         patience: float = PATIENCE_SECONDS,
         admitted: asyncio.Event | None = None,
+        spent: MutableSequence[Charge],
     ) -> Searched:
-        """The user's passages that match. Without a threshold, each model's own. Vectors have `patience` seconds.
+        """The user's passages that match. Without a threshold, each model's own. Vectors have `patience` seconds; what
+        they cost is added to `spent`.
 
         Only models that the user's passages have are asked for a vector, and only once `admitted` is set: while the
         user's documents have more than one model, each is searched under its own.
@@ -64,7 +67,7 @@ class Search:
             new = [model for model in models if model not in questions]
             if not new:
                 break
-            embedded = await asyncio.gather(*(self._question(model, text, threshold, patience) for model in new))
+            embedded = await asyncio.gather(*(self._question(model, text, threshold, patience, spent) for model in new))
             questions |= zip(new, embedded, strict=True)
             asked = [question for question in questions.values() if question is not None]
             if not asked:
@@ -78,7 +81,9 @@ class Search:
         missing = tuple(model for model in models if questions.get(model) is None)
         return Searched(_merged(zip(asked, found.answers, strict=True), limit), missing)
 
-    async def _question(self, model: str, text: str, threshold: float | None, patience: float) -> Question | None:
+    async def _question(
+        self, model: str, text: str, threshold: float | None, patience: float, spent: MutableSequence[Charge]
+    ) -> Question | None:
         """None when the model cannot embed the text now."""
         embedder = self._embedders.of(model)
         if embedder is None:
@@ -86,7 +91,7 @@ class Search:
             return None
         try:
             async with asyncio.timeout(patience):
-                embedding = await embed_query(embedder, text)
+                embedding = await embed_query(embedder, text, spent)
         except (ProviderError, TimeoutError) as error:
             observe.event("retrieval.failed", model=model, error=type(error).__name__)
             return None

@@ -64,9 +64,12 @@ class Attempts:
         contexts: Contexts,
         deadlines: Deadlines,
         refused: Callable[[ProviderName], None],
+        failed: Callable[[ProviderError], None],
     ) -> None:
-        """`refused` is called with the name of a provider that says that our key is wrong."""
+        """`refused` is called with the name of a provider that says that our key is wrong, `failed` with the error of
+        each call, before the next one is made."""
         self.refused = refused
+        self.failed = failed
         self.breakers = breakers
         self.budget = budget
         self.contexts = contexts
@@ -364,6 +367,7 @@ class Calls:
 
     def _record(self, error: ProviderError) -> None:
         self._turn.failures.append(Failure(self._candidate, self._made, error))
+        self._turn.failed(error)
         if isinstance(error, AuthenticationRefused) and error.wrong:
             self._turn.refused(self._candidate.provider)
         event(

@@ -25,13 +25,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         """The cost of `usage` in micro-dollars, rounded up; None when the price is not known."""
         if self.price is None:
             return None
-        fresh = max(0, usage.prompt_tokens - usage.cached_tokens)
-        total = (
-            fresh * self.price.input
-            + usage.cached_tokens * self.price.cached
-            + usage.completion_tokens * self.price.output
-        )
-        return -(-total // 1_000_000)
+        return self.price.cost(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
 
 
 def provider_names() -> tuple[ProviderName, ...]:
@@ -46,6 +40,9 @@ class Catalog:
         self._known: dict[tuple[ProviderName, str], ModelSpec] = {}
         self._default: dict[ProviderName, ModelSpec] = {}
         self._contexts = settings.model_context_tokens or {}
+        configured = [provider for provider in PROVIDERS if provider.is_configured(settings.providers)]
+        self.configured = [one.name for one in configured if not one.stand_in] or [one.name for one in configured]
+        """The providers that may answer."""
         for provider in PROVIDERS:
             specs = [self._spec(provider, model) for model in provider.models]
             self._known |= {(spec.provider, spec.model): spec for spec in specs}
@@ -62,6 +59,10 @@ class Catalog:
         description = PROVIDERS[provider]
         unknown = KnownModel(model, description.context_tokens, price=FREE if description.free else None)
         return self._known.get((provider, model)) or self._spec(description, unknown)
+
+    def knows(self, provider: ProviderName, model: str) -> bool:
+        """Whether its data, or a setting, names this model."""
+        return (provider, model) in self._known
 
     def belongs_elsewhere(self, provider: ProviderName, model: str) -> bool:
         """Whether `model` is another provider's, by its name alone. For when the provider's list is not available."""

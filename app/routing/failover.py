@@ -62,12 +62,16 @@ class Failover:
         self._refused = refused
 
     async def answer(
-        self, candidates: Sequence[Candidate], request_for: Callable[[Candidate], ChatRequest]
+        self,
+        candidates: Sequence[Candidate],
+        request_for: Callable[[Candidate], ChatRequest],
+        failed: Callable[[ProviderError], None] = lambda _: None,
     ) -> AsyncGenerator[Answering | Reasoning | Delta | Finish]:
         """Stream a reply: an `Answering` for every candidate that is called, its reasoning and text, then one `Finish`.
 
-        `request_for` makes a request that fits the candidate's context. When a model says that the request is too long,
-        it is called again with a shorter one. A reply has text, unless its finish reason is `length`. When a call fails
+        `request_for` makes a request that fits the candidate's context, once for each call. When a model says that the
+        request is too long, it is called again with a shorter one. `failed` is called with the error of each call that
+        fails, before the next one is made. A reply has text, unless its finish reason is `length`. When a call fails
         after giving reasoning, another `Answering` of the same candidate may follow.
 
         Iterate it in one task and close it (`contextlib.aclosing`). Closing or cancelling stops the provider's work at
@@ -75,7 +79,7 @@ class Failover:
         `InvalidRequest` (422) when every candidate refused the request; the cause of both is an `ExceptionGroup` of all
         failures. Raises `ContentFiltered`, and after a delta the `ProviderError` that broke the reply.
         """
-        turn = Attempts(self._breakers, self._budget, self._contexts, self._deadlines, self._refused)
+        turn = Attempts(self._breakers, self._budget, self._contexts, self._deadlines, self._refused, failed)
         clock = turn.loop.time
         for position, candidate in enumerate(candidates):
             if turn.spent:

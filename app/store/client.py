@@ -43,6 +43,8 @@ ServiceCall = Literal[
     "journal_write",
     "finish_replies",
     "recover_replies",
+    # charges
+    "charge_usage",
     # indexing
     "charge_reading",
     "claim_index_jobs",
@@ -57,6 +59,9 @@ ServiceCall = Literal[
     "configure_limits",
     "configure_documents",
     "admin_limits",
+    # prices
+    "admin_prices",
+    "admin_models",
     # plans
     "admin_grant",
     "admin_revoke",

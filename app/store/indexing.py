@@ -16,6 +16,8 @@ class IndexJob(msgspec.Struct, frozen=True):
     document_id: str
     revision: int
     passages: int
+    user_id: str | None = None
+    """Whose it is, and who pays for it."""
 
 
 class WaitingPassage(msgspec.Struct, frozen=True):

@@ -52,14 +52,22 @@ class Limits:
         self._supabase = supabase
 
     async def configure_limits(
-        self, *, require_premium: bool, requests_per_minute: int, tokens_per_minute: int, screen_input: bool
+        self,
+        *,
+        require_premium: bool,
+        requests_per_minute: int,
+        tokens_per_minute: int,
+        screen_input: bool,
+        embeddings: Mapping[str, object],
     ) -> object:
-        """Set the limits of plans without their own, and whether messages are moderated, for all replicas."""
+        """Set the limits of plans without their own, whether messages are moderated, and what documents are embedded
+        with, {provider, model, input: the price in micro-dollars per million tokens}, for all replicas."""
         arguments = {
             "p_require_premium": require_premium,
             "p_requests_per_minute": requests_per_minute,
             "p_tokens_per_minute": tokens_per_minute,
             "p_screen_input": screen_input,
+            "p_embeddings": embeddings,
         }
         return await self._supabase.service_rpc("configure_limits", arguments, object)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -12,6 +13,38 @@ from app.store.rows import StoredMessage, columns
 from app.values import IdempotencyKey, Message, Quota, Regenerate, Send
 
 _COLUMNS = columns(StoredMessage)
+
+
+class OfferedModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A model that could answer, with its price in micro-dollars per million tokens, where that is known. Without a
+    name it is any of its provider. `known`: the catalog or a setting names it; `named`: the request does."""
+
+    provider: str
+    model: str | None
+    known: bool = False
+    named: bool = False
+    input: int | None = None
+    cached: int | None = None
+    output: int | None = None
+
+
+class TurnOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn could be answered with: `models`, best first, and `others` that its conversation may prefer."""
+
+    models: Sequence[OfferedModel]
+    others: Sequence[OfferedModel] | msgspec.Raw
+    passage_tokens: int
+    """What passages take of the prompt at most."""
+
+
+class AllowedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that the user's plan allows, with the price that counts; None: not known."""
+
+    provider: str
+    model: str
+    input: int | None = None
+    cached: int | None = None
+    output: int | None = None
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -27,6 +60,12 @@ class Begun(msgspec.Struct, frozen=True):
     """Whether the user has passages that a search may find."""
     quotas: dict[str, Quota] = msgspec.field(default_factory=dict)
     """What is left of the user's limits, `requests` and `tokens`, after this turn was admitted."""
+    models: tuple[AllowedModel, ...] | None = None
+    """The models that may answer, with their prices. None: no offer was made."""
+    output_tokens: int | None = None
+    """The limit of the reply. None: it needs none."""
+    passage_tokens: int | None = None
+    """How many tokens the passages in the prompt may have."""
 
 
 class ReplyPart(msgspec.Struct, frozen=True):
@@ -72,9 +111,11 @@ class Messages:
         reply_id: str,
         key: IdempotencyKey | None = None,
         max_tokens: int | None = None,
+        offer: TurnOffer | None = None,
     ) -> Begun:
         """Admit the turn and store a streaming reply, and the user message if it is new, in one round trip.
-        `max_tokens` is the limit of the reply. Raises what the database function raises, see its comment."""
+        `max_tokens` is the limit of the reply, `offer` names the models that could answer. Raises what the database
+        function raises, see its comment."""
         self._supabase.require_service()  # without it, nothing could write the reply
         arguments: dict[str, object] = {"p_writer": writer, "p_reply_id": reply_id, "p_max_tokens": max_tokens}
         match what:
@@ -84,6 +125,8 @@ class Messages:
                 arguments |= {"p_reply_to": what.message_id}
             case _:
                 assert_never(what)
+        if offer is not None:
+            arguments["p_offer"] = offer
         if key is not None:
             arguments |= {"p_idempotency_key": key.key, "p_request_hash": key.request_hash}
         return await self._supabase.user_rpc(token, "begin_turn", arguments, Begun)

@@ -32,6 +32,25 @@ class Journaled(msgspec.Struct, frozen=True):
     gone: tuple[str, ...]
 
 
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """What the calls of one kind used: `reply`, `embedding` or `moderation`. A cost that is None is not known."""
+
+    kind: Literal["reply", "embedding", "moderation"]
+    provider: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost_micro_usd: int | None = None
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """All calls that were made so far for a reply."""
+
+    id: str
+    calls: tuple[Charge, ...]
+
+
 class TurnVerdict(msgspec.Struct, frozen=True):
     """What moderation decided about a turn."""
 
@@ -53,6 +72,9 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
     final: FinalState
     sources: Sequence[Source] | None = None
     cost_micro_usd: int | None = None
+    """Of the call that answered."""
+    calls: tuple[Charge, ...] | None = None
+    """All calls that were made for it, which is what is charged. None: the one that its final state tells of."""
     verdict: TurnVerdict = TurnVerdict()
 
     def row(self) -> dict[str, object]:
@@ -75,6 +97,7 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
             "reasoning_tokens": usage.reasoning_tokens if usage else None,
             "user_id": self.user_id,
             "cost_micro_usd": self.cost_micro_usd,
+            "calls": self.calls,
             "screened": self.verdict.passed,
             "flagged": self.verdict.flagged,
             "flagged_part": self.verdict.part,
@@ -85,9 +108,11 @@ class Replies:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
 
-    async def journal_write(self, pieces: Sequence[Piece], alive: Sequence[str]) -> Journaled:
-        """Append the pieces and renew the leases of `alive`, in one transaction."""
-        arguments = {"p_pieces": pieces, "p_alive": alive}
+    async def journal_write(
+        self, pieces: Sequence[Piece], alive: Sequence[str], spent: Sequence[Spent] = ()
+    ) -> Journaled:
+        """Append the pieces, keep what was spent and renew the leases of `alive`, in one transaction."""
+        arguments = {"p_pieces": pieces, "p_alive": alive, "p_spent": spent}
         return await self._supabase.service_rpc("journal_write", arguments, Journaled)
 
     async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[str]:

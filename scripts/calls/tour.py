@@ -7,15 +7,17 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from app.errors import AppError, ContentFlagged, ProviderUnavailable
+from app.store.charges import Charges
 from app.store.client import Supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents, Question
 from app.store.indexing import Indexing, PassageVector
 from app.store.limits import Limits
-from app.store.messages import Messages
+from app.store.messages import Messages, OfferedModel, TurnOffer
 from app.store.plans import Plans
+from app.store.prices import Prices
 from app.store.project import Project
-from app.store.replies import FinishedReply, Piece, Replies, TurnVerdict
+from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, TurnVerdict
 from app.store.usage import Usages
 from app.values import FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
 from scripts.calls.recorder import User
@@ -40,7 +42,11 @@ async def _limits_and_plans(supabase: Supabase, user: User) -> None:
     limits, plans, usages = Limits(supabase), Plans(supabase), Usages(supabase)
     await Project(supabase, publishable_key="", jwt_secret=None).applied_migrations()
     await limits.configure_limits(
-        require_premium=True, requests_per_minute=1000, tokens_per_minute=1_000_000, screen_input=True
+        require_premium=True,
+        requests_per_minute=1000,
+        tokens_per_minute=1_000_000,
+        screen_input=True,
+        embeddings={"provider": "openai", "model": FIRST, "input": 20_000},
     )
     await limits.configure_documents(max_bytes=1_000_000, max_passages=100)
     await limits.show(None, {})
@@ -65,9 +71,20 @@ async def _limits_and_plans(supabase: Supabase, user: User) -> None:
         await plans.grant(user.email, "no such plan", None)
     with suppress(AppError):
         await plans.show("nobody@parley.example")
+    await _prices(Prices(supabase))
     await usages.admit_request(user.token, "search", charge=False)
     await usages.admit_request(user.token, "moderation")
     await usages.mine(user.token)
+
+
+async def _prices(prices: Prices) -> None:
+    await prices.set("openai", "a-model", input=250_000, cached=None, output=2_000_000)
+    await prices.set("openai", "another", input=0, cached=0, output=0)
+    await prices.all()
+    await prices.remove("openai", "another")
+    await prices.plan_models("pro", ["openai/a-model", "demo-1"])
+    await prices.plan_models("pro")
+    await prices.plan_models("pro", None)
 
 
 async def _conversations(supabase: Supabase, user: User) -> str:
@@ -85,7 +102,11 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     messages, replies = Messages(supabase), Replies(supabase)
     writer, reply, regenerated, flagged = (str(uuid.uuid4()) for _ in range(4))
     key, question = IdempotencyKey("a-key", "a-hash"), Send(conversation, "A question")
-    begun = await messages.begin_turn(user.token, question, writer=writer, reply_id=reply, key=key, max_tokens=100)
+    model = OfferedModel(provider="openai", model="a-model", known=True, input=250_000, cached=25_000, output=2_000_000)
+    offer = TurnOffer(models=[model], others=[model], passage_tokens=3000)
+    begun = await messages.begin_turn(
+        user.token, question, writer=writer, reply_id=reply, key=key, max_tokens=100, offer=offer
+    )
     await messages.replay_turn(user.token, key)
     await messages.replay_turn(user.token, IdempotencyKey("no-key", "a-hash"))
     with suppress(AppError):
@@ -95,7 +116,8 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
             await messages.begin_turn(user.token, refused, writer=writer, reply_id=str(uuid.uuid4()))
     source = Source("a-passage", "a-document", "A title", 0.5, "An excerpt")
     piece = Piece(reply, 1, "An ans", "demo", "demo-1", [source])
-    await replies.journal_write([piece], [reply])
+    call = Charge(kind="reply", provider="demo", model="demo-1", prompt_tokens=10, cost_micro_usd=7)
+    await replies.journal_write([piece], [reply], [Spent(reply, (call,))])
     await messages.read_reply(user.token, reply, 3, 0)
     await messages.stop_reply(user.token, reply)
     await replies.journal_write([], [reply, str(uuid.uuid4())])
@@ -111,6 +133,7 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
         final=done,
         sources=[source],
         cost_micro_usd=7,
+        calls=(call,),
         verdict=TurnVerdict(passed=True),
     )
     await replies.finish_replies([finished])
@@ -162,6 +185,9 @@ async def _documents(supabase: Supabase, user: User) -> None:
     await indexing.index_passages(worker, job, FIRST, vectors, 64)
     await indexing.index_passages(worker, job, FIRST, vectors, 64)  # lost: it is done
     [model] = await documents.models(user.token)
+    await Charges(supabase).charge(
+        user.id, [Charge(kind="embedding", provider="openai", model=FIRST, prompt_tokens=9)], document_id=document
+    )
     for hybrid in (False, True):
         questions = [Question(model, VECTOR, 0.5), Question(model, None, 0.5)]
         await documents.search(user.token, text="passage", questions=questions, count=5, filter={}, hybrid=hybrid)

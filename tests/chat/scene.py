@@ -35,7 +35,11 @@ class NoDocuments:
     """A retriever that finds nothing, for turns that search for nothing."""
 
     def start_early(self, *_: object) -> None: ...
+    def wanted(self, _: object) -> bool:
+        return False
+
     def settle(self, *_: object, **__: object) -> None: ...
+    def abandon(self, *_: object) -> None: ...
 
 
 class OneOffer:

@@ -13,9 +13,8 @@ from app.chat.prompt import (
     LEAST_OUTPUT_TOKENS,
     build_prompt,
     build_request,
-    completed_usage,
 )
-from app.values import Message, Passage, Usage, estimate_prompt, estimate_tokens
+from app.values import Message, Passage, estimate_prompt, estimate_tokens
 
 TEN = "x" * 40
 """Ten tokens, by the estimate."""
@@ -195,23 +194,3 @@ def test_denser_text_takes_more_room() -> None:
     twice = build_request("m", history, TEN, context_tokens=4_000, max_tokens=1_000, density=2.0)
     assert len(twice.messages) == len(once.messages) // 2
     assert twice.max_tokens == once.max_tokens == 1_000
-
-
-THIRTY = said(TEN, TEN, TEN)
-
-
-@pytest.mark.parametrize(
-    ("counted", "usage"),
-    [
-        (None, Usage(30, 11, 0, 3)),
-        (Usage(0, 0), Usage(30, 11, 0, 3)),
-        (Usage(50, 0), Usage(50, 11, 0, 3)),
-        (Usage(50, 0, cached_tokens=40), Usage(50, 11, 40, 3)),
-        (Usage(0, 20), Usage(30, 20, 0, 3)),
-        (Usage(50, 20, 5, 9), Usage(50, 20, 5, 9)),
-        # the thinking is a part of what was written
-        (Usage(50, 2), Usage(50, 2, 0, 2)),
-    ],
-)
-def test_what_nobody_counted_is_estimated(counted: Usage | None, usage: Usage) -> None:
-    assert completed_usage(counted, THIRTY, "x" * 29, "r" * 12) == usage

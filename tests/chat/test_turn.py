@@ -148,7 +148,7 @@ async def test_a_bug_after_the_text_leaves_no_reply_behind(monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("app.chat.writer.completed_usage", fail)
+    monkeypatch.setattr("app.chat.writer.Spending.answer", fail)
     async with scene(("text", 1.0, Finish("stop", None))) as on:
         _, reply = await on.send()
         await reply.ended()

@@ -30,6 +30,8 @@ service_role   private.idempotency_keys  select insert update delete
 service_role   private.index_jobs        select update delete
 service_role   private.live_replies      select insert update delete
 service_role   private.moderation_audit  insert
+service_role   private.model_prices      select insert update delete
+service_role   private.plan_models       select insert update delete
 service_role   private.plans             select insert update delete
 service_role   private.reservations      select update delete
 service_role   private.settings          select update
@@ -54,9 +56,13 @@ authenticated  public.conversations  update title
 # (role, function, privilege); an overload would appear here too
 FUNCTIONS = """
 authenticated  private.admit_request(text,boolean)                                                          execute
-authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                               execute
+authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb)                         execute
+authenticated  private.charge_search(text,integer)                                                          execute
 authenticated  private.check_search(double precision,integer,jsonb)                                         execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
+authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                       execute
+authenticated  private.find_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
+authenticated  private.find_passages(text,extensions.vector,double precision,integer,jsonb,text)            execute
 authenticated  private.hybrid_passages(text,extensions.vector,double precision,integer,jsonb,text)          execute
 authenticated  private.may_receive(text)                                                                    execute
 authenticated  private.model_to_search(text)                                                                execute
@@ -74,7 +80,7 @@ authenticated  private.stop_reply(uuid)                                         
 authenticated  private.usage_left()                                                                         execute
 authenticated  private.unfinished_revisions(uuid)                                                           execute
 authenticated  public.admit_request(text,boolean)                                                           execute
-authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                                execute
+authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb)                          execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  public.my_usage()                                                                            execute
@@ -92,8 +98,11 @@ service_role   private.estimate_tokens(text)                                    
 service_role   private.index_lease()                                                                        execute
 service_role   private.lease()                                                                              execute
 service_role   private.limits_of(uuid)                                                                      execute
+service_role   private.completion_tokens_of(jsonb)                                                          execute
+service_role   private.lost_calls(private.reservations,integer,text,text)                                   execute
 service_role   private.month_start()                                                                        execute
 service_role   private.passage_words(jsonb,text)                                                            execute
+service_role   private.prompt_tokens_of(jsonb)                                                              execute
 service_role   private.require_plan(text)                                                                   execute
 service_role   private.settle(jsonb)                                                                        execute
 service_role   private.usage_totals(uuid,timestamp with time zone)                                          execute
@@ -101,17 +110,20 @@ service_role   private.user_by_email(text)                                      
 service_role   public.admin_delete_plan(text)                                                               execute
 service_role   public.admin_grant(text,text,timestamp with time zone)                                       execute
 service_role   public.admin_limits(text,jsonb)                                                              execute
+service_role   public.admin_models(text,jsonb)                                                              execute
+service_role   public.admin_prices(text,text,jsonb)                                                         execute
 service_role   public.admin_revoke(text)                                                                    execute
 service_role   public.admin_show(text)                                                                      execute
 service_role   public.admin_users(text,uuid,integer)                                                        execute
 service_role   public.applied_migrations()                                                                  execute
+service_role   public.charge_usage(jsonb)                                                                   execute
+service_role   public.configure_limits(boolean,integer,integer,boolean,jsonb)                               execute
 service_role   public.charge_reading(uuid,integer)                                                          execute
 service_role   public.claim_index_jobs(uuid,text,integer)                                                   execute
-service_role   public.configure_limits(boolean,integer,integer,boolean)                                     execute
 service_role   public.configure_documents(integer,integer)                                                  execute
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
-service_role   public.journal_write(jsonb,uuid[])                                                           execute
+service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute
 service_role   public.passages_to_reembed(text,integer)                                                     execute
 service_role   public.postpone_index_job(uuid,uuid,text,boolean)                                            execute
 service_role   public.recover_replies()                                                                     execute

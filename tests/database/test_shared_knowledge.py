@@ -17,7 +17,7 @@ from msgspec.inspect import type_info
 from psycopg.types.json import Jsonb
 
 from app import values
-from app.admin import CAPS, changes
+from app.admin import CAPS, MODEL_CHARACTERS, MOST_MODELS, changes
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
 from app.api.views import MAX_CONTENT_CHARACTERS, ModelId, Title
@@ -35,7 +35,7 @@ from app.store.documents import Document, DocumentStatus, Question
 from app.store.indexing import IndexStep, PassageVector
 from app.store.limits import Plan
 from app.store.plans import PAGE
-from app.store.replies import Piece, TurnVerdict
+from app.store.replies import Charge, Piece, TurnVerdict
 from app.store.rows import Conversation, StoredMessage
 from app.store.usage import OtherRequests, RequestKind, Storage
 from app.values import ReplyStatus, Role
@@ -63,7 +63,7 @@ from tests.support.scripted_database import final
 SETTINGS = Settings(supabase_url="", supabase_publishable_key="", supabase_secret_key="")
 LEASE = Asked("select extract(epoch from private.lease())::float")
 INDEX_LEASE = Asked("select extract(epoch from private.index_lease())::float")
-MOST_MATCHES = Written("public.match_embeddings", r"match_count, \d+\), (\d+)\)")
+MOST_MATCHES = Written("private.find_embeddings", r"match_count, \d+\), (\d+)\)")
 MAX_ROWS = Said(r"max_rows = (\d+)", "supabase/config.toml")
 IDEMPOTENCY_KEY: int = max(
     parameter["schema"]["maxLength"]
@@ -89,6 +89,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         Constant("private.begin_turn", "c_content_characters"),
         Said(r"a user message \| ([\d,]+) characters"),
     ),
+    "models of a plan's own list": (MOST_MODELS, Check("plan_models_models_check")),
     "characters of a conversation's title": (
         longest(Title),
         Check("conversations_title_check"),
@@ -98,6 +99,9 @@ SAME: dict[str, tuple[Side, ...]] = {
         longest(ModelId),
         Check("conversations_model_check"),
         Constant("private.check_conversation", "c_model_characters"),
+        Check("model_prices_model_check"),
+        Check("model_prices_provider_check"),
+        MODEL_CHARACTERS,
     ),
     "characters of a document's title": (
         MAX_TITLE_CHARACTERS,
@@ -209,6 +213,7 @@ SAME: dict[str, tuple[Side, ...]] = {
     "seconds of a limit a minute": (
         Constant("private.admit_turn", "c_window"),
         Constant("private.admit_request", "c_window"),
+        Constant("private.charge_search", "c_window"),
         Written("private.my_usage", r"interval '(\d+) seconds'"),
         Written("private.tokens_wait", r"created_at (?:\+|>.*?) interval '(\d+) seconds'"),
         Written("private.request_quota", r"\((\d+) - extract"),
@@ -240,22 +245,22 @@ SAME: dict[str, tuple[Side, ...]] = {
         SETTINGS.search_threshold,
         default("public.match_embeddings", 2),
         default("public.search_passages", 3),
-        Written("public.match_embeddings", r"match_threshold, ([\d.]+)\)"),
-        Written("public.search_passages", r"match_threshold, ([\d.]+)\)"),
+        Written("private.find_embeddings", r"match_threshold, ([\d.]+)\)"),
+        Written("private.find_passages", r"match_threshold, ([\d.]+)\)"),
     ),
     "passages of a search": (
         field(SearchQuery, "limit").default,
         default("public.match_embeddings", 3),
         default("public.search_passages", 4),
-        Written("public.match_embeddings", r"match_count, (\d+)\)"),
-        Written("public.search_passages", r"match_count, (\d+)\)"),
-        Written("public.search_documents_v2", r"p_count, (\d+)\)"),
+        Written("private.find_embeddings", r"match_count, (\d+)\)"),
+        Written("private.find_passages", r"match_count, (\d+)\)"),
+        Written("private.find_answers", r"p_count, (\d+)\)"),
     ),
     "passages of a search at most": (
         MOST_MATCHES,
         commented("public.match_embeddings", r"\((\d+) at the most\)"),
-        Written("public.search_passages", r"match_count, \d+\), (\d+)\)"),
-        Written("public.search_documents_v2", r"p_count, \d+\), (\d+)\)"),
+        Written("private.find_passages", r"match_count, \d+\), (\d+)\)"),
+        Written("private.find_answers", r"p_count, \d+\), (\d+)\)"),
         Written("private.hybrid_passages", r"\* p_count, (\d+)\)"),
     ),
     # ── closed lists ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -274,7 +279,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         words(RequestKind),
         Listed("private.admit_request", r"p_kind not in \((.*?)\)"),
     ),
-    "kinds of meters": (words(RequestKind) | {"turn"}, Check("meters_kind_check")),
+    "kinds of meters": (words(RequestKind) | {"turn", "lookup"}, Check("meters_kind_check")),
     "kinds of what is stored": (
         frozenset(Storage.__struct_fields__),
         frozenset(CAPS),
@@ -290,6 +295,8 @@ SAME: dict[str, tuple[Side, ...]] = {
     "parts that moderation refuses": (words(field(TurnVerdict, "part").type), Check("moderation_audit_part_check")),
     # ── JSON, by its keys ────────────────────────────────────────────────────────────────────────────────────────
     "keys of a piece": (frozenset(Piece.__struct_fields__), Keys("p_pieces", "public.journal_write")),
+    "keys of a call": (frozenset(Charge.__struct_fields__), Keys("s.calls", "private.settle")),
+    "kinds of calls": (words(field(Charge, "kind").type), Check("usage_ledger_kind_check")),
     "keys of a finished reply": (
         frozenset(final("a", "text").row()),
         Keys("p_replies", "public.finish_replies", "private.settle"),
@@ -299,7 +306,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         frozenset(PassageVector.__struct_fields__),
         Keys("p_vectors", "public.store_reembedded"),
     ),
-    "keys of a question": (frozenset(Question.__struct_fields__), Keys("p_questions", "public.search_documents_v2")),
+    "keys of a question": (frozenset(Question.__struct_fields__), Keys("p_questions", "private.find_answers")),
     "keys of a plan's changes": (
         frozenset(PLAN_CHANGES),
         Keys("p_changes", "public.admin_limits"),
@@ -326,7 +333,7 @@ AT_MOST: dict[str, tuple[Side, Side]] = {
     # SHA-256 in hexadecimal digits
     "characters of a request's hash": (64, Check("idempotency_keys_request_hash_check")),
     "characters of a content's hash": (64, Check("documents_content_hash_check")),
-    "models that a search asks": (MAX_OTHERS + 1, Constant("public.search_documents_v2", "c_questions")),
+    "models that a search asks": (MAX_OTHERS + 1, Constant("private.find_answers", "c_questions")),
     "passages that a search asks for": (field(SearchQuery, "limit").type.le, MOST_MATCHES),
     "items of a page and one more": (MAX_LIMIT + 1, MAX_ROWS),
     # at the slowest pace, with a call that takes as long as it may
@@ -340,9 +347,12 @@ AT_MOST: dict[str, tuple[Side, Side]] = {
 DATABASE_ALONE = {
     "entitlements_plan_check",
     "plans_plan_check",
+    "private.admit_turn.c_output_tokens",
+    "private.admit_turn.c_requests",
     "private.passages_with_words.c_ranked",
     "private.prefers_index.c_exact",
     "private.prefers_index.c_walk",
+    "private.require_model.c_named",
 }
 """Checks and constants that nothing outside the database has to know."""
 
@@ -421,7 +431,7 @@ BY_BODY = {
     "bytes of a token": ("private.turn_history", "/ 4)", "/ 3)"),
     "kinds of requests that are charged": ("private.admit_request", "'search', ", ""),
     "keys of a finished reply": ("public.finish_replies", "status text, finish_reason", "status text, reason"),
-    "passages of a search at most": ("public.match_embeddings", ", 200)", ", 100)"),
+    "passages of a search at most": ("private.find_embeddings", ", 200)", ", 100)"),
 }
 
 

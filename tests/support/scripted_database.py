@@ -13,7 +13,7 @@ import msgspec
 from app.chat.live import Reply
 from app.errors import InvalidRequest, NotFound, SupabaseUnavailable
 from app.store.messages import Begun, ReplyPart
-from app.store.replies import FinishedReply, Journaled, Piece
+from app.store.replies import Charge, FinishedReply, Journaled, Piece, Spent
 from app.store.rows import StoredMessage
 from app.values import FinalState, ReplyStatus, Usage
 from tests.support.scripted_providers import virtually
@@ -68,6 +68,7 @@ class Call:
     at: float
     pieces: tuple[Piece, ...] = ()
     ids: tuple[str, ...] = ()
+    spent: tuple[Spent, ...] = ()
 
 
 @dataclass
@@ -77,6 +78,10 @@ class Database:
     latency: float = 0.005
     rows: dict[str, Row] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    spent: dict[str, tuple[Charge, ...]] = field(default_factory=dict)
+    """What the journal knows of each reply's calls."""
+    charged: dict[str, tuple[Charge, ...] | None] = field(default_factory=dict)
+    """What each reply was charged with at its end."""
     in_flight: dict[str, int] = field(default_factory=dict)
     most_in_flight: dict[str, int] = field(default_factory=dict)
     before: Callable[[Call], None] = lambda _: None
@@ -85,8 +90,11 @@ class Database:
     def of(self, function: str) -> list[Call]:
         return [call for call in self.calls if call.function == function]
 
-    async def journal_write(self, pieces: Sequence[Piece], alive: Sequence[str]) -> Journaled:
-        call = await self._begun("journal_write", pieces=tuple(pieces), ids=tuple(alive))
+    async def journal_write(
+        self, pieces: Sequence[Piece], alive: Sequence[str], spent: Sequence[Spent] = ()
+    ) -> Journaled:
+        call = await self._begun("journal_write", pieces=tuple(pieces), ids=tuple(alive), spent=tuple(spent))
+        self.spent |= {known.id: known.calls for known in spent}
         for piece in pieces:
             row = self.rows.get(piece.id)
             if row is not None and row.status == "streaming" and row.seq == piece.seq - 1:
@@ -102,6 +110,7 @@ class Database:
     async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[str]:
         call = await self._begun("finish_replies", ids=tuple(reply.id for reply in replies))
         for reply in replies:
+            self.charged[reply.id] = reply.calls
             row = self.rows.get(reply.id)
             if row is not None and row.status in ("streaming", "interrupted"):
                 row.finish(reply)
@@ -142,8 +151,15 @@ class Database:
     def stored(self, message_id: str) -> StoredMessage:
         return _stored(message_id, self.rows[message_id])
 
-    async def _begun(self, function: str, *, pieces: tuple[Piece, ...] = (), ids: tuple[str, ...] = ()) -> Call:
-        call = Call(function, asyncio.get_running_loop().time(), pieces, ids)
+    async def _begun(
+        self,
+        function: str,
+        *,
+        pieces: tuple[Piece, ...] = (),
+        ids: tuple[str, ...] = (),
+        spent: tuple[Spent, ...] = (),
+    ) -> Call:
+        call = Call(function, asyncio.get_running_loop().time(), pieces, ids, spent)
         self.calls.append(call)
         running = self.in_flight[function] = self.in_flight.get(function, 0) + 1
         self.most_in_flight[function] = max(running, self.most_in_flight.get(function, 0))

@@ -34,7 +34,7 @@ class ClaudeProvider:
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         build = partial(self._body, request)
-        return relay(request.model, self._dialect, build, self._send, ClaudeDecoder, translated)
+        return relay(request.model, self._dialect, build, self._send, ClaudeDecoder, translated, request.tally)
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`. Anthropic has far fewer than the 1000 models of a page."""

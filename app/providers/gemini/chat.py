@@ -37,7 +37,7 @@ class GeminiProvider:
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         build, send = partial(self._body, request), partial(self._send, request.model)
-        return relay(request.model, self._dialect, build, send, GeminiDecoder, translated)
+        return relay(request.model, self._dialect, build, send, GeminiDecoder, translated, request.tally)
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`."""

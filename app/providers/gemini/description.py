@@ -55,5 +55,7 @@ GEMINI = ProviderDescription(
     families=("gemini-",),
     # Google's API writes names with this prefix
     alias_prefix="models/",
-    embeddings=Embeddings(prefixes=("gemini-",), make=_embedder),
+    embeddings=Embeddings(
+        prefixes=("gemini-",), make=_embedder, prices={"gemini-embedding-001": 150_000, "gemini-embedding-2": 200_000}
+    ),
 )

@@ -36,7 +36,7 @@ class OllamaProvider:
         """See `Provider.stream`."""
         build, send = partial(self._body, request), partial(self._send, request)
         decoder_of = partial(OllamaDecoder, read=partial(self._contexts.counted, request))
-        return relay(request.model, self._dialect, build, send, decoder_of, translated)
+        return relay(request.model, self._dialect, build, send, decoder_of, translated, request.tally)
 
     async def list_models(self) -> frozenset[str]:
         """The models that have been pulled. A model tagged `latest` is listed also without the tag."""

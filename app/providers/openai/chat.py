@@ -53,7 +53,7 @@ class OpenAIProvider:
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         build = partial(self._body, request)
-        return relay(request.model, self._dialect, build, self._send, OpenAIDecoder, translated)
+        return relay(request.model, self._dialect, build, self._send, OpenAIDecoder, translated, request.tally)
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`."""

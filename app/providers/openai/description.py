@@ -58,6 +58,14 @@ OPENAI = ProviderDescription(
     ),
     families=("gpt-",),
     serves_other_families=True,
-    embeddings=Embeddings(prefixes=("text-embedding-",), make=_embedder),
+    embeddings=Embeddings(
+        prefixes=("text-embedding-",),
+        make=_embedder,
+        prices={
+            "text-embedding-3-small": 20_000,
+            "text-embedding-3-large": 130_000,
+            "text-embedding-ada-002": 100_000,
+        },
+    ),
     make_moderator=_moderator,
 )

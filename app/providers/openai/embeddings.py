@@ -12,11 +12,11 @@ import msgspec
 from openai import AsyncOpenAI
 
 from app.errors import BrokenStream, ProviderError
-from app.providers.base import EMBEDDING_WIDTH, EmbeddingKind
+from app.providers.base import EMBEDDING_WIDTH, EmbeddingKind, Vectors
 from app.providers.dialect import Body, Dialect, Option, Steps, form
 from app.providers.openai.client import call
 from app.providers.openai.description import NAME
-from app.providers.vectors import batches, checked
+from app.providers.vectors import batches, checked, total
 
 BATCH = 128
 """Texts per request. OpenAI's limits are 2048 texts and 300,000 tokens, which allows 2,000 tokens per passage."""
@@ -35,9 +35,11 @@ class OpenAIEmbedder:
 
     async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> list[list[float]]:
         """See `Embedder.embed`."""
-        vectors: list[list[float]] = []
+        vectors, counts = list[list[float]](), list[int | None]()
         for batch in batches(texts, BATCH):
-            items = (await self._ask(batch)).data
+            answer = await self._ask(batch)
+            counts.append(answer.usage.total_tokens if answer.usage else None)
+            items = answer.data
             if {item.index for item in items} == set(range(len(items))):
                 items = sorted(items, key=lambda item: item.index or 0)
             try:
@@ -45,7 +47,7 @@ class OpenAIEmbedder:
             except ValueError as exc:
                 raise BrokenStream("a vector is neither numbers nor base64", provider=NAME, model=self.model) from exc
             vectors += checked(found, len(batch), provider=NAME, model=self.model)
-        return vectors
+        return Vectors(vectors, total(counts))
 
     async def aclose(self) -> None:
         """See `Embedder.aclose`."""
@@ -84,8 +86,13 @@ class _Item(msgspec.Struct):
     index: int | None = None
 
 
+class _Usage(msgspec.Struct):
+    total_tokens: int | None = None
+
+
 class _Answer(msgspec.Struct):
     data: list[_Item]
+    usage: _Usage | None = None
 
 
 def _numbers(embedding: str | list[float | list[float]]) -> list[float]:

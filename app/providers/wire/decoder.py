@@ -115,6 +115,10 @@ class Decoder(Generic[T]):
         """Whether a reason to finish has been read and no text after it: if the connection is lost now, no text is."""
         return self._whole and (self._said or self._reason != "stop")
 
+    def counted_so_far(self) -> Usage | None:
+        """What the provider has said by now of the tokens; None when it has said nothing."""
+        return self._usage()
+
     def _take(self, event: T) -> None:
         raise NotImplementedError
 

@@ -25,6 +25,11 @@ begin
   v_limits := private.limits_of(v_user_id);
   if p_kind <> 'moderation' then
     perform private.require_premium(v_limits);
+    -- embeddings are paid as replies are
+    if v_limits.monthly_budget_micro_usd is not null then
+      perform pg_advisory_xact_lock(hashtextextended(v_user_id::text, 0));
+      perform private.require_budget(v_user_id, v_limits);
+    end if;
   end if;
   v_step := private.request_step(v_limits.requests_per_minute);
 

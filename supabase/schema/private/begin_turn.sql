@@ -8,7 +8,8 @@ create or replace function private.begin_turn(
   p_reply_to uuid,
   p_idempotency_key text,
   p_request_hash text,
-  p_max_tokens integer
+  p_max_tokens integer,
+  p_offer jsonb default null
 ) returns jsonb
 language plpgsql
 security definer
@@ -21,13 +22,16 @@ declare
   v_user_id uuid := auth.uid();
   v_asked public.messages;
   v_reply public.messages;
+  v_held private.reservations;
   v_target public.messages;
   v_conversation public.conversations;
   v_limits private.limits;
   v_history jsonb;
-  v_quotas jsonb;
+  v_admitted jsonb;
   v_content_tokens integer;
+  v_passage_tokens integer;
   v_output_tokens integer;
+  v_models jsonb;
 begin
   if v_user_id is null then
     raise exception using errcode = 'PT401', message = 'unauthenticated', detail = 'A signed-in user is required.';
@@ -46,15 +50,17 @@ begin
   where l.message_id = p_reply_id and l.user_id = v_user_id and l.writer = p_writer;
   if found then
     select * into strict v_asked from public.messages as m where m.id = v_reply.parent_id;
+    select * into strict v_conversation from public.conversations as c where c.id = v_asked.conversation_id;
+    select * into v_held from private.reservations as r where r.reply_id = p_reply_id;
+    v_history := private.turn_history(
+      v_asked, v_held.input_tokens - private.estimate_tokens(v_asked.content)
+    );
     return jsonb_build_object(
       'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
-      'history', private.turn_history(
-        v_asked, v_limits.tokens_per_minute - v_output_tokens - private.estimate_tokens(v_asked.content)
-      ),
-      'model', (select c.model from public.conversations as c where c.id = v_asked.conversation_id),
-      'searchable', exists (
-        select from private.passage_counts as c where c.user_id = v_user_id and c.passages > 0
-      )
+      'history', v_history, 'model', v_conversation.model, 'searchable', private.has_passages(v_user_id),
+      'models', private.turn_models(v_limits, p_offer, v_conversation.model),
+      'output_tokens', nullif(v_held.output_tokens, 131072),
+      'passage_tokens', v_held.prompt_tokens - v_held.input_tokens
     );
   end if;
 
@@ -130,10 +136,21 @@ begin
     v_asked.content := p_content;
   end if;
   v_content_tokens := private.estimate_tokens(v_asked.content);
-  v_history := private.turn_history(v_asked, v_limits.tokens_per_minute - v_output_tokens - v_content_tokens);
-  v_quotas := private.admit_turn(
-    v_user_id, p_reply_id, v_limits, v_content_tokens + private.history_tokens(v_history), v_output_tokens,
-    clock_timestamp() + private.lease()
+  perform private.require_budget(v_user_id, v_limits);
+  v_models := private.turn_models(v_limits, p_offer, v_conversation.model);
+  -- passages give way to the message, and so does the history to both
+  v_passage_tokens := case when private.has_passages(v_user_id) then greatest(0, least(
+    (p_offer ->> 'passage_tokens')::integer, v_limits.tokens_per_minute / 4,
+    v_limits.tokens_per_minute - v_output_tokens - v_content_tokens
+  )) else 0 end;
+  v_history := private.turn_history(
+    v_asked, v_limits.tokens_per_minute - v_output_tokens - v_content_tokens - v_passage_tokens
+  );
+  v_content_tokens := v_content_tokens + private.history_tokens(v_history);
+  v_admitted := private.admit_turn(
+    v_user_id, p_reply_id, v_limits, v_content_tokens, v_passage_tokens, v_output_tokens,
+    -- only a process that says what it offers keeps its replies as short as they may be
+    p_max_tokens is null and p_offer is not null, v_models, clock_timestamp() + private.lease()
   );
 
   if p_reply_to is null then
@@ -158,15 +175,14 @@ begin
 
   return jsonb_build_object(
     'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
-    'history', v_history, 'model', v_conversation.model, 'quotas', v_quotas,
-    'searchable', exists (
-      select from private.passage_counts as c where c.user_id = v_user_id and c.passages > 0
-    )
+    'history', v_history, 'model', v_conversation.model, 'quotas', v_admitted -> 'quotas',
+    'searchable', private.has_passages(v_user_id),
+    'models', v_models, 'output_tokens', v_admitted -> 'output_tokens', 'passage_tokens', v_passage_tokens
   );
 end;
 $$;
 
-comment on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer) is
+comment on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer, jsonb) is
 'Begins a turn for auth.uid(): a new user message, or with p_reply_to another reply to an earlier one. See public.begin_turn.';
 
-grant execute on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer) to authenticated;
+grant execute on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer, jsonb) to authenticated;

@@ -13,11 +13,13 @@ as $$
     not s.require_premium or coalesce(p.premium, false),
     coalesce(p.requests_per_minute, s.requests_per_minute),
     coalesce(p.tokens_per_minute, s.tokens_per_minute),
-    p.monthly_budget_micro_usd
+    p.monthly_budget_micro_usd,
+    m.models
   from private.settings as s
   left join public.entitlements as e
     on e.user_id = p_user_id and (e.valid_until is null or e.valid_until > clock_timestamp())
   left join private.plans as p on p.plan = coalesce(e.plan, 'free')
+  left join private.plan_models as m on m.plan = p.plan
 $$;
 
 comment on function private.limits_of(uuid) is

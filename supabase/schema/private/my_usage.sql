@@ -20,7 +20,9 @@ begin
   v_month := private.usage_totals(v_user_id, private.month_start());
   select coalesce(sum(l.tokens), 0), min(l.created_at) into v_used, v_oldest
   from private.usage_ledger as l
-  where l.user_id = v_user_id and l.created_at > clock_timestamp() - interval '60 seconds';
+  where
+    l.user_id = v_user_id and l.kind = 'reply'
+    and l.created_at > clock_timestamp() - interval '60 seconds';
   select coalesce(sum(r.tokens), 0) into v_held from private.reservations as r where r.user_id = v_user_id;
 
   return jsonb_build_object(
@@ -32,13 +34,13 @@ begin
       from (
         select
           l.provider, l.model,
-          count(distinct l.reply_id) as replies,
+          count(distinct l.reply_id) filter (where l.kind = 'reply') as replies,
           sum(l.prompt_tokens) as prompt_tokens,
           sum(l.completion_tokens) as completion_tokens,
           sum(l.cached_tokens) as cached_tokens,
           sum(l.tokens) as tokens,
           coalesce(sum(l.cost_micro_usd), 0) as cost_micro_usd,
-          count(distinct l.reply_id) filter (where l.cost_micro_usd is null) as unpriced_replies
+          count(distinct l.reply_id) filter (where l.kind = 'reply' and l.cost_micro_usd is null) as unpriced_replies
         from private.usage_ledger as l
         where l.user_id = v_user_id and l.created_at >= private.month_start()
         group by l.provider, l.model
@@ -57,7 +59,10 @@ begin
     'budget', case
       when v_limits.monthly_budget_micro_usd is not null then jsonb_build_object(
         'limit_micro_usd', v_limits.monthly_budget_micro_usd,
-        'remaining_micro_usd', greatest(0, v_limits.monthly_budget_micro_usd - (v_month ->> 'cost_micro_usd')::bigint)
+        'remaining_micro_usd', greatest(
+          0,
+          v_limits.monthly_budget_micro_usd - (v_month ->> 'cost_micro_usd')::bigint - private.held_micro_usd(v_user_id)
+        )
       )
     end
   );

@@ -16,4 +16,4 @@ as $$
 $$;
 
 comment on function private.output_reserve(integer, integer) is
-'Tokens to hold for a reply''s text: all it may have, or when nobody says 1,024 and at most a tenth of the limit: so that by default a minute''s requests may all be answered at once.';
+'Tokens to hold for a reply at least: all it may have, or when nobody says 1,024 and at most a tenth of the limit: so that by default a minute''s requests may all be answered at once. See private.admit_turn for how it grows.';

@@ -7,38 +7,70 @@ language sql
 security invoker
 set search_path = ''
 as $$
+  -- in one order, here and in journal_write: calls that come to wait for each other's rows lose a second
+  select from private.reservations as v
+  where v.reply_id in (select f.id from jsonb_to_recordset(p_replies) as f (id uuid))
+  order by v.reply_id
+  for update;
+
+  with settled as (
+    select
+      f.id, coalesce(f.user_id, v.user_id) as user_id, f.provider, f.model,
+      jsonb_typeof(f.calls) is distinct from 'array' as summed,
+      -- the release before says one sum, of the model that answered
+      case
+        when jsonb_typeof(f.calls) = 'array' then f.calls
+        when f.prompt_tokens is not null and f.completion_tokens is not null then jsonb_build_array(jsonb_build_object(
+          'provider', f.provider, 'model', f.model, 'prompt_tokens', f.prompt_tokens,
+          'completion_tokens', f.completion_tokens, 'cached_tokens', f.cached_tokens,
+          'cost_micro_usd', f.cost_micro_usd
+        ))
+      end as calls
+    from jsonb_to_recordset(p_replies) as f (
+      id uuid, user_id uuid, provider text, model text, calls jsonb,
+      prompt_tokens integer, completion_tokens integer, cached_tokens integer, cost_micro_usd bigint
+    )
+    left join private.reservations as v on v.reply_id = f.id
+  ), difference as (
+    select
+      t.id, t.user_id, t.kind, t.provider, t.model,
+      sum(t.prompt_tokens) as prompt_tokens, sum(t.completion_tokens) as completion_tokens,
+      sum(t.cached_tokens) as cached_tokens, sum(t.cost_micro_usd) as cost_micro_usd
+    from (
+      select
+        s.id, s.user_id, coalesce(c.kind, 'reply') as kind, c.provider, c.model, c.prompt_tokens, c.completion_tokens,
+        coalesce(c.cached_tokens, 0) as cached_tokens,
+        -- of a turn's models the process knows the operator's prices, of embeddings only the catalog's
+        coalesce(ceil(c.prompt_tokens::numeric * p.input / 1000000)::bigint, c.cost_micro_usd) as cost_micro_usd
+      from settled as s
+      cross join lateral jsonb_to_recordset(s.calls) as c (
+        kind text, provider text, model text,
+        prompt_tokens integer, completion_tokens integer, cached_tokens integer, cost_micro_usd bigint
+      )
+      left join private.model_prices as p on c.kind = 'embedding' and p.provider = c.provider and p.model = c.model
+      union all
+      select
+        s.id, s.user_id, l.kind,
+        case when s.summed then s.provider else l.provider end, case when s.summed then s.model else l.model end,
+        -l.prompt_tokens, -l.completion_tokens, -l.cached_tokens,
+        -l.cost_micro_usd
+      from settled as s
+      join private.usage_ledger as l on l.reply_id = s.id
+      where s.calls is not null
+    ) as t
+    where t.user_id is not null
+    group by t.id, t.user_id, t.kind, t.provider, t.model
+  )
   insert into private.usage_ledger (
-    reply_id, entry, user_id, provider, model, prompt_tokens, completion_tokens, cached_tokens, cost_micro_usd
+    reply_id, entry, user_id, kind, provider, model, prompt_tokens, completion_tokens, cached_tokens, cost_micro_usd
   )
   select
-    f.id, coalesce(e.entries, 0) + 1, coalesce(f.user_id, v.user_id), f.provider, f.model,
-    f.prompt_tokens - coalesce(e.prompt_tokens, 0),
-    f.completion_tokens - coalesce(e.completion_tokens, 0),
-    coalesce(f.cached_tokens, 0) - coalesce(e.cached_tokens, 0),
-    f.cost_micro_usd - coalesce(e.cost_micro_usd, 0)
-  from jsonb_to_recordset(p_replies) as f (
-    id uuid, user_id uuid, provider text, model text,
-    prompt_tokens integer, completion_tokens integer, cached_tokens integer, cost_micro_usd bigint
-  )
-  left join private.reservations as v on v.reply_id = f.id
-  left join lateral (
-    select
-      count(*)::integer as entries,
-      sum(l.prompt_tokens)::integer as prompt_tokens,
-      sum(l.completion_tokens)::integer as completion_tokens,
-      sum(l.cached_tokens)::integer as cached_tokens,
-      sum(l.cost_micro_usd)::bigint as cost_micro_usd
-    from private.usage_ledger as l
-    where l.reply_id = f.id
-  ) as e on true
-  where
-    coalesce(f.user_id, v.user_id) is not null
-    and f.prompt_tokens is not null
-    and f.completion_tokens is not null
-    and (f.prompt_tokens, f.completion_tokens, coalesce(f.cached_tokens, 0), coalesce(f.cost_micro_usd, 0)) is distinct from (
-      coalesce(e.prompt_tokens, 0), coalesce(e.completion_tokens, 0), coalesce(e.cached_tokens, 0),
-      coalesce(e.cost_micro_usd, 0)
-    );
+    d.id,
+    (select count(*) from private.usage_ledger as l where l.reply_id = d.id)
+    + row_number() over (partition by d.id order by d.kind, d.provider, d.model),
+    d.user_id, d.kind, d.provider, d.model, d.prompt_tokens, d.completion_tokens, d.cached_tokens, d.cost_micro_usd
+  from difference as d
+  where (d.prompt_tokens, d.completion_tokens, d.cached_tokens, coalesce(d.cost_micro_usd, 0)) is distinct from (0, 0, 0, 0);
 
   delete from private.reservations as v
   using jsonb_to_recordset(p_replies) as f (id uuid)
@@ -46,6 +78,6 @@ as $$
 $$;
 
 comment on function private.settle(jsonb) is
-'Enters what replies [{id, user_id, provider, model, prompt_tokens, completion_tokens, cached_tokens, cost_micro_usd}] used and releases what was held for them. Only the difference to earlier entries is entered, so a repeated call changes nothing; of two calls at the same time for one reply, one fails at the primary key and is repeated by its caller.';
+'Enters what replies [{id, user_id, calls}] used and releases what was held for them. calls are all that were made for a reply: [{kind, provider, model, prompt_tokens, completion_tokens, cached_tokens, cost_micro_usd}]; a reply without the key has one, told by the same keys of its own. Only the difference to earlier entries of a kind and model is entered, so a repeated call changes nothing; of two calls at the same time for one reply, one fails at the primary key and is repeated by its caller.';
 
 grant execute on function private.settle(jsonb) to service_role;

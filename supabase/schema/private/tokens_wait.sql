@@ -14,7 +14,9 @@ as $$
       from (
         select l.created_at, sum(l.tokens) over (order by l.created_at, l.reply_id, l.entry) as tokens
         from private.usage_ledger as l
-        where l.user_id = p_user_id and l.created_at > clock_timestamp() - interval '60 seconds'
+        where
+          l.user_id = p_user_id and l.kind = 'reply'
+          and l.created_at > clock_timestamp() - interval '60 seconds'
       ) as u
       where u.tokens >= p_missing
       order by u.created_at

@@ -10,19 +10,19 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'replies', count(distinct l.reply_id),
+    'replies', count(distinct l.reply_id) filter (where l.kind = 'reply'),
     'prompt_tokens', coalesce(sum(l.prompt_tokens), 0),
     'completion_tokens', coalesce(sum(l.completion_tokens), 0),
     'cached_tokens', coalesce(sum(l.cached_tokens), 0),
     'tokens', coalesce(sum(l.tokens), 0),
     'cost_micro_usd', coalesce(sum(l.cost_micro_usd), 0),
-    'unpriced_replies', count(distinct l.reply_id) filter (where l.cost_micro_usd is null)
+    'unpriced_replies', count(distinct l.reply_id) filter (where l.kind = 'reply' and l.cost_micro_usd is null)
   )
   from private.usage_ledger as l
   where l.user_id = p_user_id and l.created_at >= p_from
 $$;
 
 comment on function private.usage_totals(uuid, timestamp with time zone) is
-'The sums of a user''s ledger from a moment on; cost_micro_usd leaves out the unpriced replies.';
+'The sums of a user''s ledger from a moment on, of replies, embeddings and checks; cost_micro_usd leaves out the unpriced replies.';
 
 grant execute on function private.usage_totals(uuid, timestamp with time zone) to service_role;

@@ -10,6 +10,6 @@ set search_path = ''
 as $$ select private.admit_request(p_kind, p_charge is distinct from false) $$;
 
 comment on function public.admit_request(text, boolean) is
-'Charges the caller one request of a kind (search, document, moderation) and returns {requests: {limit, remaining, reset}}; without p_charge it only tells whether one would be admitted, before work that is charged when it is done. Errors: PT401 unauthenticated, PT403 premium_required (search, document), PT422 invalid_request, PT429 rate_limited.';
+'Charges the caller one request of a kind (search, document, moderation) and returns {requests: {limit, remaining, reset}}; without p_charge it only tells whether one would be admitted, before work that is charged when it is done. Errors: PT401 unauthenticated, PT403 premium_required and PT402 budget_exceeded (search, document), PT422 invalid_request, PT429 rate_limited.';
 
 grant execute on function public.admit_request(text, boolean) to authenticated;

@@ -2,7 +2,8 @@
 
 create or replace function public.journal_write(
   p_pieces jsonb,
-  p_alive uuid[]
+  p_alive uuid[],
+  p_spent jsonb default '[]'::jsonb
 ) returns jsonb
 language plpgsql
 security invoker
@@ -18,12 +19,16 @@ begin
   select coalesce(array_agg(k.id), '{}') into v_kept
   from (select m.id from public.messages as m where m.id = any(p_alive) for key share skip locked) as k;
 
-  -- both tables in one order, here and in finish_replies: calls that come to wait for each other's rows lose a second
+  -- the tables in one order, here and in finish_replies: calls that come to wait for each other's rows lose a second
   perform from public.messages as m
   where m.id in (select p.id from jsonb_to_recordset(p_pieces) as p (id uuid)) and m.id = any(v_kept)
   order by m.id
   for no key update;
   perform from private.live_replies as l where l.message_id = any(v_kept) order by l.message_id for update;
+  perform from private.reservations as v
+  where v.reply_id in (select s.id from jsonb_to_recordset(p_spent) as s (id uuid))
+  order by v.reply_id
+  for update;
 
   -- seq makes a repeated call harmless: a piece that has been appended is not appended again
   update public.messages as m
@@ -39,6 +44,15 @@ begin
     id uuid, seq integer, text text, reasoning text, provider text, model text, sources jsonb
   )
   where m.id = p.id and m.id = any(v_kept) and m.status = 'streaming' and m.seq = p.seq - 1;
+
+  -- of deleted replies too: what they have used is charged all the same
+  update private.reservations as v
+  set
+    calls = s.calls,
+    -- a prompt that is sent again is paid again: then more is held than at the beginning
+    prompt_tokens = greatest(v.prompt_tokens, private.prompt_tokens_of(s.calls))
+  from jsonb_to_recordset(p_spent) as s (id uuid, calls jsonb)
+  where v.reply_id = s.id;
 
   with renewed as (
     update private.live_replies as l
@@ -57,7 +71,7 @@ begin
 end;
 $$;
 
-comment on function public.journal_write(jsonb, uuid[]) is
-'Appends pieces [{id, seq, text, reasoning, provider, model, sources}], at most one a reply, to those replies of p_alive that are streaming, renews the leases of p_alive, and returns {stop, gone}: the replies a user asked to stop, and those that were deleted. For the service.';
+comment on function public.journal_write(jsonb, uuid[], jsonb) is
+'Appends pieces [{id, seq, text, reasoning, provider, model, sources}], at most one a reply, to those replies of p_alive that are streaming, keeps the calls that were made so far, [{id, calls}] (see private.settle), renews the leases of p_alive, and returns {stop, gone}: the replies a user asked to stop, and those that were deleted. For the service.';
 
-grant execute on function public.journal_write(jsonb, uuid[]) to service_role;
+grant execute on function public.journal_write(jsonb, uuid[], jsonb) to service_role;

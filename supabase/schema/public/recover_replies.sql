@@ -11,7 +11,7 @@ declare
 begin
   -- both rows are locked without waiting, so nobody's journal write, deletion or recovery is held up, or holds this up
   with dead as materialized (
-    select l.message_id, v.prompt_tokens
+    select l.message_id, private.lost_calls(v, m.content, m.provider, m.model) as calls
     from private.live_replies as l
     join public.messages as m on m.id = l.message_id
     left join private.reservations as v on v.reply_id = l.message_id
@@ -26,32 +26,31 @@ begin
     set
       status = 'interrupted',
       error_code = 'interrupted',
-      -- what nobody got to read costs nothing; for the rest the provider's count is lost with the writer
-      prompt_tokens = case when m.content <> '' or m.reasoning <> '' then coalesce(d.prompt_tokens, 0) end,
-      completion_tokens = case
-        when m.content <> '' or m.reasoning <> ''
-          then private.estimate_tokens(m.content) + private.estimate_tokens(m.reasoning)
-      end,
-      reasoning_tokens = case when m.reasoning <> '' then private.estimate_tokens(m.reasoning) end,
+      prompt_tokens = case when d.calls <> '[]' then private.prompt_tokens_of(d.calls) end,
+      completion_tokens = case when d.calls <> '[]' then private.completion_tokens_of(d.calls) end,
       updated_at = now()
     from dead as d
     where m.id = d.message_id and m.status = 'streaming'
-    returning m.id, m.user_id, m.provider, m.model, m.prompt_tokens, m.completion_tokens
+    returning m.id, m.user_id, d.calls
   )
   select coalesce(jsonb_agg(r.id), '[]'), coalesce(jsonb_agg(to_jsonb(r)), '[]') into v_recovered, v_used
   from recovered as r;
   perform private.settle(v_used);
 
   -- of replies that were deleted while they were written, and whose writer never came to settle them
-  delete from private.reservations as v
-  where v.reply_id in (
-    select o.reply_id from private.reservations as o
+  select coalesce(jsonb_agg(o.used), '[]') into v_used
+  from (
+    select jsonb_build_object(
+      'id', v.reply_id, 'user_id', v.user_id, 'calls', private.lost_calls(v, '', null, null)
+    ) as used
+    from private.reservations as v
     where
-      o.expires_at < now()
-      and not exists (select from private.live_replies as l where l.message_id = o.reply_id)
+      v.expires_at < now()
+      and not exists (select from private.live_replies as l where l.message_id = v.reply_id)
     limit 1000
     for update skip locked
-  );
+  ) as o;
+  perform private.settle(v_used);
 
   delete from private.idempotency_keys as k
   where (k.user_id, k.key) in (
@@ -67,6 +66,6 @@ end;
 $$;
 
 comment on function public.recover_replies() is
-'Ends replies whose lease has run out as interrupted, keeping their text, settles them by an estimate, releases what is held for replies that are no more, and forgets idempotency keys older than 24 hours. Returns the ids it ended. Any replica calls it, every few seconds and at its start. For the service.';
+'Ends replies whose lease has run out as interrupted, keeping their text, charges the calls that they had made, so far as the journal knew (see private.lost_calls), charges and releases what is held for replies that are no more, and forgets idempotency keys older than 24 hours. Returns the ids it ended. Any replica calls it, every few seconds and at its start. For the service.';
 
 grant execute on function public.recover_replies() to service_role;

@@ -10,7 +10,6 @@ create or replace function public.search_documents(
   p_hybrid boolean
 ) returns jsonb
 language sql
-stable
 security invoker
 set search_path = ''
 as $$

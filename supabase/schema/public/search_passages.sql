@@ -17,31 +17,19 @@ create or replace function public.search_passages(
   score double precision
 )
 language plpgsql
-stable
 security invoker
 set search_path = ''
 as $$
-declare
-  v_query extensions.vector := private.query_vector(search_passages.query_embedding);
-  v_threshold double precision := coalesce(search_passages.match_threshold, 0.7);
-  v_count integer := least(coalesce(search_passages.match_count, 5), 200);
-  v_filter jsonb := coalesce(nullif(search_passages.filter, 'null'), '{}');
-  v_model text;
 begin
-  if search_passages.query_text is null then
-    raise exception using errcode = '22004', message = 'query_text must not be null';
-  end if;
-  perform private.check_search(v_threshold, v_count, v_filter);
-  v_model := private.model_to_search(search_passages.embedding_model);
-  if v_model is not null then
-    return query select * from private.hybrid_passages(
-      search_passages.query_text, v_query, v_threshold, v_count, v_filter, v_model
-    );
-  end if;
+  perform private.charge_search('search', 1);
+  return query select * from private.find_passages(
+    search_passages.query_text, search_passages.query_embedding, search_passages.match_threshold,
+    search_passages.match_count, search_passages.filter, search_passages.embedding_model
+  );
 end;
 $$;
 
 comment on function public.search_passages(text, extensions.vector, double precision, integer, jsonb, text) is
-'Passages of the caller''s documents, best first, by reciprocal rank fusion of two lists: those that match_embeddings returns, and those with words of query_text, whatever their similarity. Arguments and errors as those of match_embeddings.';
+'Passages of the caller''s documents, best first, by reciprocal rank fusion of two lists: those that match_embeddings returns, and those with words of query_text, whatever their similarity. Arguments, charge and errors as those of match_embeddings.';
 
 grant execute on function public.search_passages(text, extensions.vector, double precision, integer, jsonb, text) to authenticated;

@@ -1,0 +1,81 @@
+"""What a turn could be answered with, as the database judges it: models, their prices, and the room for passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from app.chat.prompt import DEFAULT_OUTPUT_TOKENS
+from app.providers.description import Price
+from app.routing.catalog import Catalog, ModelSpec
+from app.routing.router import Candidate, ModelPreference, is_named
+from app.store.messages import Begun, OfferedModel, TurnOffer
+from app.values import ProviderName, Usage
+
+
+class Offering:
+    """For the turns of a process."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        known = [_offered(spec, known=True) for name in catalog.configured for spec in catalog.models(name)]
+        # models of a provider that costs nothing, whatever their names
+        free = [
+            _offered(spec, known=False)
+            for name in catalog.configured
+            if (spec := catalog.spec(name, "")).price is not None
+        ]
+        self._others = msgspec.Raw(msgspec.json.encode(known + free))
+
+    def of(self, preference: ModelPreference, candidates: Sequence[Candidate], passage_tokens: int) -> TurnOffer:
+        """The offer for a turn that asks for this; passages take at most `passage_tokens` of its prompt."""
+        models = []
+        for candidate in candidates:
+            spec = self._catalog.spec(candidate.provider, candidate.model)
+            known = self._catalog.knows(candidate.provider, candidate.model)
+            models.append(_offered(spec, known=known, named=_is_preferred(spec, preference)))
+        return TurnOffer(models=models, others=self._others, passage_tokens=passage_tokens)
+
+    def longest_reply(self, candidate: Candidate) -> int:
+        """How long a reply it may be asked for, in tokens, where nobody says how long its replies may be: models
+        refuse what is longer."""
+        return candidate.max_output_tokens or DEFAULT_OUTPUT_TOKENS
+
+    def cost(self, begun: Begun, provider: str, model: str, usage: Usage) -> int | None:
+        """What `usage` costs in this turn, in micro-dollars; None when the price is not known."""
+        allowed = next((one for one in begun.models or () if (one.provider, one.model) == (provider, model)), None)
+        if allowed is not None and allowed.input is not None:
+            price = Price(allowed.input, allowed.cached or 0, allowed.output or 0)
+            return price.cost(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
+        return self._catalog.spec(ProviderName(provider), model).cost(usage)
+
+
+def allowed(begun: Begun, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The candidates that the user's plan allows, in the same order."""
+    if begun.models is None:
+        return tuple(candidates)
+    names = {(model.provider, model.model) for model in begun.models}
+    return tuple(candidate for candidate in candidates if (candidate.provider, candidate.model) in names)
+
+
+def _is_preferred(spec: ModelSpec, preference: ModelPreference) -> bool:
+    """Whether the request names this model, or its provider alone."""
+    if preference.provider is None and preference.model is None:
+        return False
+    return preference.provider in (None, spec.provider) and (
+        preference.model is None or is_named(spec, preference.model)
+    )
+
+
+def _offered(spec: ModelSpec, *, known: bool, named: bool = False) -> OfferedModel:
+    price = spec.price
+    return OfferedModel(
+        provider=spec.provider,
+        model=spec.model or None,
+        known=known,
+        named=named,
+        input=price.input if price else None,
+        cached=price.cached if price else None,
+        output=price.output if price else None,
+    )

@@ -1,0 +1,58 @@
+-- Written by `make schema` from the migrations: to change it, add a migration.
+
+create or replace function private.require_model(
+  p_limits private.limits,
+  p_offer jsonb
+) returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  c_named constant integer := 20;
+
+  v_allowed constant jsonb := private.allowed_models(p_limits, p_offer -> 'models');
+  v_others jsonb;
+  v_named text;
+begin
+  if jsonb_path_exists(v_allowed, '$[*] ? (@.named == true)') then
+    return v_allowed;
+  end if;
+  select m.provider || '/' || m.model into v_named
+  from jsonb_to_recordset(p_offer -> 'models') as m (provider text, model text, named boolean)
+  where m.named
+  limit 1;
+  -- the one that is named cannot answer now: another one does
+  if v_named is null and v_allowed <> '[]' then
+    return v_allowed;
+  end if;
+  v_others := private.allowed_models(p_limits, (p_offer -> 'models') || coalesce(p_offer -> 'others', '[]'));
+  raise exception using errcode = 'PT422', message = 'invalid_request', detail = format(
+    'model: the plan %s does not allow %s%s. It allows: %s.',
+    p_limits.plan, coalesce(v_named, 'any model that can answer now'),
+    case
+      when p_limits.monthly_budget_micro_usd is not null then ', or it has no price, which a plan with a budget needs'
+      when p_limits.models is null then ', which has no known price'
+      else ''
+    end,
+    coalesce(
+      (
+        select string_agg(a.name, ', ' order by a.place)
+        from (
+          select m.provider || '/' || coalesce(m.model, '*') as name, min(m.place) as place
+          from rows from (jsonb_to_recordset(v_others) as (provider text, model text)) with ordinality
+            as m (provider, model, place)
+          group by 1
+          order by 2
+          limit c_named
+        ) as a
+      ),
+      array_to_string(p_limits.models[1:c_named], ', '),
+      'none'
+    )
+  );
+end;
+$$;
+
+comment on function private.require_model(private.limits, jsonb) is
+'The models of an offer {models, others} that may answer under these limits, best first: see private.allowed_models. Refuses a turn that names a model which may not, or whose models all may not, and says which may.';

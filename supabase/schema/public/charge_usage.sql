@@ -1,0 +1,30 @@
+-- Written by `make schema` from the migrations: to change it, add a migration.
+
+create or replace function public.charge_usage(
+  p_charges jsonb
+) returns boolean
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+begin
+  perform private.settle(p_charges);
+  -- what is paid is held no longer
+  update private.index_jobs as j
+  set cost_micro_usd = greatest(0, j.cost_micro_usd - c.cost)
+  from (
+    select c.document_id, sum(u.cost_micro_usd) as cost
+    from jsonb_to_recordset(p_charges) as c (id uuid, document_id uuid)
+    join private.usage_ledger as u on u.reply_id = c.id
+    where c.document_id is not null
+    group by c.document_id
+  ) as c
+  where j.document_id = c.document_id and c.cost is not null;
+  return true;
+end;
+$$;
+
+comment on function public.charge_usage(jsonb) is
+'Charges what was called outside of replies: [{id, user_id, calls, document_id}], calls as private.settle takes them, document_id where it was for a document that is being indexed. An id that was charged is not charged again. For the service.';
+
+grant execute on function public.charge_usage(jsonb) to service_role;
