@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import msgspec
 
 from app.chat.prompt import DEFAULT_OUTPUT_TOKENS
-from app.providers.description import Price
 from app.routing.catalog import Catalog, ModelSpec
 from app.routing.router import Candidate, ModelPreference, is_named
 from app.store.messages import Begun, OfferedModel, TurnOffer
@@ -45,10 +44,10 @@ class Offering:
     def cost(self, begun: Begun, provider: str, model: str, usage: Usage) -> int | None:
         """What `usage` costs in this turn, in micro-dollars; None when the price is not known."""
         allowed = next((one for one in begun.models or () if (one.provider, one.model) == (provider, model)), None)
+        spec = self._catalog.spec(ProviderName(provider), model)
         if allowed is not None and allowed.input is not None:
-            price = Price(allowed.input, allowed.cached or 0, allowed.output or 0)
-            return price.cost(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
-        return self._catalog.spec(ProviderName(provider), model).cost(usage)
+            spec = spec.priced(allowed.input, allowed.cached or 0, allowed.output or 0)
+        return spec.cost(usage)
 
 
 def allowed(begun: Begun, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

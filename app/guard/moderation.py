@@ -20,7 +20,7 @@ class Moderation:
     `provider` is the moderator's."""
 
     def __init__(
-        self, moderator: Moderator | None, *, fail: Literal["open", "closed"], output: bool, provider: str = "openai"
+        self, moderator: Moderator | None, *, fail: Literal["open", "closed"], output: bool, provider: str = "moderator"
     ) -> None:
         self._moderator = moderator
         self._provider = provider

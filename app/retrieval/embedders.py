@@ -117,9 +117,10 @@ class PassageEmbedder:
     def model(self) -> str:
         return self._embedder.model
 
-    async def embed(self, texts: Sequence[str], spent: MutableSequence[Charge]) -> list[str]:
-        """A vector a text, as the database takes it; what it costs is added to `spent`. Raises `ProviderError`: `ContextTooLong` when even a small part of
-        a passage is too long for the model."""
+    async def embed(self, texts: Sequence[str], spent: MutableSequence[Charge] | None = None) -> list[str]:
+        """A vector a text, as the database takes it; what they cost is added to `spent`. Raises `ProviderError`:
+        `ContextTooLong` when even a small part of a passage is too long for the model."""
+        spent = [] if spent is None else spent
         vectors: list[list[float]] = []
         before = self._taken, self._size
         while len(vectors) < len(texts):

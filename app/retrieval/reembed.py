@@ -50,8 +50,8 @@ async def reembed(indexing: Indexing, embedder: PassageEmbedder, progress: Progr
 async def _embedded(embedder: PassageEmbedder, texts: Sequence[str]) -> list[str]:
     for attempt in range(TRIES):
         try:
-            # the operator's own doing, which no user pays for
-            return await embedder.embed(texts, []) if texts else []
+            # the operator's own doing: no user is charged
+            return await embedder.embed(texts) if texts else []
         except ProviderError as error:
             if not error.retryable or attempt == TRIES - 1:
                 raise

@@ -21,6 +21,10 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     task_types: tuple[TaskType, ...] = ()
     """The tasks for which the router takes this provider first."""
 
+    def priced(self, input: int, cached: int, output: int) -> ModelSpec:
+        """The same model at another price, in micro-dollars per million tokens."""
+        return msgspec.structs.replace(self, price=Price(input, cached, output))
+
     def cost(self, usage: Usage) -> int | None:
         """The cost of `usage` in micro-dollars, rounded up; None when the price is not known."""
         if self.price is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -31,17 +31,18 @@ class Prices:
         self._supabase = supabase
 
     async def all(self) -> list[ModelPrice]:
-        return await self._supabase.service_rpc("admin_prices", {}, list[ModelPrice])
+        return await self._ask({})
 
     async def set(self, provider: str, model: str, *, input: int, cached: int | None, output: int) -> list[ModelPrice]:
         """Give a model a price. Raises `InvalidRequest`."""
         price = {"input": input, "cached": cached, "output": output}
-        arguments = {"p_provider": provider, "p_model": model, "p_price": price}
-        return await self._supabase.service_rpc("admin_prices", arguments, list[ModelPrice])
+        return await self._ask({"p_provider": provider, "p_model": model, "p_price": price})
 
     async def remove(self, provider: str, model: str) -> list[ModelPrice]:
         """Take a model's price away. Raises `NotFound`."""
-        arguments = {"p_provider": provider, "p_model": model, "p_price": None}
+        return await self._ask({"p_provider": provider, "p_model": model, "p_price": None})
+
+    async def _ask(self, arguments: Mapping[str, object]) -> list[ModelPrice]:
         return await self._supabase.service_rpc("admin_prices", arguments, list[ModelPrice])
 
     async def plan_models(self, plan: str, models: Sequence[str] | None = ()) -> PlanModels:

@@ -46,7 +46,7 @@ async def _limits_and_plans(supabase: Supabase, user: User) -> None:
         requests_per_minute=1000,
         tokens_per_minute=1_000_000,
         screen_input=True,
-        embeddings={"provider": "openai", "model": FIRST, "input": 20_000},
+        embeddings={"provider": "a-provider", "model": FIRST, "input": 20_000},
     )
     await limits.configure_documents(max_bytes=1_000_000, max_passages=100)
     await limits.show(None, {})
@@ -78,11 +78,11 @@ async def _limits_and_plans(supabase: Supabase, user: User) -> None:
 
 
 async def _prices(prices: Prices) -> None:
-    await prices.set("openai", "a-model", input=250_000, cached=None, output=2_000_000)
-    await prices.set("openai", "another", input=0, cached=0, output=0)
+    await prices.set("a-provider", "a-model", input=250_000, cached=None, output=2_000_000)
+    await prices.set("a-provider", "another", input=0, cached=0, output=0)
     await prices.all()
-    await prices.remove("openai", "another")
-    await prices.plan_models("pro", ["openai/a-model", "demo-1"])
+    await prices.remove("a-provider", "another")
+    await prices.plan_models("pro", ["a-provider/a-model", "demo-1"])
     await prices.plan_models("pro")
     await prices.plan_models("pro", None)
 
@@ -102,7 +102,9 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     messages, replies = Messages(supabase), Replies(supabase)
     writer, reply, regenerated, flagged = (str(uuid.uuid4()) for _ in range(4))
     key, question = IdempotencyKey("a-key", "a-hash"), Send(conversation, "A question")
-    model = OfferedModel(provider="openai", model="a-model", known=True, input=250_000, cached=25_000, output=2_000_000)
+    model = OfferedModel(
+        provider="a-provider", model="a-model", known=True, input=250_000, cached=25_000, output=2_000_000
+    )
     offer = TurnOffer(models=[model], others=[model], passage_tokens=3000)
     begun = await messages.begin_turn(
         user.token, question, writer=writer, reply_id=reply, key=key, max_tokens=100, offer=offer
@@ -186,7 +188,7 @@ async def _documents(supabase: Supabase, user: User) -> None:
     await indexing.index_passages(worker, job, FIRST, vectors, 64)  # lost: it is done
     [model] = await documents.models(user.token)
     await Charges(supabase).charge(
-        user.id, [Charge(kind="embedding", provider="openai", model=FIRST, prompt_tokens=9)], document_id=document
+        user.id, [Charge(kind="embedding", provider="a-provider", model=FIRST, prompt_tokens=9)], document_id=document
     )
     for hybrid in (False, True):
         questions = [Question(model, VECTOR, 0.5), Question(model, None, 0.5)]
