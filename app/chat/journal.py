@@ -70,7 +70,7 @@ class Entry:
         self._charges = charges
         self._bytes = [0, 0]
         """Of the text and of the reasoning that were taken."""
-        self._told: tuple[Charge, ...] | None = None
+        self._told: tuple[Charge, ...] = ()
         """The calls that the journal knows."""
         self._offset = 0
         self._reasoned = 0

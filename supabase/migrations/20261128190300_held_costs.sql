@@ -42,7 +42,7 @@ begin
       );
   end if;
   if v_spent + v_held >= p_limits.monthly_budget_micro_usd then
-    raise exception using errcode = 'PT402', message = 'budget_exceeded', hint = '5',
+    raise exception using errcode = 'PT402', message = 'budget_exceeded',
       detail = 'What is left of this month''s budget is held by replies that are being written, or by documents that are '
       'being indexed; come back when they are done.';
   end if;

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MODEL = "scripted-1"
+EMBEDDED_TOKENS = 11
+"""What each text that is embedded counts."""
 
 
 @dataclass
@@ -50,6 +52,8 @@ class Upstream:
     calls: list[Call] = field(default_factory=list)
     moderated: list[str] = field(default_factory=list)
     """The texts that a verdict was asked for."""
+    embedded: list[str] = field(default_factory=list)
+    """The texts that a vector was asked for."""
     url: str = ""
     script: dict[str, Any] = field(default_factory=dict)
     """Laid over what the prompt says, e.g. `{"status": 500}` for an outage."""
@@ -108,6 +112,8 @@ class Upstream:
                     _json(writer, 200, {"object": "list", "data": models})
                 elif b"/moderations" in head.split(b"\r\n", 1)[0]:
                     await self._moderate(json.loads(body)["input"], writer)
+                elif b"/embeddings" in head.split(b"\r\n", 1)[0]:
+                    self._embed(json.loads(body), writer)
                 elif b"/chat/completions" in head.split(b"\r\n", 1)[0]:
                     await self._answer(json.loads(body), reader, writer)
                 else:
@@ -129,6 +135,16 @@ class Upstream:
         flags: list[str] = script.get("flag", [])
         categories = dict.fromkeys(("harassment", "violence"), False) | dict.fromkeys(flags, True)
         _json(writer, 200, {"id": "m", "results": [{"flagged": bool(flags), "categories": categories}]})
+
+    def _embed(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        """The same vector for every text, at `EMBEDDED_TOKENS` each."""
+        texts: list[str] = body["input"]
+        self.embedded += texts
+        vector = [1.0] + [0.0] * (body.get("dimensions", 1536) - 1)
+        rows = [{"object": "embedding", "index": index, "embedding": vector} for index in range(len(texts))]
+        tokens = EMBEDDED_TOKENS * len(texts)
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        _json(writer, 200, {"object": "list", "model": body["model"], "data": rows, "usage": usage})
 
     async def _answer(self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         script = _script(body["messages"][-1]["content"]) | self.script
