@@ -36,6 +36,22 @@ class Offering:
             models.append(_offered(spec, known=known, named=_is_preferred(spec, preference)))
         return TurnOffer(models=models, others=self._others, passage_tokens=passage_tokens)
 
+    def allowed(self, begun: Begun, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """The candidates that the user's plan allows, in the same order. If there are none, the allowed models that
+        cannot be called now: the reply says so."""
+        if begun.models is None:
+            return tuple(candidates)
+        names = {(model.provider, model.model) for model in begun.models}
+        found = [candidate for candidate in candidates if (candidate.provider, candidate.model) in names]
+        if not found:
+            specs = [self._catalog.spec(ProviderName(model.provider), model.model) for model in begun.models]
+            found = [
+                Candidate(spec.provider, spec.model, spec.context_tokens, spec.max_output_tokens)
+                for spec in specs
+                if spec.provider in self._catalog.configured
+            ]
+        return tuple(found)
+
     def longest_reply(self, candidate: Candidate) -> int:
         """How long a reply it may be asked for, in tokens, where nobody says how long its replies may be: models
         refuse what is longer."""
@@ -48,14 +64,6 @@ class Offering:
         if allowed is not None and allowed.input is not None:
             spec = spec.priced(allowed.input, allowed.cached or 0, allowed.output or 0)
         return spec.cost(usage)
-
-
-def allowed(begun: Begun, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates that the user's plan allows, in the same order."""
-    if begun.models is None:
-        return tuple(candidates)
-    names = {(model.provider, model.model) for model in begun.models}
-    return tuple(candidate for candidate in candidates if (candidate.provider, candidate.model) in names)
 
 
 def _is_preferred(spec: ModelSpec, preference: ModelPreference) -> bool:

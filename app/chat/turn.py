@@ -12,7 +12,7 @@ import msgspec
 from app.chat.asked import Asked
 from app.chat.endings import Cut
 from app.chat.live import Followers, Reply
-from app.chat.offering import Offering, allowed
+from app.chat.offering import Offering
 from app.chat.prompt import PASSAGE_TOKENS
 from app.chat.sources import Retriever
 from app.chat.writer import ReplyWriter, Tools
@@ -99,7 +99,7 @@ class Turns:
                     candidates = await self._offers.candidates(
                         msgspec.structs.replace(asked.preference, model=begun.model)
                     )
-            candidates = allowed(begun, candidates)
+            candidates = self._offering.allowed(begun, candidates)
             search = self._retriever.settle(
                 user, begun.user_message.content, asked.use_rag, early, searchable=begun.searchable
             )

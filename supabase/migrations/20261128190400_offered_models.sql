@@ -37,7 +37,7 @@ begin
   end if;
   v_others := private.allowed_models(p_limits, (p_offer -> 'models') || coalesce(p_offer -> 'others', '[]'));
   raise exception using errcode = 'PT422', message = 'invalid_request', detail = format(
-    'model: the plan %s does not allow %s%s. It allows: %s.',
+    'model: the plan %s does not allow %s%s. Available: %s.',
     p_limits.plan, coalesce(v_named, 'any model that can answer now'),
     case
       when p_limits.monthly_budget_micro_usd is not null then ', or it has no price, which a plan with a budget needs'
@@ -93,22 +93,30 @@ comment on function private.preferred_model(private.limits, jsonb, text) is
 'The model that a conversation prefers, as the offer''s others and the operator''s prices know it, if it may answer.';
 
 create function private.turn_models(p_limits private.limits, p_offer jsonb, p_preferred text) returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-  select case
-    when p_offer is null then '[]'
-    when p_preferred is null or jsonb_path_exists(p_offer, '$.models[*] ? (@.named == true)')
-      then private.require_model(p_limits, p_offer)
-    else private.require_model(p_limits, p_offer) || private.preferred_model(p_limits, p_offer, p_preferred)
-  end
+declare
+  v_preferred jsonb := '[]';
+begin
+  if p_offer is null then
+    return '[]';
+  end if;
+  if p_preferred is not null and not jsonb_path_exists(p_offer, '$.models[*] ? (@.named == true)') then
+    v_preferred := private.preferred_model(p_limits, p_offer, p_preferred);
+  end if;
+  if v_preferred = '[]' then
+    return private.require_model(p_limits, p_offer);
+  end if;
+  return v_preferred || private.allowed_models(p_limits, p_offer -> 'models');
+end;
 $$;
 
 comment on function private.turn_models(private.limits, jsonb, text) is
-'The models that may answer a turn, best first, then the one that its conversation prefers, where the request names none. '
-'Raises what private.require_model raises.';
+'The models that may answer a turn, best first: the one that its conversation prefers, where the request names none, then '
+'those of the offer. Raises what private.require_model raises.';
 
 create function private.begin_turn(
   p_writer uuid,

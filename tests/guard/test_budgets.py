@@ -95,7 +95,7 @@ async def test_model_that_is_only_listed_is_refused_by_what_there_is(listing: Ap
         refused = await ask(client, await new_conversation(client), model=LISTED)
     detail = assert_problem(refused, 422, "invalid_request")["detail"]
     assert detail.startswith(f"model: the plan premium does not allow openai/{LISTED}, which has no known price.")
-    assert f"It allows: openai/{MODEL}, " in detail
+    assert f"Available: openai/{MODEL}, " in detail
     assert f"openai/{PRICED}" in detail
 
 
@@ -107,9 +107,8 @@ async def test_model_with_the_operators_price_answers_and_costs_that(
     async with person_client(listing, person) as client:
         await turn(client, await new_conversation(client), script(tokens=5), model=LISTED)
         # where the conversation names it, too
-        await turn(client, await new_conversation(client, model=LISTED), script(tokens=0))
-        await eventually(lambda: spent(owned, person) > 17_000)
-    assert spent(owned, person) == 2 * 7 * 1000 + 5 * 2000
+        await turn(client, await new_conversation(client, model=LISTED), script(tokens=5))
+    assert spent(owned, person) == 2 * (7 * 1000 + 5 * 2000)
 
 
 async def test_plan_has_models_of_its_own(
@@ -124,7 +123,7 @@ async def test_plan_has_models_of_its_own(
     assert await operator("models", plan, "--only", f"openai/{PRICED}") == 0
     # who names none is answered by what is allowed; nothing else is in the offer of this test's provider
     detail = assert_problem(await ask(client, conversation), 422, "invalid_request")["detail"]
-    assert detail == f"model: the plan {plan} does not allow any model that can answer now. It allows: openai/{PRICED}."
+    assert detail == f"model: the plan {plan} does not allow any model that can answer now. Available: openai/{PRICED}."
     assert (await turn(client, conversation, model=PRICED))["model"] == PRICED
     refused = assert_problem(await ask(client, conversation, model=MODEL), 422, "invalid_request")
     assert refused["detail"].startswith(f"model: the plan {plan} does not allow openai/{MODEL}. ")
@@ -142,6 +141,8 @@ async def test_model_that_a_conversation_prefers_answers_if_it_may(
     assert (await turn(client, conversation))["model"] == PRICED
     plan = new_plan(owned)
     entitle(owned, person.id, plan)
+    assert await operator("models", plan, "--only", PRICED) == 0
+    assert (await turn(client, conversation))["model"] == PRICED
     assert await operator("models", plan, "--only", MODEL) == 0
     assert (await turn(client, conversation))["model"] == MODEL
 
@@ -157,7 +158,7 @@ async def test_what_has_no_price_does_not_answer_under_a_budget(
     entitle(owned, person.id, new_plan(owned, monthly_budget_micro_usd=1))
     for choice in ({}, {"model": MODEL}):
         detail = assert_problem(await ask(client, conversation, **choice), 422, "invalid_request")["detail"]
-        assert "no price, which a plan with a budget needs. It allows: openai/" in detail
+        assert "no price, which a plan with a budget needs. Available: openai/" in detail
     await operator("price", f"openai/{MODEL}", "--input", "1", "--output", "1")
     assert (await turn(client, conversation))["model"] == MODEL
     assert_problem(await ask(client, conversation), 402, "budget_exceeded")
@@ -346,8 +347,6 @@ async def test_refused_sends_embed_once_at_most(
         before = len(upstream.embedded)
         for _ in range(10):
             assert_problem(await ask(client, conversation), 429, "rate_limited")
-        # it is charged, whether its answer came or not
-        await eventually(lambda: entries(owned, person)[0][2] > 3 * EMBEDDED_TOKENS)
         await eventually(
             lambda: entries(owned, person)[0][2] == EMBEDDED_TOKENS * (1 + 2 + len(upstream.embedded) - before)
         )

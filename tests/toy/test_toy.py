@@ -125,7 +125,6 @@ async def test_it_is_among_the_models(world: World) -> None:
     [
         ({"provider": "toy"}, "toy-1"),
         ({"model": "toy-2"}, "toy-2"),
-        ({"provider": "toy", "model": "toy-9"}, "toy-9"),
         ({"task_type": "code"}, "toy-1"),
     ],
 )
@@ -133,6 +132,15 @@ async def test_the_router_chooses_it(world: World, conversation: str, options: d
     reply = await turn(world.client, conversation, **options)
 
     assert (reply["provider"], reply["model"], reply["status"]) == ("toy", model, "complete")
+
+
+async def test_model_that_it_only_lists_has_no_price(world: World, conversation: str) -> None:
+    """So that it is refused until the operator gives it one."""
+    path, body = f"/v1/conversations/{conversation}/messages", {"content": "Hello", "provider": "toy", "model": "toy-9"}
+    refused = await world.client.post(path, json=body)
+
+    assert refused.status_code == 422
+    assert "toy/toy-9, which has no known price. Available: toy/toy-1, " in refused.json()["detail"]
 
 
 async def test_others_answer_where_it_cannot(world: World, conversation: str) -> None:

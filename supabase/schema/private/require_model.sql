@@ -28,7 +28,7 @@ begin
   end if;
   v_others := private.allowed_models(p_limits, (p_offer -> 'models') || coalesce(p_offer -> 'others', '[]'));
   raise exception using errcode = 'PT422', message = 'invalid_request', detail = format(
-    'model: the plan %s does not allow %s%s. It allows: %s.',
+    'model: the plan %s does not allow %s%s. Available: %s.',
     p_limits.plan, coalesce(v_named, 'any model that can answer now'),
     case
       when p_limits.monthly_budget_micro_usd is not null then ', or it has no price, which a plan with a budget needs'

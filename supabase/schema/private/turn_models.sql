@@ -5,17 +5,25 @@ create or replace function private.turn_models(
   p_offer jsonb,
   p_preferred text
 ) returns jsonb
-language sql
+language plpgsql
 security invoker
 set search_path = ''
 as $$
-  select case
-    when p_offer is null then '[]'
-    when p_preferred is null or jsonb_path_exists(p_offer, '$.models[*] ? (@.named == true)')
-      then private.require_model(p_limits, p_offer)
-    else private.require_model(p_limits, p_offer) || private.preferred_model(p_limits, p_offer, p_preferred)
-  end
+declare
+  v_preferred jsonb := '[]';
+begin
+  if p_offer is null then
+    return '[]';
+  end if;
+  if p_preferred is not null and not jsonb_path_exists(p_offer, '$.models[*] ? (@.named == true)') then
+    v_preferred := private.preferred_model(p_limits, p_offer, p_preferred);
+  end if;
+  if v_preferred = '[]' then
+    return private.require_model(p_limits, p_offer);
+  end if;
+  return v_preferred || private.allowed_models(p_limits, p_offer -> 'models');
+end;
 $$;
 
 comment on function private.turn_models(private.limits, jsonb, text) is
-'The models that may answer a turn, best first, then the one that its conversation prefers, where the request names none. Raises what private.require_model raises.';
+'The models that may answer a turn, best first: the one that its conversation prefers, where the request names none, then those of the offer. Raises what private.require_model raises.';
