@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
@@ -92,7 +93,14 @@ async def world(
 ) -> AsyncGenerator[World]:
     async with cluster(stack, tmp_path_factory.mktemp("ends")) as owned:
         # a model for each way to end: what is wrong with one is held against no other
-        owned.upstream.models += tuple(f"model-{name}" for name in BY_PROVIDER)
+        models = [f"model-{name}" for name in BY_PROVIDER]
+        owned.upstream.models += tuple(models)
+        with psycopg.connect(stack.database_url, autocommit=True) as database:
+            # the catalog does not know them
+            database.execute(
+                "insert into private.model_prices select 'openai', model, 0, 0, 0 from unnest(%s::text[]) as model",
+                [models],
+            )
         impatient = {"FIRST_TOKEN_TIMEOUT_SECONDS": "1", "TOKEN_GAP_TIMEOUT_SECONDS": "1"}
         moderating = {"MODERATION": "openai", "MODERATION_OUTPUT": "true", "MODERATION_FAIL": "closed"}
         yield World(
