@@ -1,8 +1,7 @@
 """Replies that are being read: one buffer a reply, any number of followers, none of which can slow the others.
 
 A reply is the text and the reasoning so far plus how it began and how it ended. A follower is only a place in it:
-whoever falls behind reads what it has missed in one piece, so nothing is queued for anyone and memory is the text
-itself.
+whoever falls behind reads what it has missed in one piece, so nothing is queued and memory is the text itself.
 
 Both change by their methods alone: the writer writes, the connection says what it has sent.
 """

@@ -188,9 +188,9 @@ def _fails_for_texts(error: ProviderError) -> bool:
 
 
 async def embed_query(embedder: Embedder, query: str, spent: MutableSequence[Charge]) -> str | None:
-    """The vector of a query as the database takes it; what it costs is added to `spent`. None when it has no direction, as that of a text without words
-    by the local model, and so is similar to nothing. Of a query that is too long for the model, the beginning is used.
-    Raises `ProviderError`."""
+    """The vector of a query as the database takes it; what it costs is added to `spent`. None when the vector has no
+    direction, as that of a text without words by the local model, and so is similar to nothing. Of a query that is too
+    long for the model, the beginning is used. Raises `ProviderError`."""
     while True:
         try:
             [vector] = await embed(embedder, [query], "query", spent)

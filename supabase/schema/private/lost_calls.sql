@@ -2,7 +2,7 @@
 
 create or replace function private.lost_calls(
   p_held private.reservations,
-  p_content text,
+  p_written integer,
   p_provider text,
   p_model text
 ) returns jsonb
@@ -20,15 +20,15 @@ as $$
       'cost_micro_usd', ceil(p_held.input_tokens * (p_held.first_model ->> 'input')::numeric / 1000000)::bigint
     ))
     -- a process of the release before, which tells its text alone
-    when p_content <> '' then jsonb_build_array(jsonb_build_object(
+    when p_written > 0 then jsonb_build_array(jsonb_build_object(
       'provider', p_provider, 'model', p_model, 'prompt_tokens', coalesce(nullif(p_held.input_tokens, 0), p_held.prompt_tokens, 0),
-      'completion_tokens', (octet_length(p_content) + 3) / 4, 'cached_tokens', 0
+      'completion_tokens', p_written, 'cached_tokens', 0
     ))
     else '[]'
   end
 $$;
 
-comment on function private.lost_calls(private.reservations, text, text, text) is
-'The calls of a reply whose process is gone, as private.settle takes them: those that the journal knew; before it knew any, the one that had begun; of a process that tells none, an estimate by the text. A turn that nobody took up has none.';
+comment on function private.lost_calls(private.reservations, integer, text, text) is
+'The calls of a reply whose process is gone, as private.settle takes them: those that the journal knew; before it knew any, the one that had begun; of a process that tells none, an estimate by the p_written tokens that are stored. A turn that nobody took up has none.';
 
-grant execute on function private.lost_calls(private.reservations, text, text, text) to service_role;
+grant execute on function private.lost_calls(private.reservations, integer, text, text) to service_role;

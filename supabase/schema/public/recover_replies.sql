@@ -11,7 +11,11 @@ declare
 begin
   -- both rows are locked without waiting, so nobody's journal write, deletion or recovery is held up, or holds this up
   with dead as materialized (
-    select l.message_id, private.lost_calls(v, m.content, m.provider, m.model) as calls
+    select
+      l.message_id,
+      private.lost_calls(
+        v, private.estimate_tokens(m.content) + private.estimate_tokens(m.reasoning), m.provider, m.model
+      ) as calls
     from private.live_replies as l
     join public.messages as m on m.id = l.message_id
     left join private.reservations as v on v.reply_id = l.message_id
@@ -28,6 +32,7 @@ begin
       error_code = 'interrupted',
       prompt_tokens = case when d.calls <> '[]' then private.prompt_tokens_of(d.calls) end,
       completion_tokens = case when d.calls <> '[]' then private.completion_tokens_of(d.calls) end,
+      reasoning_tokens = case when m.reasoning <> '' then private.estimate_tokens(m.reasoning) end,
       updated_at = now()
     from dead as d
     where m.id = d.message_id and m.status = 'streaming'
@@ -41,7 +46,7 @@ begin
   select coalesce(jsonb_agg(o.used), '[]') into v_used
   from (
     select jsonb_build_object(
-      'id', v.reply_id, 'user_id', v.user_id, 'calls', private.lost_calls(v, '', null, null)
+      'id', v.reply_id, 'user_id', v.user_id, 'calls', private.lost_calls(v, 0, null, null)
     ) as used
     from private.reservations as v
     where
