@@ -81,8 +81,8 @@ class Spending:
         return bool(self._calls) and not self._calls[-1].free
 
     def answer(self, text: int, thought: int) -> Usage | None:
-        """What is told of the reply, which has so many bytes of text and of reasoning: the prompt of the latest call, and
-        all that came. None before there is a call."""
+        """What is told of the reply, which has so many bytes of text and of reasoning: the prompt of the latest call,
+        and all that came. None before there is a call."""
         return self._calls[-1].usage(text, thought) if self._calls else None
 
     def charges(self, text: int, thought: int) -> tuple[Charge, ...]:
