@@ -15,8 +15,6 @@ comment on table private.model_prices is
 'the catalog does not know may be named once it has one.';
 comment on column private.model_prices.cached is 'Of the part of the prompt that the provider reads from its cache.';
 
-alter table private.model_prices enable row level security;
-
 create table private.plan_models (
   plan text primary key references private.plans (plan) on delete cascade,
   models text[] not null check (cardinality(models) between 1 and 200)
@@ -26,8 +24,6 @@ comment on table private.plan_models is
 'The models that may answer the users of a plan, each as `model`, `provider/model` or `provider/*`. Of a plan without a '
 'row: all that the catalog or a setting of the API names, those of providers that cost nothing, and those with a price in '
 'private.model_prices.';
-
-alter table private.plan_models enable row level security;
 
 alter type private.limits add attribute models text[];
 
