@@ -203,21 +203,18 @@ async def priced(asked: argparse.Namespace, prices: Prices) -> AsyncGenerator[Mo
     """The prices that the command shows, once it has set or removed one. LookupError for half a price."""
     named = {side: getattr(asked, side) for side in ("input", "cached", "output")}
     given = any(value is not None for value in named.values())
-    if asked.model is None:
-        if given or asked.remove:
-            raise LookupError("name the model whose price this is, as PROVIDER/MODEL")
-        shown = await prices.all()
-    elif asked.remove:
+    if asked.model is None and (given or asked.remove):
+        raise LookupError("name the model whose price this is, as PROVIDER/MODEL")
+    if asked.remove:
         await prices.remove(*asked.model)
-        shown = []
-    elif given:
+        return
+    if given:
         if named["input"] is None or named["output"] is None:
             raise LookupError("a price has --input and --output")
-        shown = await prices.set(*asked.model, **named)
-    else:
-        shown = [price for price in await prices.all() if (price.provider, price.model) == asked.model]
-    for price in shown:
-        yield price
+        await prices.set(*asked.model, **named)
+    for price in await prices.all():
+        if asked.model in (None, (price.provider, price.model)):
+            yield price
 
 
 def told(asked: argparse.Namespace, what: T, describe: Callable[[T], str]) -> str:
@@ -296,9 +293,8 @@ def row(plan: Plan) -> str:
 
 
 def describe_models(shown: PlanModels) -> str:
-    if shown.models is None:
-        return f"{shown.plan}: the models of the catalog, those that a setting names, and those with a price"
-    return f"{shown.plan}: {', '.join(shown.models)}"
+    catalog = "the models of the catalog, those that a setting names, and those with a price"
+    return f"{shown.plan}: {catalog if shown.models is None else ', '.join(shown.models)}"
 
 
 def describe_price(price: ModelPrice) -> str:

@@ -105,9 +105,7 @@ class Service:
         self.embedders = Embedders(settings)
         self.search = Search(self.documents, self.embedders)
         indexing = Indexing(self.supabase)
-        self.indexer = Indexer(
-            indexing, self.charges, self.embedders, max_passages=settings.document_max_passages
-        )
+        self.indexer = Indexer(indexing, self.charges, self.embedders, max_passages=settings.document_max_passages)
         self.library = Library(
             self.documents,
             indexing,

@@ -2,8 +2,6 @@
 
 A reply is the text and the reasoning so far plus how it began and how it ended. A follower is only a place in it:
 whoever falls behind reads what it has missed in one piece, so nothing is queued and memory is the text itself.
-
-Both change by their methods alone: the writer writes, the connection says what it has sent.
 """
 
 from __future__ import annotations
@@ -94,8 +92,7 @@ class Reply:
         self._announce(sources)
 
     def restart(self, reason: str, provider: str, model: str) -> None:
-        """Another model answers. What the one before has thought stays, as its readers have it, and an empty line
-        follows."""
+        """Another model answers. What the one before has thought stays, and an empty line follows."""
         self.provider, self.model = provider, model
         if self.reasoned or self._held_thoughts:
             self.think("\n\n")

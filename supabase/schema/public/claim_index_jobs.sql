@@ -40,16 +40,16 @@ as $$
     set worker = p_worker, due_at = now() + private.index_lease()
     from chosen as c
     where j.document_id = c.document_id
-    returning j.document_id, j.revision
+    returning j.document_id, j.revision, j.user_id
   )
   select coalesce(jsonb_agg(jsonb_build_object(
-    'document_id', c.document_id, 'revision', c.revision, 'passages', d.passages
+    'document_id', c.document_id, 'revision', c.revision, 'passages', d.passages, 'user_id', c.user_id
   )), '[]')
   from claimed as c
   join public.documents as d on d.id = c.document_id
 $$;
 
 comment on function public.claim_index_jobs(uuid, text, integer) is
-'Gives at most p_limit documents that wait for indexing to p_worker, for the time of a lease, so that it has at most two of one owner: [{document_id, revision, passages}]. For the service.';
+'Gives at most p_limit documents that wait for indexing to p_worker, for the time of a lease, so that it has at most two of one owner: [{document_id, revision, passages, user_id}]. For the service.';
 
 grant execute on function public.claim_index_jobs(uuid, text, integer) to service_role;
