@@ -33,6 +33,24 @@ async def conversation(client: httpx.AsyncClient) -> str:
     return await new_conversation(client)
 
 
+@pytest.fixture
+async def alone(
+    stack: LocalSupabase,
+    kept_settings: None,
+    upstream: Upstream,
+    person: Person,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncGenerator[httpx.AsyncClient]:
+    """Of a process of its own, as its circuit breaker learns of the calls that fail."""
+    settings = {"OPENAI_API_KEY": "test", "OPENAI_BASE_URL": upstream.url, "OPENAI_MODEL": MODEL}
+    log = tmp_path_factory.mktemp("alone") / "api.log"
+    async with (
+        running_api(stack, log, EMBEDDING_MODEL="local", **settings) as api,
+        person_client(api, person) as opened,
+    ):
+        yield opened
+
+
 def ledger(db: Connection, person: Person) -> list[tuple[Any, ...]]:
     return db.execute(
         "select provider, model, sum(prompt_tokens)::int, sum(completion_tokens)::int from private.usage_ledger "
@@ -98,10 +116,10 @@ async def test_deleting_stops_the_call(
 
 
 async def test_call_that_broke_and_the_one_after_it(
-    client: httpx.AsyncClient, conversation: str, upstream: Upstream, owned: Connection, person: Person
+    alone: httpx.AsyncClient, upstream: Upstream, owned: Connection, person: Person
 ) -> None:
     """Both were sent."""
-    transcript = await send(client, conversation, script(id="broken", break_after=0))
+    transcript = await send(alone, await new_conversation(alone), script(id="broken", break_after=0))
     assert transcript.ending is not None
     assert transcript.ending.name == "error"
     calls = upstream.calls_of("broken")
@@ -109,18 +127,16 @@ async def test_call_that_broke_and_the_one_after_it(
     assert ledger(owned, person) == [("openai", MODEL, sum(map(sent, calls)), 0)]
 
 
-async def test_refused_calls_are_free(
-    client: httpx.AsyncClient, conversation: str, owned: Connection, person: Person
-) -> None:
-    await send(client, conversation, script(status=500))
-    await send(client, conversation, script(status=400))
+async def test_refused_calls_are_free(alone: httpx.AsyncClient, owned: Connection, person: Person) -> None:
+    await send(alone, await new_conversation(alone), script(status=500))
+    await send(alone, await new_conversation(alone), script(status=400))
     assert ledger(owned, person) == []
 
 
 async def test_call_that_breaks_inside_its_reply(
-    client: httpx.AsyncClient, conversation: str, upstream: Upstream, owned: Connection, person: Person
+    alone: httpx.AsyncClient, upstream: Upstream, owned: Connection, person: Person
 ) -> None:
-    await send(client, conversation, script(id="torn", tokens=20, break_after=10, token="word{:04d}"))
+    await send(alone, await new_conversation(alone), script(id="torn", tokens=20, break_after=10, token="word{:04d}"))
     [call] = upstream.calls_of("torn")
     # eight bytes a token
     assert ledger(owned, person) == [("openai", MODEL, sent(call), 20)]
