@@ -125,10 +125,12 @@ class History:
 
     async def stop(self, which: int) -> None:
         if self.replies:
+            await asyncio.sleep(0.2)
             async with self.client() as client:
                 await client.post(f"/v1/messages/{self.replies[which % len(self.replies)]}/stop")
 
     async def delete(self, place: int) -> None:
+        await asyncio.sleep(0.2)
         async with self.client() as client:
             await client.delete(f"/v1/conversations/{self.places[place]}")
             self.places[place] = await new_conversation(client)
@@ -144,6 +146,7 @@ class History:
 
     async def end(self) -> None:
         """Stop what is still written, and have what was lost recovered."""
+        await asyncio.sleep(0.5)  # requests that are on their way arrive
         async with self.client() as client:
             for reply in self.replies:
                 await client.post(f"/v1/messages/{reply}/stop")
@@ -162,10 +165,12 @@ class History:
 
     @property
     def uncalled(self) -> int:
-        """What turns may be charged with at most that were lost with their process before the journal knew of them."""
-        return sum(
-            most for at, most in self.begun if any(at <= killed <= at + JOURNALED_SECONDS for killed in self.killed_at)
-        )
+        """What turns may be charged with at most whose call the provider has not seen: they were lost with their
+        process before the journal knew of them, or cut off while their request was on its way."""
+        killed = self.killed_at
+        lost = {at for at, _ in self.begun if any(at <= end <= at + JOURNALED_SECONDS for end in killed)}
+        unseen = len(self.calls()) < len(self.replies)
+        return sum(most for at, most in self.begun if unseen or at in lost)
 
     def check(self) -> None:
         prompts, completions = (
@@ -179,14 +184,13 @@ class History:
         possible = {0}
         for call in self.calls():
             possible = {total + tokens for total in possible for tokens in self.prompts(call)}
-        if self.killed_at:
-            # a turn may have been lost between its beginning and its call: it is charged as if it had made that
+        if self.killed_at or self.uncalled:
             assert min(possible) <= prompts <= max(possible) + self.uncalled, (prompts, possible)
         else:
             assert prompts in possible, (prompts, possible, self.calls())
         # a token is a byte at least
         assert completions <= sum(len(call.text) for call in self.calls())
-        if all(whole(call) for call in self.calls()) and not self.killed_at:
+        if all(whole(call) for call in self.calls()) and not self.killed_at and not self.uncalled:
             assert completions == sum(call.sent for call in self.calls())
 
     def prompts(self, call: Call) -> set[int]:
