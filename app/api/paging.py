@@ -1,20 +1,26 @@
-"""Cursor paging: opaque cursors over a row's position, which neither moves nor repeats while a reader pages."""
+"""Cursor paging: opaque cursors over a row's position, its last activity, or its place on a branch."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
-from typing import Annotated, Generic, Protocol, TypeVar
+from typing import Annotated, Generic, Literal, Protocol, TypeVar
+from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
 
 from app.errors import InvalidRequest
+from app.store.messages import Stretch
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 MAX_POSITION = 2**63 - 1
 """A position is a `bigint`."""
+_TIME = re.compile(r"-infinity|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d:\d\d", re.ASCII)
+"""A time as the Data API returns it, or that of a conversation that release 0.1.0 left."""
+_UUID_CHARACTERS = 36
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items a page holds at most.")]
 Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
@@ -36,16 +42,13 @@ class Page(msgspec.Struct, Generic[View], frozen=True):
     next_cursor: str | None
 
 
-def read_cursor(cursor: str | None) -> int | None:
+def read_cursor(cursor: str | None, field: str = "cursor") -> int | None:
     """The position in a cursor. Raises `InvalidRequest` when it is not one of ours."""
     if cursor is None:
         return None
-    try:
-        text = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        text = b""
-    if not text.isdigit() or len(text) > len(str(MAX_POSITION)) or (position := int(text)) > MAX_POSITION:
-        raise InvalidRequest("cursor: not the next_cursor of a page; leave it out to start from the first page.")
+    position = _position(_decoded(cursor))
+    if position is None:
+        raise not_a_cursor(field)
     return position
 
 
@@ -53,5 +56,117 @@ def split_page(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], str | No
     """From `limit` + 1 rows, the page and the cursor of the next one."""
     if len(rows) <= limit:
         return rows, None
-    cursor = base64.urlsafe_b64encode(str(rows[limit - 1].position).encode()).rstrip(b"=")
-    return rows[:limit], cursor.decode()
+    return rows[:limit], encode_cursor(str(rows[limit - 1].position))
+
+
+def encode_cursor(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).rstrip(b"=").decode()
+
+
+def not_a_cursor(field: str = "cursor") -> InvalidRequest:
+    return InvalidRequest(f"{field}: not the next_cursor of a page; leave it out to start from the first page.")
+
+
+def _decoded(cursor: str) -> str:
+    """What a cursor holds; nothing when it is not one of ours."""
+    try:
+        return base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _position(text: str) -> int | None:
+    """A position in decimal digits."""
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(MAX_POSITION)):
+        return None
+    return position if (position := int(text)) <= MAX_POSITION else None
+
+
+# ── by last activity ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Active(Positioned, Protocol):
+    @property
+    def last_message_at(self) -> str: ...
+
+
+ActiveRow = TypeVar("ActiveRow", bound=Active)
+
+
+def read_activity(cursor: str | None) -> tuple[str, int] | None:
+    """The time and the position in the cursor of a list by last activity. Raises `InvalidRequest`."""
+    if cursor is None:
+        return None
+    time, _, position = _decoded(cursor).partition(" ")
+    place = _position(position)
+    if place is None or not _TIME.fullmatch(time):
+        raise not_a_cursor()
+    return time, place
+
+
+def split_by_activity(rows: Sequence[ActiveRow], limit: int) -> tuple[Sequence[ActiveRow], str | None]:
+    """As `split_page`, for a list by last activity."""
+    if len(rows) <= limit:
+        return rows, None
+    last = rows[limit - 1]
+    return rows[:limit], encode_cursor(f"{last.last_message_at} {last.position}")
+
+
+# ── along a branch ───────────────────────────────────────────────────────────────────────────────────────────────
+
+Order = Annotated[
+    Literal["asc", "desc"], QueryParameter(description="`asc`: the oldest message first; `desc`: the newest first.")
+]
+Bound = Annotated[
+    str | None,
+    QueryParameter(
+        description="The id of a message, or a `next_cursor`. Without `after`, a page with `before` holds the messages "
+        "that come just before it, and one with `after` those that come just after it; with both it is read by `order`."
+    ),
+]
+_BACKWARD = "b"
+"""What a cursor begins with that leads to older messages."""
+
+
+def read_stretch(order: Literal["asc", "desc"], cursor: str | None, before: str | None, after: str | None) -> Stretch:
+    """The part of a branch that a page is read from. Raises `InvalidRequest`."""
+    backward = order == "desc"
+    if (before is None) != (after is None):
+        backward = before is not None
+    stretch = Stretch(before=_bound(before, "before"), after=_bound(after, "after"), backward=backward)
+    if cursor is None:
+        return stretch
+    text = _decoded(cursor)
+    position = _position(text.removeprefix(_BACKWARD))
+    if position is None:
+        raise not_a_cursor()
+    if text.startswith(_BACKWARD):
+        return msgspec.structs.replace(stretch, before=position, backward=True)
+    return msgspec.structs.replace(stretch, after=position, backward=False)
+
+
+def split_stretch(
+    rows: Sequence[Row], limit: int, stretch: Stretch, order: Literal["asc", "desc"]
+) -> tuple[Sequence[Row], str | None]:
+    """As `split_page`, for `limit` + 1 rows in the order of reading; the page is in the order that was asked for."""
+    shown, following = rows[:limit], None
+    if len(rows) > limit:
+        following = encode_cursor((_BACKWARD if stretch.backward else "") + str(shown[-1].position))
+    return (shown if stretch.backward == (order == "desc") else shown[::-1]), following
+
+
+def _bound(text: str | None, field: str) -> int | str | None:
+    """A position, or the id of a message."""
+    if text is None:
+        return None
+    try:
+        return str(UUID(text)) if len(text) == _UUID_CHARACTERS else _bound_of_cursor(text, field)
+    except ValueError:
+        return _bound_of_cursor(text, field)
+
+
+def _bound_of_cursor(text: str, field: str) -> int:
+    position = _position(_decoded(text).removeprefix(_BACKWARD))
+    if position is None:
+        raise InvalidRequest(f"{field}: expected the id of a message, or the next_cursor of a page.")
+    return position
