@@ -6,9 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.database.test_branches import branch, delete, switch, told
 from tests.support.callers import SERVICE, Caller, Connection, acting, new_conversation, one, rpc
-from tests.support.turn_functions import Answer, final, finish, recover, regenerate, send
+from tests.support.turn_functions import Answer, branch, delete, final, finish, recover, regenerate, send, switch, told
 
 
 def old_turn(
