@@ -266,7 +266,7 @@ def message_routes(messages: Messages, turns: Turns, finder: ReplyFinder, follow
         Replies among them that are being written end. Where the shown branch ended below it, the branch through a
         sibling is shown, or else the messages before it.
         """
-        await messages.delete(user.token, str(message_id))
+        turns.deleted_replies(await messages.delete(user.token, str(message_id)))
 
     return Router(
         "/v1",

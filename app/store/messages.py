@@ -9,7 +9,7 @@ import msgspec
 
 from app.errors import NotFound
 from app.store.client import Supabase
-from app.store.rows import Conversation, StoredMessage
+from app.store.rows import StoredMessage
 from app.values import IdempotencyKey, Message, Quota, Regenerate, Send
 
 
@@ -74,6 +74,12 @@ class Begun(msgspec.Struct, frozen=True):
     """How many tokens the passages in the prompt may have."""
 
 
+class Deleted(msgspec.Struct, frozen=True):
+    """What `delete_message` answers."""
+
+    ended: tuple[str, ...]
+
+
 class ReplyPart(msgspec.Struct, frozen=True):
     """A reply's text and reasoning, each after an offset, and its row without them. `length` and `reasoned` are the
     lengths of the whole text and reasoning; None until the reply has ended."""
@@ -121,9 +127,10 @@ class Messages:
             raise NotFound("No such message.")
         return found
 
-    async def delete(self, token: str, message_id: str) -> None:
-        """Delete a message and what follows it."""
-        await self._supabase.user_rpc(token, "delete_message", {"p_message_id": message_id}, Conversation)
+    async def delete(self, token: str, message_id: str) -> tuple[str, ...]:
+        """Delete a message and what follows it. Returns the replies among them that were being written."""
+        arguments = {"p_message_id": message_id}
+        return (await self._supabase.user_rpc(token, "delete_message", arguments, Deleted)).ended
 
     async def begin_turn(
         self,

@@ -12,6 +12,7 @@ declare
   v_conversation public.conversations;
   v_head_id uuid;
   v_gone uuid[];
+  v_ended jsonb;
 begin
   -- not while a turn begins or a branch is switched
   perform pg_advisory_xact_lock(hashtextextended(v_user_id::text, 0));
@@ -30,13 +31,17 @@ begin
   )
   select array_agg(b.id) into v_gone from below as b;
   -- in one statement: the foreign key's cascade goes a level of the stack deeper with each message
-  delete from public.messages as m where m.id = any(v_gone);
+  with gone as (
+    delete from public.messages as m where m.id = any(v_gone)
+    returning m.id, m.status
+  )
+  select coalesce(jsonb_agg(g.id) filter (where g.status = 'streaming'), '[]') into v_ended from gone as g;
 
   select * into v_conversation from public.conversations as c where c.id = v_conversation.id;
   if v_conversation.head_id is distinct from v_head_id then
     perform private.announce_head(v_conversation.id, v_conversation.head_id);
   end if;
-  return to_jsonb(v_conversation);
+  return jsonb_build_object('head_id', v_conversation.head_id, 'ended', v_ended);
 end;
 $$;
 
