@@ -7,7 +7,6 @@ import binascii
 import re
 from collections.abc import Sequence
 from typing import Annotated, Generic, Literal, Protocol, TypeVar
-from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
@@ -20,7 +19,8 @@ MAX_POSITION = 2**63 - 1
 """A position is a `bigint`."""
 _TIME = re.compile(r"-infinity|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d:\d\d", re.ASCII)
 """A time as the Data API returns it, or that of a conversation that release 0.1.0 left."""
-_UUID_CHARACTERS = 36
+_ID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+"""A UUID as it stands in a path."""
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items a page holds at most.")]
 Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
@@ -42,13 +42,13 @@ class Page(msgspec.Struct, Generic[View], frozen=True):
     next_cursor: str | None
 
 
-def read_cursor(cursor: str | None, field: str = "cursor") -> int | None:
+def read_cursor(cursor: str | None) -> int | None:
     """The position in a cursor. Raises `InvalidRequest` when it is not one of ours."""
     if cursor is None:
         return None
     position = _position(_decoded(cursor))
     if position is None:
-        raise not_a_cursor(field)
+        raise _not_a_cursor()
     return position
 
 
@@ -56,15 +56,15 @@ def split_page(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], str | No
     """From `limit` + 1 rows, the page and the cursor of the next one."""
     if len(rows) <= limit:
         return rows, None
-    return rows[:limit], encode_cursor(str(rows[limit - 1].position))
+    return rows[:limit], _encoded(str(rows[limit - 1].position))
 
 
-def encode_cursor(place: str) -> str:
+def _encoded(place: str) -> str:
     return base64.urlsafe_b64encode(place.encode()).rstrip(b"=").decode()
 
 
-def not_a_cursor(field: str = "cursor") -> InvalidRequest:
-    return InvalidRequest(f"{field}: not the next_cursor of a page; leave it out to start from the first page.")
+def _not_a_cursor() -> InvalidRequest:
+    return InvalidRequest("cursor: not the next_cursor of a page; leave it out to start from the first page.")
 
 
 def _decoded(cursor: str) -> str:
@@ -100,7 +100,7 @@ def read_activity(cursor: str | None) -> tuple[str, int] | None:
     time, _, position = _decoded(cursor).partition(" ")
     place = _position(position)
     if place is None or not _TIME.fullmatch(time):
-        raise not_a_cursor()
+        raise _not_a_cursor()
     return time, place
 
 
@@ -109,7 +109,7 @@ def split_by_activity(rows: Sequence[ActiveRow], limit: int) -> tuple[Sequence[A
     if len(rows) <= limit:
         return rows, None
     last = rows[limit - 1]
-    return rows[:limit], encode_cursor(f"{last.last_message_at} {last.position}")
+    return rows[:limit], _encoded(f"{last.last_message_at} {last.position}")
 
 
 # ── along a branch ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -139,7 +139,7 @@ def read_stretch(order: Literal["asc", "desc"], cursor: str | None, before: str 
     text = _decoded(cursor)
     position = _position(text.removeprefix(_BACKWARD))
     if position is None:
-        raise not_a_cursor()
+        raise _not_a_cursor()
     if text.startswith(_BACKWARD):
         return msgspec.structs.replace(stretch, before=position, backward=True)
     return msgspec.structs.replace(stretch, after=position, backward=False)
@@ -151,7 +151,7 @@ def split_stretch(
     """As `split_page`, for `limit` + 1 rows in the order of reading; the page is in the order that was asked for."""
     shown, following = rows[:limit], None
     if len(rows) > limit:
-        following = encode_cursor((_BACKWARD if stretch.backward else "") + str(shown[-1].position))
+        following = _encoded((_BACKWARD if stretch.backward else "") + str(shown[-1].position))
     return (shown if stretch.backward == (order == "desc") else shown[::-1]), following
 
 
@@ -159,13 +159,8 @@ def _bound(text: str | None, field: str) -> int | str | None:
     """A position, or the id of a message."""
     if text is None:
         return None
-    try:
-        return str(UUID(text)) if len(text) == _UUID_CHARACTERS else _bound_of_cursor(text, field)
-    except ValueError:
-        return _bound_of_cursor(text, field)
-
-
-def _bound_of_cursor(text: str, field: str) -> int:
+    if _ID.fullmatch(text):
+        return text
     position = _position(_decoded(text).removeprefix(_BACKWARD))
     if position is None:
         raise InvalidRequest(f"{field}: expected the id of a message, or the next_cursor of a page.")
