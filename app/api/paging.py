@@ -120,8 +120,8 @@ Order = Annotated[
 Bound = Annotated[
     str | None,
     QueryParameter(
-        description="The id of a message, or a `next_cursor`. Without `after`, a page with `before` holds the messages "
-        "that come just before it, and one with `after` those that come just after it; with both it is read by `order`."
+        description="The id of a message. A page with `before` alone holds the messages that come just before it, one "
+        "with `after` alone those just after it; with both it is read by `order`. Or a `next_cursor`, as in `cursor`."
     ),
 ]
 _BACKWARD = "b"
@@ -130,16 +130,25 @@ _BACKWARD = "b"
 
 def read_stretch(order: Literal["asc", "desc"], cursor: str | None, before: str | None, after: str | None) -> Stretch:
     """The part of a branch that a page is read from. Raises `InvalidRequest`."""
-    backward = order == "desc"
-    if (before is None) != (after is None):
-        backward = before is not None
-    stretch = Stretch(before=_bound(before, "before"), after=_bound(after, "after"), backward=backward)
-    if cursor is None:
-        return stretch
+    stretch = Stretch(backward=order == "desc")
+    given = {"before": before, "after": after}
+    ids = {name: value for name, value in given.items() if value is not None and _ID.fullmatch(value)}
+    if ids:
+        stretch = Stretch(**ids, backward="before" in ids if len(ids) == 1 else stretch.backward)
+    for name, value in (*given.items(), ("cursor", cursor)):
+        if value is not None and name not in ids:
+            stretch = _continued(stretch, value, name)
+    return stretch
+
+
+def _continued(stretch: Stretch, cursor: str, field: str) -> Stretch:
+    """What comes after the page of this cursor, whichever field it was sent in."""
     text = _decoded(cursor)
     position = _position(text.removeprefix(_BACKWARD))
     if position is None:
-        raise _not_a_cursor()
+        if field == "cursor":
+            raise _not_a_cursor()
+        raise InvalidRequest(f"{field}: expected the id of a message, or the next_cursor of a page.")
     if text.startswith(_BACKWARD):
         return msgspec.structs.replace(stretch, before=position, backward=True)
     return msgspec.structs.replace(stretch, after=position, backward=False)
@@ -153,15 +162,3 @@ def split_stretch(
     if len(rows) > limit:
         following = _encoded((_BACKWARD if stretch.backward else "") + str(shown[-1].position))
     return (shown if stretch.backward == (order == "desc") else shown[::-1]), following
-
-
-def _bound(text: str | None, field: str) -> int | str | None:
-    """A position, or the id of a message."""
-    if text is None:
-        return None
-    if _ID.fullmatch(text):
-        return text
-    position = _position(_decoded(text).removeprefix(_BACKWARD))
-    if position is None:
-        raise InvalidRequest(f"{field}: expected the id of a message, or the next_cursor of a page.")
-    return position

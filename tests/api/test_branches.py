@@ -245,10 +245,13 @@ async def test_nearest_page_in_either_order(as_owner: httpx.AsyncClient, convers
     assert await page(before=whole[4], limit=2, order="desc") == [whole[3], whole[2]]
     assert await page(after=whole[1], limit=2) == whole[2:4]
     assert await page(after=whole[1], limit=2, order="desc") == [whole[3], whole[2]]
-    # a cursor of one direction is a place for the other
+    # a cursor goes on from its page, wherever it is sent
     newest = (await as_owner.get(path, params={"order": "desc", "limit": 2})).json()
-    assert await page(before=newest["next_cursor"], limit=10) == whole[:4]
-    assert await page(after=newest["next_cursor"], limit=10) == whole[5:]
+    for name in ("before", "after", "cursor"):
+        assert await page(**{name: newest["next_cursor"]}, order="desc", limit=2) == [whole[3], whole[2]]
+    oldest = (await as_owner.get(path, params={"limit": 2})).json()
+    for name in ("before", "after", "cursor"):
+        assert await page(**{name: oldest["next_cursor"]}, limit=2) == whole[2:4]
 
 
 @pytest.mark.parametrize("name", ["before", "after"])
