@@ -151,6 +151,8 @@ class Turns:
         """End these replies, which are gone. Other replicas learn of it by their journals."""
         for message_id in message_ids:
             if (writer := self._writers.get(message_id)) is not None:
+                writer.cut(Cut.DELETED)
+
     def deleted(self, conversation_id: str) -> None:
         """End the replies of a conversation that is gone, with the calls that were made for them. Other replicas learn
         of it by their journals."""
