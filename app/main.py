@@ -209,7 +209,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             moderation_routes(service.admission, service.moderation, service.charges),
             document_routes(service.documents, service.library, service.admission),
             search_routes(service.admission, service.search, service.charges),
-            message_routes(service.conversations, service.messages, service.turns, service.finder, service.followers),
+            message_routes(service.messages, service.turns, service.finder, service.followers),
         ],
         dependencies={"user": Provide(service.user)},
         exception_handlers={

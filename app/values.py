@@ -28,10 +28,12 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Send(msgspec.Struct, frozen=True):
-    """A request for a turn: answer this new message in the conversation."""
+    """A request for a turn: answer this new message in the conversation. It follows the message `parent_id`; unset, the
+    head, and None, no message."""
 
     conversation_id: str
     content: str
+    parent_id: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Regenerate(msgspec.Struct, frozen=True):

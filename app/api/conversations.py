@@ -1,4 +1,4 @@
-"""`/v1/conversations`: create, list, read, rename, delete."""
+"""`/v1/conversations`: create, list, read, rename, switch the branch, delete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 
 from app.api.auth import Caller
 from app.api.openapi import USER_TOKEN, answers_with
-from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
+from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_activity, split_by_activity
 from app.api.refusals import problems
 from app.api.views import ConversationChanges, ConversationPage, ConversationView, NewConversation
 from app.chat.turn import Turns
@@ -44,9 +44,9 @@ def conversation_routes(conversations: Conversations, offers: Offers, turns: Tur
         responses=problems("invalid_request"),
     )
     async def page(user: Caller, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> ConversationPage:
-        """List my conversations, the newest first."""
-        rows = await conversations.page(user.token, before=read_cursor(cursor), limit=limit + 1)
-        shown, following = split_page(rows, limit)
+        """List my conversations by last activity, the latest first."""
+        rows = await conversations.page(user.token, after=read_activity(cursor), limit=limit + 1)
+        shown, following = split_by_activity(rows, limit)
         return ConversationPage([ConversationView.of(row) for row in shown], following)
 
     @get(
@@ -68,15 +68,19 @@ def conversation_routes(conversations: Conversations, offers: Offers, turns: Tur
     async def rename(
         user: Caller, conversation_id: FromPath[UUID], data: JSONBody[ConversationChanges]
     ) -> ConversationView:
-        """Change the title or the preferred model of a conversation.
+        """Change the title or the preferred model of a conversation, or show another branch of it.
 
         Send at least one of the fields; null removes the title or the model.
         """
         changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
         if not changes:
-            raise InvalidRequest("body: expected `title`, `model` or both.")
+            raise InvalidRequest("body: expected `title`, `model`, `head_id` or several of them.")
         if isinstance(data.model, str):
             changes["model"] = await offers.find(data.model)
+        if (head := changes.pop("head_id", None)) is not None:
+            shown = await conversations.switch(user.token, str(conversation_id), str(head))
+            if not changes:
+                return ConversationView.of(shown)
         return ConversationView.of(await conversations.rename(user.token, str(conversation_id), changes))
 
     @delete(

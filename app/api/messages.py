@@ -1,4 +1,4 @@
-"""Messages: history, sending, following, stopping and regenerating replies."""
+"""Messages: the shown branch, sending, following, stopping and regenerating replies, deleting."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, Router, get, post
+from litestar import Request, Response, Router, delete, get, post
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody
 from litestar.types import Receive
 
 from app.api.auth import Caller
 from app.api.openapi import USER_TOKEN, EventStreamOperation, answers_with
-from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
+from app.api.paging import DEFAULT_LIMIT, Bound, Cursor, Limit, Order, read_stretch, split_stretch
 from app.api.quotas import EXPOSED, quota_headers
 from app.api.refusals import problems
 from app.api.sse import EventStream, disconnected
@@ -26,7 +26,6 @@ from app.chat.live import Followers, Reply
 from app.chat.turn import Turn, Turns
 from app.errors import ContentFlagged
 from app.routing.router import ModelPreference
-from app.store.conversations import Conversations
 from app.store.messages import Messages
 from app.values import IdempotencyKey, Regenerate, Send, User
 
@@ -73,9 +72,7 @@ REFUSED = (
 )
 
 
-def message_routes(
-    conversations: Conversations, messages: Messages, turns: Turns, finder: ReplyFinder, followers: Followers
-) -> Router:
+def message_routes(messages: Messages, turns: Turns, finder: ReplyFinder, followers: Followers) -> Router:
     @get(
         "/conversations/{conversation_id:uuid}/messages",
         operation_id="listMessages",
@@ -83,16 +80,21 @@ def message_routes(
         responses=problems("not_found", "invalid_request"),
     )
     async def history(
-        user: Caller, conversation_id: FromPath[UUID], limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        user: Caller,
+        conversation_id: FromPath[UUID],
+        limit: Limit = DEFAULT_LIMIT,
+        order: Order = "asc",
+        cursor: Cursor = None,
+        before: Bound = None,
+        after: Bound = None,
     ) -> MessagePage:
-        """List the messages of a conversation, the oldest first.
+        """List the messages of the branch that is shown, which ends at the conversation's head.
 
-        The list contains all replies to a message; `version` tells them apart.
+        A message that others follow the same message with, such as another reply or an edited text, has `siblings`.
         """
-        rows = await messages.page(user.token, str(conversation_id), after=read_cursor(cursor), limit=limit + 1)
-        if not rows:  # nothing said yet, or not this user's
-            await conversations.get(user.token, str(conversation_id))
-        shown, following = split_page(rows, limit)
+        stretch = read_stretch(order, cursor, before, after)
+        rows = await messages.page(user.token, str(conversation_id), stretch, limit=limit + 1)
+        shown, following = split_stretch(rows, limit, stretch, order)
         return MessagePage([MessageView.of(row) for row in shown], following)
 
     @post(
@@ -115,6 +117,10 @@ def message_routes(
     ) -> Response[TurnView]:
         """Send a message and have it answered.
 
+        It follows the message `parent_id`, or the last one that is shown. After an earlier message it begins another
+        branch, which is shown from then on: that is how a message is edited, by sending it with the `parent_id` of the
+        first version.
+
         With `Accept: text/event-stream` the answer is the stream of the reply, with `Prefer: wait` the finished reply,
         otherwise 202 at once. The reply is written to its end even if nobody reads it. Give a request that you may send
         again an `Idempotency-Key`, so that it begins only one turn.
@@ -122,7 +128,8 @@ def message_routes(
         require_short(data.content)
         require_words("content", data.content)
         check_room(user, accept, prefer)
-        what = Send(str(conversation_id), data.content)
+        parent = data.parent_id
+        what = Send(str(conversation_id), data.content, str(parent) if isinstance(parent, UUID) else parent)
         key = _key(idempotency_key, "send", conversation_id, data)
         turn = await turns.begin(
             user,
@@ -148,7 +155,7 @@ def message_routes(
         accept: Accept = None,
         prefer: Prefer = None,
     ) -> Response[TurnView]:
-        """Answer a message again; the old reply stays.
+        """Answer a message again; the old reply stays, and the new one is shown.
 
         The id is the message's or one of its replies'. Body and answer are as for sending a message; the body may be
         left out.
@@ -247,9 +254,23 @@ def message_routes(
         status = 202 if stopped.status == "streaming" else 200
         return Response(MessageView.of(stopped), status_code=status)
 
+    @delete(
+        "/messages/{message_id:uuid}",
+        operation_id="deleteMessage",
+        response_description="They are gone.",
+        responses=problems("not_found"),
+    )
+    async def remove(user: Caller, message_id: FromPath[UUID]) -> None:
+        """Delete a message with all that follows it, on every branch.
+
+        Replies among them that are being written end. Where the shown branch ended below it, the branch through a
+        sibling is shown, or else the messages before it.
+        """
+        turns.deleted_replies(await messages.delete(user.token, str(message_id)))
+
     return Router(
         "/v1",
-        route_handlers=[history, send, regenerate, read, follow, stop],
+        route_handlers=[history, send, regenerate, read, remove, follow, stop],
         tags=["messages"],
         security=USER_TOKEN,
     )

@@ -119,6 +119,8 @@ def _words(info: inspect.Type) -> str:
             length = _between(info.min_length, info.max_length)
             pattern = f" that matches `{info.pattern}`" if info.pattern else ""
             return "text" + (f" of {length.removeprefix(' from ').strip()} characters" if length else "") + pattern
+        case inspect.UUIDType():
+            return "a UUID"
         case inspect.DictType() | inspect.StructType():
             return "an object"
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, get_args
+from uuid import UUID
 
 import msgspec
 
@@ -14,7 +15,7 @@ from app.retrieval.search import MAX_QUERY_CHARACTERS
 from app.routing.catalog import provider_names
 from app.routing.router import BreakerState, Offer
 from app.store.documents import DocumentStatus
-from app.store.rows import StoredMessage
+from app.store.rows import Conversation, StoredMessage
 from app.values import FinishReason, Problem, ProviderName, ReasoningEffort, ReplyStatus, Role, TaskType, Usage
 
 MAX_CONTENT_CHARACTERS = 100_000
@@ -86,6 +87,12 @@ class ConversationChanges(msgspec.Struct, forbid_unknown_fields=True):
     model: Annotated[
         ModelId | msgspec.UnsetType | None, described("The model that answers where a message names none.")
     ] = msgspec.UNSET
+    head_id: Annotated[
+        UUID | msgspec.UnsetType,
+        described(
+            "A message: the branch through it is shown, down to its newest end. One that is shown changes nothing."
+        ),
+    ] = msgspec.UNSET
 
 
 class ConversationView(View, frozen=True):
@@ -94,8 +101,20 @@ class ConversationView(View, frozen=True):
     id: Id
     title: str | None
     model: Annotated[str | None, described("The model that answers where a message names none.")]
+    head_id: Annotated[Id | None, described("The last message of the shown branch; null where nothing was said.")]
+    last_message_at: Annotated[
+        Time, described("When a message was last sent; where none was, when the conversation was created.")
+    ]
+    preview: Annotated[str | None, described("The last text of the shown branch, its first 200 characters.")]
+    message_count: Annotated[int, described("How many messages there are on all branches.")]
     created_at: Time
     updated_at: Time
+
+    @classmethod
+    def of(cls, seen: Conversation) -> Self:  # type: ignore[override]
+        if seen.message_count is None:  # the database takes it over soon
+            seen = msgspec.structs.replace(seen, message_count=0, last_message_at=seen.created_at)
+        return super().of(seen)
 
 
 class ConversationPage(Page[ConversationView], frozen=True):
@@ -121,6 +140,19 @@ class NewMessage(AnswerOptions, forbid_unknown_fields=True, kw_only=True):
     """A message to send, and how it is to be answered."""
 
     content: Annotated[str, msgspec.Meta(min_length=1, description="The text; at most 100,000 characters.")]
+    parent_id: Annotated[
+        UUID | msgspec.UnsetType | None,
+        described("The message that it follows. Left out, the head of the conversation; null, none: a new beginning."),
+    ] = msgspec.UNSET
+
+
+class SiblingsView(View, frozen=True):
+    """The place of a message among those that follow the same one, in the order of their creation."""
+
+    index: Annotated[int, described("Its number, from 1.")]
+    count: int
+    previous_id: Annotated[Id | None, described("The one before it.")]
+    next_id: Annotated[Id | None, described("The one after it.")]
 
 
 class MessageView(View, frozen=True, kw_only=True):
@@ -132,8 +164,11 @@ class MessageView(View, frozen=True, kw_only=True):
     content: Annotated[str, described("The text; for a streaming reply, the text stored so far.")]
     reasoning: Annotated[str, described("The model's reasoning; empty where it showed none.")]
     status: ReplyStatus
-    parent_id: Annotated[Id | None, described("The user message that a reply answers.")]
-    version: Annotated[int, described("The number of this reply among those to the same message, from 1.")]
+    parent_id: Annotated[Id | None, described("The message that it follows; of a reply, the one that it answers.")]
+    version: Annotated[int, described("The number that it got among those that follow the same message, from 1.")]
+    siblings: Annotated[
+        SiblingsView | None, described("Where others follow the same message; null in a turn that has just begun.")
+    ]
     seq: Annotated[int, described("How many pieces of the text have been stored.")]
     provider: str | None
     model: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -146,6 +146,12 @@ class Turns:
         with suppress(TimeoutError):
             await asyncio.wait_for(writer.reply.ended(), STOP_SECONDS)
         return await self._messages.get(user.token, message_id)
+
+    def deleted_replies(self, message_ids: Iterable[str]) -> None:
+        """End these replies, which are gone. Other replicas learn of it by their journals."""
+        for message_id in message_ids:
+            if (writer := self._writers.get(message_id)) is not None:
+                writer.cut(Cut.DELETED)
 
     def deleted(self, conversation_id: str) -> None:
         """End the replies of a conversation that is gone, with the calls that were made for them. Other replicas learn

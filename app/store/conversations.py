@@ -10,6 +10,9 @@ from app.store.rows import Conversation, columns
 
 _COLUMNS = columns(Conversation)
 
+Activity = tuple[str, int]
+"""A place in the list: the time of a conversation's last activity, and its position."""
+
 
 class Conversations:
     def __init__(self, supabase: Supabase) -> None:
@@ -21,13 +24,17 @@ class Conversations:
             answer = await table.insert({"title": title, "model": model}).select(_COLUMNS).execute()
         return msgspec.convert(answer.data[0], Conversation)
 
-    async def page(self, token: str, *, before: int | None, limit: int) -> list[Conversation]:
-        """At most `limit` conversations, newest first, of those before position `before`."""
+    async def page(self, token: str, *, after: Activity | None, limit: int) -> list[Conversation]:
+        """By last activity, the latest first, those after this place."""
         async with self._supabase.for_user(token) as client:
             query = client.from_("conversations").select(_COLUMNS)
-            if before is not None:
-                query = query.lt("position", before)
-            answer = await query.order("position", desc=True).limit(limit).execute()
+            if after is not None:
+                time, position = after
+                # the first condition is the index's, the second parts those of the same moment
+                query = query.lte("last_message_at", time)
+                query = query.or_(f'last_message_at.lt."{time}",position.lt.{position}')
+            query = query.order("last_message_at", desc=True).order("position", desc=True)
+            answer = await query.limit(limit).execute()
         return msgspec.convert(answer.data, list[Conversation])
 
     async def get(self, token: str, conversation_id: str) -> Conversation:
@@ -41,6 +48,11 @@ class Conversations:
             table = client.from_("conversations")
             answer = await table.update(changes).eq("id", conversation_id).select(_COLUMNS).execute()
         return _only(answer.data)
+
+    async def switch(self, token: str, conversation_id: str, message_id: str) -> Conversation:
+        """Show the branch through a message."""
+        arguments = {"p_conversation_id": conversation_id, "p_message_id": message_id}
+        return await self._supabase.user_rpc(token, "switch_branch", arguments, Conversation)
 
     async def delete(self, token: str, conversation_id: str) -> None:
         async with self._supabase.for_user(token) as client:

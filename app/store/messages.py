@@ -9,10 +9,16 @@ import msgspec
 
 from app.errors import NotFound
 from app.store.client import Supabase
-from app.store.rows import StoredMessage, columns
+from app.store.rows import StoredMessage
 from app.values import IdempotencyKey, Message, Quota, Regenerate, Send
 
-_COLUMNS = columns(StoredMessage)
+
+class Stretch(msgspec.Struct, frozen=True):
+    """A part of a branch: between two messages, each a position or an id, or open. Backward it is read newest first."""
+
+    before: int | str | None = None
+    after: int | str | None = None
+    backward: bool = False
 
 
 class OfferedModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,6 +74,12 @@ class Begun(msgspec.Struct, frozen=True):
     """How many tokens the passages in the prompt may have."""
 
 
+class Deleted(msgspec.Struct, frozen=True):
+    """What `delete_message` answers."""
+
+    ended: tuple[str, ...]
+
+
 class ReplyPart(msgspec.Struct, frozen=True):
     """A reply's text and reasoning, each after an offset, and its row without them. `length` and `reasoned` are the
     lengths of the whole text and reasoning; None until the reply has ended."""
@@ -83,24 +95,42 @@ class Messages:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
 
-    async def page(self, token: str, conversation_id: str, *, after: int | None, limit: int) -> list[StoredMessage]:
-        """At most `limit` messages, oldest first, of those after position `after`."""
-        async with self._supabase.for_user(token) as client:
-            query = client.from_("messages").select(_COLUMNS)
-            query = query.eq("conversation_id", conversation_id)
-            if after is not None:
-                query = query.gt("position", after)
-            answer = await query.order("position").limit(limit).execute()
-        return msgspec.convert(answer.data, list[StoredMessage])
+    async def page(self, token: str, conversation_id: str, stretch: Stretch, *, limit: int) -> list[StoredMessage]:
+        """The first `limit` messages of that part of the shown branch, in the order of reading."""
+        arguments: dict[str, object] = {
+            "p_conversation_id": conversation_id,
+            "p_backward": stretch.backward,
+            "p_limit": limit,
+        }
+        for name, bound in (("p_before", stretch.before), ("p_after", stretch.after)):
+            if bound is not None:
+                arguments[name if isinstance(bound, int) else f"{name}_id"] = bound
+        rows: list[StoredMessage] | None = await self._supabase.user_rpc(
+            token,
+            "read_branch",
+            arguments,
+            list[StoredMessage] | None,  # type: ignore[arg-type]
+        )
+        if rows is None:
+            raise NotFound("No such conversation.")
+        return rows
 
     async def get(self, token: str, message_id: str) -> StoredMessage:
-        async with self._supabase.for_user(token) as client:
-            table = client.from_("messages")
-            answer = await table.select(_COLUMNS).eq("id", message_id).limit(1).execute()
-        found = msgspec.convert(answer.data, list[StoredMessage])
-        if not found:
+        arguments = {"p_message_id": message_id}
+        found: StoredMessage | None = await self._supabase.user_rpc(
+            token,
+            "read_message",
+            arguments,
+            StoredMessage | None,  # type: ignore[arg-type]
+        )
+        if found is None:
             raise NotFound("No such message.")
-        return found[0]
+        return found
+
+    async def delete(self, token: str, message_id: str) -> tuple[str, ...]:
+        """Delete a message and what follows it. Returns the replies among them that were being written."""
+        arguments = {"p_message_id": message_id}
+        return (await self._supabase.user_rpc(token, "delete_message", arguments, Deleted)).ended
 
     async def begin_turn(
         self,
@@ -121,6 +151,10 @@ class Messages:
         match what:
             case Send():
                 arguments |= {"p_conversation_id": what.conversation_id, "p_content": what.content}
+                if what.parent_id is None:
+                    arguments["p_new_beginning"] = True
+                elif what.parent_id is not msgspec.UNSET:
+                    arguments["p_parent_id"] = what.parent_id
             case Regenerate():
                 arguments |= {"p_reply_to": what.message_id}
             case _:

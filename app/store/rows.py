@@ -12,9 +12,23 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str | None
     model: str | None
+    head_id: str | None
+    last_message_at: str
+    preview: str | None
+    message_count: int | None
+    """None until the database has taken over what release 0.1.0 wrote; then `last_message_at` is `-infinity`."""
     position: int
     created_at: str
     updated_at: str
+
+
+class Siblings(msgspec.Struct, frozen=True):
+    """The place of a message among those that follow the same one, in the order of their creation."""
+
+    index: int
+    count: int
+    previous_id: str | None
+    next_id: str | None
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +55,8 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int | None = None
     tokens_used: int | None = None
     flagged: tuple[str, ...] | None = None
+    siblings: Siblings | None = None
+    """None for an only one, and in rows that do not tell."""
     position: int
     created_at: str
     updated_at: str

@@ -13,7 +13,7 @@ from app.store.conversations import Conversations
 from app.store.documents import Documents, Question
 from app.store.indexing import Indexing, PassageVector
 from app.store.limits import Limits
-from app.store.messages import Messages, OfferedModel, TurnOffer
+from app.store.messages import Messages, OfferedModel, Stretch, TurnOffer
 from app.store.plans import Plans
 from app.store.prices import Prices
 from app.store.project import Project
@@ -91,15 +91,15 @@ async def _conversations(supabase: Supabase, user: User) -> str:
     conversations = Conversations(supabase)
     conversation = await conversations.create(user.token, title="A title", model="a-model")
     await conversations.create(user.token, title=None, model=None)
-    await conversations.page(user.token, before=None, limit=2)
-    await conversations.page(user.token, before=BEYOND, limit=2)
+    await conversations.page(user.token, after=None, limit=2)
+    await conversations.page(user.token, after=(conversation.last_message_at, conversation.position), limit=2)
     await conversations.get(user.token, conversation.id)
     await conversations.rename(user.token, conversation.id, {"title": "Another", "model": None})
     return conversation.id
 
 
 async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
-    messages, replies = Messages(supabase), Replies(supabase)
+    conversations, messages, replies = Conversations(supabase), Messages(supabase), Replies(supabase)
     writer, reply, regenerated, flagged = (str(uuid.uuid4()) for _ in range(4))
     key, question = IdempotencyKey("a-key", "a-hash"), Send(conversation, "A question")
     model = OfferedModel(
@@ -157,8 +157,15 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     await messages.get(user.token, begun.user_message.id)
     await messages.get(user.token, regenerated)
     await messages.get(user.token, flagged)
-    await messages.page(user.token, conversation, after=None, limit=10)
-    await messages.page(user.token, conversation, after=0, limit=10)
+    await messages.page(user.token, conversation, Stretch(), limit=10)
+    await messages.page(user.token, conversation, Stretch(before=BEYOND, backward=True), limit=10)
+    await messages.page(user.token, conversation, Stretch(after=begun.user_message.id), limit=10)
+    edited = Send(conversation, "A better question", parent_id=None)
+    beside = await messages.begin_turn(user.token, edited, writer=writer, reply_id=str(uuid.uuid4()))
+    follows = Send(conversation, "And another", parent_id=beside.message.id)
+    await messages.begin_turn(user.token, follows, writer=writer, reply_id=str(uuid.uuid4()))
+    await conversations.switch(user.token, conversation, reply)
+    await messages.delete(user.token, beside.user_message.id)
     await replies.recover_replies()
     await replies.reachable()
 

@@ -159,7 +159,7 @@ TOKENS = "a whole number from 1 to 1000000, or null"
         (
             {"message": "hi"},
             "content: missing; expected text that is not empty. message: no such field; the fields are content, "
-            "max_tokens, model, provider, ",
+            "max_tokens, model, parent_id, provider, ",
         ),
         (
             {"contents": "hi"},

@@ -92,7 +92,7 @@ async def be_busy(client: httpx.AsyncClient) -> None:
     await client.get(f"/v1/{SAID}?token={SAID}", headers={"X-Request-ID": REQUEST_IDS["unknown"]})
     await client.get(f"/v1/conversations/{uuid.uuid4()}", headers={"X-Request-ID": REQUEST_IDS["missing"]})
     await client.get(f"/v1/messages/{SAID}/stream", headers={"X-Request-ID": REQUEST_IDS["noid"]})
-    await client.delete(f"/v1/messages/{uuid.uuid4()}", headers={"X-Request-ID": REQUEST_IDS["method"]})
+    await client.put(f"/v1/messages/{uuid.uuid4()}", headers={"X-Request-ID": REQUEST_IDS["method"]})
     await client.options(f"/v1/messages/{uuid.uuid4()}", headers={"X-Request-ID": REQUEST_IDS["preflight"]})
     forged = {"Authorization": client.headers["authorization"] + "x", "X-Request-ID": REQUEST_IDS["anonymous"]}
     await client.get("/v1/models", headers=forged)
@@ -133,7 +133,7 @@ def test_every_line_is_an_event(session: Session) -> None:
         # what the router did not find a handler for is a known route all the same
         ("missing", {"method": "GET", "path": "/v1/conversations/{conversation_id}", "status": 404}),
         ("noid", {"method": "GET", "path": "/v1/messages/{message_id}/stream", "status": 404}),
-        ("method", {"method": "DELETE", "path": "/v1/messages/{message_id}", "status": 405}),
+        ("method", {"method": "PUT", "path": "/v1/messages/{message_id}", "status": 405}),
         ("preflight", {"method": "OPTIONS", "path": "/v1/messages/{message_id}"}),
     ],
 )

@@ -47,6 +47,7 @@ CASES = (
     Case("GET", f"{CONVERSATION}/messages", 200),
     Case("POST", f"{CONVERSATION}/messages", 202, {"content": "And then?"}),
     Case("GET", MESSAGE, 200),
+    Case("DELETE", MESSAGE, 204),
     Case("GET", f"{MESSAGE}/stream", 200),
     Case("POST", f"{MESSAGE}/stop", 200),
     Case("POST", f"{MESSAGE}/regenerate", 202, {}),

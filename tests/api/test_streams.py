@@ -251,8 +251,9 @@ async def test_regenerated_reply_stands_beside_the_old_one(as_owner: httpx.Async
     first = await turn(as_owner, conversation, script(tokens=2))
     async with reading(as_owner, "POST", f"/v1/messages/{first['id']}/regenerate", json={}) as reader:
         transcript = await reader.to_end()
-    asked, old, new = await history(as_owner, conversation)
-    assert old == first
+    asked, new = await history(as_owner, conversation)
+    old = (await as_owner.get(f"/v1/messages/{first['id']}")).json()
+    assert old == first | {"siblings": {"index": 1, "count": 2, "previous_id": None, "next_id": new["id"]}}
     assert (new["parent_id"], new["version"], new["content"]) == (asked["id"], 2, transcript.text)
     assert transcript.events[0].data["user_message_id"] == asked["id"]
     third = await as_owner.post(f"/v1/messages/{asked['id']}/regenerate", headers={"Prefer": "wait"})

@@ -109,7 +109,7 @@ def test_only_users_begin_turns(db: Connection, conversation: UUID, caller: Call
     with pytest.raises(InsufficientPrivilege):
         send(db, caller, conversation)
     with pytest.raises(InsufficientPrivilege), acting(db, caller):
-        db.execute("select private.begin_turn(null, null, null, null, null, null, null, null)")
+        db.execute("select private.begin_turn(null, null, null, null, null, null, null, null, null, null, null)")
 
 
 def test_reply_id_of_another_user_is_no_way_in(

@@ -82,7 +82,7 @@ def made_by_stores() -> set[tuple[str, str]]:
 
 def test_stores_are_read() -> None:
     made = made_by_stores()
-    assert {("POST", "/rpc/begin_turn"), ("GET", "/messages"), ("DELETE", "/documents")} <= made
+    assert {("POST", "/rpc/begin_turn"), ("GET", "/conversations"), ("DELETE", "/documents")} <= made
     assert ("POST", "/rpc/finish_replies") in made
 
 

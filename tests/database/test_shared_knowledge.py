@@ -183,9 +183,18 @@ SAME: dict[str, tuple[Side, ...]] = {
         Said(r"streaming replies of a user \| (\d+)"),
     ),
     "messages of history": (
-        Written("private.turn_history", r"limit (\d+)"),
+        Written("private.turn_history", r"b\.usable < (\d+)"),
         commented("private.turn_history", r"at most (\d+) messages"),
         Said(r"history that a turn reads \| (\d+) messages"),
+    ),
+    "messages of a branch that history is looked for in": (
+        Written("private.turn_history", r"b\.steps < (\d+)"),
+        commented("private.turn_history", r"of the newest (\d+)"),
+    ),
+    "characters of a preview": (
+        Check("conversations_preview_check"),
+        Written("private.preview", r", (\d+)\)"),
+        commented("private.preview", r"first (\d+) characters"),
     ),
     "characters of history": (
         Written("private.turn_history", r"h\.characters <= (\d+)"),
@@ -493,9 +502,9 @@ def test_problems_that_functions_store_are_ours(db: Connection) -> None:
 
 
 def test_events_that_are_pushed_are_described(db: Connection) -> None:
-    pushed = read(db, Listed(functions(db), r"'(?:message|conversation)\.\w+'"))
+    pushed = read(db, Listed(functions(db), r"'(?:message|conversation|head)\.\w+'"))
     endings = {"message.stopped", "message.failed", "message.interrupted"}  # put together of their statuses
-    described = re.findall(r"`((?:message|conversation)\.\w+)`", (ROOT / "docs" / "realtime.md").read_text())
+    described = re.findall(r"`((?:message|conversation|head)\.\w+)`", (ROOT / "docs" / "realtime.md").read_text())
     assert set(described) == pushed | endings
 
 
@@ -508,4 +517,4 @@ def test_rows_are_read_by_columns_that_there_are(db: Connection, table: str, row
         "and has_column_privilege('authenticated', attrelid, attnum, 'select')",
         [f"public.{table}"],
     )
-    assert set(row.__struct_fields__) <= {name for (name,) in readable.fetchall()}
+    assert set(row.__struct_fields__) - {"siblings"} <= {name for (name,) in readable.fetchall()}

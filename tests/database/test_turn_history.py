@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.callers import Caller, Connection, new_conversation
+from tests.support.callers import Caller, Connection, new_conversation, one
 from tests.support.turn_functions import answered, final, finish, journal, piece, regenerate, send
 
 
@@ -56,18 +56,26 @@ def test_an_answer_goes_with_its_question(db: Connection, owner: Caller, convers
     assert said(db, owner, conversation) == []
 
 
-def test_newest_version_with_text(db: Connection, owner: Caller, conversation: UUID) -> None:
+def test_the_branch_and_nothing_else(db: Connection, owner: Caller, conversation: UUID) -> None:
     begun = answered(db, owner, conversation, "one", "first")
-    for content, status in (("second", "stopped"), ("", "failed")):
-        again = regenerate(db, owner, begun["message"]["id"])
-        finish(db, final(again["message"]["id"], content, status))
+    again = regenerate(db, owner, begun["message"]["id"])
+    finish(db, final(again["message"]["id"], "second", "stopped"))
     assert said(db, owner, conversation) == [("user", "one"), ("assistant", "second")]
+    beside = send(db, owner, conversation, "two", p_parent_id=begun["message"]["id"])
+    assert [message["content"] for message in beside["history"]] == ["one", "first"]
+    assert send(db, owner, conversation, "three", p_new_beginning=True)["history"] == []
+
+
+def test_reply_without_text_is_left_out(db: Connection, owner: Caller, conversation: UUID) -> None:
+    begun = send(db, owner, conversation, "one")
+    finish(db, final(begun["message"]["id"], "", "failed"))
+    assert said(db, owner, conversation) == [("user", "one")]
 
 
 def test_reply_that_streams_is_left_out(db: Connection, owner: Caller, conversation: UUID) -> None:
-    begun = answered(db, owner, conversation, "one", "first")
-    for streaming in (regenerate(db, owner, begun["message"]["id"]), send(db, owner, conversation, "two")):
-        journal(db, piece(streaming["message"]["id"], 1, "half a"))
+    answered(db, owner, conversation, "one", "first")
+    streaming = send(db, owner, conversation, "two")
+    journal(db, piece(streaming["message"]["id"], 1, "half a"))
     assert said(db, owner, conversation) == [("user", "one"), ("assistant", "first"), ("user", "two")]
 
 
@@ -81,17 +89,15 @@ def test_regenerate_sees_only_what_came_before(db: Connection, owner: Caller, co
 
 def fill(db: Connection, owner: Caller, conversation: UUID, turns: int, content: str) -> None:
     """Turns that are over, numbered from 1; `content` is a format of the number."""
+    last: UUID | None = None
     for number in range(1, turns + 1):
-        asked, position = db.execute(
-            "insert into public.messages (conversation_id, user_id, role, content) values (%s, %s, 'user', %s) "
-            "returning id, position",
-            [conversation, owner.id, content.format(number)],
-        ).fetchall()[0]
-        db.execute(
-            "insert into public.messages (conversation_id, user_id, role, content, parent_id, parent_position) "
-            "values (%s, %s, 'assistant', %s, %s, %s)",
-            [conversation, owner.id, content.format(number), asked, position],
-        )
+        for role in ("user", "assistant"):
+            last = one(
+                db,
+                "insert into public.messages (conversation_id, user_id, role, content, parent_id) "
+                "values (%s, %s, %s, %s, %s) returning id",
+                [conversation, owner.id, role, content.format(number), last],
+            )
 
 
 def test_the_newest_hundred_messages(db: Connection, owner: Caller, conversation: UUID) -> None:

@@ -29,19 +29,21 @@ async def test_versions_count_up_and_old_ones_stay_readable(
         assert again.message_id != first.message_id
         assert again.text == first.text
 
-    history = await client.history(replicas[0], conversation)
-    assert [(item["role"], item["version"], item["status"]) for item in history] == [
-        ("user", 1, "complete"),
-        *(("assistant", version, "complete") for version in (1, 2, 3, 4)),
-    ]
-    assert {item["parent_id"] for item in history[1:]} == {first.user_message_id}
+    asked, shown = await client.history(replicas[0], conversation)
+    assert (asked["id"], shown["id"], shown["version"]) == (first.user_message_id, again.message_id, 4)
+    place = shown["siblings"]
+    for version in (3, 2, 1):
+        older = await client.message(replicas[1], place["previous_id"])
+        assert (older["parent_id"], older["version"], older["status"]) == (asked["id"], version, "complete")
+        place = older["siblings"]
+    assert place["previous_id"] is None
     assert (await client.follow(replicas[1], str(first.message_id))).text == first.text
     # no reply to the message was part of what was asked for another one
     for call in upstream.calls_of(marker):
         assert [message["role"] for message in call.body["messages"]] == ["user"]
 
 
-async def test_history_takes_the_newest_reply_with_text(
+async def test_history_takes_the_reply_that_is_shown(
     replicas: tuple[Api, Api], client: Client, upstream: Upstream, rows: Rows
 ) -> None:
     conversation = await client.new_conversation(replicas[0])
@@ -56,6 +58,10 @@ async def test_history_takes_the_newest_reply_with_text(
         await client.stop(replicas[0], str(third.message_id))
     assert rows.message(third.message_id)["content"] == ""
 
+    # any of them may be continued
+    path = f"/v1/conversations/{conversation}"
+    status, row, _ = await client.call(replicas[1], "PATCH", path, {"head_id": second.message_id})
+    assert (status, row["head_id"]) == (200, second.message_id)
     await client.send(replicas[1], conversation, {"id": marker})
     (call,) = upstream.calls_of(marker)
     assert call.body["messages"] == [

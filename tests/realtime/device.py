@@ -22,6 +22,7 @@ _ENDINGS = {"message.completed", "message.stopped", "message.failed", "message.i
 class Held:
     """What the device shows of a message."""
 
+    parent: str | None
     role: str
     content: str
     status: str
@@ -30,11 +31,13 @@ class Held:
 
 
 class Device:
-    """Holds the messages of one conversation. `run` keeps them true for as long as it runs."""
+    """Holds the messages of one conversation. `run` keeps them true for as long as it runs; `shown` are those of the
+    branch that is shown, which the newest message ends unless another one was chosen."""
 
     def __init__(self, stack: LocalSupabase, client: Client, api: Api, conversation: str) -> None:
         self.messages: dict[str, Held] = {}
         self.connections = 0
+        self._head: str | None = None
         self._stack = stack
         self._client = client
         self._api = api
@@ -66,6 +69,16 @@ class Device:
         await self.until(lambda: message in self.messages and self.messages[message].status != "streaming")
         return self.messages[message]
 
+    @property
+    def shown(self) -> list[str]:
+        """The ids of the branch, oldest first."""
+        path: list[str] = []
+        at = self._head
+        while at is not None and at in self.messages:
+            path.insert(0, at)
+            at = self.messages[at].parent
+        return path
+
     async def _connection(self) -> None:
         async with connected(self._stack.url, self._stack.publishable_key) as socket:
             topic = f"conversation:{self._conversation}"
@@ -74,16 +87,25 @@ class Device:
                 raise ConnectionError(answer)
             self._socket = socket
             # what is said from here on waits in the socket until the snapshot is there
-            rows = await self._client.history(self._api, self._conversation)
-            for gone in self.messages.keys() - {row["id"] for row in rows}:
-                del self.messages[gone]
-            for row in rows:
-                self._take(row)
+            self.messages = {}
+            await self._read_branch()
             self.connections += 1
             while True:
                 await self._notify()
                 payload = (await socket.next("broadcast")).payload
                 await self._apply(payload["event"], payload["payload"])
+
+    async def _read_branch(self) -> None:
+        rows = await self._client.history(self._api, self._conversation)
+        for row in rows:
+            self._take(row)
+        self._head = rows[-1]["id"] if rows else None
+
+    async def _show(self, head: str | None) -> None:
+        self._head = head
+        path = self.shown
+        if head is not None and (not path or self.messages[path[0]].parent is not None):  # not all of it is held
+            await self._read_branch()
 
     async def _notify(self) -> None:
         async with self._changed:
@@ -92,7 +114,9 @@ class Device:
     def _take(self, row: dict[str, Any]) -> None:
         held = self.messages.get(row["id"])
         if held is None or row["seq"] >= held.seq:
-            self.messages[row["id"]] = Held(row["role"], row["content"], row["status"], row["seq"], row["reasoning"])
+            self.messages[row["id"]] = Held(
+                row["parent_id"], row["role"], row["content"], row["status"], row["seq"], row["reasoning"]
+            )
 
     async def _read(self, message: str) -> None:
         status, row, _ = await self._client.call(self._api, "GET", f"/v1/messages/{message}")
@@ -100,15 +124,21 @@ class Device:
             self._take(row)
 
     async def _apply(self, event: str, payload: dict[str, Any]) -> None:
+        if event == "head.changed":
+            await self._show(payload["head_id"])
+            return
         message = payload["message_id"]
         held = self.messages.get(message)
         if event == "message.deleted":
             self.messages.pop(message, None)
         elif event in ("message.created", "message.started"):
             if held is None and payload["content"] is not None:
-                self.messages[message] = Held(payload["role"], payload["content"], payload["status"], payload["seq"])
+                self.messages[message] = Held(
+                    payload["parent_id"], payload["role"], payload["content"], payload["status"], payload["seq"]
+                )
             elif held is None:
                 await self._read(message)
+            await self._show(message)
         elif held is None:
             await self._read(message)
         elif event == "message.delta":

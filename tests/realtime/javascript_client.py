@@ -26,6 +26,12 @@ class Scenario:
         """Wait until it says that it is where it must be."""
         assert await self.seen() == "ready"
 
+    async def asked(self, order: str) -> Any:
+        """What it answers to a line of its input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{order}\n".encode())
+        return await self.seen()
+
     async def seen(self) -> Any:
         """What it has seen."""
         assert self._process.stdout is not None
@@ -49,6 +55,7 @@ async def script(file: str, *arguments: str) -> AsyncGenerator[Scenario]:
         *arguments,
         cwd=REPOSITORY,
         limit=1_000_000,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

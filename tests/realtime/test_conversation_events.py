@@ -10,7 +10,7 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.conftest import Connect
-from tests.realtime.people import Connection, Someone, as_service, new_conversation
+from tests.realtime.people import Connection, Someone, as_service, finish, new_conversation, new_reply
 from tests.realtime.sockets import V1, V2, Socket
 
 
@@ -39,7 +39,8 @@ async def test_plain_sql_of_the_service(devices: list[Socket], db: Connection, o
         await db.execute("delete from public.conversations where id = %s", [conversation])
     name, created = await heard(devices)
     assert (name, created["conversation_id"], created["title"]) == ("conversation.created", conversation, "first")
-    assert set(created) == {"conversation_id", "title", "model", "created_at", "updated_at"}
+    row = {"head_id", "last_message_at", "preview", "message_count"}
+    assert set(created) == {"conversation_id", "title", "model", "created_at", "updated_at", *row}
     name, updated = await heard(devices)
     assert (name, updated["conversation_id"], updated["title"]) == ("conversation.updated", conversation, "second")
     assert await heard(devices) == ("conversation.deleted", {"conversation_id": conversation})
@@ -83,3 +84,28 @@ async def test_each_user_hears_of_their_own(
     for device in devices:
         await device.reply(await device.push("phoenix", "heartbeat", {}))
         assert device.unread("broadcast") == []
+
+
+async def test_list_moves_with_each_turn(
+    devices: list[Socket], db: Connection, owner: Someone, conversation: str
+) -> None:
+    """When a message is there, when its reply begins, and when it has ended."""
+    created = (await heard(devices))[1]
+    reply = await new_reply(db, owner, conversation)
+    name, asked = await heard(devices)
+    assert (name, asked["preview"], asked["message_count"]) == ("conversation.updated", "Hello", 1)
+    name, begun = await heard(devices)
+    assert (name, begun["head_id"], begun["preview"], begun["message_count"]) == (
+        "conversation.updated",
+        reply,
+        "Hello",
+        2,
+    )
+    assert begun["last_message_at"] >= asked["last_message_at"] > created["last_message_at"]
+    await finish(db, reply, "An answer")
+    name, ended = await heard(devices)
+    assert (name, ended["preview"], ended["last_message_at"]) == (
+        "conversation.updated",
+        "An answer",
+        begun["last_message_at"],
+    )

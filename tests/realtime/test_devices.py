@@ -16,7 +16,7 @@ from tests.realtime.device import Device, running
 from tests.realtime.javascript_client import script
 from tests.realtime.people import Connection
 from tests.support.proxy import Proxy
-from tests.support.replica_client import Client, Transcript, read, tokens
+from tests.support.replica_client import Client, Transcript, eventually, read, tokens
 from tests.support.service import Api
 
 JOINS = ("before", "during", "after")
@@ -104,6 +104,7 @@ async def test_changes_that_the_stream_does_not_tell(
         await db.execute("delete from public.messages where id = %s", [first.message_id])
         await device.until(lambda: first.message_id not in device.messages)
         stored: list[dict[str, Any]] = await client.history(api, conversation)
+        assert [row["id"] for row in stored] == device.shown
         assert {row["id"]: row["content"] for row in stored} == {
             id_: held.content for id_, held in device.messages.items()
         }
@@ -112,11 +113,14 @@ async def test_changes_that_the_stream_does_not_tell(
 async def test_the_documented_hook(stack: LocalSupabase, client: Client, api: Api, db: Connection) -> None:
     """The code of docs/realtime.md: a conversation of more than a page, its connection cut while the model thinks."""
     conversation = await client.new_conversation(api)
-    await db.execute(
-        "insert into public.messages (conversation_id, user_id, role, content) "
-        "select %s, %s, 'user', 'earlier' from generate_series(1, 105)",
-        [conversation, client.person.id],
-    )
+    last: str | None = None
+    for _ in range(105):
+        cursor = await db.execute(
+            "insert into public.messages (conversation_id, user_id, role, content, parent_id) "
+            "values (%s, %s, 'user', 'earlier', %s) returning id::text",
+            [conversation, client.person.id, last],
+        )
+        [[last]] = await cursor.fetchall()
     async with Proxy(stack.url) as proxy:
         settings = {
             "url": proxy.url,
@@ -135,3 +139,48 @@ async def test_the_documented_hook(stack: LocalSupabase, client: Client, api: Ap
     for row in shown[-2:]:
         stored = await client.message(api, row["id"])
         assert row == {name: stored[name] for name in ("id", *FIELDS)}
+
+
+async def test_two_views_of_the_documented_hook(stack: LocalSupabase, client: Client, api: Api) -> None:
+    """They share a channel: one that leaves does not close the other's, and the last one closes it. A branch that is
+    switched is another one on both."""
+    conversation = await client.new_conversation(api)
+    first = await client.send(api, conversation, {"tokens": 1})
+    one = [first.user_message_id, first.message_id]
+    settings = {
+        "url": stack.url,
+        "key": stack.publishable_key,
+        "api": api.url,
+        "owner": client.person.token,
+        "conversation": conversation,
+    }
+    async with script("two_views.mjs", json.dumps(settings)) as views:
+
+        async def show(*expected: list[str | None]) -> None:
+            async def same() -> bool:
+                return bool(await views.asked("") == list(expected))
+
+            await eventually(same, 60)
+
+        await show(one, one)
+        assert await views.asked("channels") == 1
+        await views.asked("leave")
+        second = await client.send(api, conversation, {"tokens": 1})
+        both = [*one, second.user_message_id, second.message_id]
+        await show(one, both)
+        await views.asked("leave and come back")
+        await show(both, both)
+        async with client.regenerating(api, str(first.message_id)) as response:
+            again = await read(response)
+        other = [first.user_message_id, again.message_id]
+        await show(other, other)
+        await client.call(api, "PATCH", f"/v1/conversations/{conversation}", {"head_id": second.message_id})
+        await show(both, both)
+        await client.call(api, "DELETE", f"/v1/messages/{second.user_message_id}")
+        await show(one, one)
+        await views.asked("leave both")
+
+        async def closed() -> bool:
+            return bool(await views.asked("channels") == 0)
+
+        await eventually(closed, 60)

@@ -85,3 +85,28 @@ def expire(db: Connection, reply: str | UUID) -> None:
     db.execute(
         "update private.live_replies set lease_expires_at = now() - interval '1 second' where message_id = %s", [reply]
     )
+
+
+def branch(db: Connection, user: Caller, conversation: UUID, **arguments: object) -> list[Answer]:
+    """A page of the branch that is shown."""
+    with acting(db, user):
+        page: list[Answer] = rpc(db, "read_branch", p_conversation_id=conversation, **arguments)
+    return page
+
+
+def switch(db: Connection, user: Caller, conversation: UUID, message: str | UUID) -> Answer:
+    with acting(db, user):
+        changed: Answer = rpc(db, "switch_branch", p_conversation_id=conversation, p_message_id=message)
+    return changed
+
+
+def delete(db: Connection, user: Caller, message: str | UUID) -> Answer:
+    with acting(db, user):
+        changed: Answer = rpc(db, "delete_message", p_message_id=message)
+    return changed
+
+
+def told(db: Connection, conversation: UUID) -> Answer:
+    """The row of a conversation, as JSON."""
+    found: Answer = one(db, "select to_jsonb(c) from public.conversations as c where id = %s", [conversation])
+    return found

@@ -26,7 +26,8 @@ begin
   elsif tg_op = 'INSERT' then
     perform realtime.send(
       jsonb_build_object(
-        'conversation_id', c.id, 'title', c.title, 'model', c.model,
+        'conversation_id', c.id, 'title', c.title, 'model', c.model, 'head_id', c.head_id,
+        'last_message_at', c.last_message_at, 'preview', c.preview, 'message_count', c.message_count,
         'created_at', c.created_at, 'updated_at', c.updated_at
       ),
       'conversation.created', 'user:' || c.user_id, true
@@ -35,7 +36,8 @@ begin
   else
     perform realtime.send(
       jsonb_build_object(
-        'conversation_id', c.id, 'title', c.title, 'model', c.model,
+        'conversation_id', c.id, 'title', c.title, 'model', c.model, 'head_id', c.head_id,
+        'last_message_at', c.last_message_at, 'preview', c.preview, 'message_count', c.message_count,
         'created_at', c.created_at, 'updated_at', c.updated_at
       ),
       'conversation.updated', 'user:' || c.user_id, true
@@ -43,7 +45,11 @@ begin
     from (
       select a.* from after as a
       join before as b on b.id = a.id
-      where (a.title, a.model) is distinct from (b.title, b.model)
+      where
+        (a.title, a.model, a.head_id, a.last_message_at, a.preview, a.message_count)
+        is distinct from (b.title, b.model, b.head_id, b.last_message_at, b.preview, b.message_count)
+        -- that the release before left no tree is no news
+        and (b.message_count is not null or (a.title, a.model) is distinct from (b.title, b.model))
       order by a.position
       limit c_most
     ) as c;
@@ -53,4 +59,4 @@ end;
 $$;
 
 comment on function private.announce_conversations() is
-'Trigger: conversation.created, conversation.updated when the title or the model is another, conversation.deleted.';
+'Trigger: conversation.created, conversation.updated when what the list shows is another, conversation.deleted.';

@@ -9,7 +9,9 @@ create or replace function private.begin_turn(
   p_idempotency_key text,
   p_request_hash text,
   p_max_tokens integer,
-  p_offer jsonb default null
+  p_offer jsonb default null,
+  p_parent_id uuid default null,
+  p_new_beginning boolean default false
 ) returns jsonb
 language plpgsql
 security definer
@@ -25,6 +27,10 @@ declare
   v_held private.reservations;
   v_target public.messages;
   v_conversation public.conversations;
+  v_seen public.conversations;
+  v_parent public.messages;
+  v_user_message jsonb;
+  v_message jsonb;
   v_limits private.limits;
   v_history jsonb;
   v_admitted jsonb;
@@ -35,6 +41,11 @@ declare
 begin
   if v_user_id is null then
     raise exception using errcode = 'PT401', message = 'unauthenticated', detail = 'A signed-in user is required.';
+  end if;
+
+  -- what the caller's device continues is the head of now: two that send at once continue the same one, on two branches
+  if p_reply_to is null and p_parent_id is null and not p_new_beginning then
+    select * into v_seen from public.conversations as c where c.id = p_conversation_id and c.user_id = v_user_id;
   end if;
 
   -- a user's turns begin one at a time: keys, versions and the number of live replies are counted without a race
@@ -81,9 +92,14 @@ begin
   -- with this lock nothing of the conversation can be deleted while the turn begins
   select * into v_conversation from public.conversations as c
   where c.id = coalesce(v_target.conversation_id, p_conversation_id) and c.user_id = v_user_id
-  for key share;
+  for no key update;
   if not found then
     raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such conversation.';
+  end if;
+  if v_conversation.message_count is null then
+    perform private.plant_tree(v_conversation.id);
+    select * into v_conversation from public.conversations as c where c.id = v_conversation.id;
+    select * into v_target from public.messages as m where m.id = p_reply_to;
   end if;
 
   if p_reply_to is null then
@@ -94,9 +110,31 @@ begin
       raise exception using errcode = 'PT413', message = 'payload_too_large',
         detail = format('A message has at most %s characters.', c_content_characters);
     end if;
+    if p_parent_id is not null then
+      select * into v_parent from public.messages as m
+      where m.id = p_parent_id and m.conversation_id = v_conversation.id;
+      if not found then
+        raise exception using errcode = 'PT422', message = 'invalid_request',
+          detail = 'parent_id: no such message in this conversation.';
+      end if;
+      if v_parent.role = 'user' and exists (
+        select from public.messages as m where m.parent_id = v_parent.id and m.role = 'assistant'
+      ) then
+        raise exception using errcode = 'PT422', message = 'invalid_request',
+          detail = 'parent_id: expected a reply, got a user message that has one; '
+          || 'to edit that message, send its own parent_id.';
+      end if;
+    elsif not p_new_beginning then
+      select * into v_parent from public.messages as m
+      where m.id = case when v_seen.message_count is null then v_conversation.head_id else v_seen.head_id end;
+      -- it has been deleted since
+      if not found and v_seen.head_id is not null then
+        select * into v_parent from public.messages as m where m.id = v_conversation.head_id;
+      end if;
+    end if;
   else
     select * into v_asked from public.messages as m
-    where m.id = coalesce(v_target.parent_id, v_target.id) and m.role = 'user';
+    where m.id = case v_target.role when 'assistant' then v_target.parent_id else v_target.id end and m.role = 'user';
     if not found then
       raise exception using errcode = 'PT409', message = 'conflict', detail = 'This message answers no user message.';
     end if;
@@ -117,7 +155,8 @@ begin
   end if;
 
   if p_reply_to is not null and exists (
-    select from public.messages as m where m.parent_id = v_asked.id and m.status = 'streaming'
+    select from public.messages as m
+    where m.parent_id = v_asked.id and m.role = 'assistant' and m.status = 'streaming'
   ) then
     raise exception using errcode = 'PT409', message = 'conflict', detail = 'A reply to this message is still streaming.';
   end if;
@@ -134,6 +173,7 @@ begin
     v_asked.conversation_id := v_conversation.id;
     v_asked.user_id := v_user_id;
     v_asked.content := p_content;
+    v_asked.parent_id := v_parent.id;
   end if;
   v_content_tokens := private.estimate_tokens(v_asked.content);
   perform private.require_budget(v_user_id, v_limits);
@@ -153,28 +193,39 @@ begin
     p_max_tokens is null and p_offer is not null, v_models, clock_timestamp() + private.lease()
   );
 
+  -- both rows in one statement, so that the conversation's row is written, and told, once
   if p_reply_to is null then
-    insert into public.messages (conversation_id, user_id, role, content, screened)
-    values (
-      v_conversation.id, v_user_id, 'user', p_content, not (select s.screen_input from private.settings as s)
+    with asked as (
+      insert into public.messages (conversation_id, user_id, role, content, screened, parent_id, version)
+      values (
+        v_conversation.id, v_user_id, 'user', p_content, not (select s.screen_input from private.settings as s),
+        v_parent.id, private.next_version(v_conversation.id, v_parent.id)
+      )
+      returning *
+    ), reply as (
+      insert into public.messages (id, conversation_id, user_id, role, status, parent_id, parent_position)
+      select p_reply_id, a.conversation_id, a.user_id, 'assistant', 'streaming', a.id, a.position
+      from asked as a
+      returning *
     )
-    returning * into v_asked;
+    select to_jsonb(a), to_jsonb(r) into v_user_message, v_message from asked as a cross join reply as r;
+  else
+    v_user_message := to_jsonb(v_asked);
+    insert into public.messages as m (
+      id, conversation_id, user_id, role, status, parent_id, parent_position, version
+    )
+    values (
+      p_reply_id, v_conversation.id, v_user_id, 'assistant', 'streaming', v_asked.id, v_asked.position,
+      private.next_version(v_conversation.id, v_asked.id)
+    )
+    returning to_jsonb(m) into v_message;
   end if;
-
-  insert into public.messages (id, conversation_id, user_id, role, status, parent_id, parent_position, version)
-  values (
-    p_reply_id, v_conversation.id, v_user_id, 'assistant', 'streaming', v_asked.id, v_asked.position,
-    case when p_reply_to is null then 1 else (
-      select coalesce(max(m.version), 0) + 1 from public.messages as m where m.parent_id = v_asked.id
-    ) end
-  )
-  returning * into v_reply;
 
   insert into private.live_replies (message_id, user_id, writer, lease_expires_at)
   values (p_reply_id, v_user_id, p_writer, now() + private.lease());
 
   return jsonb_build_object(
-    'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
+    'replayed', false, 'user_message', v_user_message, 'message', v_message,
     'history', v_history, 'model', v_conversation.model, 'quotas', v_admitted -> 'quotas',
     'searchable', private.has_passages(v_user_id),
     'models', v_models, 'output_tokens', v_admitted -> 'output_tokens', 'passage_tokens', v_passage_tokens
@@ -182,7 +233,7 @@ begin
 end;
 $$;
 
-comment on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer, jsonb) is
+comment on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer, jsonb, uuid, boolean) is
 'Begins a turn for auth.uid(): a new user message, or with p_reply_to another reply to an earlier one. See public.begin_turn.';
 
-grant execute on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer, jsonb) to authenticated;
+grant execute on function private.begin_turn(uuid, uuid, uuid, text, uuid, text, text, integer, jsonb, uuid, boolean) to authenticated;

@@ -9,38 +9,43 @@ stable
 security invoker
 set search_path = ''
 as $$
-  -- of each earlier turn the user message and the newest reply with text, newest turns first until a limit is met
+  -- newest first until a limit is met
+  with recursive branch as (
+    select
+      m.id, m.parent_id, m.position, m.role, m.content, 1 as steps,
+      (m.status <> 'streaming' and m.content <> '' and m.flagged is null and m.screened)::integer as usable
+    from public.messages as m
+    where m.id = p_asked.parent_id
+    union all
+    select
+      m.id, m.parent_id, m.position, m.role, m.content, b.steps + 1,
+      b.usable + (m.status <> 'streaming' and m.content <> '' and m.flagged is null and m.screened)::integer
+    from branch as b
+    join public.messages as m on m.id = b.parent_id
+    where b.usable < 100 and b.steps < 400
+  )
   select coalesce(
-    jsonb_agg(jsonb_build_object('role', h.role, 'content', h.content) order by h.turn, h.role = 'assistant'), '[]'
+    jsonb_agg(jsonb_build_object('role', h.role, 'content', h.content) order by h.position), '[]'
   )
   from (
     select
       n.*,
-      sum(char_length(n.content)) over (order by n.turn desc, n.role) as characters,
+      sum(char_length(n.content)) over (order by n.position desc) as characters,
       -- private.estimate_tokens, written out: it is asked a hundred times
-      sum((octet_length(n.content) + 3) / 4) over (order by n.turn desc, n.role) as tokens
+      sum((octet_length(n.content) + 3) / 4) over (order by n.position desc) as tokens
     from (
-      select distinct on (m.turn, m.role) m.turn, m.role, m.content, m.parent_id
-      from public.messages as m
-      where
-        m.conversation_id = p_asked.conversation_id
-        and m.user_id = p_asked.user_id
-        -- a message that is not stored yet comes after all others
-        and (m.turn < p_asked.turn or p_asked.turn is null)
-        and m.status <> 'streaming'
-        and m.content <> ''
-        and m.flagged is null
-        and m.screened
-      order by m.turn desc, m.role desc, m.position desc
-      limit 100
+      select b.*, lag(b.usable, 1, 0) over (order by b.steps) as usable_before
+      from branch as b
     ) as n
-    -- no answer without its question
-    where n.parent_id is null or exists (
-      select from public.messages as p where p.id = n.parent_id and p.flagged is null and p.screened
-    )
+    where
+      n.usable > n.usable_before
+      -- no answer without its question
+      and (n.role <> 'assistant' or n.parent_id is null or exists (
+        select from public.messages as p where p.id = n.parent_id and p.flagged is null and p.screened
+      ))
   ) as h
   where h.characters <= 400000 and h.tokens <= p_tokens
 $$;
 
 comment on function private.turn_history(public.messages, integer) is
-'What was said before this user message, oldest first: [{role, content}], at most 100 messages, 400,000 characters and about p_tokens tokens, and nothing that moderation did not let pass. The API trims it further to the model''s context.';
+'What was said before this user message on its branch, oldest first: [{role, content}], at most 100 messages of the newest 400, 400,000 characters and about p_tokens tokens, and nothing that moderation did not let pass. The API trims it further to the model''s context.';

@@ -66,11 +66,13 @@ begin
     for update skip locked
   );
 
+  perform private.plant_trees();
+
   return v_recovered;
 end;
 $$;
 
 comment on function public.recover_replies() is
-'Ends replies whose lease has run out as interrupted, keeping their text, charges the calls that they had made, so far as the journal knew (see private.lost_calls), charges and releases what is held for replies that are no more, and forgets idempotency keys older than 24 hours. Returns the ids it ended. Any replica calls it, every few seconds and at its start. For the service.';
+'Ends replies whose lease has run out as interrupted, keeping their text, charges the calls that they had made, so far as the journal knew (see private.lost_calls), charges and releases what is held for replies that are no more, forgets idempotency keys older than 24 hours, and makes trees of the conversations that release 0.1.0 left. Returns the ids it ended. Any replica calls it, every few seconds and at its start. For the service.';
 
 grant execute on function public.recover_replies() to service_role;

@@ -1,22 +1,17 @@
-// Runs the React hook of docs/realtime.md as it stands there, with the two functions of React that it uses replaced.
+// Runs the React hook of docs/realtime.md.
 // Run as: node hook.mjs <JSON of the settings>; prints what the hook shows, once the last message has ended.
-import { readFileSync } from 'node:fs'
 import { client, Inbox } from './client.mjs'
+import { hook } from './documented.mjs'
 
 const settings = JSON.parse(process.argv[2])
-const document = readFileSync(new URL('../../../docs/realtime.md', import.meta.url), 'utf8')
-const [, code] = document.match(/```js\n([^]*?)```/)
 const shown = new Inbox()
-globalThis.useState = (first) => [first, shown.put]
-globalThis.useEffect = (effect) => effect()
-const source = code.replace(/import .* from 'react'/, 'const { useState, useEffect } = globalThis')
-const { useMessages } = await import(`data:text/javascript,${encodeURIComponent(source)}`)
 
 async function get(path) {
   const answer = await fetch(settings.api + path, { headers: { authorization: `Bearer ${settings.owner}` } })
   return answer.json()
 }
 
+const useMessages = hook((first) => [first, shown.put], (effect) => effect())
 useMessages(await client(settings, { token: settings.owner, reconnectAfterMs: () => 20 }), get, settings.conversation)
 let messages = await shown.next()
 console.log('"ready"')

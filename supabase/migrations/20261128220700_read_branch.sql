@@ -1,0 +1,134 @@
+-- Before the code: the shown branch is read page by page, in one query that walks no further than the page.
+create function private.siblings(p_message public.messages) returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  select
+    case when count(*) > 1 then jsonb_build_object(
+      'index', count(*) filter (where s.position <= p_message.position),
+      'count', count(*),
+      'previous_id', (array_agg(s.id order by s.position desc) filter (where s.position < p_message.position))[1],
+      'next_id', (array_agg(s.id order by s.position) filter (where s.position > p_message.position))[1]
+    ) end
+  from (
+    select m.id, m.position from public.messages as m
+    where m.parent_id = p_message.parent_id
+    union all
+    select m.id, m.position from public.messages as m
+    where p_message.parent_id is null and m.parent_id is null and m.conversation_id = p_message.conversation_id
+  ) as s
+$$;
+
+comment on function private.siblings(public.messages) is
+'{index (from 1), count, previous_id, next_id} of a message among those that follow the same one, in the order of their creation; null when it is the only one.';
+
+create function public.read_branch(
+  p_conversation_id uuid,
+  p_before bigint default null,
+  p_after bigint default null,
+  p_before_id uuid default null,
+  p_after_id uuid default null,
+  p_backward boolean default false,
+  p_limit integer default 50
+) returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $$
+declare
+  v_before bigint := p_before;
+  v_after bigint := coalesce(p_after, 0);
+  v_last_id uuid;
+  v_planted boolean;
+  v_bound public.messages;
+  v_page jsonb;
+begin
+  select c.head_id, c.message_count is not null into v_last_id, v_planted
+  from public.conversations as c
+  where c.id = p_conversation_id;
+  if not found then
+    return null;
+  end if;
+  if not v_planted then
+    perform private.plant_tree(p_conversation_id);
+    select c.head_id into v_last_id from public.conversations as c where c.id = p_conversation_id;
+  end if;
+
+  if p_after_id is not null then
+    select m.position into v_after from public.messages as m
+    where m.id = p_after_id and m.conversation_id = p_conversation_id;
+    if not found then
+      raise exception using errcode = 'PT422', message = 'invalid_request',
+        detail = 'after: no such message in this conversation.';
+    end if;
+  end if;
+  if p_before_id is not null or p_before is not null then
+    select * into v_bound from public.messages as m
+    where (m.id = p_before_id or m.position = p_before) and m.conversation_id = p_conversation_id;
+    if found then
+      v_before := v_bound.position;
+    elsif p_before_id is not null then
+      raise exception using errcode = 'PT422', message = 'invalid_request',
+        detail = 'before: no such message in this conversation.';
+    end if;
+    -- a page further back begins where the one before it ended, not at the head
+    if v_bound.id is not null and p_backward then
+      v_last_id := v_bound.parent_id;
+    end if;
+  end if;
+
+  with recursive branch as (
+    select m.id, m.parent_id, m.position, (m.position < coalesce(v_before, m.position + 1))::integer as taken
+    from public.messages as m
+    where m.id = v_last_id
+    union all
+    select p.id, p.parent_id, p.position, b.taken + (p.position < coalesce(v_before, p.position + 1))::integer
+    from branch as b
+    join public.messages as p on p.id = b.parent_id
+    -- a message follows one that is older, so positions fall along the way
+    where b.position > v_after and (not p_backward or b.taken < p_limit)
+  ), page as (
+    select b.id from branch as b
+    where b.position > v_after and (v_before is null or b.position < v_before)
+    order by case when p_backward then -b.position else b.position end
+    limit p_limit
+  )
+  select coalesce(
+    jsonb_agg(
+      to_jsonb(m) || jsonb_build_object('siblings', private.siblings(m))
+      order by case when p_backward then -m.position else m.position end
+    ),
+    '[]'
+  )
+  into v_page
+  from page as p
+  join public.messages as m on m.id = p.id;
+  return v_page;
+end;
+$$;
+
+comment on function public.read_branch(uuid, bigint, bigint, uuid, uuid, boolean, integer) is
+'A page of the shown branch of the caller''s conversation, at most p_limit messages, each with its siblings {index, count, previous_id, next_id} or null: forward the first ones, backward the last ones, newest first, of those between p_after and p_before, which are positions or, with _id, messages. Backward from a message it is the messages before that one, on whichever branch it is. Null when there is no such conversation. Error: PT422 invalid_request (no such message).';
+
+create function public.read_message(p_message_id uuid) returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select to_jsonb(m) || jsonb_build_object('siblings', private.siblings(m))
+  from public.messages as m
+  where m.id = p_message_id
+$$;
+
+comment on function public.read_message(uuid) is
+'A message of the caller with its siblings {index, count, previous_id, next_id} or null. Null when there is no such message.';
+
+revoke all on function private.siblings(public.messages) from public, anon, service_role;
+revoke all on function public.read_branch(uuid, bigint, bigint, uuid, uuid, boolean, integer)
+from public, anon, service_role;
+revoke all on function public.read_message(uuid) from public, anon, service_role;
+grant execute on function private.siblings(public.messages) to authenticated;
+grant execute on function public.read_branch(uuid, bigint, bigint, uuid, uuid, boolean, integer) to authenticated;
+grant execute on function public.read_message(uuid) to authenticated;

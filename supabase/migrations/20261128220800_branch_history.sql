@@ -1,0 +1,50 @@
+-- Before the code: the history of a turn is the branch that it continues, and nothing else.
+create or replace function private.turn_history(
+  p_asked public.messages,
+  p_tokens integer
+) returns jsonb
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  -- newest first until a limit is met
+  with recursive branch as (
+    select
+      m.id, m.parent_id, m.position, m.role, m.content, 1 as steps,
+      (m.status <> 'streaming' and m.content <> '' and m.flagged is null and m.screened)::integer as usable
+    from public.messages as m
+    where m.id = p_asked.parent_id
+    union all
+    select
+      m.id, m.parent_id, m.position, m.role, m.content, b.steps + 1,
+      b.usable + (m.status <> 'streaming' and m.content <> '' and m.flagged is null and m.screened)::integer
+    from branch as b
+    join public.messages as m on m.id = b.parent_id
+    where b.usable < 100 and b.steps < 400
+  )
+  select coalesce(
+    jsonb_agg(jsonb_build_object('role', h.role, 'content', h.content) order by h.position), '[]'
+  )
+  from (
+    select
+      n.*,
+      sum(char_length(n.content)) over (order by n.position desc) as characters,
+      -- private.estimate_tokens, written out: it is asked a hundred times
+      sum((octet_length(n.content) + 3) / 4) over (order by n.position desc) as tokens
+    from (
+      select b.*, lag(b.usable, 1, 0) over (order by b.steps) as usable_before
+      from branch as b
+    ) as n
+    where
+      n.usable > n.usable_before
+      -- no answer without its question
+      and (n.role <> 'assistant' or n.parent_id is null or exists (
+        select from public.messages as p where p.id = n.parent_id and p.flagged is null and p.screened
+      ))
+  ) as h
+  where h.characters <= 400000 and h.tokens <= p_tokens
+$$;
+
+comment on function private.turn_history(public.messages, integer) is
+'What was said before this user message on its branch, oldest first: [{role, content}], at most 100 messages of the newest 400, 400,000 characters and about p_tokens tokens, and nothing that moderation did not let pass. The API trims it further to the model''s context.';

@@ -1,0 +1,31 @@
+-- Written by `make schema` from the migrations: to change it, add a migration.
+
+-- CREATE TRIGGER messages_count_new AFTER INSERT ON public.messages REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION private.count_new_messages()
+create or replace function private.count_new_messages() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  update public.conversations as c
+  set
+    head_id = n.newest_id,
+    preview = private.preview(n.newest_id),
+    message_count = c.message_count + n.messages,
+    last_message_at = case when c.message_count = 0 then n.newest else greatest(c.last_message_at, n.newest) end
+  from (
+    select
+      i.conversation_id,
+      count(*)::integer as messages,
+      (array_agg(i.id order by i.position desc))[1] as newest_id,
+      max(i.created_at) as newest
+    from inserted as i
+    group by i.conversation_id
+  ) as n
+  where c.id = n.conversation_id and c.message_count is not null;
+  return null;
+end;
+$$;
+
+comment on function private.count_new_messages() is
+'Trigger: the newest message is its conversation''s head, and counted.';

@@ -1,0 +1,18 @@
+-- Written by `make schema` from the migrations: to change it, add a migration.
+
+create or replace function private.preview(
+  p_message_id uuid
+) returns text
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  select left(coalesce(nullif(m.content, ''), p.content), 200)
+  from public.messages as m
+  left join public.messages as p on p.id = m.parent_id
+  where m.id = p_message_id
+$$;
+
+comment on function private.preview(uuid) is
+'The first 200 characters of a message''s text, or of the one before it while it has none.';

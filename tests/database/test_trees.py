@@ -1,0 +1,281 @@
+"""The tree of a conversation's messages: who may change it, what a large one costs to read, and devices at once."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from scripts.local_supabase import LocalSupabase
+from tests.support.callers import SERVICE, Caller, Connection, acting, new_conversation, one, rpc
+from tests.support.turn_functions import (
+    Answer,
+    answered,
+    branch,
+    delete,
+    expire,
+    final,
+    finish,
+    live,
+    recover,
+    regenerate,
+    send,
+    switch,
+    told,
+)
+
+MESSAGES, BRANCHES = 10_000, 500
+
+
+@pytest.fixture
+def conversation(db: Connection, owner: Caller) -> UUID:
+    return new_conversation(db, owner)
+
+
+# ── whose it is ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_strangers_find_nothing(db: Connection, owner: Caller, stranger: Caller, conversation: UUID) -> None:
+    reply = answered(db, owner, conversation, "one", "first")["message"]["id"]
+    assert branch(db, stranger, conversation) is None
+    with acting(db, stranger):
+        assert rpc(db, "read_message", p_message_id=reply) is None
+    with pytest.raises(psycopg.DatabaseError) as refused:
+        switch(db, stranger, conversation, reply)
+    assert refused.value.sqlstate == "PT404"
+    with pytest.raises(psycopg.DatabaseError) as refused:
+        delete(db, stranger, reply)
+    assert refused.value.sqlstate == "PT404"
+    assert len(branch(db, owner, conversation)) == 2
+
+
+@pytest.mark.parametrize("column", ["head_id", "last_message_at", "preview", "message_count"])
+def test_what_a_row_tells_is_the_databases(db: Connection, owner: Caller, conversation: UUID, column: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), acting(db, owner):
+        db.execute(f"update public.conversations set {column} = null where id = %s", [conversation])
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), acting(db, owner):
+        db.execute(f"insert into public.conversations ({column}) values (null)")
+
+
+def test_parent_of_another_conversation(db: Connection, owner: Caller, conversation: UUID) -> None:
+    elsewhere = answered(db, owner, new_conversation(db, owner), "elsewhere", "yes")["message"]["id"]
+    with pytest.raises(psycopg.DatabaseError) as refused:
+        send(db, owner, conversation, "next", p_parent_id=elsewhere)
+    assert (refused.value.sqlstate, refused.value.diag.message_primary) == ("PT422", "invalid_request")
+
+
+# ── what its row tells, whoever writes ───────────────────────────────────────────────────────────────────────────
+
+
+def test_messages_of_sql_are_counted_and_shown(db: Connection, owner: Caller, conversation: UUID) -> None:
+    with acting(db, SERVICE):
+        db.execute(
+            "insert into public.messages (conversation_id, user_id, role, content) "
+            "values (%(c)s, %(u)s, 'system', 'be kind'), (%(c)s, %(u)s, 'user', 'hello')",
+            {"c": conversation, "u": owner.id},
+        )
+    row = told(db, conversation)
+    assert (row["preview"], row["message_count"]) == ("hello", 2)
+    with acting(db, SERVICE):
+        db.execute("delete from public.messages where id = %s", [row["head_id"]])
+    assert (told(db, conversation)["preview"], told(db, conversation)["message_count"]) == ("be kind", 1)
+
+
+def test_recovered_reply_is_the_preview(db: Connection, owner: Caller, conversation: UUID) -> None:
+    reply = send(db, owner, conversation, "one")["message"]["id"]
+    db.execute("update public.messages set content = 'as far as', seq = 1 where id = %s", [reply])
+    assert told(db, conversation)["preview"] == "one"
+    expire(db, reply)
+    recover(db)
+    assert told(db, conversation)["preview"] == "as far as"
+
+
+def test_deleted_reply_loses_its_lease(db: Connection, owner: Caller, conversation: UUID) -> None:
+    reply = send(db, owner, conversation, "one")["message"]["id"]
+    assert delete(db, owner, reply)["ended"] == [reply]
+    assert not live(db, reply)
+    assert finish(db, final(reply, "too late")) == []
+    assert told(db, conversation)["preview"] == "one"
+
+
+def test_versions_are_not_given_twice_to_what_is_there(db: Connection, owner: Caller, conversation: UUID) -> None:
+    first = answered(db, owner, conversation, "one", "first")
+    replies = [first["message"]["id"]]
+    for _ in range(2):
+        replies.append(regenerate(db, owner, replies[0])["message"]["id"])
+        finish(db, final(replies[-1], "again"))
+    delete(db, owner, replies[1])
+    last = regenerate(db, owner, replies[0])["message"]
+    assert last["version"] == 4
+    [_, shown] = branch(db, owner, conversation)
+    assert shown["siblings"] == {"index": 3, "count": 3, "previous_id": replies[2], "next_id": None}
+
+
+# ── a large one ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plant_large(db: Connection, owner: Caller, conversation: UUID) -> list[UUID]:
+    """10,000 messages: one chain of 9,000, and 500 branches of two messages, 250 of which begin at one of its messages.
+    The chain, oldest first; its end is the head."""
+    chain = [uuid.uuid4() for _ in range(MESSAGES - 2 * BRANCHES)]
+    insert = (
+        "insert into public.messages (id, conversation_id, user_id, role, content, parent_id, version) "
+        "values (%s, %s, %s, %s, %s, %s, %s)"
+    )
+    text = "word " * 100
+    rows: list[tuple[Any, ...]] = []
+    for place, message in enumerate(chain):
+        role = "assistant" if place % 2 else "user"
+        rows.append((message, conversation, owner.id, role, text, chain[place - 1] if place else None, 1))
+    for number in range(BRANCHES):
+        asked, place = uuid.uuid4(), 4001 if number % 2 else 2 * number + 1
+        rows.append((asked, conversation, owner.id, "user", text, chain[place], number + 2))
+        rows.append((uuid.uuid4(), conversation, owner.id, "assistant", text, asked, 1))
+    # as pg_restore does: what the triggers keep is written at the end
+    db.execute("alter table public.messages disable trigger user")
+    with db.cursor() as cursor:
+        cursor.executemany(insert, rows)
+    db.execute("alter table public.messages enable trigger user")
+    db.execute(
+        "update public.conversations set head_id = %s, message_count = %s where id = %s",
+        [chain[-1], MESSAGES, conversation],
+    )
+    db.execute("analyze public.messages")
+    return chain
+
+
+def reads(db: Connection) -> tuple[int, int]:
+    """How often this transaction has read the whole of `messages`, and how many of its rows by an index."""
+    found = db.execute(
+        "select seq_scan, idx_tup_fetch from pg_catalog.pg_stat_xact_user_tables "
+        "where relid = 'public.messages'::regclass"
+    ).fetchall()
+    return found[0][0], found[0][1]
+
+
+def test_large_conversation_is_read_by_index(db: Connection, owner: Caller, conversation: UUID) -> None:
+    """10,000 messages, 500 branches. What a page costs is told by rows: time is the machine's."""
+    chain = plant_large(db, owner, conversation)
+    ids = [str(message) for message in chain]
+
+    def cost(**arguments: object) -> tuple[list[str], int]:
+        whole, by_index = reads(db)
+        page = [message["id"] for message in branch(db, owner, conversation, **arguments)]
+        whole_after, by_index_after = reads(db)
+        assert whole_after == whole, "a scan of the whole table"
+        return page, by_index_after - by_index
+
+    # from the head, and from anywhere further back: no more than the page and its siblings
+    page, rows = cost(p_backward=True, p_limit=51)
+    assert page == ids[:-52:-1]
+    assert len(page) <= rows <= 400
+    page, rows = cost(p_backward=True, p_limit=51, p_before_id=chain[2000])
+    assert page == ids[1999:1948:-1]
+    assert rows <= 400
+    # where 251 messages follow one
+    page, rows = cost(p_backward=True, p_limit=51, p_before_id=chain[4010])
+    assert page == ids[4009:3958:-1]
+    assert rows <= 1000
+    # from the beginning: each message of the branch once
+    page, rows = cost(p_limit=51)
+    assert page == ids[:51]
+    assert len(chain) <= rows <= len(chain) + 400
+    page, rows = cost(p_limit=51, p_after_id=chain[-100])
+    assert page == ids[-99:-48]
+    assert rows <= 600
+
+
+def test_turn_in_a_large_conversation(db: Connection, owner: Caller, conversation: UUID) -> None:
+    """The history is its last hundred messages, and what they cost does not grow with the rest."""
+    plant_large(db, owner, conversation)
+    whole, by_index = reads(db)
+    begun = send(db, owner, conversation, "next")
+    assert len(begun["history"]) == 100
+    whole_after, by_index_after = reads(db)
+    assert whole_after == whole
+    assert by_index_after - by_index <= 1000
+
+
+def test_large_branch_is_deleted_at_once(db: Connection, owner: Caller, conversation: UUID) -> None:
+    """Deeper than foreign keys can cascade."""
+    chain = plant_large(db, owner, conversation)
+    changed = delete(db, owner, chain[2])
+    left = one(db, "select count(*) from public.messages where conversation_id = %s", [conversation])
+    assert 0 < left < MESSAGES
+    assert told(db, conversation)["message_count"] == left
+    assert branch(db, owner, conversation)[-1]["id"] == changed["head_id"] != str(chain[-1])
+
+
+# ── devices at once ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def kept(connection: Connection, user: Caller) -> UUID:
+    """A conversation that other connections see."""
+    return new_conversation(connection, user)
+
+
+def test_two_that_continue_the_same_head(
+    stack: LocalSupabase, connection: Connection, user: Caller, kept: UUID
+) -> None:
+    """The one that has to wait for the other continues what it has seen, though it names no parent."""
+    first = answered(connection, user, kept, "one", "first")["message"]["id"]
+    with ThreadPoolExecutor(1) as thread, psycopg.connect(stack.database_url, autocommit=True) as fast:
+
+        def later() -> Answer:
+            with psycopg.connect(stack.database_url, autocommit=True, application_name="later") as slow:
+                return send(slow, user, kept, "beside")
+
+        with fast.transaction():
+            sooner = send(fast, user, kept, "two")
+            answer = thread.submit(later)
+            while not answer.done() and not one(
+                connection,
+                "select exists (select from pg_catalog.pg_stat_activity where application_name = 'later' "
+                "and wait_event_type = 'Lock')",
+            ):
+                pass
+        beside = answer.result(timeout=30)
+    assert {sooner["user_message"]["parent_id"], beside["user_message"]["parent_id"]} == {first}
+    assert told(connection, kept)["head_id"] == beside["message"]["id"]
+    assert told(connection, kept)["message_count"] == 6
+
+
+def test_many_at_once_lose_nothing(stack: LocalSupabase, connection: Connection, user: Caller, kept: UUID) -> None:
+    """Sends, ends, deletions and switches of one conversation: nobody dies of a deadlock, and the row is true."""
+    begun = [answered(connection, user, kept, f"message {number}", "reply") for number in range(8)]
+    writing = [send(connection, user, kept, f"written {number}", p_new_beginning=True) for number in range(8)]
+    ready = threading.Barrier(16)
+
+    def run(number: int) -> None:
+        with psycopg.connect(stack.database_url, autocommit=True) as db:
+            ready.wait(timeout=30)
+            for step in range(4):
+                match (number + step) % 4:
+                    case 0:
+                        send(db, user, kept, f"sent {number}", p_new_beginning=number % 2 == 0)
+                    case 1:
+                        finish(db, *(final(each["message"]["id"], f"end {number}") for each in writing))
+                    case 2:
+                        switch(db, user, kept, begun[0]["message"]["id"])
+                    case _:
+                        try:
+                            delete(db, user, begun[-1 - number % 4]["message"]["id"])
+                        except psycopg.DatabaseError as error:
+                            if error.sqlstate != "PT404":
+                                raise
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(run, range(16)))
+    row = told(connection, kept)
+    left = one(connection, "select count(*) from public.messages where conversation_id = %s", [kept])
+    assert row["message_count"] == left
+    path = branch(connection, user, kept, p_limit=100)
+    assert path[-1]["id"] == row["head_id"]
+    text = path[-1]["content"] or path[-2]["content"]
+    assert row["preview"] == text
