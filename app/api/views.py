@@ -88,6 +88,21 @@ class ConversationChanges(msgspec.Struct, forbid_unknown_fields=True):
     ] = msgspec.UNSET
 
 
+class HitView(View, frozen=True):
+    """Where a search has found its words: in a message, or in the title of the conversation."""
+
+    message_id: Annotated[Id | None, described("The message, on whatever branch; null for the title.")]
+    role: Annotated[Role | None, described("Whose message it is; null for the title.")]
+    snippet: Annotated[
+        str,
+        described(
+            "Some 200 characters of the original text as HTML: its own `<`, `>`, `&` and quotes are escaped, and the only tags "
+            "are `<mark>` and `</mark>` around what was found."
+        ),
+    ]
+    written_at: Time
+
+
 class ConversationView(View, frozen=True):
     """A conversation."""
 
@@ -96,6 +111,7 @@ class ConversationView(View, frozen=True):
     model: Annotated[str | None, described("The model that answers where a message names none.")]
     created_at: Time
     updated_at: Time
+    hit: Annotated[HitView | msgspec.UnsetType, described("What was found; only in a search.")] = msgspec.UNSET
 
 
 class ConversationPage(Page[ConversationView], frozen=True):
