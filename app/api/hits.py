@@ -19,8 +19,9 @@ Query = Annotated[
     QueryParameter(
         min_length=1,
         max_length=MAX_QUERY_CHARACTERS,
-        description="Words that a title or a message must all have, or begin words with; of Chinese, Japanese, Korean, Thai "
-        "and the like, letters in a row. Then each item is a hit and has `hit`, the best first.",
+        description="What to search for: words that a title or a message must all have, or that words of it begin "
+        "with; in Chinese, Japanese, Korean, Thai and the like, letters in a row. Each item is then a hit, with `hit`, "
+        "the best first.",
     ),
 ]
 
@@ -32,7 +33,8 @@ async def page_of_hits(
     require_words("q", query)
     hits = await conversations.search(token, query, after=_place(cursor), limit=limit + 1)
     items = [
-        msgspec.structs.replace(ConversationView.of(found.conversation), hit=HitView.of(found)) for found in hits[:limit]
+        msgspec.structs.replace(ConversationView.of(found.conversation), hit=HitView.of(found))
+        for found in hits[:limit]
     ]
     return ConversationPage(items, _cursor(hits[limit - 1].cursor) if len(hits) > limit else None)
 
@@ -45,7 +47,8 @@ def _place(cursor: str | None) -> str | None:
     if cursor is None:
         return None
     try:
-        text = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        raw = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        text = raw.decode("ascii")
     except (binascii.Error, ValueError):
         text = ""
     # the database checks the rest

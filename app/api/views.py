@@ -96,8 +96,8 @@ class HitView(View, frozen=True):
     snippet: Annotated[
         str,
         described(
-            "Some 200 characters of the original text as HTML: its own `<`, `>`, `&` and quotes are escaped, and the only tags "
-            "are `<mark>` and `</mark>` around what was found."
+            "Some 200 characters of the original text as HTML: its own `<`, `>`, `&` and quotes are escaped, and the "
+            "only tags are `<mark>` and `</mark>` around what was found."
         ),
     ]
     written_at: Time
@@ -111,7 +111,7 @@ class ConversationView(View, frozen=True):
     model: Annotated[str | None, described("The model that answers where a message names none.")]
     created_at: Time
     updated_at: Time
-    hit: Annotated[HitView | msgspec.UnsetType, described("What was found; only in a search.")] = msgspec.UNSET
+    hit: Annotated[HitView | msgspec.UnsetType, described("What was found; there only in a search.")] = msgspec.UNSET
 
 
 class ConversationPage(Page[ConversationView], frozen=True):

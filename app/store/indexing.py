@@ -1,4 +1,5 @@
-"""Indexing of documents and of conversations, and moving documents to another embedding model. Called with the service's key."""
+"""Indexing of documents and conversations, and moving documents to another embedding model. Called with the service's
+key."""
 
 from __future__ import annotations
 

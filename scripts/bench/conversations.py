@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import time
 import uuid
 from typing import Any
@@ -57,7 +56,9 @@ cross join lateral generate_series(0, %(per)s - 1) as n (nth)
 order by random();
 
 insert into public.messages (id, conversation_id, user_id, role, content, created_at)
-select m.id, m.conversation_id, m.user_id, 'user', t.content, now() - make_interval(mins => (%(measured)s - m.ordinal)::integer * 5)
+select
+  m.id, m.conversation_id, m.user_id, 'user', t.content,
+  now() - make_interval(mins => (%(measured)s - m.ordinal)::integer * 5)
 from bench_messages as m
 join bench_texts as t on t.id = m.text;
 
@@ -78,10 +79,10 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 def vocabulary() -> list[str]:
     """Words that can be said, so that many begin alike."""
     syllables = [first + second for first in "bdfgklmnprstv" for second in "aeiou"]
-    random.seed(7)
+    chosen = np.random.default_rng(7)
     words: dict[str, None] = {}
     while len(words) < VOCABULARY:
-        words["".join(random.choices(syllables, k=random.choice((2, 3, 4))))] = None
+        words["".join(chosen.choice(syllables, chosen.integers(2, 5)))] = None
     return list(words)
 
 
@@ -130,7 +131,7 @@ def load(db: Connection, words: list[str], total: int) -> None:
 
 
 def ask(db: Connection, query: str, after: str | None = None) -> tuple[list[float], int, str | None]:
-    """Milliseconds of each round, the hits of the page, and the cursor of its last. The first round fills the caches."""
+    """Milliseconds of each round, the number of hits, and the next page's cursor. The first round fills the caches."""
     times, rows = [], []
     for _ in range(1 + ROUNDS):
         with db.transaction():

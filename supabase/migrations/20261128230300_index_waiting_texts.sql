@@ -1,5 +1,5 @@
 -- Before the code: it calls this function every few seconds, and at once where there is more to do.
-create function public.index_waiting_texts() returns boolean
+create function private.index_waiting_texts() returns boolean
 language plpgsql
 -- definer: the index is nobody's
 security definer
@@ -102,9 +102,23 @@ begin
 end;
 $$;
 
-comment on function public.index_waiting_texts() is
+comment on function private.index_waiting_texts() is
 'Indexes a message that was too long to be indexed while it was written, of which the first 200,000 letters are searched, or up to '
-'200 titles or messages from before the index, the newest first. Returns whether there may be more to do. For the service.';
+'200 titles or messages from before the index, the newest first. Returns whether there may be more to do.';
 
+create function public.index_waiting_texts() returns boolean
+language sql
+security invoker
+set search_path = ''
+as $$
+  select private.index_waiting_texts()
+$$;
+
+comment on function public.index_waiting_texts() is
+'Makes some of the texts searchable that were not indexed while they were written. Returns whether there may be more. For the '
+'service.';
+
+revoke all on function private.index_waiting_texts() from public, anon, authenticated;
 revoke all on function public.index_waiting_texts() from public, anon, authenticated;
+grant execute on function private.index_waiting_texts() to service_role;
 grant execute on function public.index_waiting_texts() to service_role;

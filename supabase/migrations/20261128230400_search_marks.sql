@@ -72,7 +72,14 @@ stable
 security definer
 set search_path = ''
 as $$
-  select '[' || p_letter || coalesce((select v.variants from private.letter_variants as v where v.folded = p_letter), '') || ']'
+  select format('[%s%s]', string_agg(l.letter, ''), string_agg(v.variants, ''))
+  from (
+    select p_letter as letter
+    union
+    -- the sound mark of a kana may be a character of its own
+    select left(normalize(p_letter, nfd), 1)
+  ) as l
+  left join private.letter_variants as v on v.folded = l.letter
 $$;
 
 comment on function private.letter_pattern(text) is 'A regular expression for a folded letter.';
@@ -104,20 +111,20 @@ $$;
 comment on function private.term_pattern(private.search_term) is
 'A regular expression for a term of a query in a text as it was written.';
 
-create function private.query_pattern(p_query text) returns text
+create function private.query_patterns(p_query text) returns text[]
 language sql
 stable
 security definer
 set search_path = ''
 as $$
-  select string_agg(private.term_pattern(t), '|' order by char_length(t.letters) desc)
+  select array_agg(private.term_pattern(t) order by char_length(t.letters) desc, t.letters)
   from unnest(private.search_terms(p_query)) as t
 $$;
 
-comment on function private.query_pattern(text) is
-'A regular expression for any term of a query in a text as it was written; null when it has none.';
+comment on function private.query_patterns(text) is
+'Regular expressions for the terms of a query in a text as it was written, the longest first; null when it has none.';
 
-create function private.snippet(p_text text, p_pattern text) returns text
+create function private.snippet(p_text text, p_patterns text[]) returns text
 language plpgsql
 immutable
 parallel safe
@@ -130,7 +137,10 @@ declare
   c_start constant text := U&'\0001';
   c_end constant text := U&'\0002';
 
-  v_start integer := greatest(1, regexp_instr(p_text, p_pattern) - c_before);
+  v_pattern text := array_to_string(p_patterns, '|');
+  -- a long word says more than a short one, which may stand anywhere
+  v_place integer := coalesce(nullif(regexp_instr(p_text, p_patterns[1]), 0), regexp_instr(p_text, v_pattern));
+  v_start integer := greatest(1, least(v_place - c_before, char_length(p_text) - c_length + 1));
   v_snippet text := translate(substr(p_text, v_start, c_length), c_start || c_end, '');
 begin
   -- half a word at either end; a script without blanks has none to cut at
@@ -140,7 +150,7 @@ begin
   if v_start + c_length <= char_length(p_text) then
     v_snippet := regexp_replace(v_snippet, '\s+\S{0,20}$', '');
   end if;
-  v_snippet := regexp_replace(btrim(regexp_replace(v_snippet, '\s+', ' ', 'g')), p_pattern, c_start || '\&' || c_end, 'g');
+  v_snippet := regexp_replace(btrim(regexp_replace(v_snippet, '\s+', ' ', 'g')), v_pattern, c_start || '\&' || c_end, 'g');
   v_snippet := replace(replace(replace(replace(replace(
     v_snippet, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;');
   return
@@ -150,11 +160,11 @@ begin
 end;
 $$;
 
-comment on function private.snippet(text, text) is
-'Some 200 letters of the text around the first match, as HTML: its own characters are escaped, the only tags are <mark> around '
+comment on function private.snippet(text, text[]) is
+'Some 200 letters of the text around the first match of the first pattern, or of any, as HTML: its own characters are escaped, the only tags are <mark> around '
 'each match.';
 
 revoke all on function private.letters_pattern(text) from public, anon, authenticated, service_role;
 revoke all on function private.letter_pattern(text) from public, anon, authenticated, service_role;
 revoke all on function private.term_pattern(private.search_term) from public, anon, authenticated, service_role;
-revoke all on function private.snippet(text, text) from public, anon, authenticated, service_role;
+revoke all on function private.snippet(text, text[]) from public, anon, authenticated, service_role;

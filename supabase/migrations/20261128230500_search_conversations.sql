@@ -169,7 +169,7 @@ declare
   -- a page of the API and one more, by which it knows whether another page follows
   c_most constant integer := 101;
 
-  v_pattern text;
+  v_patterns text[];
 begin
   if query is null or query !~ '\S' then
     raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'q: expected text, got only blanks.';
@@ -185,8 +185,8 @@ begin
   if after !~ '^-?\d{1,15} -?\d{1,15} -?\d{1,4}(\.\d{1,17})?(e-\d{1,3})? \d{1,18}$' then
     raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'cursor: not the cursor of a hit.';
   end if;
-  v_pattern := private.query_pattern(query);
-  if v_pattern is null then
+  v_patterns := private.query_patterns(query);
+  if v_patterns is null then
     raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'q: expected a letter or a digit.';
   end if;
   return query
@@ -194,7 +194,7 @@ begin
     to_jsonb(c),
     m.id,
     m.role,
-    private.snippet(coalesce(m.content, c.title), v_pattern),
+    private.snippet(coalesce(m.content, c.title), v_patterns),
     coalesce(m.created_at, c.updated_at),
     f.score,
     f."cursor"
@@ -215,10 +215,10 @@ revoke all on type private.found_text from public, anon, authenticated, service_
 revoke all on function private.found_in_stretch(uuid, bigint, private.search_term[])
 from public, anon, authenticated, service_role;
 revoke all on function private.found_texts(text, integer, text) from public, anon, service_role;
-revoke all on function private.query_pattern(text) from public, anon, service_role;
-revoke all on function private.snippet(text, text) from public, anon, service_role;
+revoke all on function private.query_patterns(text) from public, anon, service_role;
+revoke all on function private.snippet(text, text[]) from public, anon, service_role;
 revoke all on function public.search_conversations(text, integer, text) from public, anon, service_role;
 grant execute on function private.found_texts(text, integer, text) to authenticated;
-grant execute on function private.query_pattern(text) to authenticated;
-grant execute on function private.snippet(text, text) to authenticated;
+grant execute on function private.query_patterns(text) to authenticated;
+grant execute on function private.snippet(text, text[]) to authenticated;
 grant execute on function public.search_conversations(text, integer, text) to authenticated;

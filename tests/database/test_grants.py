@@ -57,6 +57,7 @@ authenticated  private.admit_request(text,boolean)                              
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer)                               execute
 authenticated  private.check_search(double precision,integer,jsonb)                                         execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
+authenticated  private.found_texts(text,integer,text)                                                       execute
 authenticated  private.hybrid_passages(text,extensions.vector,double precision,integer,jsonb,text)          execute
 authenticated  private.may_receive(text)                                                                    execute
 authenticated  private.model_to_search(text)                                                                execute
@@ -67,9 +68,11 @@ authenticated  private.nearest_passages(extensions.vector,integer,jsonb,text)   
 authenticated  private.passage_words(jsonb,text)                                                            execute
 authenticated  private.passages_with_words(text,integer,jsonb,text)                                         execute
 authenticated  private.prefers_index(uuid,text,integer)                                                     execute
+authenticated  private.query_patterns(text)                                                                 execute
 authenticated  private.query_vector(extensions.vector)                                                      execute
 authenticated  private.replay_turn(text,text)                                                               execute
 authenticated  private.similar_passages(extensions.vector,double precision,integer,jsonb,text)              execute
+authenticated  private.snippet(text,text[])                                                                 execute
 authenticated  private.stop_reply(uuid)                                                                     execute
 authenticated  private.usage_left()                                                                         execute
 authenticated  private.unfinished_revisions(uuid)                                                           execute
@@ -81,6 +84,7 @@ authenticated  public.my_usage()                                                
 authenticated  public.passage_models()                                                                      execute
 authenticated  public.read_reply(uuid,integer,integer)                                                      execute
 authenticated  public.replay_turn(text,text)                                                                execute
+authenticated  public.search_conversations(text,integer,text)                                               execute
 authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
 authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)                                 execute
 authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
@@ -90,6 +94,7 @@ service_role   private.entitled(text,uuid,integer)                              
 service_role   private.applied_migrations()                                                                 execute
 service_role   private.estimate_tokens(text)                                                                execute
 service_role   private.index_lease()                                                                        execute
+service_role   private.index_waiting_texts()                                                                execute
 service_role   private.lease()                                                                              execute
 service_role   private.limits_of(uuid)                                                                      execute
 service_role   private.month_start()                                                                        execute
@@ -111,6 +116,7 @@ service_role   public.configure_limits(boolean,integer,integer,boolean)         
 service_role   public.configure_documents(integer,integer)                                                  execute
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
+service_role   public.index_waiting_texts()                                                                 execute
 service_role   public.journal_write(jsonb,uuid[])                                                           execute
 service_role   public.passages_to_reembed(text,integer)                                                     execute
 service_role   public.postpone_index_job(uuid,uuid,text,boolean)                                            execute

@@ -8,7 +8,14 @@ stable
 security definer
 set search_path = ''
 as $$
-  select '[' || p_letter || coalesce((select v.variants from private.letter_variants as v where v.folded = p_letter), '') || ']'
+  select format('[%s%s]', string_agg(l.letter, ''), string_agg(v.variants, ''))
+  from (
+    select p_letter as letter
+    union
+    -- the sound mark of a kana may be a character of its own
+    select left(normalize(p_letter, nfd), 1)
+  ) as l
+  left join private.letter_variants as v on v.folded = l.letter
 $$;
 
 comment on function private.letter_pattern(text) is

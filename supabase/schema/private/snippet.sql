@@ -2,7 +2,7 @@
 
 create or replace function private.snippet(
   p_text text,
-  p_pattern text
+  p_patterns text[]
 ) returns text
 language plpgsql
 immutable
@@ -17,7 +17,10 @@ declare
   c_start constant text := U&'\0001';
   c_end constant text := U&'\0002';
 
-  v_start integer := greatest(1, regexp_instr(p_text, p_pattern) - c_before);
+  v_pattern text := array_to_string(p_patterns, '|');
+  -- a long word says more than a short one, which may stand anywhere
+  v_place integer := coalesce(nullif(regexp_instr(p_text, p_patterns[1]), 0), regexp_instr(p_text, v_pattern));
+  v_start integer := greatest(1, least(v_place - c_before, char_length(p_text) - c_length + 1));
   v_snippet text := translate(substr(p_text, v_start, c_length), c_start || c_end, '');
 begin
   -- half a word at either end; a script without blanks has none to cut at
@@ -27,7 +30,7 @@ begin
   if v_start + c_length <= char_length(p_text) then
     v_snippet := regexp_replace(v_snippet, '\s+\S{0,20}$', '');
   end if;
-  v_snippet := regexp_replace(btrim(regexp_replace(v_snippet, '\s+', ' ', 'g')), p_pattern, c_start || '\&' || c_end, 'g');
+  v_snippet := regexp_replace(btrim(regexp_replace(v_snippet, '\s+', ' ', 'g')), v_pattern, c_start || '\&' || c_end, 'g');
   v_snippet := replace(replace(replace(replace(replace(
     v_snippet, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;');
   return
@@ -37,7 +40,7 @@ begin
 end;
 $$;
 
-comment on function private.snippet(text, text) is
-'Some 200 letters of the text around the first match, as HTML: its own characters are escaped, the only tags are <mark> around each match.';
+comment on function private.snippet(text, text[]) is
+'Some 200 letters of the text around the first match of the first pattern, or of any, as HTML: its own characters are escaped, the only tags are <mark> around each match.';
 
-grant execute on function private.snippet(text, text) to authenticated;
+grant execute on function private.snippet(text, text[]) to authenticated;
