@@ -89,6 +89,7 @@ language plpgsql
 stable
 -- definer: under row level security no index of a text search may be used, since its operator is not leakproof
 security definer
+rows 20
 set search_path = ''
 as $$
 declare
@@ -199,8 +200,11 @@ begin
     f.score,
     f."cursor"
   from private.found_texts(query, match_count, after) as f
-  left join public.messages as m on m.id = f.message_id
-  join public.conversations as c on c.id = coalesce(m.conversation_id, f.conversation_id)
+  -- one row after the other by its id: a plan for more hits than there are would read whole tables
+  left join lateral (select o.* from public.messages as o where o.id = f.message_id limit 1) as m on true
+  cross join lateral (
+    select o.* from public.conversations as o where o.id = coalesce(m.conversation_id, f.conversation_id) limit 1
+  ) as c
   order by f.place;
 end;
 $$;
