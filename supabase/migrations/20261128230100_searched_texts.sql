@@ -3,6 +3,8 @@
 -- Each word begins with its owner and with a stretch of 2,048 of the owner's texts. A search reads stretch by stretch, the
 -- newest first, until it has enough. It never comes across a word of somebody else: neither the number of their words nor what
 -- they are changes its time, and no word is so common that all texts with it have to be read.
+set local lock_timeout = '2s';
+
 create table private.searched_texts (
   user_id uuid not null,
   -- counts the owner's texts, not without gaps and doubles; those from before the index are counted down from 0

@@ -84,32 +84,39 @@ $$;
 
 comment on function private.letter_pattern(text) is 'A regular expression for a folded letter.';
 
-create function private.term_pattern(p_term private.search_term) returns text
-language sql
+create function private.terms_pattern(p_terms private.search_term[]) returns text
+language plpgsql
 stable
 security definer
 set search_path = ''
 as $$
-  select case
-    when (p_term).unspaced then private.letters_pattern((p_term).letters)
-    when (p_term).letters ~ '^.(plusplus|sharp)$' then format(
-      '(?<![A-Za-z0-9])%s%s',
-      private.letter_pattern(left((p_term).letters, 1)), case when (p_term).letters ~ 'sharp$' then '#' else '\+\+' end
-    )
-    else
-      -- where a word begins; also after a script without blanks
-      '(?<![^' || private.between_words() || private.unspaced_letters(2) || private.unspaced_letters(3) || '])'
-      || private.letters_pattern((p_term).letters)
-      -- one letter is a word of its own
-      || case when char_length((p_term).letters) = 1
-        then '(?![^' || private.between_words() || private.unspaced_letters(2) || private.unspaced_letters(3) || '])'
-        else ''
-      end
-  end
+declare
+  -- what a word is made of
+  v_letter text := '[^' || private.between_words() || private.unspaced_letters(2) || private.unspaced_letters(3) || ']';
+  v_runs text;
+  v_words text;
+  v_single text;
+  v_signs text;
+begin
+  -- the longest first, since the first that matches is marked
+  select string_agg(private.letters_pattern(t.letters), '|' order by char_length(t.letters) desc, t.letters) into v_runs
+  from unnest(p_terms) as t where t.unspaced;
+  select string_agg(private.letters_pattern(t.letters), '|' order by char_length(t.letters) desc, t.letters) into v_words
+  from unnest(p_terms) as t where not t.unspaced and char_length(t.letters) > 1;
+  select string_agg(private.letters_pattern(t.letters), '|') into v_single
+  from unnest(p_terms) as t where not t.unspaced and char_length(t.letters) = 1;
+  select string_agg(
+    private.letter_pattern(left(t.letters, 1)) || case when t.letters ~ 'sharp$' then '#' else '\+\+' end, '|'
+  ) into v_signs
+  from unnest(p_terms) as t where t.letters ~ '^[a-z](plusplus|sharp)$';
+  v_words := concat_ws('|', v_signs, v_words, '(?:' || v_single || ')(?!' || v_letter || ')');
+  -- where a word begins; also after a script without blanks
+  return concat_ws('|', v_runs, '(?<!' || v_letter || ')(?:' || nullif(v_words, '') || ')');
+end;
 $$;
 
-comment on function private.term_pattern(private.search_term) is
-'A regular expression for a term of a query in a text as it was written.';
+comment on function private.terms_pattern(private.search_term[]) is
+'A regular expression for any of the terms of a query in a text as it was written.';
 
 create function private.query_patterns(p_query text) returns text[]
 language sql
@@ -117,12 +124,17 @@ stable
 security definer
 set search_path = ''
 as $$
-  select array_agg(private.term_pattern(t) order by char_length(t.letters) desc, t.letters)
-  from unnest(private.search_terms(p_query)) as t
+  select case when t.terms is not null then array[
+    private.terms_pattern((
+      select array_agg(l) from (select o from unnest(t.terms) as o order by char_length(o.letters) desc limit 1) as l (l)
+    )),
+    private.terms_pattern(t.terms)
+  ] end
+  from (select private.search_terms(p_query) as terms) as t
 $$;
 
 comment on function private.query_patterns(text) is
-'Regular expressions for the terms of a query in a text as it was written, the longest first; null when it has none.';
+'Regular expressions for the longest term of a query in a text as it was written, and for any; null when it has none.';
 
 create function private.snippet(p_text text, p_patterns text[]) returns text
 language plpgsql
@@ -137,7 +149,7 @@ declare
   c_start constant text := U&'\0001';
   c_end constant text := U&'\0002';
 
-  v_pattern text := array_to_string(p_patterns, '|');
+  v_pattern text := p_patterns[2];
   -- a long word says more than a short one, which may stand anywhere
   v_place integer := coalesce(nullif(regexp_instr(p_text, p_patterns[1]), 0), regexp_instr(p_text, v_pattern));
   v_start integer := greatest(1, least(v_place - c_before, char_length(p_text) - c_length + 1));
@@ -161,10 +173,10 @@ end;
 $$;
 
 comment on function private.snippet(text, text[]) is
-'Some 200 letters of the text around the first match of the first pattern, or of any, as HTML: its own characters are escaped, the only tags are <mark> around '
-'each match.';
+'Some 200 letters of the text around the first match of the first pattern, else of the second, as HTML: its own characters are '
+'escaped, the only tags are <mark> and </mark> around each match of the second.';
 
 revoke all on function private.letters_pattern(text) from public, anon, authenticated, service_role;
 revoke all on function private.letter_pattern(text) from public, anon, authenticated, service_role;
-revoke all on function private.term_pattern(private.search_term) from public, anon, authenticated, service_role;
+revoke all on function private.terms_pattern(private.search_term[]) from public, anon, authenticated, service_role;
 revoke all on function private.snippet(text, text[]) from public, anon, authenticated, service_role;

@@ -1,6 +1,7 @@
 -- Before the code: it searches titles and messages.
 create type private.found_text as (
-  id bigint,
+  -- not the id, which would tell how many texts everybody has
+  ordinal bigint,
   message_id uuid,
   conversation_id uuid,
   score double precision
@@ -47,11 +48,11 @@ begin
   -- pairs do not say in which order they stand
   select array_agg(t.letters) into v_runs from unnest(p_terms) as t where t.unspaced and char_length(t.letters) > 2;
 
-  select array_agg((f.id, f.message_id, f.conversation_id, f.score)::private.found_text) into v_found
+  select array_agg((f.ordinal, f.message_id, f.conversation_id, f.score)::private.found_text) into v_found
   from (
     -- of a text with several pieces, one
     select distinct on (t.message_id, t.conversation_id)
-      t.id,
+      t.ordinal,
       t.message_id,
       t.conversation_id,
       extract(epoch from t.written_at)::double precision / c_weight
@@ -129,8 +130,8 @@ begin
     v_last := v_stretch + 1;
     for v_hit in
       select f.* from unnest(v_found) as f
-      where v_after is null or (f.score, f.id) < (v_after[3]::double precision, v_after[4]::bigint)
-      order by f.score desc, f.id desc
+      where v_after is null or (f.score, f.ordinal) < (v_after[3]::double precision, v_after[4]::bigint)
+      order by f.score desc, f.ordinal desc
       limit p_count - v_count
     loop
       v_count := v_count + 1;
@@ -138,7 +139,7 @@ begin
       message_id := v_hit.message_id;
       conversation_id := v_hit.conversation_id;
       score := v_hit.score;
-      "cursor" := concat_ws(' ', v_first, v_last, v_hit.score, v_hit.id);
+      "cursor" := concat_ws(' ', v_first, v_last, v_hit.score, v_hit.ordinal);
       return next;
     end loop;
     exit when v_count >= p_count;
@@ -183,7 +184,7 @@ begin
     raise exception using errcode = 'PT422', message = 'invalid_request',
       detail = format('match_count: expected 1 to %s.', c_most);
   end if;
-  if after !~ '^-?\d{1,15} -?\d{1,15} -?\d{1,4}(\.\d{1,17})?(e-\d{1,3})? \d{1,18}$' then
+  if after !~ '^-?\d{1,15} -?\d{1,15} -?\d{1,4}(\.\d{1,17})?(e-\d{1,3})? -?\d{1,15}$' then
     raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'cursor: not the cursor of a hit.';
   end if;
   v_patterns := private.query_patterns(query);

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.store.conversations import MAX_QUERY_CHARACTERS
-from tests.support.client import assert_problem, new_conversation, turn
+from tests.support.client import WAIT, assert_problem, new_conversation, script, turn
 
 PATH = "/v1/conversations"
 
@@ -58,16 +58,13 @@ async def test_a_list_without_words_has_no_hits(as_owner: httpx.AsyncClient) -> 
 
 
 async def test_a_reply_that_another_replaced_is_found(as_owner: httpx.AsyncClient) -> None:
-    conversation = await new_conversation(as_owner)
     word = unique("okapi")
-    reply = await turn(as_owner, conversation, word)
-    again = await as_owner.post(f"/v1/messages/{reply['id']}/regenerate", json={}, headers={"Prefer": "wait"})
+    reply = await turn(as_owner, await new_conversation(as_owner), script(pieces=[f"An {word}."]))
+    again = await as_owner.post(f"/v1/messages/{reply['id']}/regenerate", json={}, headers=WAIT)
     assert again.status_code == 200
-    for message in (reply, again.json()):
-        if not message["content"]:
-            continue
-        found = await search(as_owner, message["content"][:100])
-        assert message["id"] in [item["hit"]["message_id"] for item in found["items"]]
+    assert (reply["content"], again.json()["content"]) == (f"An {word}.", f"An {word}.")
+    found = {item["hit"]["message_id"] for item in (await search(as_owner, word))["items"]}
+    assert found == {reply["parent_id"], reply["id"], again.json()["id"]}
 
 
 async def test_pages_hold_each_hit_once(as_owner: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""What is indexed later, in virtual time: at once while there is more, otherwise every few seconds, also after a failure."""
+"""What is indexed later, in virtual time: at once while there is more, otherwise every few seconds."""
 
 from __future__ import annotations
 

@@ -229,6 +229,18 @@ def test_a_snippet_is_cut_from_around_the_longest_word(db: Connection, owner: Ca
     assert "needle" in marked(hit["snippet"])
 
 
+def test_a_query_of_many_words(db: Connection, owner: Caller) -> None:
+    """As many as there can be: 100 different ones."""
+    words = [
+        chr(place) for place in (*range(0x61, 0x7B), *range(0x430, 0x450), *range(0x561, 0x580), *range(0x10D0, 0x10DB))
+    ]
+    folded = sorted({word for word in words if word not in "йыё"})
+    message = write(db, owner, " ".join(reversed(folded)) + " tea")
+    [hit] = search(db, owner, " ".join(folded))
+    assert hit["message_id"] == str(message)
+    assert len(marked(hit["snippet"])) == len(folded)
+
+
 def test_newer_texts_come_first_and_whole_words_before_beginnings(db: Connection, owner: Caller) -> None:
     old, new = write(db, owner, "tea at four", age="2 days"), write(db, owner, "tea at five")
     begins = write(db, owner, "teapot at five")

@@ -43,11 +43,11 @@ begin
   -- pairs do not say in which order they stand
   select array_agg(t.letters) into v_runs from unnest(p_terms) as t where t.unspaced and char_length(t.letters) > 2;
 
-  select array_agg((f.id, f.message_id, f.conversation_id, f.score)::private.found_text) into v_found
+  select array_agg((f.ordinal, f.message_id, f.conversation_id, f.score)::private.found_text) into v_found
   from (
     -- of a text with several pieces, one
     select distinct on (t.message_id, t.conversation_id)
-      t.id,
+      t.ordinal,
       t.message_id,
       t.conversation_id,
       extract(epoch from t.written_at)::double precision / c_weight

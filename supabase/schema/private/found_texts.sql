@@ -53,8 +53,8 @@ begin
     v_last := v_stretch + 1;
     for v_hit in
       select f.* from unnest(v_found) as f
-      where v_after is null or (f.score, f.id) < (v_after[3]::double precision, v_after[4]::bigint)
-      order by f.score desc, f.id desc
+      where v_after is null or (f.score, f.ordinal) < (v_after[3]::double precision, v_after[4]::bigint)
+      order by f.score desc, f.ordinal desc
       limit p_count - v_count
     loop
       v_count := v_count + 1;
@@ -62,7 +62,7 @@ begin
       message_id := v_hit.message_id;
       conversation_id := v_hit.conversation_id;
       score := v_hit.score;
-      "cursor" := concat_ws(' ', v_first, v_last, v_hit.score, v_hit.id);
+      "cursor" := concat_ws(' ', v_first, v_last, v_hit.score, v_hit.ordinal);
       return next;
     end loop;
     exit when v_count >= p_count;

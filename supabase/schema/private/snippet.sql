@@ -17,7 +17,7 @@ declare
   c_start constant text := U&'\0001';
   c_end constant text := U&'\0002';
 
-  v_pattern text := array_to_string(p_patterns, '|');
+  v_pattern text := p_patterns[2];
   -- a long word says more than a short one, which may stand anywhere
   v_place integer := coalesce(nullif(regexp_instr(p_text, p_patterns[1]), 0), regexp_instr(p_text, v_pattern));
   v_start integer := greatest(1, least(v_place - c_before, char_length(p_text) - c_length + 1));
@@ -41,6 +41,6 @@ end;
 $$;
 
 comment on function private.snippet(text, text[]) is
-'Some 200 letters of the text around the first match of the first pattern, or of any, as HTML: its own characters are escaped, the only tags are <mark> around each match.';
+'Some 200 letters of the text around the first match of the first pattern, else of the second, as HTML: its own characters are escaped, the only tags are <mark> and </mark> around each match of the second.';
 
 grant execute on function private.snippet(text, text[]) to authenticated;

@@ -36,7 +36,7 @@ begin
     raise exception using errcode = 'PT422', message = 'invalid_request',
       detail = format('match_count: expected 1 to %s.', c_most);
   end if;
-  if after !~ '^-?\d{1,15} -?\d{1,15} -?\d{1,4}(\.\d{1,17})?(e-\d{1,3})? \d{1,18}$' then
+  if after !~ '^-?\d{1,15} -?\d{1,15} -?\d{1,4}(\.\d{1,17})?(e-\d{1,3})? -?\d{1,15}$' then
     raise exception using errcode = 'PT422', message = 'invalid_request', detail = 'cursor: not the cursor of a hit.';
   end if;
   v_patterns := private.query_patterns(query);
@@ -53,8 +53,11 @@ begin
     f.score,
     f."cursor"
   from private.found_texts(query, match_count, after) as f
-  left join public.messages as m on m.id = f.message_id
-  join public.conversations as c on c.id = coalesce(m.conversation_id, f.conversation_id)
+  -- one row after the other by its id: a plan for more hits than there are would read whole tables
+  left join lateral (select o.* from public.messages as o where o.id = f.message_id limit 1) as m on true
+  cross join lateral (
+    select o.* from public.conversations as o where o.id = coalesce(m.conversation_id, f.conversation_id) limit 1
+  ) as c
   order by f.place;
 end;
 $$;
