@@ -7,7 +7,6 @@ create table private.letter_variants (
 
 comment on table private.letter_variants is 'The single letters that private.folded makes into one letter or two.';
 
-alter table private.letter_variants enable row level security;
 revoke all on table private.letter_variants from public, anon, authenticated, service_role;
 
 insert into private.letter_variants (folded, variants)
