@@ -6,7 +6,7 @@ security definer
 set search_path = ''
 as $$
 declare
-  c_batch constant integer := 200;
+  c_batch constant integer := 1000;
   -- letters of a message that are searched
   c_searched constant integer := 200000;
 
@@ -103,6 +103,6 @@ end;
 $$;
 
 comment on function private.index_waiting_texts() is
-'Indexes a message that was too long to be indexed while it was written, of which the first 200,000 letters are searched, or up to 200 titles or messages from before the index, the newest first. Returns whether there may be more to do.';
+'Indexes a message that was too long to be indexed while it was written, of which the first 200,000 letters are searched, or up to 1,000 titles or messages from before the index, the newest first. Returns whether there may be more to do.';
 
 grant execute on function private.index_waiting_texts() to service_role;
