@@ -28,6 +28,10 @@ where conversation_id is not null;
 -- without a list of what is pending, which each search of anybody would read to its end
 create index searched_texts_words_idx on private.searched_texts using gin (words) with (fastupdate = off);
 
+alter table private.searched_texts enable row level security;
+alter table private.searched_texts force row level security;
+create policy "Nobody reads or writes directly" on private.searched_texts
+to authenticated using (false) with check (false);
 revoke all on table private.searched_texts from public, anon, authenticated, service_role;
 revoke all on sequence private.searched_texts_id_seq from public, anon, authenticated, service_role;
 

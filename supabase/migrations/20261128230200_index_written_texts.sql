@@ -9,6 +9,10 @@ create table private.long_texts (
 
 comment on table private.long_texts is 'Messages that are too long to be indexed while they are written: index_waiting_texts does it.';
 
+alter table private.long_texts enable row level security;
+alter table private.long_texts force row level security;
+create policy "Nobody reads or writes directly" on private.long_texts
+to authenticated using (false) with check (false);
 revoke all on table private.long_texts from public, anon, authenticated, service_role;
 
 create function private.index_message() returns trigger
@@ -80,6 +84,10 @@ create table private.texts_to_index (
 
 comment on table private.texts_to_index is 'How far the texts that were there before the index have been indexed. No row: all.';
 
+alter table private.texts_to_index enable row level security;
+alter table private.texts_to_index force row level security;
+create policy "Nobody reads or writes directly" on private.texts_to_index
+to authenticated using (false) with check (false);
 revoke all on table private.texts_to_index from public, anon, authenticated, service_role;
 
 -- the triggers' locks keep everybody from writing until this is committed

@@ -7,6 +7,10 @@ create table private.letter_variants (
 
 comment on table private.letter_variants is 'The single letters that private.folded makes into one letter or two.';
 
+alter table private.letter_variants enable row level security;
+alter table private.letter_variants force row level security;
+create policy "Nobody reads or writes directly" on private.letter_variants
+to authenticated using (false) with check (false);
 revoke all on table private.letter_variants from public, anon, authenticated, service_role;
 
 insert into private.letter_variants (folded, variants)
