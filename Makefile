@@ -91,6 +91,10 @@ bench: install ## Measure whole turns and the limiter: CPU, throughput, latency,
 bench-search: install ## Measure search: recall and latency by the owner's size (a few minutes; ARGS=--full for more)
 	nice $(BIN)/python -m scripts.bench.search $(ARGS)
 
+.PHONY: bench-conversations
+bench-conversations: install ## Measure search over conversations (a minute or two; ARGS=--full for 10 million messages, an hour)
+	nice $(BIN)/python -m scripts.bench.conversations $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
 	rm -rf .venv .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -36,6 +36,7 @@ from app.chat.finder import ReplyFinder
 from app.chat.journal import Journal
 from app.chat.live import Followers
 from app.chat.recovery import recover
+from app.chat.searchable import make_searchable
 from app.chat.sources import Retriever
 from app.chat.turn import Turns
 from app.chat.writer import Tools
@@ -104,11 +105,11 @@ class Service:
         self.providers = make_providers(settings.providers)
         self.embedders = Embedders(settings)
         self.search = Search(self.documents, self.embedders)
-        indexing = Indexing(self.supabase)
-        self.indexer = Indexer(indexing, self.charges, self.embedders, max_passages=settings.document_max_passages)
+        self.indexing = Indexing(self.supabase)
+        self.indexer = Indexer(self.indexing, self.charges, self.embedders, max_passages=settings.document_max_passages)
         self.library = Library(
             self.documents,
-            indexing,
+            self.indexing,
             FileReader(max_passages=settings.document_max_passages, seconds=settings.document_read_seconds),
             self.indexer,
             max_bytes=settings.document_max_bytes,
@@ -170,6 +171,7 @@ class Service:
         keep("watch", self.followers.watch)
         keep("recovery", lambda: recover(self.replies))
         keep("indexer", self.indexer.run)
+        keep("searchable", lambda: make_searchable(self.indexing))
         # ask the providers for their models now, so that no turn waits for a slow provider
         once("offers", self.routing.offers.all)
         once("default models", self.routing.offers.check_defaults)

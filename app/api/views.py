@@ -95,6 +95,21 @@ class ConversationChanges(msgspec.Struct, forbid_unknown_fields=True):
     ] = msgspec.UNSET
 
 
+class HitView(View, frozen=True):
+    """Where a search has found its words: in a message, or in the title of the conversation."""
+
+    message_id: Annotated[Id | None, described("The message, on whatever branch; null for the title.")]
+    role: Annotated[Role | None, described("Whose message it is; null for the title.")]
+    snippet: Annotated[
+        str,
+        described(
+            "Some 200 characters of the original text as HTML: its own `<`, `>`, `&` and quotes are escaped, and the "
+            "only tags are `<mark>` and `</mark>` around what was found."
+        ),
+    ]
+    written_at: Time
+
+
 class ConversationView(View, frozen=True):
     """A conversation."""
 
@@ -109,6 +124,7 @@ class ConversationView(View, frozen=True):
     message_count: Annotated[int, described("How many messages there are on all branches.")]
     created_at: Time
     updated_at: Time
+    hit: Annotated[HitView | msgspec.UnsetType, described("What was found; there only in a search.")] = msgspec.UNSET
 
     @classmethod
     def of(cls, seen: Conversation) -> Self:  # type: ignore[override]

@@ -55,6 +55,7 @@ ServiceCall = Literal[
     "reembed_progress",
     "passages_to_reembed",
     "store_reembedded",
+    "index_waiting_texts",
     # limits
     "configure_limits",
     "configure_documents",

@@ -7,11 +7,24 @@ import msgspec
 from app.errors import NotFound
 from app.store.client import Supabase
 from app.store.rows import Conversation, columns
+from app.values import Role
 
 _COLUMNS = columns(Conversation)
 
+MAX_QUERY_CHARACTERS = 200
 Activity = tuple[str, int]
 """A place in the list: the time of a conversation's last activity, and its position."""
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """A title or a message that was found. `snippet` is HTML, `cursor` leads to the hits after this one."""
+
+    conversation: Conversation
+    message_id: str | None
+    role: Role | None
+    snippet: str
+    written_at: str
+    cursor: str
 
 
 class Conversations:
@@ -42,6 +55,11 @@ class Conversations:
             table = client.from_("conversations")
             answer = await table.select(_COLUMNS).eq("id", conversation_id).limit(1).execute()
         return _only(answer.data)
+
+    async def search(self, token: str, query: str, *, after: str | None, limit: int) -> list[Hit]:
+        """At most `limit` titles and messages with all words of `query`, the best first."""
+        arguments = {"query": query, "match_count": limit, "after": after}
+        return await self._supabase.user_rpc(token, "search_conversations", arguments, list[Hit])
 
     async def rename(self, token: str, conversation_id: str, changes: dict[str, str | None]) -> Conversation:
         async with self._supabase.for_user(token) as client:

@@ -1,4 +1,5 @@
-"""Indexing of documents, and moving them to another embedding model. Called with the service's key."""
+"""Indexing of documents and conversations, and moving documents to another embedding model. Called with the service's
+key."""
 
 from __future__ import annotations
 
@@ -116,3 +117,7 @@ class Indexing:
             "p_vectors": vectors,
         }
         await self._supabase.service_rpc("store_reembedded", arguments, bool)
+
+    async def index_waiting_texts(self) -> bool:
+        """Make some of the texts searchable that were not indexed while they were written. Whether there is more."""
+        return await self._supabase.service_rpc("index_waiting_texts", {}, bool)

@@ -95,6 +95,9 @@ async def _conversations(supabase: Supabase, user: User) -> str:
     await conversations.page(user.token, after=(conversation.last_message_at, conversation.position), limit=2)
     await conversations.get(user.token, conversation.id)
     await conversations.rename(user.token, conversation.id, {"title": "Another", "model": None})
+    [hit] = await conversations.search(user.token, "another", after=None, limit=2)
+    await conversations.search(user.token, "another", after=hit.cursor, limit=2)
+    await Indexing(supabase).index_waiting_texts()
     return conversation.id
 
 

@@ -26,6 +26,7 @@ PLACES = (
     "private.passage_counts",
     "private.meters",
     "private.stored",
+    "private.searched_texts",
 )
 # Where what was used is kept: without text, and with nobody's name once the user is gone.
 ACCOUNTS = {"private.reservations", "private.usage_ledger", "private.moderation_audit"}

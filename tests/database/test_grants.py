@@ -64,6 +64,7 @@ authenticated  private.delete_message(uuid)                                     
 authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                       execute
 authenticated  private.find_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  private.find_passages(text,extensions.vector,double precision,integer,jsonb,text)            execute
+authenticated  private.found_texts(text,integer,text)                                                       execute
 authenticated  private.hybrid_passages(text,extensions.vector,double precision,integer,jsonb,text)          execute
 authenticated  private.may_receive(text)                                                                    execute
 authenticated  private.model_to_search(text)                                                                execute
@@ -75,10 +76,12 @@ authenticated  private.passage_words(jsonb,text)                                
 authenticated  private.passages_with_words(text,integer,jsonb,text)                                         execute
 authenticated  private.plant_tree(uuid)                                                                     execute
 authenticated  private.prefers_index(uuid,text,integer)                                                     execute
+authenticated  private.query_patterns(text)                                                                 execute
 authenticated  private.query_vector(extensions.vector)                                                      execute
 authenticated  private.replay_turn(text,text)                                                               execute
 authenticated  private.siblings(public.messages)                                                            execute
 authenticated  private.similar_passages(extensions.vector,double precision,integer,jsonb,text)              execute
+authenticated  private.snippet(text,text[])                                                                 execute
 authenticated  private.stop_reply(uuid)                                                                     execute
 authenticated  private.switch_branch(uuid,uuid)                                                             execute
 authenticated  private.unfinished_revisions(uuid)                                                           execute
@@ -94,6 +97,7 @@ authenticated  public.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer) 
 authenticated  public.read_message(uuid)                                                                    execute
 authenticated  public.read_reply(uuid,integer,integer)                                                      execute
 authenticated  public.replay_turn(text,text)                                                                execute
+authenticated  public.search_conversations(text,integer,text)                                               execute
 authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
 authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)                                 execute
 authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
@@ -105,6 +109,7 @@ service_role   private.completion_tokens_of(jsonb)                              
 service_role   private.entitled(text,uuid,integer)                                                          execute
 service_role   private.estimate_tokens(text)                                                                execute
 service_role   private.index_lease()                                                                        execute
+service_role   private.index_waiting_texts()                                                                execute
 service_role   private.lease()                                                                              execute
 service_role   private.limits_of(uuid)                                                                      execute
 service_role   private.lost_calls(private.reservations,integer,text,text)                                   execute
@@ -134,6 +139,7 @@ service_role   public.configure_limits(boolean,integer,integer,boolean,jsonb)   
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
 service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute
+service_role   public.index_waiting_texts()                                                                 execute
 service_role   public.passages_to_reembed(text,integer)                                                     execute
 service_role   public.postpone_index_job(uuid,uuid,text,boolean)                                            execute
 service_role   public.recover_replies()                                                                     execute

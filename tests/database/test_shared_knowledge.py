@@ -30,6 +30,7 @@ from app.retrieval.embedders import MAX_OTHERS
 from app.retrieval.indexer import RENEW_SECONDS
 from app.retrieval.library import MAX_METADATA_BYTES, MAX_TITLE_CHARACTERS
 from app.settings import Count, JournalMilliseconds, Settings
+from app.store import conversations
 from app.store.client import CALL_TIMEOUT, ServiceCall
 from app.store.documents import Document, DocumentStatus, Question
 from app.store.indexing import IndexStep, PassageVector
@@ -302,6 +303,10 @@ SAME: dict[str, tuple[Side, ...]] = {
         Listed("private.usage_left", r"array\[('search'.*?)\]"),
     ),
     "parts that moderation refuses": (words(field(TurnVerdict, "part").type), Check("moderation_audit_part_check")),
+    "characters of a search over conversations": (
+        conversations.MAX_QUERY_CHARACTERS,
+        Constant("public.search_conversations", "c_longest"),
+    ),
     # ── JSON, by its keys ────────────────────────────────────────────────────────────────────────────────────────
     "keys of a piece": (frozenset(Piece.__struct_fields__), Keys("p_pieces", "public.journal_write")),
     "keys of a call": (frozenset(Charge.__struct_fields__), Keys("s.calls", "private.settle")),
@@ -345,6 +350,7 @@ AT_MOST: dict[str, tuple[Side, Side]] = {
     "models that a search asks": (MAX_OTHERS + 1, Constant("private.find_answers", "c_questions")),
     "passages that a search asks for": (field(SearchQuery, "limit").type.le, MOST_MATCHES),
     "items of a page and one more": (MAX_LIMIT + 1, MAX_ROWS),
+    "hits of a page and one more": (MAX_LIMIT + 1, Constant("public.search_conversations", "c_most")),
     # at the slowest pace, with a call that takes as long as it may
     "seconds between two renewals of a reply": (type_info(JournalMilliseconds).le / 1000 + CALL_TIMEOUT.total, LEASE),
     "seconds of three renewals of an index job": (3 * RENEW_SECONDS, INDEX_LEASE),
@@ -362,6 +368,20 @@ DATABASE_ALONE = {
     "private.prefers_index.c_exact",
     "private.prefers_index.c_walk",
     "private.require_model.c_named",
+    "private.found_in_stretch.c_weight",
+    "private.found_texts.c_ranked",
+    "private.index_message.c_at_once",
+    "private.index_text.c_most_bytes",
+    "private.index_text.c_piece",
+    "private.index_text.c_shared",
+    "private.index_waiting_texts.c_batch",
+    "private.index_waiting_texts.c_searched",
+    "private.letters_pattern.c_dropped",
+    "private.search_words.c_longest",
+    "private.snippet.c_before",
+    "private.snippet.c_end",
+    "private.snippet.c_length",
+    "private.snippet.c_start",
 }
 """Checks and constants that nothing outside the database has to know."""
 

@@ -69,6 +69,8 @@ function shown(text: string, event: ReplyEvent): string {
 async function conversations(api: Api): Promise<Schemas["ConversationView"]> {
   const created = taken(await api.POST("/v1/conversations", { body: { title: "Rome" } }));
   taken(await api.POST("/v1/conversations"));
+  const found = taken(await api.GET("/v1/conversations", { params: { query: { q: "rom" } } }));
+  assert(found.items.length > 0 && found.items.every((item) => item.hit && item.hit.message_id === null && item.hit.snippet.includes("<mark>")));
   const path = { conversation_id: created.id };
   const renamed = taken(await api.PATCH("/v1/conversations/{conversation_id}", { params: { path }, body: { title: null } }));
   const title: string | null = renamed.title;
