@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from app.chat.prompt import completed_usage
+from app.chat.spending import Spending
 from app.providers.description import HOSTED
 from app.providers.factory import make_providers
 from app.routing.breaker import Breakers
@@ -50,6 +50,10 @@ async def test_reported_reply_is_whole(report: Reported) -> None:
     assert finish.reason == report.reason
     if report.usage is not None:
         assert finish.usage == report.usage
-    used = completed_usage(finish.usage, ASKED, text)
+    spending = Spending(lambda *_: None)
+    spending.calling(report.adapter, ChatRequest(MODEL, ASKED), 0)
+    spending.finished(finish.usage)
+    used = spending.answer(len(text.encode()), 0)
+    assert used is not None
     assert used.prompt_tokens > 0
     assert used.completion_tokens > 0
