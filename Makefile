@@ -66,6 +66,10 @@ schema: install ## Write supabase/schema, every function as the migrations leave
 record-calls: install ## Record what this release calls of the database, for the next one's tests
 	$(BIN)/python -m scripts.calls
 
+.PHONY: attack
+attack: install ## Attack a service of its own, and see which bounds hold (three minutes; ARGS=--help)
+	$(BIN)/python -m scripts.attack $(ARGS)
+
 .PHONY: lock
 lock: install ## Resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
