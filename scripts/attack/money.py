@@ -103,10 +103,10 @@ async def minute(target: Target, size: float) -> list[Bound]:
 ATTACKS = [
     Attack(
         "deletion",
-        "For 10 s, four loops delete conversations before the first token of a reply to 22,500 tokens",
+        "For 10 s, a user without limits deletes conversations before the first token of a reply to 22,500 tokens",
         deletion,
     ),
     Attack("unpriced", "61 sends name a model without a price, under a budget of 1 micro-dollar", unpriced),
     Attack("budget", "60 sends at once to a model with a price, under a budget of 1 micro-dollar", budget),
-    Attack("minute", "60 sends at once ask for 3,000 tokens each, of 100,000 a minute", minute),
+    Attack("minute", "60 sends at once with replies of 3,000 tokens, of 100,000 a minute", minute),
 ]

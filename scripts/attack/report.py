@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import aiohttp
+
 from scripts.attack import front_door, money, sharing
 from scripts.attack.bounds import Attack, Bound, Result
 from scripts.attack.bystander import Measured, p95, watching
@@ -58,8 +60,8 @@ async def measured(on: Target, attack: Attack, size: float, usual: Measured) -> 
             bounds = await attack.run(on, size)
             # a short attack has enough to compare with, too
             await asyncio.sleep(1)
-    except TimeoutError:
-        return Result(attack, [Bound("it did not end", f"{ATTACK_SECONDS} s", False)])
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        return Result(attack, [Bound(f"it could not be carried out: {error!r}", f"{ATTACK_SECONDS} s", False)])
     finally:
         watch.cancel()
     cells = [
@@ -106,7 +108,8 @@ def table(usual: Sequence[str], results: Iterable[Result]) -> str:
 
 
 def line(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |".replace("|  |", "| |")
+    shown = (cell.replace("|", "/") for cell in cells)
+    return "|" + "|".join(f" {cell} " if cell else " " for cell in shown) + "|"
 
 
 def write(text: str, page: Path = PAGE) -> None:
