@@ -1,4 +1,4 @@
-"""`make attack`: attacks a service of its own on 127.0.0.1, and says which bounds held (about five minutes)."""
+"""`make attack`: attacks a service of its own on 127.0.0.1, and says which bounds held (about three minutes)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="attacks: " + "; ".join(f"{attack.name}: {attack.done}" for attack in ATTACKS),
     )
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"some of: {', '.join(names)}")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the size, to try the attacks themselves")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a tenth of the size, as far as it can be chosen, to try the attacks themselves",
+    )
     parser.add_argument("--write", action="store_true", help="also write the table into docs/security.md")
     asked = parser.parse_args(arguments)
     if asked.write and (asked.quick or asked.only):

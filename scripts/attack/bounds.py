@@ -40,10 +40,6 @@ class Result:
         return [bound for bound in self.bounds if not bound.held]
 
 
-def at_most(seen: int, most: int, what: str, *, why: str = "") -> Bound:
-    return Bound(f"{seen:,} {what}", f"at most {most:,}{why}", seen <= most)
-
-
 def counted(statuses: Iterable[int]) -> str:
     """`202: 40, 429: 20`."""
     return ", ".join(f"{status}: {count:,}" for status, count in sorted(Counter(statuses).items()))

@@ -51,10 +51,10 @@ class Line:
                     await asyncio.sleep(0)
         return sent
 
-    async def status(self) -> int:
-        """Of the answer, if one comes within a moment, else 0."""
+    async def status(self, seconds: float = 0.2) -> int:
+        """Of the answer, or 0 if none comes."""
         with suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(0.2):
+            async with asyncio.timeout(seconds):
                 first = await self._reader.readline()
                 return int(first.split()[1]) if first else 0
         return 0
@@ -65,19 +65,24 @@ class Line:
 
 async def heads_without_end(target: Target, size: float, begin: bytes, piece: bytes) -> list[Bound]:
     """One connection after the other, as each is refused."""
-    sent, statuses = 0, []
-    for _ in until(FLOOD_SECONDS * size):
+    sent, statuses, seconds = 0, [], FLOOD_SECONDS * size
+    for _ in until(seconds):
         if sent >= FLOOD_BYTES * size:
             break
         line = await Line.to(target.port)
+        # read while more is sent: the refusal would be lost with the connection
+        answer = asyncio.create_task(line.status(seconds + 1))
         sent += await line.pour(begin, 1, 5)
-        sent += await line.pour(piece, int(FLOOD_BYTES * size) - sent, FLOOD_SECONDS * size)
-        statuses.append(await line.status())
+        sent += await line.pour(piece, max(MB, int(FLOOD_BYTES * size) - sent), seconds)
+        statuses.append(await answer)
         line.cut()
-    # the answer may be lost, since the attacker goes on sending
-    refused = all(status in (0, 431) for status in statuses)
-    seen = f"{sent / MB:,.0f} MB were sent on {len(statuses):,} connections"
-    return [Bound(seen, "each connection is refused", bool(statuses) and refused)]
+    return [
+        Bound(
+            f"{sent / MB:,.0f} MB were sent on {len(statuses):,} connections ({counted(statuses)})",
+            "each is refused",
+            set(statuses) == {431},
+        )
+    ]
 
 
 async def header(target: Target, size: float) -> list[Bound]:
@@ -153,7 +158,7 @@ def signing_key() -> tuple[ec.EllipticCurvePrivateKey, dict[str, str]]:
 
 
 class Project:
-    """The embedded Supabase with another set of keys. Use `running`."""
+    """The embedded Supabase with another set of keys, at an address of its own."""
 
     def __init__(self, target: Target) -> None:
         self._target = target

@@ -7,7 +7,7 @@ import uuid
 
 import aiohttp
 
-from scripts.attack.bounds import Attack, Bound, at_most, counted
+from scripts.attack.bounds import Attack, Bound, counted
 from scripts.attack.provider import PRICED, UNPRICED
 from scripts.attack.target import Target, script, until
 
@@ -67,7 +67,14 @@ async def unpriced(target: Target, size: float) -> list[Bound]:
         sends = [begun(session, conversation, script(id), model=UNPRICED) for _ in range(int(61 * size))]
         statuses = await asyncio.gather(*sends)
     await target.settled(user)
-    return [at_most(len(await target.sent(id)), 0, f"calls of the provider ({counted(statuses)})")]
+    calls = len(await target.sent(id))
+    return [
+        Bound(
+            f"{calls} calls of the provider ({counted(statuses)})",
+            "none, 422 for all",
+            calls == 0 and set(statuses) == {422},
+        )
+    ]
 
 
 async def budget(target: Target, size: float) -> list[Bound]:
@@ -79,9 +86,13 @@ async def budget(target: Target, size: float) -> list[Bound]:
         statuses = await asyncio.gather(*sends)
         await target.settled(user)
         statuses.append(await begun(session, conversation, content, model=PRICED))
-    cost = target.charged(user)["cost"]
+    calls, cost = len(await target.sent(id)), target.charged(user)["cost"]
     return [
-        at_most(len(await target.sent(id)), 1, f"calls of the provider ({counted(statuses)}), {cost:,} micro-dollars")
+        Bound(
+            f"{calls} call of the provider ({counted(statuses)}), {cost:,} micro-dollars",
+            "one, 402 for the others",
+            calls == 1 and cost > 0 and set(statuses) == {202, 402},
+        )
     ]
 
 
@@ -94,8 +105,13 @@ async def minute(target: Target, size: float) -> list[Bound]:
     await target.settled(user)
     sent, charged = await target.sent(id), target.charged(user)["tokens"]
     took = sum(call["prompt_tokens"] + call["completion_tokens"] for call in sent)
+    most = MINUTE_TOKENS + REPLY_TOKENS
     return [
-        at_most(took, MINUTE_TOKENS + REPLY_TOKENS, f"tokens ({counted(statuses)})", why=": the limit and one reply"),
+        Bound(
+            f"{took:,} tokens ({counted(statuses)})",
+            f"at most {most:,}: the limit and one reply",
+            0 < took <= most and set(statuses) <= {202, 429},
+        ),
         Bound(f"{charged:,} charged", "the same", charged == took),
     ]
 

@@ -96,7 +96,7 @@ async def run(attacks: Sequence[Attack], size: float) -> tuple[list[str], list[R
 
 
 def table(usual: Sequence[str], results: Iterable[Result]) -> str:
-    """A Markdown table of the results."""
+    """A Markdown table of the results; a bound that was missed is marked."""
     rows = [*HEAD, line("nothing, for comparison", "", "", *usual)]
     for result in results:
         # those of every attack have columns of their own, and are said where they are missed

@@ -14,7 +14,7 @@ from scripts.attack.money import begun, new_conversation
 from scripts.attack.target import Target, script
 
 READS, CONNECTIONS = 3_000, 1_000
-CONVERSATIONS, MOST_CONVERSATIONS = 20_000, 10_000
+CONVERSATIONS = 20_000
 PASSAGES, PASSAGE_CHARACTERS = 5_000, 20_000
 SLOW = "\n".join("  " * depth + "- item" for depth in range(1500))
 """A list in a list, 1,500 deep: its parser takes time that grows with the square of that."""
@@ -35,7 +35,7 @@ async def reads(target: Target, size: float) -> list[Bound]:
                 return answer.status
 
         statuses = await asyncio.gather(*(read() for _ in range(int(READS * size))))
-    return [Bound(counted(statuses), "200, or 429 for who floods", set(statuses) <= {200, 429})]
+    return [Bound(counted(statuses), "200, or 429 for who floods", 200 in statuses and set(statuses) <= {200, 429})]
 
 
 async def put(session: aiohttp.ClientSession, name: str, content: str) -> tuple[float, int]:
@@ -84,7 +84,7 @@ async def conversations(target: Target, size: float) -> list[Bound]:
     return [
         Bound(
             f"{answer.status}, {stored:,} stored",
-            f"403 limit_reached, at most {MOST_CONVERSATIONS:,}",
+            "403 limit_reached, none",
             (answer.status, stored) == (403, 0) and "limit_reached" in said,
         )
     ]
@@ -127,7 +127,7 @@ async def title(target: Target, size: float) -> list[Bound]:
     loose = [line for line in lines if not line.startswith("> ")]
     return [
         Bound(
-            f"{status}; the title stands in {len(lines)} line of the prompt, {len(loose)} of them not quoted",
+            f"{status}; the order stands in {len(lines)} line of the prompt, in {len(loose)} without a quotation mark",
             "quoted",
             len(lines) == 1 and not loose,
         )
