@@ -67,7 +67,7 @@ record-calls: install ## Record what this release calls of the database, for the
 	$(BIN)/python -m scripts.calls
 
 .PHONY: attack
-attack: install ## Attack a service of its own, and see which bounds hold (three minutes; ARGS=--help)
+attack: install ## Attack a service of its own, and see which bounds hold (three to four minutes; ARGS=--help)
 	$(BIN)/python -m scripts.attack $(ARGS)
 
 .PHONY: lock

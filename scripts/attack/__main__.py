@@ -1,4 +1,4 @@
-"""`make attack`: attacks a service of its own on 127.0.0.1, and says which bounds held (about three minutes)."""
+"""`make attack`: attacks a service of its own on 127.0.0.1, and says which bounds held (three to four minutes)."""
 
 from __future__ import annotations
 
