@@ -100,10 +100,10 @@ async def passages(target: Target, size: float) -> list[Bound]:
     }
     async with target.data_api(user) as session, session.post("rpc/create_document", json=body) as answer:
         await answer.read()
-    (stored,) = target.row("select count(*) from public.embeddings where user_id = %s", user.id)
+    (stored,) = target.row("select count(*) from public.documents where user_id = %s", user.id)
     return [
         Bound(
-            f"{count * PASSAGE_CHARACTERS / 1e6:,.0f} MB sent: {answer.status}, {stored:,} passages stored",
+            f"{count * PASSAGE_CHARACTERS / 1e6:,.0f} MB sent: {answer.status}, {stored:,} documents stored",
             "413, none",
             (answer.status, stored) == (413, 0),
         )
