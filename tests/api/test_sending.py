@@ -132,7 +132,7 @@ async def test_reply_without_a_word_is_asked_for_again_and_fails(
 
 
 async def test_reply_whose_length_went_into_the_thinking(as_owner: httpx.AsyncClient, conversation: str) -> None:
-    transcript = await send(as_owner, conversation, script(tokens=0, finish="length"))
+    transcript = await send(as_owner, conversation, script(tokens=0, finish="length", counted=5))
     assert [event.name for event in transcript.events] == ["message.started", "done"]
     reply = (await history(as_owner, conversation))[1]
     assert (reply["status"], reply["finish_reason"], reply["content"]) == ("complete", "length", "")

@@ -161,7 +161,7 @@ async def test_a_question_that_is_too_long_is_searched_by_its_beginning(wire: st
             exchange.reply(200, answered(wire, texts, exchange.path))
 
     async with embedder(wire, answer) as (made, upstream):
-        assert await embed_query(made, "word " * 300) is not None
+        assert await embed_query(made, "word " * 300, []) is not None
         assert texts_of(upstream.exchanges[-1].json) == [("word " * 300)[:375]]
 
 
@@ -171,7 +171,7 @@ async def test_a_model_that_finds_every_question_too_long_says_so() -> None:
 
     async with embedder("openai", answer) as (made, upstream):
         with pytest.raises(ContextTooLong):
-            await embed_query(made, "x" * 8000)
+            await embed_query(made, "x" * 8000, [])
         assert len(texts_of(upstream.exchanges[-1].json)[0]) < 2 * LEAST_CHARACTERS
 
 

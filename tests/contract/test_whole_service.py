@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from app.values import ProviderName
@@ -76,6 +77,10 @@ async def clients(
     """Clients of several users of an API with all four providers."""
     log: Path = tmp_path_factory.mktemp("reported") / "api.log"
     models = {f"{name.upper()}_MODEL": model for name, model in MODELS.items()}
+    learnt = {(report.adapter, model_of(report)) for report in REPORTS.values() if report.learnt}
+    with psycopg.connect(stack.database_url, autocommit=True) as database:
+        for provider, model in learnt:  # the catalog does not know them
+            database.execute("insert into private.model_prices values (%s, %s, 0, 0, 0)", [provider, model])
     settings = AIMock.settings_at(servers.url) | models | {"EMBEDDING_MODEL": "local", "ENABLE_RAG": "false"}
     async with running_api(stack, log, **settings) as api, AsyncExitStack() as opened:
         people = [owner, *await asyncio.gather(*(sign_up(stack) for _ in range(USERS)))]

@@ -73,7 +73,7 @@ def search(store: Store, *models: str | Model) -> Search:
 
 async def find(searching: Search, limit: int = 5, patience: float = 60) -> Searched:
     async with asyncio.timeout(30):
-        return await searching.find("token", "question", limit=limit, patience=patience)
+        return await searching.find("token", "question", limit=limit, patience=patience, spent=[])
 
 
 async def names(searching: Search, limit: int = 5) -> list[str]:
@@ -143,7 +143,7 @@ async def test_a_model_that_nobody_needs_may_be_dead() -> None:
 async def test_nobody_is_asked_before_the_user_is_let_in() -> None:
     model, admitted = Model("new"), asyncio.Event()
     searching = search(Store({"a": "new"}), model)
-    finding = asyncio.create_task(searching.find("token", "question", limit=1, admitted=admitted))
+    finding = asyncio.create_task(searching.find("token", "question", limit=1, admitted=admitted, spent=[]))
     for _ in range(10):
         await asyncio.sleep(0)
     assert model.asked == []

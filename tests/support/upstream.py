@@ -197,7 +197,8 @@ class Upstream:
             call.sent = index + 1
             await writer.drain()
         _event(writer, call, {}, script.get("finish", "stop"))
-        usage = {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": 7 + tokens}
+        counted = script.get("counted", tokens)
+        usage = {"prompt_tokens": 7, "completion_tokens": counted, "total_tokens": 7 + counted}
         _chunk(writer, {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage})
         writer.write(_chunked(b"data: [DONE]\n\n") + b"0\r\n\r\n")
         await writer.drain()
