@@ -22,7 +22,7 @@ SETTINGS = ROOT / "tests" / "api" / "schemathesis.toml"
 @pytest.mark.timeout(2 * SECONDS + 120)
 @pytest.mark.parametrize("signed_in", [True, False], ids=["with a token", "without one"])
 async def test_every_answer_is_described_and_none_is_a_failure(
-    stack: LocalSupabase, upstream: Upstream, tmp_path: Path, signed_in: bool
+    stack: LocalSupabase, kept_settings: None, upstream: Upstream, tmp_path: Path, signed_in: bool
 ) -> None:
     settings = {
         "OPENAI_API_KEY": "test",
