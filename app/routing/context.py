@@ -83,11 +83,13 @@ class Contexts:
             else:
                 density *= CLOSER
         else:
-            sent = _least(candidate.context_tokens, round(estimate * density) + (request.max_tokens or 0))
+            prompt = round(estimate * density)
+            sent = _least(candidate.context_tokens, prompt + (request.max_tokens or 0))
             if sent <= LEAST_TOKENS:
                 return None
             limit = max(LEAST_TOKENS, sent // SMALLER)
-            if sent > LEAST_KEPT_TOKENS:
+            # a short prompt says nothing of the model's context: its sender asked for a long reply
+            if min(prompt, sent) > LEAST_KEPT_TOKENS:
                 self._remember(candidate, limit, GUESSED_SECONDS)
             if last:
                 limit = min(limit, LEAST_KEPT_TOKENS)

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+import msgspec
 import pytest
 
 from app.chat.prompt import build_request
@@ -341,6 +342,15 @@ def test_a_guess_is_forgotten_sooner_than_what_was_named() -> None:
     contexts.smaller(CANDIDATE, of_tokens(30_000), refusal(8192), last=False)
     time.now += GUESSED_SECONDS
     assert contexts.fitted(CANDIDATE).context_tokens == 8192
+
+
+def test_a_long_reply_that_is_refused_to_a_short_prompt_teaches_nothing() -> None:
+    contexts = Contexts(Time())
+    asked = msgspec.structs.replace(of_tokens(300), max_tokens=100_000)
+    smaller = contexts.smaller(CANDIDATE, asked, refusal(), last=False)
+    assert smaller is not None
+    assert smaller.context_tokens == (300 + 100_000) // 3
+    assert contexts.fitted(CANDIDATE).context_tokens is None
 
 
 def test_no_guess_is_lower_than_any_model_has() -> None:
