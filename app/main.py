@@ -38,6 +38,7 @@ from app.chat.live import Followers
 from app.chat.recovery import recover
 from app.chat.searchable import make_searchable
 from app.chat.sources import Retriever
+from app.chat.titles import Titles
 from app.chat.turn import Turns
 from app.chat.writer import Tools
 from app.errors import AppError, SupabaseUnavailable
@@ -61,6 +62,7 @@ from app.store.limits import Limits
 from app.store.messages import Messages
 from app.store.project import Project
 from app.store.replies import Replies
+from app.store.titles import StoredTitles
 from app.store.usage import Usages
 from app.supervisor import Closing, Supervisor
 from app.values import User
@@ -117,12 +119,21 @@ class Service:
         self.routing = Routing(settings, self.providers)
         self.followers = Followers()
         self.journal = Journal(self.replies, interval=settings.journal_interval_ms / 1000)
+        self.titles = Titles(
+            StoredTitles(self.supabase), self.routing.offers, self.routing.failover, self.routing.catalog
+        )
         self.turns = Turns(
             self.messages,
             self.routing.offers,
             Retriever(self.search, self.charges, enabled=settings.enable_rag),
             self.followers,
-            Tools(self.routing.failover, self.moderation, self.journal, self.routing.catalog),
+            Tools(
+                self.routing.failover,
+                self.moderation,
+                self.journal,
+                self.routing.catalog,
+                self.titles if settings.titles == "auto" else None,
+            ),
         )
         self.finder = ReplyFinder(self.messages, self.turns)
         self.supervisor = Supervisor()
@@ -150,6 +161,7 @@ class Service:
             parts.push_async_callback(close, "routing", self.routing.aclose)
             parts.push_async_callback(close, "readers", self.finder.aclose)
             parts.push_async_callback(close, "jobs", self.supervisor.aclose)
+            parts.push_async_callback(close, "titles", self.titles.aclose)
             parts.push_async_callback(self.drain)
             for line in in_use(self.settings):
                 observe.event("settings.in_use", detail=line)

@@ -78,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     moderation_fail: Literal["open", "closed"] = "open"
     moderation_output: bool = False
 
+    titles: Literal["auto", "off"] = "auto"
+
     journal_interval_ms: JournalMilliseconds = 500
 
     cors_allow_origins: tuple[str, ...] = ()

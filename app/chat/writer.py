@@ -25,6 +25,7 @@ from app.chat.prompt import build_request
 from app.chat.screening import Screening
 from app.chat.sources import EarlySearch
 from app.chat.spending import Spending
+from app.chat.titles import Titles
 from app.errors import (
     AppError,
     ContentFiltered,
@@ -58,6 +59,8 @@ class Tools(NamedTuple):
     moderation: Moderation
     journal: Journal
     catalog: Catalog
+    titles: Titles | None = None
+    """None: conversations are given none."""
 
 
 class End(msgspec.Struct, frozen=True):
@@ -97,7 +100,7 @@ class ReplyWriter:
         """`_task` is in the step that may be cancelled."""
         self._why: Cut | None = None
         """Why it is cut short, if it is."""
-        self._spending = Spending(partial(offering.cost, begun), search.spent if search is not None else ())
+        self._spending = Spending(partial(offering.cost, begun.models), search.spent if search is not None else ())
         self._most_words = sys.maxsize
         """How many words may have come when the latest call ends: it was told how many tokens it may bring."""
         self._came = 0
@@ -136,6 +139,8 @@ class ReplyWriter:
             over()
             if final is not None:
                 self.reply.end(ending_of(final))
+                if self._tools.titles is not None and final.status == "complete" and self._begun.untitled:
+                    self._tools.titles.give(self.reply.user_id, self._begun)
             else:
                 # What is not stored is not told. The readers look for themselves, and find the reply interrupted once
                 # its lease has run out.
@@ -313,7 +318,7 @@ class ReplyWriter:
         provider, model = self.reply.provider, self.reply.model
         if self._usage is None or provider is None or model is None:
             return None
-        return self._offering.cost(self._begun, provider, model, self._usage)
+        return self._offering.cost(self._begun.models, provider, model, self._usage)
 
 
 def storable(text: str) -> str:

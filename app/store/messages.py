@@ -62,6 +62,8 @@ class Begun(msgspec.Struct, frozen=True):
     history: tuple[Message, ...] = ()
     model: str | None = None
     """The model that the conversation prefers."""
+    untitled: bool = False
+    """Whether the conversation has no title."""
     searchable: bool = False
     """Whether the user has passages that a search may find."""
     quotas: dict[str, Quota] = msgspec.field(default_factory=dict)

@@ -18,6 +18,7 @@ from app.store.plans import Plans
 from app.store.prices import Prices
 from app.store.project import Project
 from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, TurnVerdict
+from app.store.titles import StoredTitles
 from app.store.usage import Usages
 from app.values import FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
 from scripts.calls.recorder import User
@@ -33,6 +34,7 @@ async def tour(supabase: Supabase, user: User) -> None:
     """Use every store as the service does. Needs a database of its own, since it changes the limits of all users."""
     await _limits_and_plans(supabase, user)
     conversation = await _conversations(supabase, user)
+    await _titles(supabase, user)
     await _turns(supabase, user, conversation)
     await _documents(supabase, user)
     await _end(supabase, user, conversation)
@@ -99,6 +101,16 @@ async def _conversations(supabase: Supabase, user: User) -> str:
     await conversations.search(user.token, "another", after=hit.cursor, limit=2)
     await Indexing(supabase).index_waiting_texts()
     return conversation.id
+
+
+async def _titles(supabase: Supabase, user: User) -> None:
+    titles, title_id = StoredTitles(supabase), str(uuid.uuid4())
+    untitled = (await Conversations(supabase).create(user.token, title=None, model=None)).id
+    model = OfferedModel(provider="a-provider", model="a-model", known=True, input=250_000, output=2_000_000)
+    await titles.begin(user.id, untitled, title_id, [model], prompt_tokens=100, output_tokens=20)
+    call = Charge(kind="title", provider="a-provider", model="a-model", prompt_tokens=90, completion_tokens=4)
+    await titles.finish(user.id, untitled, title_id, "A title", [call])
+    await titles.begin(user.id, untitled, title_id, [model], prompt_tokens=100, output_tokens=20)  # it has one
 
 
 async def _turns(supabase: Supabase, user: User, conversation: str) -> None:

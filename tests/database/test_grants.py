@@ -131,11 +131,14 @@ service_role   public.admin_revoke(text)                                        
 service_role   public.admin_show(text)                                                                      execute
 service_role   public.admin_users(text,uuid,integer)                                                        execute
 service_role   public.applied_migrations()                                                                  execute
+service_role   private.begin_title(uuid,uuid,uuid,jsonb,integer,integer)                                    execute
+service_role   public.begin_title(uuid,uuid,uuid,jsonb,integer,integer)                                     execute
 service_role   public.charge_reading(uuid,integer)                                                          execute
 service_role   public.charge_usage(jsonb)                                                                   execute
 service_role   public.claim_index_jobs(uuid,text,integer)                                                   execute
 service_role   public.configure_documents(integer,integer)                                                  execute
 service_role   public.configure_limits(boolean,integer,integer,boolean,jsonb)                               execute
+service_role   public.finish_title(uuid,uuid,uuid,text,jsonb)                                               execute
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
 service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute

@@ -367,6 +367,7 @@ DATABASE_ALONE = {
     "private.passages_with_words.c_ranked",
     "private.prefers_index.c_exact",
     "private.prefers_index.c_walk",
+    "private.begin_title.c_models",
     "private.require_model.c_named",
     "private.found_in_stretch.c_weight",
     "private.found_texts.c_ranked",

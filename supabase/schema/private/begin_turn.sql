@@ -68,7 +68,8 @@ begin
     );
     return jsonb_build_object(
       'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
-      'history', v_history, 'model', v_conversation.model, 'searchable', private.has_passages(v_user_id),
+      'history', v_history, 'model', v_conversation.model, 'untitled', v_conversation.title is null,
+      'searchable', private.has_passages(v_user_id),
       'models', private.turn_models(v_limits, p_offer, v_conversation.model),
       'output_tokens', nullif(v_held.output_tokens, 131072),
       'passage_tokens', v_held.prompt_tokens - v_held.input_tokens
@@ -226,8 +227,8 @@ begin
 
   return jsonb_build_object(
     'replayed', false, 'user_message', v_user_message, 'message', v_message,
-    'history', v_history, 'model', v_conversation.model, 'quotas', v_admitted -> 'quotas',
-    'searchable', private.has_passages(v_user_id),
+    'history', v_history, 'model', v_conversation.model, 'untitled', v_conversation.title is null,
+    'quotas', v_admitted -> 'quotas', 'searchable', private.has_passages(v_user_id),
     'models', v_models, 'output_tokens', v_admitted -> 'output_tokens', 'passage_tokens', v_passage_tokens
   );
 end;
