@@ -32,6 +32,7 @@ from app.api.requests import JsonRequest, observed
 from app.api.search import search_routes
 from app.api.unanswered import limited
 from app.api.usage import usage_routes
+from app.api.user_settings import user_settings_routes
 from app.chat.finder import ReplyFinder
 from app.chat.journal import Journal
 from app.chat.live import Followers
@@ -64,6 +65,7 @@ from app.store.project import Project
 from app.store.replies import Replies
 from app.store.titles import StoredTitles
 from app.store.usage import Usages
+from app.store.user_settings import UserSettings
 from app.supervisor import Closing, Supervisor
 from app.values import User
 
@@ -95,6 +97,7 @@ class Service:
         self.conversations = Conversations(self.supabase)
         self.messages = Messages(self.supabase)
         self.usages = Usages(self.supabase)
+        self.user_settings = UserSettings(self.supabase)
         self.admission = Admission(self.usages)
         self.moderation = Moderation(
             make_moderator(settings.moderation, settings.providers),
@@ -132,6 +135,7 @@ class Service:
                 self.moderation,
                 self.journal,
                 self.routing.catalog,
+                settings.system_prompt,
                 self.titles if settings.titles == "auto" else None,
             ),
         )
@@ -220,6 +224,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             model_routes(service.routing.offers),
             conversation_routes(service.conversations, service.routing.offers, service.turns),
             usage_routes(service.usages),
+            user_settings_routes(service.user_settings),
             moderation_routes(service.admission, service.moderation, service.charges),
             document_routes(service.documents, service.library, service.admission),
             search_routes(service.admission, service.search, service.charges),

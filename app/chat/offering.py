@@ -10,13 +10,15 @@ from app.chat.prompt import DEFAULT_OUTPUT_TOKENS
 from app.routing.catalog import Catalog, ModelSpec
 from app.routing.router import Candidate, ModelPreference, is_named
 from app.store.messages import AllowedModel, Begun, OfferedModel, TurnOffer
-from app.values import ProviderName, Usage
+from app.values import ProviderName, Usage, estimate_tokens
 
 
 class Offering:
     """For the turns of a process."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, system_prompt: str | None = None) -> None:
+        """`system_prompt` is the operator's."""
+        self._system_tokens = estimate_tokens(system_prompt or "")
         self._catalog = catalog
         known = [offered(spec, known=True) for name in catalog.configured for spec in catalog.models(name)]
         # models of a provider that costs nothing, whatever their names
@@ -34,7 +36,12 @@ class Offering:
             spec = self._catalog.spec(candidate.provider, candidate.model)
             known = self._catalog.knows(candidate.provider, candidate.model)
             models.append(offered(spec, known=known, named=_is_preferred(spec, preference)))
-        return TurnOffer(models=models, others=self._others, passage_tokens=passage_tokens)
+        return TurnOffer(
+            models=models,
+            others=self._others,
+            passage_tokens=passage_tokens,
+            system_tokens=self._system_tokens,
+        )
 
     def allowed(self, begun: Begun, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """The candidates that the user's plan allows, in the same order. If there are none, the allowed models that

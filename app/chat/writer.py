@@ -59,6 +59,8 @@ class Tools(NamedTuple):
     moderation: Moderation
     journal: Journal
     catalog: Catalog
+    system_prompt: str | None = None
+    """The operator's."""
     titles: Titles | None = None
     """None: conversations are given none."""
 
@@ -159,7 +161,7 @@ class ReplyWriter:
                 self._passages = found.passages
                 self.reply.draw_on(found.sources)
             events = self._tools.failover.answer(self._candidates, self._request_for, self._spending.failed)
-            await self._screening.run(self._question, self._take(events))
+            await self._screening.run(self._screened(), self._take(events))
         except asyncio.CancelledError as error:
             if self._why is not None:
                 # The task goes on to store what there is. Nothing that it awaits then may take it for cancelled.
@@ -186,11 +188,18 @@ class ReplyWriter:
             if self._search is not None:
                 self._search.cancel()  # nobody waits for it any more
 
+    def _screened(self) -> tuple[str, ...]:
+        """What its user has written."""
+        instructions = self._begun.instructions
+        return (self._question,) if instructions is None else (self._question, instructions)
+
     def _request_for(self, candidate: Candidate) -> ChatRequest:
         request = build_request(
             candidate.model,
             self._begun.history,
             self._question,
+            system_prompt=self._tools.system_prompt,
+            instructions=self._begun.instructions,
             context_tokens=candidate.context_tokens,
             max_tokens=self._asked.preference.max_tokens,
             bound=self._bound(candidate),

@@ -20,6 +20,7 @@ from app.store.project import Project
 from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, TurnVerdict
 from app.store.titles import StoredTitles
 from app.store.usage import Usages
+from app.store.user_settings import UserSettings
 from app.values import FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
 from scripts.calls.recorder import User
 from scripts.calls.tape import VECTOR
@@ -90,13 +91,15 @@ async def _prices(prices: Prices) -> None:
 
 
 async def _conversations(supabase: Supabase, user: User) -> str:
-    conversations = Conversations(supabase)
-    conversation = await conversations.create(user.token, title="A title", model="a-model")
+    conversations, settings = Conversations(supabase), UserSettings(supabase)
+    await settings.save(user.token, "Be brief.")
+    await settings.get(user.token)
+    conversation = await conversations.create(user.token, title="A title", model="a-model", instructions="Be polite.")
     await conversations.create(user.token, title=None, model=None)
     await conversations.page(user.token, after=None, limit=2)
     await conversations.page(user.token, after=(conversation.last_message_at, conversation.position), limit=2)
     await conversations.get(user.token, conversation.id)
-    await conversations.rename(user.token, conversation.id, {"title": "Another", "model": None})
+    await conversations.rename(user.token, conversation.id, {"title": "Another", "model": None, "instructions": None})
     [hit] = await conversations.search(user.token, "another", after=None, limit=2)
     await conversations.search(user.token, "another", after=hit.cursor, limit=2)
     await Indexing(supabase).index_waiting_texts()
@@ -120,7 +123,7 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     model = OfferedModel(
         provider="a-provider", model="a-model", known=True, input=250_000, cached=25_000, output=2_000_000
     )
-    offer = TurnOffer(models=[model], others=[model], passage_tokens=3000)
+    offer = TurnOffer(models=[model], others=[model], passage_tokens=3000, system_tokens=50)
     begun = await messages.begin_turn(
         user.token, question, writer=writer, reply_id=reply, key=key, max_tokens=100, offer=offer
     )
