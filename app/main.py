@@ -32,12 +32,14 @@ from app.api.requests import JsonRequest, observed
 from app.api.search import search_routes
 from app.api.unanswered import limited
 from app.api.usage import usage_routes
+from app.api.user_settings import user_settings_routes
 from app.chat.finder import ReplyFinder
 from app.chat.journal import Journal
 from app.chat.live import Followers
 from app.chat.recovery import recover
 from app.chat.searchable import make_searchable
 from app.chat.sources import Retriever
+from app.chat.titles import Titles
 from app.chat.turn import Turns
 from app.chat.writer import Tools
 from app.errors import AppError, SupabaseUnavailable
@@ -61,7 +63,9 @@ from app.store.limits import Limits
 from app.store.messages import Messages
 from app.store.project import Project
 from app.store.replies import Replies
+from app.store.titles import StoredTitles
 from app.store.usage import Usages
+from app.store.user_settings import UserSettings
 from app.supervisor import Closing, Supervisor
 from app.values import User
 
@@ -93,6 +97,7 @@ class Service:
         self.conversations = Conversations(self.supabase)
         self.messages = Messages(self.supabase)
         self.usages = Usages(self.supabase)
+        self.user_settings = UserSettings(self.supabase)
         self.admission = Admission(self.usages)
         self.moderation = Moderation(
             make_moderator(settings.moderation, settings.providers),
@@ -117,12 +122,22 @@ class Service:
         self.routing = Routing(settings, self.providers)
         self.followers = Followers()
         self.journal = Journal(self.replies, interval=settings.journal_interval_ms / 1000)
+        self.titles = Titles(
+            StoredTitles(self.supabase), self.routing.offers, self.routing.failover, self.routing.catalog
+        )
         self.turns = Turns(
             self.messages,
             self.routing.offers,
             Retriever(self.search, self.charges, enabled=settings.enable_rag),
             self.followers,
-            Tools(self.routing.failover, self.moderation, self.journal, self.routing.catalog),
+            Tools(
+                self.routing.failover,
+                self.moderation,
+                self.journal,
+                self.routing.catalog,
+                settings.system_prompt,
+                self.titles if settings.titles == "auto" else None,
+            ),
         )
         self.finder = ReplyFinder(self.messages, self.turns)
         self.supervisor = Supervisor()
@@ -150,6 +165,7 @@ class Service:
             parts.push_async_callback(close, "routing", self.routing.aclose)
             parts.push_async_callback(close, "readers", self.finder.aclose)
             parts.push_async_callback(close, "jobs", self.supervisor.aclose)
+            parts.push_async_callback(close, "titles", self.titles.aclose)
             parts.push_async_callback(self.drain)
             for line in in_use(self.settings):
                 observe.event("settings.in_use", detail=line)
@@ -208,6 +224,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             model_routes(service.routing.offers),
             conversation_routes(service.conversations, service.routing.offers, service.turns),
             usage_routes(service.usages),
+            user_settings_routes(service.user_settings),
             moderation_routes(service.admission, service.moderation, service.charges),
             document_routes(service.documents, service.library, service.admission),
             search_routes(service.admission, service.search, service.charges),

@@ -29,6 +29,7 @@ ContextTokens = Annotated[int, msgspec.Meta(ge=256, le=100_000_000)]
 
 
 OFF = "off"
+MAX_SYSTEM_PROMPT_CHARACTERS = 32_000
 
 
 class SettingsError(Exception):
@@ -78,6 +79,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     moderation_fail: Literal["open", "closed"] = "open"
     moderation_output: bool = False
 
+    system_prompt: str | None = None
+    """What the operator wants of every reply; of `SYSTEM_PROMPT_FILE`, its text."""
+    system_prompt_file: str | None = None
+    titles: Literal["auto", "off"] = "auto"
+
     journal_interval_ms: JournalMilliseconds = 500
 
     cors_allow_origins: tuple[str, ...] = ()
@@ -121,6 +127,12 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     if (url := texts.get("REDIS_URL")) is not None and not _is_redis_url(url):
         raise SettingsError("REDIS_URL must be a redis:// or rediss:// address")
     values: dict[str, object] = {name: _value(FIELDS[name], text) for name, text in texts.items() if name in FIELDS}
+    if (path := texts.get("SYSTEM_PROMPT_FILE")) is not None:
+        if "SYSTEM_PROMPT" in texts:
+            raise SettingsError("SYSTEM_PROMPT and SYSTEM_PROMPT_FILE are both set; set one of them")
+        values["SYSTEM_PROMPT"] = _text_of_file("SYSTEM_PROMPT_FILE", path)
+    elif "SYSTEM_PROMPT" in texts:
+        _require_prompt("SYSTEM_PROMPT", texts["SYSTEM_PROMPT"])
     values["PROVIDER_VALUES"] = {name: text for name, text in texts.items() if name in PROVIDERS.settings}
     settings = msgspec.convert(values, Settings)
     if settings.moderation != OFF:
@@ -238,6 +250,22 @@ def _value(field: msgspec.structs.FieldInfo, text: str) -> object:
         return msgspec.convert(text, Literal[allowed] if allowed else field.type, strict=False)
     except msgspec.ValidationError:
         raise SettingsError(f"{field.encode_name} is malformed: expected {_expected(field)}") from None
+
+
+def _text_of_file(name: str, path: str) -> str:
+    """The text of the file that the setting `name` names. Raises `SettingsError`, which does not repeat it."""
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            text = file.read(MAX_SYSTEM_PROMPT_CHARACTERS + 1_000).strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{name} must be a file of UTF-8 text that can be read ({type(error).__name__})") from None
+    _require_prompt(name, text)
+    return text
+
+
+def _require_prompt(name: str, text: str) -> None:
+    if not text or len(text) > MAX_SYSTEM_PROMPT_CHARACTERS or "\0" in text:
+        raise SettingsError(f"{name} must be text of 1 to {MAX_SYSTEM_PROMPT_CHARACTERS} characters")
 
 
 def _origin(text: str) -> str:

@@ -18,7 +18,15 @@ from tests.support.described import DOCUMENT, check_component, validator
 
 PROBLEM = "application/problem+json"
 COMPONENTS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
-SENT = ["NewConversation", "ConversationChanges", "AnswerOptions", "NewMessage", "NewDocument", "SearchQuery"]
+SENT = [
+    "NewConversation",
+    "ConversationChanges",
+    "SettingsChanges",
+    "AnswerOptions",
+    "NewMessage",
+    "NewDocument",
+    "SearchQuery",
+]
 
 
 def operations(prefix: str = "/") -> list[Any]:
@@ -197,13 +205,13 @@ def test_nothing_that_may_be_left_out_is_required_of_what_is_sent(name: str) -> 
 
 
 def test_every_field_of_what_is_answered_is_there() -> None:
-    """What there is not is null; only a problem leaves members out, and a list without a search the hit."""
+    """What there is not is null; only a problem leaves members out, and a list the instructions and the hit."""
     sent = {*SENT, "DocumentForm", "TextToCheck"}
     for name, schema in COMPONENTS.items():
         if name not in sent and "properties" in schema and not name.endswith("Metadata"):
             absent = set(schema["properties"]) - set(schema["required"])
             optional = {"detail", "request_id", "categories"} if name.endswith("Problem") else set()
-            assert absent <= optional | ({"hit"} if name == "ConversationView" else set()), name
+            assert absent <= optional | ({"hit", "instructions"} if name == "ConversationView" else set()), name
 
 
 def examples() -> Iterator[Any]:

@@ -431,3 +431,29 @@ def test_context_of_a_provider_that_is_not_configured_has_no_effect() -> None:
         without_effect(load_settings({**REQUIRED, "OPENAI_API_KEY": "k", "MODEL_CONTEXT_TOKENS": "openai/a=1000"}))
         == ()
     )
+
+
+def test_system_prompt_of_a_file(tmp_path: Path) -> None:
+    """Without a byte order mark and the blanks around it."""
+    file = tmp_path / "prompt.md"
+    file.write_text("\ufeff\nBe kind.\n\nBe brief. 😀\n")
+    assert load_settings({**REQUIRED, "SYSTEM_PROMPT_FILE": str(file)}).system_prompt == "Be kind.\n\nBe brief. 😀"
+    assert load_settings({**REQUIRED, "SYSTEM_PROMPT": " Be kind. "}).system_prompt == "Be kind."
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe", b"x" * 32_001, b"a\0b", None])
+def test_system_prompt_that_cannot_be_one(tmp_path: Path, content: bytes | None) -> None:
+    """None: there is no such file. The refusal names the setting and does not repeat the text."""
+    file = tmp_path / "prompt.md"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"^SYSTEM_PROMPT_FILE must be ") as refused:
+        load_settings({**REQUIRED, "SYSTEM_PROMPT_FILE": str(file)})
+    assert "xxx" not in str(refused.value)
+    with pytest.raises(SettingsError, match=r"^SYSTEM_PROMPT must be text of 1 to 32000 characters$"):
+        load_settings({**REQUIRED, "SYSTEM_PROMPT": "x" * 32_001})
+
+
+def test_system_prompt_twice(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^SYSTEM_PROMPT and SYSTEM_PROMPT_FILE are both set"):
+        load_settings({**REQUIRED, "SYSTEM_PROMPT": "one", "SYSTEM_PROMPT_FILE": str(tmp_path)})

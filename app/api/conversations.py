@@ -35,7 +35,9 @@ def conversation_routes(conversations: Conversations, offers: Offers, turns: Tur
         """
         asked = data or NewConversation()
         model = None if asked.model is None else await offers.find(asked.model)
-        created = await conversations.create(user.token, title=asked.title, model=model)
+        created = await conversations.create(
+            user.token, title=asked.title, model=model, instructions=asked.instructions
+        )
         return Response(ConversationView.of(created), headers={"Location": f"/v1/conversations/{created.id}"})
 
     @get(
@@ -76,13 +78,13 @@ def conversation_routes(conversations: Conversations, offers: Offers, turns: Tur
     async def rename(
         user: Caller, conversation_id: FromPath[UUID], data: JSONBody[ConversationChanges]
     ) -> ConversationView:
-        """Change the title or the preferred model of a conversation, or show another branch of it.
+        """Change the title, the preferred model or the instructions of a conversation, or show another branch of it.
 
-        Send at least one of the fields; null removes the title or the model.
+        Send at least one of the fields; null removes the title, the model or the instructions.
         """
         changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
         if not changes:
-            raise InvalidRequest("body: expected `title`, `model`, `head_id` or several of them.")
+            raise InvalidRequest("body: expected `title`, `model`, `instructions`, `head_id` or several of them.")
         if isinstance(data.model, str):
             changes["model"] = await offers.find(data.model)
         if (head := changes.pop("head_id", None)) is not None:

@@ -33,7 +33,9 @@ async def page_of_hits(
     require_words("q", query)
     hits = await conversations.search(token, query, after=_place(cursor), limit=limit + 1)
     items = [
-        msgspec.structs.replace(ConversationView.of(found.conversation), hit=HitView.of(found))
+        msgspec.structs.replace(
+            ConversationView.of(found.conversation), instructions=msgspec.UNSET, hit=HitView.of(found)
+        )
         for found in hits[:limit]
     ]
     return ConversationPage(items, _cursor(hits[limit - 1].cursor) if len(hits) > limit else None)

@@ -55,6 +55,7 @@ TAGS = {
     "search": "Passages of documents.",
     "models": "What may be chosen to answer.",
     "moderation": "Checking texts.",
+    "settings": "What holds for all conversations of a user.",
     "usage": "Usage, and what is left of the limits.",
     "health": "For load balancers and orchestrators; no token is asked for.",
 }

@@ -27,6 +27,14 @@ PassageMetadata = Annotated[
     dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/PassageMetadata"})
 ]
 StoredSource = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Source"})]
+Instructions = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=8000,
+        description="What the user wants of every reply: a part of the system prompt, after the operator's.",
+    ),
+]
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 # any name is read, since the router's refusal says which providers are configured
 ProviderChoice = Annotated[
@@ -78,6 +86,7 @@ class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
 
     title: Title | None = None
     model: Annotated[ModelId | None, described("The model that answers where a message names none.")] = None
+    instructions: Instructions | None = None
 
 
 class ConversationChanges(msgspec.Struct, forbid_unknown_fields=True):
@@ -87,6 +96,7 @@ class ConversationChanges(msgspec.Struct, forbid_unknown_fields=True):
     model: Annotated[
         ModelId | msgspec.UnsetType | None, described("The model that answers where a message names none.")
     ] = msgspec.UNSET
+    instructions: Instructions | msgspec.UnsetType | None = msgspec.UNSET
     head_id: Annotated[
         UUID | msgspec.UnsetType,
         described(
@@ -124,13 +134,30 @@ class ConversationView(View, frozen=True):
     message_count: Annotated[int, described("How many messages there are on all branches.")]
     created_at: Time
     updated_at: Time
+    instructions: Annotated[
+        str | msgspec.UnsetType | None,
+        described("What the user wants of its replies; null where the user's default does. Not there in lists."),
+    ] = msgspec.UNSET
     hit: Annotated[HitView | msgspec.UnsetType, described("What was found; there only in a search.")] = msgspec.UNSET
 
     @classmethod
     def of(cls, seen: Conversation) -> Self:  # type: ignore[override]
         if seen.message_count is None:  # the database takes it over soon
             seen = msgspec.structs.replace(seen, message_count=0, last_message_at=seen.created_at)
-        return super().of(seen)
+        # msgspec.convert takes no attribute that is unset
+        return cls(**{name: getattr(seen, name) for name in cls.__struct_fields__ if hasattr(seen, name)})
+
+
+class SettingsView(View, frozen=True):
+    """What a user has chosen for all of their conversations."""
+
+    instructions: Annotated[str | None, described("Those of conversations that have none of their own.")]
+
+
+class SettingsChanges(msgspec.Struct, forbid_unknown_fields=True):
+    """The changes of a user's settings; null removes a value."""
+
+    instructions: Instructions | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class ConversationPage(Page[ConversationView], frozen=True):

@@ -9,19 +9,21 @@ import msgspec
 from app.chat.prompt import DEFAULT_OUTPUT_TOKENS
 from app.routing.catalog import Catalog, ModelSpec
 from app.routing.router import Candidate, ModelPreference, is_named
-from app.store.messages import Begun, OfferedModel, TurnOffer
-from app.values import ProviderName, Usage
+from app.store.messages import AllowedModel, Begun, OfferedModel, TurnOffer
+from app.values import ProviderName, Usage, estimate_tokens
 
 
 class Offering:
     """For the turns of a process."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, system_prompt: str | None = None) -> None:
+        """`system_prompt` is the operator's."""
+        self._system_tokens = estimate_tokens(system_prompt or "")
         self._catalog = catalog
-        known = [_offered(spec, known=True) for name in catalog.configured for spec in catalog.models(name)]
+        known = [offered(spec, known=True) for name in catalog.configured for spec in catalog.models(name)]
         # models of a provider that costs nothing, whatever their names
         free = [
-            _offered(spec, known=False)
+            offered(spec, known=False)
             for name in catalog.configured
             if (spec := catalog.spec(name, "")).price is not None
         ]
@@ -33,8 +35,13 @@ class Offering:
         for candidate in candidates:
             spec = self._catalog.spec(candidate.provider, candidate.model)
             known = self._catalog.knows(candidate.provider, candidate.model)
-            models.append(_offered(spec, known=known, named=_is_preferred(spec, preference)))
-        return TurnOffer(models=models, others=self._others, passage_tokens=passage_tokens)
+            models.append(offered(spec, known=known, named=_is_preferred(spec, preference)))
+        return TurnOffer(
+            models=models,
+            others=self._others,
+            passage_tokens=passage_tokens,
+            system_tokens=self._system_tokens,
+        )
 
     def allowed(self, begun: Begun, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """The candidates that the user's plan allows, in the same order. If there are none, the allowed models that
@@ -57,9 +64,9 @@ class Offering:
         refuse what is longer."""
         return candidate.max_output_tokens or DEFAULT_OUTPUT_TOKENS
 
-    def cost(self, begun: Begun, provider: str, model: str, usage: Usage) -> int | None:
-        """What `usage` costs in this turn, in micro-dollars; None when the price is not known."""
-        allowed = next((one for one in begun.models or () if (one.provider, one.model) == (provider, model)), None)
+    def cost(self, models: Sequence[AllowedModel] | None, provider: str, model: str, usage: Usage) -> int | None:
+        """What `usage` costs where these models are allowed, in micro-dollars; None when the price is not known."""
+        allowed = next((one for one in models or () if (one.provider, one.model) == (provider, model)), None)
         spec = self._catalog.spec(ProviderName(provider), model)
         if allowed is not None and allowed.input is not None:
             spec = spec.priced(allowed.input, allowed.cached or 0, allowed.output or 0)
@@ -75,7 +82,8 @@ def _is_preferred(spec: ModelSpec, preference: ModelPreference) -> bool:
     )
 
 
-def _offered(spec: ModelSpec, *, known: bool, named: bool = False) -> OfferedModel:
+def offered(spec: ModelSpec, *, known: bool, named: bool = False) -> OfferedModel:
+    """The model as it is offered to the database."""
     price = spec.price
     return OfferedModel(
         provider=spec.provider,

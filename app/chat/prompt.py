@@ -47,6 +47,8 @@ def build_request(
     history: Sequence[Message],
     content: str,
     *,
+    system_prompt: str | None = None,
+    instructions: str | None = None,
     context_tokens: int | None,
     max_tokens: int | None,
     bound: int | None = None,
@@ -61,6 +63,8 @@ def build_request(
     messages = build_prompt(
         history,
         content,
+        system_prompt=system_prompt,
+        instructions=instructions,
         context_tokens=context_tokens,
         max_tokens=max_tokens,
         density=density,
@@ -81,30 +85,38 @@ def build_prompt(
     history: Sequence[Message],
     content: str,
     *,
+    system_prompt: str | None = None,
+    instructions: str | None = None,
     context_tokens: int | None,
     max_tokens: int | None,
     density: float = 1.0,
     passages: Sequence[Passage] = (),
     passage_tokens: int | None = None,
 ) -> tuple[Message, ...]:
-    """The messages for a model with this context: the system's text, the new message, the passages for it, at most
+    """The messages for a model with this context: the system's text (the operator's first, then the user's
+    instructions, then what the history has of it), the new message, the passages for it, at most
     `passage_tokens` of them, and as much of the newest history as fits. Whatever does not fit a small context is
     shortened, the history first."""
     most = PASSAGE_TOKENS if passage_tokens is None else min(passage_tokens, PASSAGE_TOKENS)
-    system = tuple(takewhile(lambda message: message.role == "system", history))
-    turns = history[len(system) :]
+    stored = tuple(takewhile(lambda message: message.role == "system", history))
+    turns = history[len(stored) :]
+    first: tuple[Message, ...] = () if system_prompt is None else (Message("system", system_prompt),)
+    system = (*(() if instructions is None else (Message("system", instructions),)), *stored)
     asked = Message("user", content)
     if context_tokens is None:
-        return (*system, *_from_a_question(turns), *quoted(passages, most), asked)
+        return (*first, *system, *_from_a_question(turns), *quoted(passages, most), asked)
     reply = min(max_tokens, context_tokens // 2) if max_tokens else min(DEFAULT_OUTPUT_TOKENS, context_tokens // 4)
     room = int((context_tokens - reply) / density)
-    asked = shortened(asked, max(room // 2, room - estimate_prompt(system)) - MESSAGE_TOKENS)
+    asked = shortened(asked, max(room // 2, room - estimate_prompt((*first, *system))) - MESSAGE_TOKENS)
     room -= estimate_prompt((asked,))
+    # the operator's text gives way last
+    first = _all_shortened(first, room)
+    room -= estimate_prompt(first)
     system = _all_shortened(system, room)
     room -= estimate_prompt(system)
     quotations = quoted(passages, min(most, int(context_tokens / density) // 4, room))
     room -= estimate_prompt(quotations)
-    return (*system, *_newest(turns, room), *quotations, asked)
+    return (*first, *system, *_newest(turns, room), *quotations, asked)
 
 
 def _newest(turns: Sequence[Message], room: int) -> Sequence[Message]:

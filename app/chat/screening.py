@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from app import observe
@@ -30,14 +30,14 @@ class Screening:
         flagged = self.refusal.categories if isinstance(self.refusal, ContentFlagged) else None
         return TurnVerdict(self._passed, flagged, self._part if flagged is not None else None)
 
-    async def run(self, content: str, streaming: Awaitable[None]) -> None:
-        """Await `streaming`, which writes the reply, while the message `content` is checked. Nothing is shown or
-        stored before the verdict, and a refusal ends the provider's work at once."""
+    async def run(self, texts: Sequence[str], streaming: Awaitable[None]) -> None:
+        """Await `streaming`, which writes the reply, while `texts` are checked: the message, and instructions if there
+        are any. Nothing is shown or stored before the verdict, and a refusal ends the provider's work at once."""
         if not self._moderation.checks_input:
             await streaming
             return
         self._reply.hold()
-        verdict = asyncio.create_task(self._moderation.screen(content))
+        verdict = asyncio.create_task(self._screen(texts))
         verdict.add_done_callback(self._judged)
         try:
             await streaming
@@ -45,6 +45,9 @@ class Screening:
             await asyncio.wait((verdict,))
         finally:
             verdict.cancel()
+
+    async def _screen(self, texts: Sequence[str]) -> None:
+        await asyncio.gather(*map(self._moderation.screen, texts))
 
     def _judged(self, verdict: asyncio.Task[None]) -> None:
         if verdict.cancelled():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from app.errors import ContentFiltered, ProviderError
-from app.store.replies import Charge
+from app.store.replies import CallKind, Charge
 from app.values import BYTES_PER_TOKEN, ChatRequest, Tally, Usage, estimate_tokens
 
 Cost = Callable[[str, str, Usage], int | None]
@@ -51,11 +51,13 @@ class _Call:
 class Spending:
     """Of one turn. Its calls are made one after the other, so that what is told is told of the latest."""
 
-    def __init__(self, cost: Cost, others: Sequence[Charge] = ()) -> None:
-        """`others` are the charges for what else is called for the turn, as they come."""
+    def __init__(self, cost: Cost, others: Sequence[Charge] = (), *, kind: CallKind = "reply") -> None:
+        """`others` are the charges for what else is called for the turn, as they come; `kind` is what its own calls are
+        made for."""
         self._cost = cost
         self._calls: list[_Call] = []
         self._others = others
+        self._kind: CallKind = kind
 
     def calling(self, provider: str, request: ChatRequest, thought: int) -> ChatRequest:
         """This request is sent now; returns it with the tally that its provider counts on. `thought` is how many bytes
@@ -93,7 +95,7 @@ class Spending:
                 usage = self._used(place, text, thought)
                 made.append(
                     Charge(
-                        kind="reply",
+                        kind=self._kind,
                         provider=call.provider,
                         model=call.model,
                         prompt_tokens=usage.prompt_tokens,

@@ -51,7 +51,7 @@ class Turns:
         self._retriever = retriever
         self._followers = followers
         self._tools = tools
-        self._offering = Offering(tools.catalog)
+        self._offering = Offering(tools.catalog, tools.system_prompt)
         self._process = str(uuid.uuid4())
         """Who this process is to the database."""
         self._writers: dict[str, ReplyWriter] = {}

@@ -25,6 +25,7 @@ from app.chat.prompt import build_request
 from app.chat.screening import Screening
 from app.chat.sources import EarlySearch
 from app.chat.spending import Spending
+from app.chat.titles import Titles
 from app.errors import (
     AppError,
     ContentFiltered,
@@ -58,6 +59,10 @@ class Tools(NamedTuple):
     moderation: Moderation
     journal: Journal
     catalog: Catalog
+    system_prompt: str | None = None
+    """The operator's."""
+    titles: Titles | None = None
+    """None: conversations are given none."""
 
 
 class End(msgspec.Struct, frozen=True):
@@ -97,7 +102,7 @@ class ReplyWriter:
         """`_task` is in the step that may be cancelled."""
         self._why: Cut | None = None
         """Why it is cut short, if it is."""
-        self._spending = Spending(partial(offering.cost, begun), search.spent if search is not None else ())
+        self._spending = Spending(partial(offering.cost, begun.models), search.spent if search is not None else ())
         self._most_words = sys.maxsize
         """How many words may have come when the latest call ends: it was told how many tokens it may bring."""
         self._came = 0
@@ -136,6 +141,8 @@ class ReplyWriter:
             over()
             if final is not None:
                 self.reply.end(ending_of(final))
+                if self._tools.titles is not None and final.status == "complete" and self._begun.untitled:
+                    self._tools.titles.give(self.reply.user_id, self._begun)
             else:
                 # What is not stored is not told. The readers look for themselves, and find the reply interrupted once
                 # its lease has run out.
@@ -154,7 +161,7 @@ class ReplyWriter:
                 self._passages = found.passages
                 self.reply.draw_on(found.sources)
             events = self._tools.failover.answer(self._candidates, self._request_for, self._spending.failed)
-            await self._screening.run(self._question, self._take(events))
+            await self._screening.run(self._screened(), self._take(events))
         except asyncio.CancelledError as error:
             if self._why is not None:
                 # The task goes on to store what there is. Nothing that it awaits then may take it for cancelled.
@@ -181,11 +188,18 @@ class ReplyWriter:
             if self._search is not None:
                 self._search.cancel()  # nobody waits for it any more
 
+    def _screened(self) -> tuple[str, ...]:
+        """What its user has written."""
+        instructions = self._begun.instructions
+        return (self._question,) if instructions is None else (self._question, instructions)
+
     def _request_for(self, candidate: Candidate) -> ChatRequest:
         request = build_request(
             candidate.model,
             self._begun.history,
             self._question,
+            system_prompt=self._tools.system_prompt,
+            instructions=self._begun.instructions,
             context_tokens=candidate.context_tokens,
             max_tokens=self._asked.preference.max_tokens,
             bound=self._bound(candidate),
@@ -313,7 +327,7 @@ class ReplyWriter:
         provider, model = self.reply.provider, self.reply.model
         if self._usage is None or provider is None or model is None:
             return None
-        return self._offering.cost(self._begun, provider, model, self._usage)
+        return self._offering.cost(self._begun.models, provider, model, self._usage)
 
 
 def storable(text: str) -> str:

@@ -25,7 +25,7 @@ from app.providers.factory import warm
 from app.routing.breaker import Breakers, Permit
 from app.routing.context import LEAST_TOKENS, Contexts
 from app.routing.deadlines import Deadlines, Watchdog
-from app.routing.retry import ATTEMPTS_PER_CANDIDATE, ATTEMPTS_PER_TURN, RetryBudget, retrying, worth_retrying
+from app.routing.retry import ATTEMPTS_PER_CANDIDATE, RetryBudget, retrying, worth_retrying
 from app.routing.router import Candidate
 from app.values import Alive, ChatRequest, Delta, Finish, Opened, ProviderName, Reasoning, StreamItem, estimate_prompt
 
@@ -65,11 +65,11 @@ class Attempts:
         deadlines: Deadlines,
         refused: Callable[[ProviderName], None],
         failed: Callable[[ProviderError], None],
+        most: int,
     ) -> None:
-        """`refused` is called with the name of a provider that says that our key is wrong, `failed` with the error of
-        each call, before the next one is made."""
-        self.refused = refused
-        self.failed = failed
+        """At most `most` calls are made. `refused` is called with the name of a provider that refuses our key, `failed`
+        with the error of each call, before the next one is made."""
+        self.refused, self.failed, self.most = refused, failed, most
         self.breakers = breakers
         self.budget = budget
         self.contexts = contexts
@@ -83,7 +83,7 @@ class Attempts:
     @property
     def spent(self) -> bool:
         """Whether no further call is possible."""
-        return self.made >= ATTEMPTS_PER_TURN or self.loop.time() >= self.end
+        return self.made >= self.most or self.loop.time() >= self.end
 
 
 class Call:
@@ -340,7 +340,7 @@ class Calls:
         as an attempt.
         """
         turn = self._turn
-        left = min(ATTEMPTS_PER_CANDIDATE - self._made, ATTEMPTS_PER_TURN - turn.made)
+        left = min(ATTEMPTS_PER_CANDIDATE - self._made, turn.most - turn.made)
         if isinstance(error, ContextTooLong):
             smaller = turn.contexts.smaller(self._fitted, self.call.request, error, last=left == 1)
             self._fitted = smaller or self._fitted
@@ -348,7 +348,7 @@ class Calls:
         if isinstance(error, EmptyReply) and not self._emptied:
             self._emptied = True
             # a turn's first call is repeated even if that leaves no call for the last of five candidates
-            return left > 0 and (turn.made == 1 or self._others() < ATTEMPTS_PER_TURN - turn.made)
+            return left > 0 and (turn.made == 1 or self._others() < turn.most - turn.made)
         return False
 
     async def _retried(self, error: ProviderError) -> Delta | Reasoning | Finish:
@@ -392,7 +392,7 @@ class Calls:
         turn = self._turn
         now = turn.loop.time()
         others = self._others()
-        if self._made >= ATTEMPTS_PER_CANDIDATE or turn.made + 1 + others > ATTEMPTS_PER_TURN:
+        if self._made >= ATTEMPTS_PER_CANDIDATE or turn.made + 1 + others > turn.most:
             return False
         first_sign = turn.deadlines.patience[self._candidate.provider].first_sign
         patience = min(first_sign, PATIENCE_SECONDS if others else LONE_PATIENCE_SECONDS)

@@ -21,13 +21,13 @@ from app.errors import (
     ProviderUnavailable,
     RequestRefused,
 )
-from app.observe import event
+from app.observe import EventName, event
 from app.providers.base import Provider
 from app.routing.breaker import Breakers
 from app.routing.calls import Attempts, Calls, Failure, RetryNotAdmitted
 from app.routing.context import Contexts
 from app.routing.deadlines import Deadlines
-from app.routing.retry import RetryBudget
+from app.routing.retry import ATTEMPTS_PER_TURN, RetryBudget
 from app.routing.router import Candidate, retry_after
 from app.values import ChatRequest, Delta, Finish, ProviderName, Reasoning, StreamItem
 
@@ -66,12 +66,16 @@ class Failover:
         candidates: Sequence[Candidate],
         request_for: Callable[[Candidate], ChatRequest],
         failed: Callable[[ProviderError], None] = lambda _: None,
+        *,
+        most_calls: int = ATTEMPTS_PER_TURN,
+        unanswered: EventName = "turn.unanswered",
     ) -> AsyncGenerator[Answering | Reasoning | Delta | Finish]:
         """Stream a reply: an `Answering` for every candidate that is called, its reasoning and text, then one `Finish`.
 
         `request_for` makes a request that fits the candidate's context, once for each call. When a model says that the
         request is too long, it is called again with a shorter one. `failed` is called with the error of each call that
-        fails, before the next one is made. A reply has text, unless its finish reason is `length`. When a call fails
+        fails, before the next one is made; there are at most `most_calls`. When none brings a reply, `unanswered` is
+        logged. A reply has text, unless its finish reason is `length`. When a call fails
         after giving reasoning, another `Answering` of the same candidate may follow.
 
         Iterate it in one task and close it (`contextlib.aclosing`). Closing or cancelling stops the provider's work at
@@ -79,7 +83,9 @@ class Failover:
         `InvalidRequest` (422) when every candidate refused the request; the cause of both is an `ExceptionGroup` of all
         failures. Raises `ContentFiltered`, and after a delta the `ProviderError` that broke the reply.
         """
-        turn = Attempts(self._breakers, self._budget, self._contexts, self._deadlines, self._refused, failed)
+        turn = Attempts(
+            self._breakers, self._budget, self._contexts, self._deadlines, self._refused, failed, most_calls
+        )
         clock = turn.loop.time
         for position, candidate in enumerate(candidates):
             if turn.spent:
@@ -129,10 +135,10 @@ class Failover:
                     raise
             finally:
                 await calls.aclose()
+        event(unanswered, candidates=len(candidates), failures=len(turn.failures))
         raise self._unanswered(turn.failures, candidates) from _group(turn.failures)
 
     def _unanswered(self, failures: Sequence[Failure], candidates: Sequence[Candidate]) -> AppError:
-        event("turn.unanswered", candidates=len(candidates), failures=len(failures))
         refused = {failure.candidate for failure in failures if isinstance(failure.error, RequestRefused)}
         if refused and refused.issuperset(candidates):
             if any(isinstance(failure.error, ContextTooLong) for failure in failures):

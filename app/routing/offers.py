@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -19,6 +20,9 @@ from app.values import ProviderName
 
 # Providers' lists hold models that cannot chat too, and tell them apart only by their names.
 NOT_FOR_CHAT = ("embed", "minilm", "bge-")
+
+# Tokens of a prompt, none of them cached, and of a completion, by which prices are compared.
+_SHORT = (1_000_000, 0, 200_000)
 
 
 class Offers:
@@ -64,6 +68,27 @@ class Offers:
         except AppError:
             best = None
         return offers, best
+
+    async def cheapest(self) -> list[ModelSpec]:
+        """The models that can be called now and that, as far as is known, their providers list, the cheapest first;
+        those without a known price last, and only the defaults of their providers. None of the stand-ins: they cost
+        nothing and write nothing."""
+        offers = [
+            offer
+            for offer in await self._offers()
+            if offer.available
+            and offer.wait <= 0
+            and not PROVIDERS[offer.spec.provider].stand_in
+            and (offer.default or offer.spec.price is not None)
+        ]
+        asked = tuple(dict.fromkeys(offer.spec.provider for offer in offers))
+        listings = dict(zip(asked, await asyncio.gather(*map(self._availability.listing, asked)), strict=True))
+        specs = [
+            offer.spec
+            for offer in offers
+            if not (listing := listings[offer.spec.provider]).answered or _lists(listing.models, offer.spec.model)
+        ]
+        return sorted(specs, key=_price)
 
     async def check_defaults(self) -> None:
         """Log each default model that its provider does not list. Done at the start: a turn would silently move on to
@@ -142,6 +167,10 @@ class Offers:
             breaker=health.breaker,
             wait=health.wait,
         )
+
+
+def _price(spec: ModelSpec) -> float:
+    return math.inf if spec.price is None else spec.price.cost(*_SHORT)
 
 
 def _chats(model: str) -> bool:

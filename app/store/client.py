@@ -45,6 +45,9 @@ ServiceCall = Literal[
     "recover_replies",
     # charges
     "charge_usage",
+    # titles
+    "begin_title",
+    "finish_title",
     # indexing
     "charge_reading",
     "claim_index_jobs",

@@ -10,6 +10,8 @@ from app.store.rows import Conversation, columns
 from app.values import Role
 
 _COLUMNS = columns(Conversation)
+_LISTED = ",".join(name for name in Conversation.__struct_fields__ if name != "instructions")
+"""A page of a list would have megabytes of instructions."""
 
 MAX_QUERY_CHARACTERS = 200
 Activity = tuple[str, int]
@@ -31,16 +33,19 @@ class Conversations:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
 
-    async def create(self, token: str, *, title: str | None, model: str | None) -> Conversation:
+    async def create(
+        self, token: str, *, title: str | None, model: str | None, instructions: str | None = None
+    ) -> Conversation:
         async with self._supabase.for_user(token) as client:
             table = client.from_("conversations")
-            answer = await table.insert({"title": title, "model": model}).select(_COLUMNS).execute()
+            row = {"title": title, "model": model, "instructions": instructions}
+            answer = await table.insert(row).select(_COLUMNS).execute()
         return msgspec.convert(answer.data[0], Conversation)
 
     async def page(self, token: str, *, after: Activity | None, limit: int) -> list[Conversation]:
         """By last activity, the latest first, those after this place."""
         async with self._supabase.for_user(token) as client:
-            query = client.from_("conversations").select(_COLUMNS)
+            query = client.from_("conversations").select(_LISTED)
             if after is not None:
                 time, position = after
                 # the first condition is the index's, the second parts those of the same moment

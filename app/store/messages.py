@@ -41,6 +41,8 @@ class TurnOffer(msgspec.Struct, frozen=True, kw_only=True):
     others: Sequence[OfferedModel] | msgspec.Raw
     passage_tokens: int
     """What passages take of the prompt at most."""
+    system_tokens: int = 0
+    """Those of the operator's system prompt."""
 
 
 class AllowedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,10 @@ class Begun(msgspec.Struct, frozen=True):
     history: tuple[Message, ...] = ()
     model: str | None = None
     """The model that the conversation prefers."""
+    untitled: bool = False
+    """Whether the conversation has no title."""
+    instructions: str | None = None
+    """What the user wants of every reply in it."""
     searchable: bool = False
     """Whether the user has passages that a search may find."""
     quotas: dict[str, Quota] = msgspec.field(default_factory=dict)

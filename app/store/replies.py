@@ -32,10 +32,14 @@ class Journaled(msgspec.Struct, frozen=True):
     gone: tuple[str, ...]
 
 
-class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """What the calls of one kind used: `reply`, `embedding` or `moderation`. A cost that is None is not known."""
+CallKind = Literal["reply", "embedding", "moderation", "title"]
+"""What a provider was called for."""
 
-    kind: Literal["reply", "embedding", "moderation"]
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """What the calls of one kind used. A cost that is None is not known."""
+
+    kind: CallKind
     provider: str
     model: str
     prompt_tokens: int

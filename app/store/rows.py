@@ -12,6 +12,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str | None
     model: str | None
+    instructions: str | msgspec.UnsetType | None = msgspec.UNSET
+    """Unset in lists."""
     head_id: str | None
     last_message_at: str
     preview: str | None

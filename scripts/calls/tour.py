@@ -18,7 +18,9 @@ from app.store.plans import Plans
 from app.store.prices import Prices
 from app.store.project import Project
 from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, TurnVerdict
+from app.store.titles import StoredTitles
 from app.store.usage import Usages
+from app.store.user_settings import UserSettings
 from app.values import FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
 from scripts.calls.recorder import User
 from scripts.calls.tape import VECTOR
@@ -33,6 +35,7 @@ async def tour(supabase: Supabase, user: User) -> None:
     """Use every store as the service does. Needs a database of its own, since it changes the limits of all users."""
     await _limits_and_plans(supabase, user)
     conversation = await _conversations(supabase, user)
+    await _titles(supabase, user)
     await _turns(supabase, user, conversation)
     await _documents(supabase, user)
     await _end(supabase, user, conversation)
@@ -88,17 +91,29 @@ async def _prices(prices: Prices) -> None:
 
 
 async def _conversations(supabase: Supabase, user: User) -> str:
-    conversations = Conversations(supabase)
-    conversation = await conversations.create(user.token, title="A title", model="a-model")
+    conversations, settings = Conversations(supabase), UserSettings(supabase)
+    await settings.save(user.token, "Be brief.")
+    await settings.get(user.token)
+    conversation = await conversations.create(user.token, title="A title", model="a-model", instructions="Be polite.")
     await conversations.create(user.token, title=None, model=None)
     await conversations.page(user.token, after=None, limit=2)
     await conversations.page(user.token, after=(conversation.last_message_at, conversation.position), limit=2)
     await conversations.get(user.token, conversation.id)
-    await conversations.rename(user.token, conversation.id, {"title": "Another", "model": None})
+    await conversations.rename(user.token, conversation.id, {"title": "Another", "model": None, "instructions": None})
     [hit] = await conversations.search(user.token, "another", after=None, limit=2)
     await conversations.search(user.token, "another", after=hit.cursor, limit=2)
     await Indexing(supabase).index_waiting_texts()
     return conversation.id
+
+
+async def _titles(supabase: Supabase, user: User) -> None:
+    titles, title_id = StoredTitles(supabase), str(uuid.uuid4())
+    untitled = (await Conversations(supabase).create(user.token, title=None, model=None)).id
+    model = OfferedModel(provider="a-provider", model="a-model", known=True, input=250_000, output=2_000_000)
+    await titles.begin(user.id, untitled, title_id, [model], prompt_tokens=100, output_tokens=20)
+    call = Charge(kind="title", provider="a-provider", model="a-model", prompt_tokens=90, completion_tokens=4)
+    await titles.finish(user.id, untitled, title_id, "A title", [call])
+    await titles.begin(user.id, untitled, title_id, [model], prompt_tokens=100, output_tokens=20)  # it has one
 
 
 async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
@@ -108,7 +123,7 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     model = OfferedModel(
         provider="a-provider", model="a-model", known=True, input=250_000, cached=25_000, output=2_000_000
     )
-    offer = TurnOffer(models=[model], others=[model], passage_tokens=3000)
+    offer = TurnOffer(models=[model], others=[model], passage_tokens=3000, system_tokens=50)
     begun = await messages.begin_turn(
         user.token, question, writer=writer, reply_id=reply, key=key, max_tokens=100, offer=offer
     )

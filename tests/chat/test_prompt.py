@@ -194,3 +194,28 @@ def test_denser_text_takes_more_room() -> None:
     twice = build_request("m", history, TEN, context_tokens=4_000, max_tokens=1_000, density=2.0)
     assert len(twice.messages) == len(once.messages) // 2
     assert twice.max_tokens == once.max_tokens == 1_000
+
+
+def test_operators_text_then_the_users_then_what_is_stored() -> None:
+    history = [Message("system", "stored"), *said("a", "b")]
+    for context in (None, 100_000):
+        prompt = build_prompt(
+            history, "c", system_prompt="operator", instructions="user", context_tokens=context, max_tokens=None
+        )
+        assert [message.content for message in prompt] == ["operator", "user", "stored", "a", "b", "c"]
+        assert [message.role for message in prompt[:3]] == ["system"] * 3
+
+
+@pytest.mark.parametrize("context", [300, 1_000, 3_000])
+def test_instructions_give_way_before_the_operators_text(context: int) -> None:
+    """However long the user's are, it stands there whole."""
+    prompt = build_prompt(
+        said("x" * 9_000, "y" * 9_000),
+        "c" * 9_000,
+        system_prompt=TEN,
+        instructions="i" * 32_000,
+        context_tokens=context,
+        max_tokens=None,
+    )
+    assert prompt[0] == Message("system", TEN)
+    assert estimate_prompt(prompt) <= context

@@ -41,19 +41,26 @@ POLICIES = (
     Policy("entitlements", "insert", "none", "Nobody grants entitlements directly"),
     Policy("entitlements", "update", "none", "Nobody changes entitlements directly"),
     Policy("entitlements", "delete", "none", "Nobody deletes entitlements directly"),
+    Policy("user_settings", "select", "own", "Users read their settings"),
+    Policy("user_settings", "insert", "own", "Users make settings of their own"),
+    Policy("user_settings", "update", "own", "Users change their settings"),
+    Policy("user_settings", "delete", "own", "Users delete their settings"),
 )
 
 COMMANDS: tuple[Command, ...] = ("select", "insert", "update", "delete")
 TABLES = tuple(dict.fromkeys(policy.table for policy in POLICIES))
 
 # A column to read, and a harmless change, of each table.
-KEYS = dict.fromkeys(TABLES, "id") | {"entitlements": "user_id"}
+KEYS = dict.fromkeys(TABLES, "id") | {"entitlements": "user_id", "user_settings": "user_id"}
+# Of these a user has one row at most.
+ONE_A_USER = ("entitlements", "user_settings")
 CHANGES = {
     "conversations": "title = 'after'",
     "messages": "content = 'after'",
     "documents": "title = 'after'",
     "embeddings": "content = 'after'",
     "entitlements": "plan = 'after'",
+    "user_settings": "instructions = 'after'",
 }
 
 # A valid new row of the user %(user)s, who has the conversation and the document.
@@ -67,6 +74,7 @@ NEW_ROWS = {
         insert into public.embeddings (document_id, user_id, passage, content, embedding, embedding_model)
         values (%(documents)s, %(user)s, 1, 'new', %(vector)s, 'new')""",
     "entitlements": "insert into public.entitlements (user_id, plan) values (%(user)s, 'new')",
+    "user_settings": "insert into public.user_settings (user_id, instructions) values (%(user)s, 'new')",
 }
 
 
@@ -99,5 +107,16 @@ def plant(db: Connection, user: Caller) -> Rows:
         [document, user.id, vector(1)],
     )
     plan = one(db, "insert into public.entitlements (user_id, plan) values (%s, 'before') returning user_id", [user.id])
-    keys = dict(zip(TABLES, (conversation, message, document, passage, plan), strict=True))
+    settings = one(
+        db,
+        "insert into public.user_settings (user_id, instructions) values (%s, 'before') returning user_id",
+        [user.id],
+    )
+    keys = dict(zip(TABLES, (conversation, message, document, passage, plan, settings), strict=True))
     return Rows(user, keys)
+
+
+def make_room(db: Connection, user: Caller) -> None:
+    """Delete the user's rows in the tables in which they have one at most."""
+    for table in ONE_A_USER:
+        db.execute(f"delete from public.{table} where user_id = %s", [user.id])

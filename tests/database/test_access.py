@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from tests.database.tables import CHANGES, COMMANDS, KEYS, NEW_ROWS, TABLES, Command, Rows, plant
+from tests.database.tables import CHANGES, COMMANDS, KEYS, NEW_ROWS, TABLES, Command, Rows, make_room, plant
 from tests.support.callers import ANON, NOBODY, SERVICE, Caller, Connection, acting
 
 Reach = Literal["refused", "nothing", "the row"]
@@ -23,6 +23,10 @@ USERS: set[tuple[str, Command]] = {
     ("documents", "delete"),
     ("embeddings", "select"),
     ("entitlements", "select"),
+    ("user_settings", "select"),
+    ("user_settings", "insert"),
+    ("user_settings", "update"),
+    ("user_settings", "delete"),
 }
 
 every_table = pytest.mark.parametrize("table", TABLES)
@@ -48,7 +52,7 @@ def reach(db: Connection, caller: Caller, table: str, command: Command, target: 
         "delete": f"delete from public.{table} where {KEYS[table]} = %(key)s",
     }
     if command == "insert":
-        db.execute("delete from public.entitlements where user_id = %s", [target.user.id])
+        make_room(db, target.user)
     try:
         with acting(db, caller):
             touched = db.execute(statements[command], {**target.values, "key": target.keys[table]}).rowcount

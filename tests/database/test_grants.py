@@ -24,6 +24,7 @@ authenticated  public.documents          select delete
 authenticated  public.embeddings         select
 authenticated  public.entitlements       select
 authenticated  public.messages           select
+authenticated  public.user_settings      select delete
 authenticated  private.passage_counts    select
 service_role   private.document_passages  select delete
 service_role   private.idempotency_keys  select insert update delete
@@ -41,11 +42,17 @@ service_role   public.documents          select insert update delete
 service_role   public.embeddings         select insert update delete
 service_role   public.entitlements       select insert update delete
 service_role   public.messages           select insert update delete
+service_role   public.user_settings      select insert update delete
 """
 
 # (role, table, privilege: columns), where the whole table is not granted
 COLUMNS = """
 authenticated  public.conversations  insert id
+authenticated  public.conversations  insert instructions
+authenticated  public.conversations  update instructions
+authenticated  public.user_settings  insert instructions
+authenticated  public.user_settings  insert user_id
+authenticated  public.user_settings  update instructions
 authenticated  public.conversations  insert model
 authenticated  public.conversations  insert title
 authenticated  public.conversations  insert user_id
@@ -97,6 +104,7 @@ authenticated  public.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer) 
 authenticated  public.read_message(uuid)                                                                    execute
 authenticated  public.read_reply(uuid,integer,integer)                                                      execute
 authenticated  public.replay_turn(text,text)                                                                execute
+authenticated  public.save_settings(text)                                                                   execute
 authenticated  public.search_conversations(text,integer,text)                                               execute
 authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
 authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)                                 execute
@@ -131,11 +139,14 @@ service_role   public.admin_revoke(text)                                        
 service_role   public.admin_show(text)                                                                      execute
 service_role   public.admin_users(text,uuid,integer)                                                        execute
 service_role   public.applied_migrations()                                                                  execute
+service_role   private.begin_title(uuid,uuid,uuid,jsonb,integer,integer)                                    execute
+service_role   public.begin_title(uuid,uuid,uuid,jsonb,integer,integer)                                     execute
 service_role   public.charge_reading(uuid,integer)                                                          execute
 service_role   public.charge_usage(jsonb)                                                                   execute
 service_role   public.claim_index_jobs(uuid,text,integer)                                                   execute
 service_role   public.configure_documents(integer,integer)                                                  execute
 service_role   public.configure_limits(boolean,integer,integer,boolean,jsonb)                               execute
+service_role   public.finish_title(uuid,uuid,uuid,text,jsonb)                                               execute
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
 service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute

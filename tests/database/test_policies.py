@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from tests.database.tables import CHANGES, KEYS, NEW_ROWS, POLICIES, TABLES, Policy, Rows, plant
+from tests.database.tables import CHANGES, KEYS, NEW_ROWS, POLICIES, TABLES, Policy, Rows, make_room, plant
 from tests.support.callers import ANON, Caller, Connection, acting, one
 
 
@@ -39,8 +39,7 @@ def probe_select(db: Connection, policy: Policy, mine: Rows, theirs: Rows) -> No
 
 
 def probe_insert(db: Connection, policy: Policy, mine: Rows, theirs: Rows) -> None:
-    # of this table a user has one row at most
-    db.execute("delete from public.entitlements where user_id = %s", [mine.user.id])
+    make_room(db, mine.user)
     with pytest.raises(InsufficientPrivilege, match="row-level security"), acting(db, theirs.user):
         db.execute(NEW_ROWS[policy.table], mine.values)
     if policy.rule == "own":
@@ -58,6 +57,7 @@ def probe_update(db: Connection, policy: Policy, mine: Rows, theirs: Rows) -> No
     if policy.rule == "own":
         # a foreign key would hold a conversation with messages
         db.execute("delete from public.messages where user_id = %s", [mine.user.id])
+        make_room(db, theirs.user)
         with pytest.raises(InsufficientPrivilege, match="row-level security"), acting(db, mine.user):
             db.execute(f"update public.{policy.table} set user_id = %s", [theirs.user.id])
 

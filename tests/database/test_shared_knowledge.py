@@ -20,7 +20,7 @@ from app import values
 from app.admin import CAPS, MODEL_CHARACTERS, MOST_MODELS, changes
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
-from app.api.views import MAX_CONTENT_CHARACTERS, ModelId, Title
+from app.api.views import MAX_CONTENT_CHARACTERS, Instructions, ModelId, Title
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
 from app.chat.recovery import RECOVERY_SECONDS
 from app.errors import ERRORS, InvalidRequest
@@ -29,7 +29,7 @@ from app.retrieval.chunk import MAX_CHARACTERS
 from app.retrieval.embedders import MAX_OTHERS
 from app.retrieval.indexer import RENEW_SECONDS
 from app.retrieval.library import MAX_METADATA_BYTES, MAX_TITLE_CHARACTERS
-from app.settings import Count, JournalMilliseconds, Settings
+from app.settings import MAX_SYSTEM_PROMPT_CHARACTERS, Count, JournalMilliseconds, Settings
 from app.store import conversations
 from app.store.client import CALL_TIMEOUT, ServiceCall
 from app.store.documents import Document, DocumentStatus, Question
@@ -39,6 +39,7 @@ from app.store.plans import PAGE
 from app.store.replies import Charge, Piece, TurnVerdict
 from app.store.rows import Conversation, StoredMessage
 from app.store.usage import OtherRequests, RequestKind, Storage
+from app.store.user_settings import UserSetting
 from app.values import ReplyStatus, Role
 from tests.database.knowledge import (
     ROOT,
@@ -95,6 +96,19 @@ SAME: dict[str, tuple[Side, ...]] = {
         longest(Title),
         Check("conversations_title_check"),
         Constant("private.check_conversation", "c_title_characters"),
+    ),
+    "characters of instructions": (
+        longest(Instructions),
+        Check("conversations_instructions_check"),
+        Check("user_settings_instructions_check"),
+        Constant("private.check_instructions", "c_characters"),
+        Said(r"instructions of a conversation or a user \| ([\d,]+) characters"),
+    ),
+    # of four bytes, which is a token
+    "characters of the operator's system prompt": (
+        MAX_SYSTEM_PROMPT_CHARACTERS,
+        Constant("private.begin_turn", "c_system_tokens"),
+        Said(r"the operator's system prompt \| ([\d,]+) characters"),
     ),
     "characters of a model's name": (
         longest(ModelId),
@@ -367,6 +381,7 @@ DATABASE_ALONE = {
     "private.passages_with_words.c_ranked",
     "private.prefers_index.c_exact",
     "private.prefers_index.c_walk",
+    "private.begin_title.c_models",
     "private.require_model.c_named",
     "private.found_in_stretch.c_weight",
     "private.found_texts.c_ranked",
@@ -529,7 +544,13 @@ def test_events_that_are_pushed_are_described(db: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "row"), [("conversations", Conversation), ("messages", StoredMessage), ("documents", Document)]
+    ("table", "row"),
+    [
+        ("conversations", Conversation),
+        ("messages", StoredMessage),
+        ("documents", Document),
+        ("user_settings", UserSetting),
+    ],
 )
 def test_rows_are_read_by_columns_that_there_are(db: Connection, table: str, row: type[msgspec.Struct]) -> None:
     readable = db.execute(

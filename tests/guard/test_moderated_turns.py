@@ -384,3 +384,18 @@ async def test_verdicts_are_concurrent(client: httpx.AsyncClient) -> None:
     slow = [client.post("/v1/moderations", json={"content": script(verdict=0.5)}) for _ in range(5)]
     assert {response.status_code for response in await asyncio.gather(*slow)} == {200}
     assert time.monotonic() - started < 2
+
+
+async def test_flagged_instructions_refuse_the_message(
+    client: httpx.AsyncClient, upstream: Upstream, owned: Connection
+) -> None:
+    """They are checked with each message: users may have written them through the Data API."""
+    flagged = await new_conversation(client, instructions=script(flag=VIOLENT))
+    transcript = await send(client, flagged, script(id="instructed"))
+    assert [event.name for event in transcript.events] == ["message.started", "error"]
+    assert transcript.events[-1].data["problem"]["code"] == "content_flagged"
+    assert pushed(owned, flagged, "message.delta") == 0
+    harmless = await new_conversation(client, instructions="Be kind.")
+    transcript = await send(client, harmless, "Hello")
+    assert transcript.events[-1].name == "done"
+    assert "Be kind." in upstream.moderated

@@ -57,6 +57,8 @@ class Upstream:
     url: str = ""
     script: dict[str, Any] = field(default_factory=dict)
     """Laid over what the prompt says, e.g. `{"status": 500}` for an outage."""
+    by_model: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Laid over that, for the calls of one model."""
     models: tuple[str, ...] = (MODEL,)
     """What it lists; it answers to any name."""
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -147,7 +149,7 @@ class Upstream:
         _json(writer, 200, {"object": "list", "model": body["model"], "data": rows, "usage": usage})
 
     async def _answer(self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        script = _script(body["messages"][-1]["content"]) | self.script
+        script = _script(body["messages"][-1]["content"]) | self.script | self.by_model.get(body["model"], {})
         loop = asyncio.get_running_loop()
         call = Call(body, script, loop.time())
         self.calls.append(call)

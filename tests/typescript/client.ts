@@ -74,6 +74,9 @@ async function conversations(api: Api): Promise<Schemas["ConversationView"]> {
   const path = { conversation_id: created.id };
   const renamed = taken(await api.PATCH("/v1/conversations/{conversation_id}", { params: { path }, body: { title: null } }));
   const title: string | null = renamed.title;
+  taken(await api.PATCH("/v1/settings", { body: { instructions: "Be brief." } }));
+  const settings = taken(await api.GET("/v1/settings"));
+  assert(settings.instructions === "Be brief." && renamed.instructions === null);
   const read = taken(await api.GET("/v1/conversations/{conversation_id}", { params: { path } }));
   const page = taken(await api.GET("/v1/conversations", { params: { query: { limit: 10 } } }));
   const cursor: string | null = page.next_cursor;

@@ -20,6 +20,7 @@ as $$
 declare
   c_content_characters constant integer := 100000;
   c_live_replies constant integer := 100;
+  c_system_tokens constant integer := 32000;
 
   v_user_id uuid := auth.uid();
   v_asked public.messages;
@@ -35,6 +36,8 @@ declare
   v_history jsonb;
   v_admitted jsonb;
   v_content_tokens integer;
+  v_instructions text;
+  v_system_tokens integer;
   v_passage_tokens integer;
   v_output_tokens integer;
   v_models jsonb;
@@ -63,12 +66,17 @@ begin
     select * into strict v_asked from public.messages as m where m.id = v_reply.parent_id;
     select * into strict v_conversation from public.conversations as c where c.id = v_asked.conversation_id;
     select * into v_held from private.reservations as r where r.reply_id = p_reply_id;
+    v_instructions := private.instructions_of(v_conversation);
+    v_system_tokens := coalesce(private.estimate_tokens(v_instructions), 0)
+      + least(greatest(0, coalesce((p_offer ->> 'system_tokens')::integer, 0)), c_system_tokens);
     v_history := private.turn_history(
-      v_asked, v_held.input_tokens - private.estimate_tokens(v_asked.content)
+      v_asked, v_held.input_tokens - v_system_tokens - private.estimate_tokens(v_asked.content)
     );
     return jsonb_build_object(
       'replayed', false, 'user_message', to_jsonb(v_asked), 'message', to_jsonb(v_reply),
-      'history', v_history, 'model', v_conversation.model, 'searchable', private.has_passages(v_user_id),
+      'history', v_history, 'model', v_conversation.model, 'untitled', v_conversation.title is null,
+      'instructions', v_instructions,
+      'searchable', private.has_passages(v_user_id),
       'models', private.turn_models(v_limits, p_offer, v_conversation.model),
       'output_tokens', nullif(v_held.output_tokens, 131072),
       'passage_tokens', v_held.prompt_tokens - v_held.input_tokens
@@ -175,7 +183,11 @@ begin
     v_asked.content := p_content;
     v_asked.parent_id := v_parent.id;
   end if;
-  v_content_tokens := private.estimate_tokens(v_asked.content);
+  v_instructions := private.instructions_of(v_conversation);
+  -- what is sent with every message is held, and gives way to nothing
+  v_system_tokens := coalesce(private.estimate_tokens(v_instructions), 0)
+    + least(greatest(0, coalesce((p_offer ->> 'system_tokens')::integer, 0)), c_system_tokens);
+  v_content_tokens := private.estimate_tokens(v_asked.content) + v_system_tokens;
   perform private.require_budget(v_user_id, v_limits);
   v_models := private.turn_models(v_limits, p_offer, v_conversation.model);
   -- passages give way to the message, and so does the history to both
@@ -226,7 +238,8 @@ begin
 
   return jsonb_build_object(
     'replayed', false, 'user_message', v_user_message, 'message', v_message,
-    'history', v_history, 'model', v_conversation.model, 'quotas', v_admitted -> 'quotas',
+    'history', v_history, 'model', v_conversation.model, 'untitled', v_conversation.title is null,
+    'instructions', v_instructions, 'quotas', v_admitted -> 'quotas',
     'searchable', private.has_passages(v_user_id),
     'models', v_models, 'output_tokens', v_admitted -> 'output_tokens', 'passage_tokens', v_passage_tokens
   );
