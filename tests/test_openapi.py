@@ -18,7 +18,15 @@ from tests.support.described import DOCUMENT, check_component, validator
 
 PROBLEM = "application/problem+json"
 COMPONENTS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
-SENT = ["NewConversation", "ConversationChanges", "AnswerOptions", "NewMessage", "NewDocument", "SearchQuery"]
+SENT = [
+    "NewConversation",
+    "ConversationChanges",
+    "AnswerOptions",
+    "NewMessage",
+    "NewFeedback",
+    "NewDocument",
+    "SearchQuery",
+]
 
 
 def operations(prefix: str = "/") -> list[Any]:

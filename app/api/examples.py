@@ -19,6 +19,7 @@ from app.api.views import (
     ModelView,
     NewConversation,
     NewDocument,
+    NewFeedback,
     NewMessage,
     PassageView,
     SearchQuery,
@@ -61,6 +62,7 @@ _QUESTION = MessageView(
     usage=None,
     tokens_used=None,
     flagged=None,
+    feedback=None,
     created_at="2026-11-28T09:30:01.000000+00:00",
     updated_at="2026-11-28T09:30:01.000000+00:00",
 )
@@ -153,6 +155,7 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         ConversationChanges(title="Rome in May"),
         _CONVERSATION,
         ConversationPage([_CONVERSATION], None),
+        NewFeedback(rating="up", comment="The church I meant."),
         NewMessage(content=_QUESTION.content),
         AnswerOptions(max_tokens=500),
         _REPLY,

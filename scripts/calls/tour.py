@@ -19,7 +19,7 @@ from app.store.prices import Prices
 from app.store.project import Project
 from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, TurnVerdict
 from app.store.usage import Usages
-from app.values import FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
+from app.values import Feedback, FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
 from scripts.calls.recorder import User
 from scripts.calls.tape import VECTOR
 
@@ -160,6 +160,8 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     await messages.get(user.token, begun.user_message.id)
     await messages.get(user.token, regenerated)
     await messages.get(user.token, flagged)
+    await messages.set_feedback(user.token, reply, Feedback("down", "A comment"))
+    await messages.set_feedback(user.token, reply, None)
     await messages.page(user.token, conversation, Stretch(), limit=10)
     await messages.page(user.token, conversation, Stretch(before=BEYOND, backward=True), limit=10)
     await messages.page(user.token, conversation, Stretch(after=begun.user_message.id), limit=10)

@@ -79,6 +79,7 @@ authenticated  private.prefers_index(uuid,text,integer)                         
 authenticated  private.query_patterns(text)                                                                 execute
 authenticated  private.query_vector(extensions.vector)                                                      execute
 authenticated  private.replay_turn(text,text)                                                               execute
+authenticated  private.set_feedback(uuid,text,text)                                                         execute
 authenticated  private.siblings(public.messages)                                                            execute
 authenticated  private.similar_passages(extensions.vector,double precision,integer,jsonb,text)              execute
 authenticated  private.snippet(text,text[])                                                                 execute
@@ -101,6 +102,7 @@ authenticated  public.search_conversations(text,integer,text)                   
 authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
 authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)                                 execute
 authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
+authenticated  public.set_feedback(uuid,text,text)                                                          execute
 authenticated  public.stop_reply(uuid)                                                                      execute
 authenticated  public.switch_branch(uuid,uuid)                                                              execute
 service_role   private.applied_migrations()                                                                 execute

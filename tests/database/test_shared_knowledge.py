@@ -20,7 +20,7 @@ from app import values
 from app.admin import CAPS, MODEL_CHARACTERS, MOST_MODELS, changes
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
-from app.api.views import MAX_CONTENT_CHARACTERS, ModelId, Title
+from app.api.views import MAX_COMMENT_CHARACTERS, MAX_CONTENT_CHARACTERS, ModelId, Title
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
 from app.chat.recovery import RECOVERY_SECONDS
 from app.errors import ERRORS, InvalidRequest
@@ -39,7 +39,7 @@ from app.store.plans import PAGE
 from app.store.replies import Charge, Piece, TurnVerdict
 from app.store.rows import Conversation, StoredMessage
 from app.store.usage import OtherRequests, RequestKind, Storage
-from app.values import ReplyStatus, Role
+from app.values import Feedback, ReplyStatus, Role
 from tests.database.knowledge import (
     ROOT,
     Asked,
@@ -89,6 +89,12 @@ SAME: dict[str, tuple[Side, ...]] = {
         MAX_CONTENT_CHARACTERS,
         Constant("private.begin_turn", "c_content_characters"),
         Said(r"a user message \| ([\d,]+) characters"),
+    ),
+    "characters of a comment on a reply": (
+        MAX_COMMENT_CHARACTERS,
+        Constant("private.set_feedback", "c_comment_characters"),
+        Check("messages_comment_check"),
+        commented("public.set_feedback", r"most ([\d,]+) characters"),
     ),
     "models of a plan's own list": (MOST_MODELS, Check("plan_models_models_check")),
     "characters of a conversation's title": (
@@ -274,6 +280,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         Written("private.hybrid_passages", r"\* p_count, (\d+)\)"),
     ),
     # ── closed lists ─────────────────────────────────────────────────────────────────────────────────────────────
+    "ratings of a reply": (words(field(Feedback, "rating").type), Check("messages_rating_check")),
     "roles": (words(Role), Check("messages_role_check")),
     "statuses of a reply": (words(ReplyStatus), Check("messages_status_check")),
     "statuses that end a reply": (

@@ -134,6 +134,16 @@ async function messages(api: Api, conversation: Schemas["ConversationView"], con
   assert("user_message" in edited);
   const switched = taken(await api.PATCH("/v1/conversations/{conversation_id}", { params, body: { head_id: read.id } }));
   const preview: string | null = switched.preview;
+  const rated = taken(
+    await api.PUT("/v1/messages/{message_id}/feedback", {
+      params: { path: { message_id: edited.message.id } },
+      body: { rating: "up" },
+    }),
+  );
+  if (rated.feedback?.rating !== "up") throw new Error("the reply has no feedback");
+  taken(
+    await api.DELETE("/v1/messages/{message_id}/feedback", { params: { path: { message_id: edited.message.id } } }),
+  );
   taken(await api.DELETE("/v1/messages/{message_id}", { params: { path: { message_id: edited.user_message.id } } }));
   const left = taken(await api.GET("/v1/conversations/{conversation_id}/messages", { params }));
   const others: number = left.items[0]?.siblings?.count ?? 1;
