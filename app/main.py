@@ -21,6 +21,7 @@ from app.api.auth import TokenVerifier
 from app.api.callers import AddressLimit, identified
 from app.api.conversations import conversation_routes
 from app.api.documents import document_routes, largest_body
+from app.api.exports import export_routes
 from app.api.health import health_routes
 from app.api.in_flight import InFlight, Share
 from app.api.messages import message_routes
@@ -56,6 +57,7 @@ from app.store.charges import Charges
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
+from app.store.exports import Exports
 from app.store.indexing import Indexing
 from app.store.limits import Limits
 from app.store.messages import Messages
@@ -92,6 +94,7 @@ class Service:
         self.limits = Limits(self.supabase)
         self.conversations = Conversations(self.supabase)
         self.messages = Messages(self.supabase)
+        self.exports = Exports(self.supabase)
         self.usages = Usages(self.supabase)
         self.admission = Admission(self.usages)
         self.moderation = Moderation(
@@ -207,6 +210,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             health_routes(service.project, service.followers, service.supervisor),
             model_routes(service.routing.offers),
             conversation_routes(service.conversations, service.routing.offers, service.turns),
+            export_routes(service.exports, service.messages),
             usage_routes(service.usages),
             moderation_routes(service.admission, service.moderation, service.charges),
             document_routes(service.documents, service.library, service.admission),

@@ -7,6 +7,7 @@ import msgspec
 from app.api.views import (
     AnswerOptions,
     ConversationChanges,
+    ConversationFile,
     ConversationPage,
     ConversationView,
     DefaultView,
@@ -28,6 +29,7 @@ from app.api.views import (
     TurnView,
     VerdictView,
 )
+from app.store.exports import ExportedConversation, ExportedMessage
 from app.store.usage import Allowance, Budget, ModelTotals, MyUsage, OtherRequests, Storage, Totals
 from app.values import ProviderName, Quota, Usage
 
@@ -155,6 +157,13 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         ConversationChanges(title="Rome in May"),
         _CONVERSATION,
         ConversationPage([_CONVERSATION], None),
+        ConversationFile(
+            type="parley.export",
+            version=1,
+            exported_at="2026-11-28T10:00:00.000000+00:00",
+            conversation=msgspec.convert(_CONVERSATION, ExportedConversation, from_attributes=True),
+            messages=[msgspec.convert(said, ExportedMessage, from_attributes=True) for said in (_QUESTION, _REPLY)],
+        ),
         NewFeedback(rating="up", comment="The church I meant."),
         NewMessage(content=_QUESTION.content),
         AnswerOptions(max_tokens=500),

@@ -52,6 +52,7 @@ TAGS = {
     "conversations": "Threads of messages.",
     "messages": "What is said in a conversation; sending, following, stopping and regenerating replies.",
     "documents": "Texts that replies draw on, and what is searched.",
+    "export": "Everything of mine as a file.",
     "search": "Passages of documents.",
     "models": "What may be chosen to answer.",
     "moderation": "Checking texts.",

@@ -15,6 +15,7 @@ from app.retrieval.search import MAX_QUERY_CHARACTERS
 from app.routing.catalog import provider_names
 from app.routing.router import BreakerState, Offer
 from app.store.documents import DocumentStatus
+from app.store.exports import ExportedConversation, ExportedMessage
 from app.store.rows import Conversation, StoredMessage
 from app.values import (
     Feedback,
@@ -226,6 +227,16 @@ class MessageView(View, frozen=True, kw_only=True):
 
 class MessagePage(Page[MessageView], frozen=True):
     """One page of messages."""
+
+
+class ConversationFile(msgspec.Struct, frozen=True):
+    """An exported conversation with the messages of all its branches, each after the one that it follows."""
+
+    type: Literal["parley.export"]
+    version: int
+    exported_at: Time
+    conversation: ExportedConversation
+    messages: list[ExportedMessage]
 
 
 class TurnView(msgspec.Struct, frozen=True):

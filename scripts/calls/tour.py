@@ -11,6 +11,7 @@ from app.store.charges import Charges
 from app.store.client import Supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents, Question
+from app.store.exports import Exports
 from app.store.indexing import Indexing, PassageVector
 from app.store.limits import Limits
 from app.store.messages import Messages, OfferedModel, Stretch, TurnOffer
@@ -165,6 +166,10 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     await messages.page(user.token, conversation, Stretch(), limit=10)
     await messages.page(user.token, conversation, Stretch(before=BEYOND, backward=True), limit=10)
     await messages.page(user.token, conversation, Stretch(after=begun.user_message.id), limit=10)
+    exports = Exports(supabase)
+    await exports.conversation(user.token, conversation)
+    assert conversation in [found.id async for found in exports.conversations(user.token)]
+    assert [found.id async for found in exports.messages(user.token, conversation)]
     edited = Send(conversation, "A better question", parent_id=None)
     beside = await messages.begin_turn(user.token, edited, writer=writer, reply_id=str(uuid.uuid4()))
     follows = Send(conversation, "And another", parent_id=beside.message.id)
@@ -225,6 +230,7 @@ async def _documents(supabase: Supabase, user: User) -> None:
     await documents.get(user.token, document)
     await documents.page(user.token, before=None, limit=10)
     await documents.page(user.token, before=BEYOND, limit=10)
+    assert [found.id async for found in Exports(supabase).documents(user.token)] == [document]
     await documents.delete(user.token, document)
 
 

@@ -48,6 +48,8 @@ CASES = (
     Case("POST", f"{CONVERSATION}/messages", 202, {"content": "And then?"}),
     Case("GET", MESSAGE, 200),
     Case("DELETE", MESSAGE, 204),
+    Case("GET", f"{CONVERSATION}/export", 200),
+    Case("GET", "/v1/export", 200, owned=False),
     Case("PUT", f"{MESSAGE}/feedback", 200, {"rating": "up", "comment": "Well put."}),
     Case("DELETE", f"{MESSAGE}/feedback", 204),
     Case("GET", f"{MESSAGE}/stream", 200),

@@ -91,6 +91,8 @@ authenticated  public.admit_request(text,boolean)                               
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)             execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
 authenticated  public.delete_message(uuid)                                                                  execute
+authenticated  public.export_conversations(bigint,uuid)                                                     execute
+authenticated  public.export_messages(uuid,bigint)                                                          execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  public.my_usage()                                                                            execute
 authenticated  public.passage_models()                                                                      execute

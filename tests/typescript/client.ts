@@ -140,7 +140,11 @@ async function messages(api: Api, conversation: Schemas["ConversationView"], con
       body: { rating: "up" },
     }),
   );
-  if (rated.feedback?.rating !== "up") throw new Error("the reply has no feedback");
+  assert(rated.feedback?.rating === "up");
+  const exported = taken(await api.GET("/v1/conversations/{conversation_id}/export", { params }));
+  assert(typeof exported !== "string" && exported.messages.some((message) => message.feedback?.rating === "up"));
+  const lines = taken(await api.GET("/v1/export", { parseAs: "text" }));
+  assert(lines.trimEnd().split("\n").at(-1)?.startsWith('{"type":"end"') === true);
   taken(
     await api.DELETE("/v1/messages/{message_id}/feedback", { params: { path: { message_id: edited.message.id } } }),
   );
