@@ -24,6 +24,7 @@ from app.api.documents import document_routes, largest_body
 from app.api.exports import export_routes
 from app.api.health import health_routes
 from app.api.in_flight import InFlight, Share
+from app.api.me import me_routes
 from app.api.messages import message_routes
 from app.api.models import model_routes
 from app.api.moderations import moderation_routes
@@ -57,6 +58,7 @@ from app.store.charges import Charges
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
+from app.store.erasure import Erasure
 from app.store.exports import Exports
 from app.store.indexing import Indexing
 from app.store.limits import Limits
@@ -95,6 +97,7 @@ class Service:
         self.conversations = Conversations(self.supabase)
         self.messages = Messages(self.supabase)
         self.exports = Exports(self.supabase)
+        self.erasure = Erasure(self.supabase)
         self.usages = Usages(self.supabase)
         self.admission = Admission(self.usages)
         self.moderation = Moderation(
@@ -211,6 +214,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             model_routes(service.routing.offers),
             conversation_routes(service.conversations, service.routing.offers, service.turns),
             export_routes(service.exports, service.messages),
+            me_routes(service.erasure, service.turns),
             usage_routes(service.usages),
             moderation_routes(service.admission, service.moderation, service.charges),
             document_routes(service.documents, service.library, service.admission),

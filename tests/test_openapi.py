@@ -25,6 +25,7 @@ SENT = [
     "NewMessage",
     "NewFeedback",
     "NewDocument",
+    "Deletion",
     "SearchQuery",
 ]
 

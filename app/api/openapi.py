@@ -57,6 +57,7 @@ TAGS = {
     "models": "What may be chosen to answer.",
     "moderation": "Checking texts.",
     "usage": "Usage, and what is left of the limits.",
+    "me": "Everything of the caller.",
     "health": "For load balancers and orchestrators; no token is asked for.",
 }
 HEADERS = {

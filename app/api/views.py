@@ -246,6 +246,20 @@ class TurnView(msgspec.Struct, frozen=True):
     message: MessageView
 
 
+class Deletion(msgspec.Struct, forbid_unknown_fields=True):
+    """That everything is to be deleted."""
+
+    confirm: Annotated[Literal["delete everything of mine"], described("These words.")]
+
+
+class ErasedView(View, frozen=True):
+    """How many were deleted."""
+
+    conversations: int
+    messages: int
+    documents: int
+
+
 class TextToCheck(msgspec.Struct, forbid_unknown_fields=True):
     """A text to check."""
 

@@ -11,6 +11,7 @@ from app.store.charges import Charges
 from app.store.client import Supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents, Question
+from app.store.erasure import Erasure
 from app.store.exports import Exports
 from app.store.indexing import Indexing, PassageVector
 from app.store.limits import Limits
@@ -237,6 +238,7 @@ async def _documents(supabase: Supabase, user: User) -> None:
 async def _end(supabase: Supabase, user: User, conversation: str) -> None:
     await Usages(supabase).mine(user.token)
     await Conversations(supabase).delete(user.token, conversation)
+    await Erasure(supabase).part(user.token)
     plans = Plans(supabase)
     with suppress(AppError):  # refused: a user has the plan
         await plans.delete("pro")

@@ -50,6 +50,7 @@ CASES = (
     Case("DELETE", MESSAGE, 204),
     Case("GET", f"{CONVERSATION}/export", 200),
     Case("GET", "/v1/export", 200, owned=False),
+    Case("DELETE", "/v1/me/data", 422, {"confirm": "yes"}, owned=False),
     Case("PUT", f"{MESSAGE}/feedback", 200, {"rating": "up", "comment": "Well put."}),
     Case("DELETE", f"{MESSAGE}/feedback", 204),
     Case("GET", f"{MESSAGE}/stream", 200),

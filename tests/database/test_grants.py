@@ -25,6 +25,7 @@ authenticated  public.embeddings         select
 authenticated  public.entitlements       select
 authenticated  public.messages           select
 authenticated  private.passage_counts    select
+service_role   private.carried_costs     select
 service_role   private.document_passages  select delete
 service_role   private.idempotency_keys  select insert update delete
 service_role   private.index_jobs        select update delete
@@ -60,6 +61,7 @@ authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jso
 authenticated  private.charge_search(text,integer)                                                          execute
 authenticated  private.check_search(double precision,integer,jsonb)                                         execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
+authenticated  private.delete_my_data()                                                                     execute
 authenticated  private.delete_message(uuid)                                                                 execute
 authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                       execute
 authenticated  private.find_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
@@ -90,6 +92,7 @@ authenticated  private.usage_left()                                             
 authenticated  public.admit_request(text,boolean)                                                           execute
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)             execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
+authenticated  public.delete_my_data()                                                                      execute
 authenticated  public.delete_message(uuid)                                                                  execute
 authenticated  public.export_conversations(bigint,uuid)                                                     execute
 authenticated  public.export_messages(uuid,bigint)                                                          execute
@@ -108,6 +111,7 @@ authenticated  public.set_feedback(uuid,text,text)                              
 authenticated  public.stop_reply(uuid)                                                                      execute
 authenticated  public.switch_branch(uuid,uuid)                                                              execute
 service_role   private.applied_migrations()                                                                 execute
+service_role   private.carried_cost(uuid,timestamp with time zone)                                          execute
 service_role   private.charge_reading(uuid,integer)                                                         execute
 service_role   private.completion_tokens_of(jsonb)                                                          execute
 service_role   private.entitled(text,uuid,integer)                                                          execute

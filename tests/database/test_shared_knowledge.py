@@ -230,6 +230,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         Constant("private.admit_turn", "c_window"),
         Constant("private.admit_request", "c_window"),
         Constant("private.charge_search", "c_window"),
+        Constant("private.delete_my_data", "c_window"),
         Written("private.my_usage", r"interval '(\d+) seconds'"),
         Written("private.tokens_wait", r"created_at (?:\+|>.*?) interval '(\d+) seconds'"),
         Written("private.request_quota", r"\((\d+) - extract"),

@@ -244,5 +244,7 @@ export async function everything(baseUrl: string, token: string, content: string
   await documents(api);
   await others(api);
   taken(await api.DELETE("/v1/conversations/{conversation_id}", { params: { path: { conversation_id: conversation.id } } }));
+  const erased = taken(await api.DELETE("/v1/me/data", { body: { confirm: "delete everything of mine" } }));
+  assert(erased.conversations > 0);
   return text;
 }
