@@ -239,6 +239,21 @@ class ConversationFile(msgspec.Struct, frozen=True):
     messages: list[ExportedMessage]
 
 
+class ImportView(View, frozen=True, kw_only=True):
+    """An import: how far it is, and what of the file was new."""
+
+    id: Id
+    status: Literal["running", "complete", "failed"]
+    conversations: Annotated[int, described("How many the file has.")]
+    done: Annotated[int, described("How many of them have been looked at.")]
+    added_conversations: int
+    added_messages: int
+    added_documents: int
+    error: Annotated[str | None, described("Why it failed. What it has added stays.")]
+    created_at: Time
+    updated_at: Time
+
+
 class TurnView(msgspec.Struct, frozen=True):
     """A turn that was begun: the stored user message and its reply, still streaming."""
 

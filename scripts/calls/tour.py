@@ -13,6 +13,7 @@ from app.store.conversations import Conversations
 from app.store.documents import Documents, Question
 from app.store.erasure import Erasure
 from app.store.exports import Exports
+from app.store.imports import ImportedConversation, ImportedDocument, ImportedMessage, Imports
 from app.store.indexing import Indexing, PassageVector
 from app.store.limits import Limits
 from app.store.messages import Messages, OfferedModel, Stretch, TurnOffer
@@ -235,9 +236,24 @@ async def _documents(supabase: Supabase, user: User) -> None:
     await documents.delete(user.token, document)
 
 
+async def _import(supabase: Supabase, user: User) -> None:
+    imports, at = Imports(supabase), "2026-01-02T03:04:05+00:00"
+    begun = await imports.begin(user.token, 1)
+    document = ImportedDocument(
+        id="d", title="D", metadata={}, media_type="a/b", content_hash="h", pages=2, pages_without_text=1, created_at=at
+    )
+    await imports.add_documents(begun.id, [document])
+    asked = ImportedMessage(id="a", parent_id=None, role="user", content="A question", created_at=at, updated_at=at)
+    conversation = ImportedConversation(id="c", title="C", head_id="a", created_at=at)
+    await imports.add_messages(begun.id, conversation, [asked], fresh=False, last=True)
+    await imports.end(begun.id)
+    await imports.get(user.token, begun.id)
+
+
 async def _end(supabase: Supabase, user: User, conversation: str) -> None:
     await Usages(supabase).mine(user.token)
     await Conversations(supabase).delete(user.token, conversation)
+    await _import(supabase, user)
     await Erasure(supabase).part(user.token)
     plans = Plans(supabase)
     with suppress(AppError):  # refused: a user has the plan

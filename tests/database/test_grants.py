@@ -57,6 +57,7 @@ authenticated  public.conversations  update title
 # (role, function, privilege); an overload would appear here too
 FUNCTIONS = """
 authenticated  private.admit_request(text,boolean)                                                          execute
+authenticated  private.begin_import(integer)                                                                execute
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)            execute
 authenticated  private.charge_search(text,integer)                                                          execute
 authenticated  private.check_search(double precision,integer,jsonb)                                         execute
@@ -66,6 +67,7 @@ authenticated  private.delete_message(uuid)                                     
 authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                       execute
 authenticated  private.find_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  private.find_passages(text,extensions.vector,double precision,integer,jsonb,text)            execute
+authenticated  private.forget_my_imports()                                                                  execute
 authenticated  private.found_texts(text,integer,text)                                                       execute
 authenticated  private.hybrid_passages(text,extensions.vector,double precision,integer,jsonb,text)          execute
 authenticated  private.may_receive(text)                                                                    execute
@@ -80,6 +82,7 @@ authenticated  private.plant_tree(uuid)                                         
 authenticated  private.prefers_index(uuid,text,integer)                                                     execute
 authenticated  private.query_patterns(text)                                                                 execute
 authenticated  private.query_vector(extensions.vector)                                                      execute
+authenticated  private.read_import(uuid)                                                                    execute
 authenticated  private.replay_turn(text,text)                                                               execute
 authenticated  private.set_feedback(uuid,text,text)                                                         execute
 authenticated  private.siblings(public.messages)                                                            execute
@@ -90,6 +93,7 @@ authenticated  private.switch_branch(uuid,uuid)                                 
 authenticated  private.unfinished_revisions(uuid)                                                           execute
 authenticated  private.usage_left()                                                                         execute
 authenticated  public.admit_request(text,boolean)                                                           execute
+authenticated  public.begin_import(integer)                                                                 execute
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)             execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
 authenticated  public.delete_my_data()                                                                      execute
@@ -100,6 +104,7 @@ authenticated  public.match_embeddings(extensions.vector,double precision,intege
 authenticated  public.my_usage()                                                                            execute
 authenticated  public.passage_models()                                                                      execute
 authenticated  public.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer)                             execute
+authenticated  public.read_import(uuid)                                                                     execute
 authenticated  public.read_message(uuid)                                                                    execute
 authenticated  public.read_reply(uuid,integer,integer)                                                      execute
 authenticated  public.replay_turn(text,text)                                                                execute
@@ -116,6 +121,9 @@ service_role   private.charge_reading(uuid,integer)                             
 service_role   private.completion_tokens_of(jsonb)                                                          execute
 service_role   private.entitled(text,uuid,integer)                                                          execute
 service_role   private.estimate_tokens(text)                                                                execute
+service_role   private.end_import(uuid,text)                                                                execute
+service_role   private.import_documents(uuid,jsonb)                                                         execute
+service_role   private.import_messages(uuid,jsonb,jsonb,text)                                               execute
 service_role   private.index_lease()                                                                        execute
 service_role   private.index_waiting_texts()                                                                execute
 service_role   private.lease()                                                                              execute
@@ -145,6 +153,9 @@ service_role   public.claim_index_jobs(uuid,text,integer)                       
 service_role   public.configure_documents(integer,integer)                                                  execute
 service_role   public.configure_limits(boolean,integer,integer,boolean,jsonb)                               execute
 service_role   public.finish_replies(jsonb)                                                                 execute
+service_role   public.end_import(uuid,text)                                                                 execute
+service_role   public.import_documents(uuid,jsonb)                                                          execute
+service_role   public.import_messages(uuid,jsonb,jsonb,text)                                                execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
 service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute
 service_role   public.index_waiting_texts()                                                                 execute

@@ -143,6 +143,8 @@ async function messages(api: Api, conversation: Schemas["ConversationView"], con
   assert(rated.feedback?.rating === "up");
   const exported = taken(await api.GET("/v1/conversations/{conversation_id}/export", { params }));
   assert(typeof exported !== "string" && exported.messages.some((message) => message.feedback?.rating === "up"));
+  const begun_import = taken(await api.POST("/v1/imports", { body: exported }));
+  taken(await api.GET("/v1/imports/{import_id}", { params: { path: { import_id: begun_import.id } } }));
   const lines = taken(await api.GET("/v1/export", { parseAs: "text" }));
   assert(lines.trimEnd().split("\n").at(-1)?.startsWith('{"type":"end"') === true);
   taken(
