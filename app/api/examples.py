@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+from app.api.file_views import ConversationFile, ErasedView, ImportView
 from app.api.views import (
     AnswerOptions,
     ConversationChanges,
-    ConversationFile,
     ConversationPage,
     ConversationView,
     DefaultView,
     Deletion,
     DocumentPage,
     DocumentView,
-    ErasedView,
     Health,
-    ImportView,
     MessagePage,
     MessageView,
     ModelsView,

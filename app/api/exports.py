@@ -14,11 +14,11 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType
 from litestar.params import FromPath, QueryParameter
 
 from app.api.auth import Caller
+from app.api.file_views import ConversationFile
 from app.api.files import OpenFiles, send_file
 from app.api.markdown import as_markdown
 from app.api.openapi import USER_TOKEN
 from app.api.refusals import problems
-from app.api.views import ConversationFile
 from app.store.exports import Exports
 from app.store.messages import Messages
 from app.values import User

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Reference, RequestBody, Schema
 from litestar.params import FromPath
 
 from app.api.auth import Caller
 from app.api.bodies import JSON, require_media_type
 from app.api.chatgpt import read_chatgpt
+from app.api.file_views import ImportView
 from app.api.import_files import read_file
-from app.api.openapi import USER_TOKEN, answers_with
+from app.api.openapi import USER_TOKEN, answers_with, component
 from app.api.refusals import problems
-from app.api.views import ImportView
 from app.chat.importing import Importer
 from app.store.imports import Imports
 
@@ -24,12 +25,15 @@ LINES = "application/x-ndjson"
 MAX_FILE_BYTES = 20_971_520
 
 
+@dataclass
 class FileOperation(Operation):
     """An operation whose body is a file."""
 
     def __post_init__(self) -> None:
         text = OpenAPIMediaType(Schema(type=OpenAPIType.STRING))
-        self.request_body = RequestBody({LINES: text, JSON: OpenAPIMediaType(Schema())}, required=True)
+        self.request_body = RequestBody(
+            {LINES: text, JSON: OpenAPIMediaType(Reference(component("ConversationFile")))}, required=True
+        )
 
 
 def import_routes(imports: Imports, importer: Importer) -> Router:

@@ -6,9 +6,10 @@ from litestar import Router, delete
 from litestar.params import JSONBody
 
 from app.api.auth import Caller
+from app.api.file_views import ErasedView
 from app.api.openapi import USER_TOKEN
 from app.api.refusals import problems
-from app.api.views import Deletion, ErasedView
+from app.api.views import Deletion
 from app.chat.erase import erase
 from app.chat.turn import Turns
 from app.store.erasure import Erasure

@@ -15,7 +15,6 @@ from app.retrieval.search import MAX_QUERY_CHARACTERS
 from app.routing.catalog import provider_names
 from app.routing.router import BreakerState, Offer
 from app.store.documents import DocumentStatus
-from app.store.exports import ExportedConversation, ExportedMessage
 from app.store.rows import Conversation, StoredMessage
 from app.values import (
     Feedback,
@@ -229,31 +228,6 @@ class MessagePage(Page[MessageView], frozen=True):
     """One page of messages."""
 
 
-class ConversationFile(msgspec.Struct, frozen=True):
-    """An exported conversation with the messages of all its branches, each after the one that it follows."""
-
-    type: Literal["parley.export"]
-    version: int
-    exported_at: Time
-    conversation: ExportedConversation
-    messages: list[ExportedMessage]
-
-
-class ImportView(View, frozen=True, kw_only=True):
-    """An import: how far it is, and what of the file was new."""
-
-    id: Id
-    status: Literal["running", "complete", "failed"]
-    conversations: Annotated[int, described("How many the file has.")]
-    done: Annotated[int, described("How many of them have been looked at.")]
-    added_conversations: int
-    added_messages: int
-    added_documents: int
-    error: Annotated[str | None, described("Why it failed. What it has added stays.")]
-    created_at: Time
-    updated_at: Time
-
-
 class TurnView(msgspec.Struct, frozen=True):
     """A turn that was begun: the stored user message and its reply, still streaming."""
 
@@ -265,14 +239,6 @@ class Deletion(msgspec.Struct, forbid_unknown_fields=True):
     """That everything is to be deleted."""
 
     confirm: Annotated[Literal["delete everything of mine"], described("These words.")]
-
-
-class ErasedView(View, frozen=True):
-    """How many were deleted."""
-
-    conversations: int
-    messages: int
-    documents: int
 
 
 class TextToCheck(msgspec.Struct, forbid_unknown_fields=True):

@@ -33,6 +33,7 @@ from app.settings import Count, JournalMilliseconds, Settings
 from app.store import conversations
 from app.store.client import CALL_TIMEOUT, ServiceCall
 from app.store.documents import Document, DocumentStatus, Question
+from app.store.imports import Import
 from app.store.indexing import IndexStep, PassageVector
 from app.store.limits import Plan
 from app.store.plans import PAGE
@@ -288,6 +289,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         words(ReplyStatus) - {"streaming"},
         Listed("private.announce_reply", r"new\.status in \((.*?)\)"),
     ),
+    "statuses of an import": (words(field(Import, "status").type), Check("imports_status_check")),
     "statuses of a document": (words(DocumentStatus), Check("documents_status_check")),
     "states of an index step": (
         words(field(IndexStep, "state").type),
