@@ -21,8 +21,11 @@ from app.api.auth import TokenVerifier
 from app.api.callers import AddressLimit, identified
 from app.api.conversations import conversation_routes
 from app.api.documents import document_routes, largest_body
+from app.api.exports import export_routes
 from app.api.health import health_routes
+from app.api.imports import MAX_FILE_BYTES, import_routes
 from app.api.in_flight import InFlight, Share
+from app.api.me import me_routes
 from app.api.messages import message_routes
 from app.api.models import model_routes
 from app.api.moderations import moderation_routes
@@ -34,6 +37,7 @@ from app.api.unanswered import limited
 from app.api.usage import usage_routes
 from app.api.user_settings import user_settings_routes
 from app.chat.finder import ReplyFinder
+from app.chat.importing import Importer
 from app.chat.journal import Journal
 from app.chat.live import Followers
 from app.chat.recovery import recover
@@ -58,6 +62,9 @@ from app.store.charges import Charges
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
+from app.store.erasure import Erasure
+from app.store.exports import Exports
+from app.store.imports import Imports
 from app.store.indexing import Indexing
 from app.store.limits import Limits
 from app.store.messages import Messages
@@ -96,6 +103,10 @@ class Service:
         self.limits = Limits(self.supabase)
         self.conversations = Conversations(self.supabase)
         self.messages = Messages(self.supabase)
+        self.exports = Exports(self.supabase)
+        self.erasure = Erasure(self.supabase)
+        self.imports = Imports(self.supabase)
+        self.importer = Importer(self.imports)
         self.usages = Usages(self.supabase)
         self.user_settings = UserSettings(self.supabase)
         self.admission = Admission(self.usages)
@@ -166,6 +177,7 @@ class Service:
             parts.push_async_callback(close, "readers", self.finder.aclose)
             parts.push_async_callback(close, "jobs", self.supervisor.aclose)
             parts.push_async_callback(close, "titles", self.titles.aclose)
+            parts.push_async_callback(close, "imports", self.importer.aclose)
             parts.push_async_callback(self.drain)
             for line in in_use(self.settings):
                 observe.event("settings.in_use", detail=line)
@@ -223,6 +235,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             health_routes(service.project, service.followers, service.supervisor),
             model_routes(service.routing.offers),
             conversation_routes(service.conversations, service.routing.offers, service.turns),
+            export_routes(service.exports, service.messages),
+            import_routes(service.imports, service.importer),
+            me_routes(service.erasure, service.turns),
             usage_routes(service.usages),
             user_settings_routes(service.user_settings),
             moderation_routes(service.admission, service.moderation, service.charges),
@@ -240,7 +255,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             identified(
                 service.verifier,
                 AddressLimit(settings.rate_limit_unauthenticated_per_minute),
-                InFlight(Share.for_bodies_of(max(MAX_BODY_BYTES, largest_body(settings.document_max_bytes)))),
+                InFlight(Share.for_bodies_of(max(MAX_FILE_BYTES, largest_body(settings.document_max_bytes)))),
             ),
             limited(),
         ],

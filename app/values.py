@@ -128,6 +128,13 @@ class Quota(msgspec.Struct, frozen=True):
     reset: int
 
 
+class Feedback(msgspec.Struct, frozen=True):
+    """What its owner says of a reply."""
+
+    rating: Literal["up", "down"]
+    comment: str | None
+
+
 class Opened(msgspec.Struct, frozen=True):
     """The provider has accepted the request: the headers of its answer have come, but nothing of the reply yet."""
 

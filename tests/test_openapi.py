@@ -24,7 +24,9 @@ SENT = [
     "SettingsChanges",
     "AnswerOptions",
     "NewMessage",
+    "NewFeedback",
     "NewDocument",
+    "Deletion",
     "SearchQuery",
 ]
 
@@ -218,7 +220,7 @@ def examples() -> Iterator[Any]:
     for one in operations():
         bodies = [one.values[2].get("requestBody", {}), *one.values[2]["responses"].values()]
         for media_type, media in ((kind, media) for body in bodies for kind, media in body.get("content", {}).items()):
-            if "json" in media_type:
+            if media_type.endswith(("/json", "+json")):
                 given = [media["example"]] if "example" in media else [e["value"] for e in media["examples"].values()]
                 schema = media["schema"].get("oneOf", [media["schema"]])
                 yield pytest.param(schema, given, id=f"{one.id} {media_type}")

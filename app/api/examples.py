@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from app.api.file_views import ConversationFile, ErasedView, ImportView
 from app.api.views import (
     AnswerOptions,
     ConversationChanges,
     ConversationPage,
     ConversationView,
     DefaultView,
+    Deletion,
     DocumentPage,
     DocumentView,
     Health,
@@ -19,6 +21,7 @@ from app.api.views import (
     ModelView,
     NewConversation,
     NewDocument,
+    NewFeedback,
     NewMessage,
     PassageView,
     SearchQuery,
@@ -29,6 +32,7 @@ from app.api.views import (
     TurnView,
     VerdictView,
 )
+from app.store.exports import ExportedConversation, ExportedMessage
 from app.store.usage import Allowance, Budget, ModelTotals, MyUsage, OtherRequests, Storage, Totals
 from app.values import ProviderName, Quota, Usage
 
@@ -65,6 +69,7 @@ _QUESTION = MessageView(
     usage=None,
     tokens_used=None,
     flagged=None,
+    feedback=None,
     created_at="2026-11-28T09:30:01.000000+00:00",
     updated_at="2026-11-28T09:30:01.000000+00:00",
 )
@@ -157,6 +162,14 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         ConversationChanges(title="Rome in May"),
         _CONVERSATION,
         ConversationPage([_LISTED], None),
+        ConversationFile(
+            type="parley.export",
+            version=1,
+            exported_at="2026-11-28T10:00:00.000000+00:00",
+            conversation=msgspec.convert(_CONVERSATION, ExportedConversation, from_attributes=True),
+            messages=[msgspec.convert(said, ExportedMessage, from_attributes=True) for said in (_QUESTION, _REPLY)],
+        ),
+        NewFeedback(rating="up", comment="The church I meant."),
         NewMessage(content=_QUESTION.content),
         AnswerOptions(max_tokens=500),
         _REPLY,
@@ -169,6 +182,20 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         DocumentPage([_DOCUMENT], None),
         SearchQuery(query="When does the kitchen close?"),
         SearchResults([_PASSAGE], []),
+        Deletion(confirm="delete everything of mine"),
+        ImportView(
+            id="0198c6f3-3333-7a2b-8c3d-4e5f60718293",
+            status="complete",
+            conversations=12,
+            done=12,
+            added_conversations=2,
+            added_messages=31,
+            added_documents=0,
+            error=None,
+            created_at="2026-11-28T10:01:00.000000+00:00",
+            updated_at="2026-11-28T10:01:02.000000+00:00",
+        ),
+        ErasedView(conversations=12, messages=240, documents=3),
         TextToCheck(content=_QUESTION.content),
         VerdictView(allowed=True, categories=()),
         ModelsView(DefaultView(provider=_MODEL.provider, model=_MODEL.model), (_MODEL,)),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post
+from litestar import Request, Response, Router, delete, get, post, put
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody
 from litestar.types import Receive
@@ -19,7 +19,16 @@ from app.api.paging import DEFAULT_LIMIT, Bound, Cursor, Limit, Order, read_stre
 from app.api.quotas import EXPOSED, quota_headers
 from app.api.refusals import problems
 from app.api.sse import EventStream, disconnected
-from app.api.views import AnswerOptions, MessagePage, MessageView, NewMessage, TurnView, require_short, require_words
+from app.api.views import (
+    AnswerOptions,
+    MessagePage,
+    MessageView,
+    NewFeedback,
+    NewMessage,
+    TurnView,
+    require_short,
+    require_words,
+)
 from app.chat.asked import Asked
 from app.chat.finder import ReplyFinder
 from app.chat.live import Followers, Reply
@@ -27,7 +36,7 @@ from app.chat.turn import Turn, Turns
 from app.errors import ContentFlagged
 from app.routing.router import ModelPreference
 from app.store.messages import Messages
-from app.values import IdempotencyKey, Regenerate, Send, User
+from app.values import Feedback, IdempotencyKey, Regenerate, Send, User
 
 Key = Annotated[
     str | None,
@@ -268,9 +277,32 @@ def message_routes(messages: Messages, turns: Turns, finder: ReplyFinder, follow
         """
         turns.deleted_replies(await messages.delete(user.token, str(message_id)))
 
+    @put(
+        "/messages/{message_id:uuid}/feedback",
+        operation_id="giveFeedback",
+        response_description="The reply with its feedback.",
+        responses=problems("not_found", body=True),
+    )
+    async def give_feedback(user: Caller, message_id: FromPath[UUID], data: JSONBody[NewFeedback]) -> MessageView:
+        """Say what I think of a reply, in place of what I said before."""
+        if data.comment is not None:
+            require_words("comment", data.comment)
+        said = Feedback(data.rating, data.comment)
+        return MessageView.of(await messages.set_feedback(user.token, str(message_id), said))
+
+    @delete(
+        "/messages/{message_id:uuid}/feedback",
+        operation_id="removeFeedback",
+        response_description="The reply has no feedback.",
+        responses=problems("not_found"),
+    )
+    async def remove_feedback(user: Caller, message_id: FromPath[UUID]) -> None:
+        """Take back what I said of a reply."""
+        await messages.set_feedback(user.token, str(message_id), None)
+
     return Router(
         "/v1",
-        route_handlers=[history, send, regenerate, read, remove, follow, stop],
+        route_handlers=[history, send, regenerate, read, remove, follow, stop, give_feedback, remove_feedback],
         tags=["messages"],
         security=USER_TOKEN,
     )

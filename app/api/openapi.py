@@ -52,11 +52,13 @@ TAGS = {
     "conversations": "Threads of messages.",
     "messages": "What is said in a conversation; sending, following, stopping and regenerating replies.",
     "documents": "Texts that replies draw on, and what is searched.",
+    "export": "Everything of mine as a file.",
     "search": "Passages of documents.",
     "models": "What may be chosen to answer.",
     "moderation": "Checking texts.",
     "settings": "What holds for all conversations of a user.",
     "usage": "Usage, and what is left of the limits.",
+    "me": "Everything of the caller.",
     "health": "For load balancers and orchestrators; no token is asked for.",
 }
 HEADERS = {

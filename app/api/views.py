@@ -16,9 +16,20 @@ from app.routing.catalog import provider_names
 from app.routing.router import BreakerState, Offer
 from app.store.documents import DocumentStatus
 from app.store.rows import Conversation, StoredMessage
-from app.values import FinishReason, Problem, ProviderName, ReasoningEffort, ReplyStatus, Role, TaskType, Usage
+from app.values import (
+    Feedback,
+    FinishReason,
+    Problem,
+    ProviderName,
+    ReasoningEffort,
+    ReplyStatus,
+    Role,
+    TaskType,
+    Usage,
+)
 
 MAX_CONTENT_CHARACTERS = 100_000
+MAX_COMMENT_CHARACTERS = 2000
 
 Id = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
 Time = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
@@ -189,6 +200,13 @@ class NewMessage(AnswerOptions, forbid_unknown_fields=True, kw_only=True):
     ] = msgspec.UNSET
 
 
+class NewFeedback(msgspec.Struct, forbid_unknown_fields=True):
+    """What I say of a reply."""
+
+    rating: Literal["up", "down"]
+    comment: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_COMMENT_CHARACTERS)] | None = None
+
+
 class SiblingsView(View, frozen=True):
     """The place of a message among those that follow the same one, in the order of their creation."""
 
@@ -224,6 +242,7 @@ class MessageView(View, frozen=True, kw_only=True):
     usage: Usage | None
     tokens_used: int | None
     flagged: Annotated[tuple[str, ...] | None, described("The categories for which moderation refused it.")]
+    feedback: Annotated[Feedback | None, described("What I say of the reply.")]
     created_at: Time
     updated_at: Time
 
@@ -241,6 +260,12 @@ class TurnView(msgspec.Struct, frozen=True):
 
     user_message: MessageView
     message: MessageView
+
+
+class Deletion(msgspec.Struct, forbid_unknown_fields=True):
+    """That everything is to be deleted."""
+
+    confirm: Annotated[Literal["delete everything of mine"], described("These words.")]
 
 
 class TextToCheck(msgspec.Struct, forbid_unknown_fields=True):

@@ -43,6 +43,10 @@ ServiceCall = Literal[
     "journal_write",
     "finish_replies",
     "recover_replies",
+    # imports
+    "import_messages",
+    "import_documents",
+    "end_import",
     # charges
     "charge_usage",
     # titles

@@ -10,7 +10,7 @@ import msgspec
 from app.errors import NotFound
 from app.store.client import Supabase
 from app.store.rows import StoredMessage
-from app.values import IdempotencyKey, Message, Quota, Regenerate, Send
+from app.values import Feedback, IdempotencyKey, Message, Quota, Regenerate, Send
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -137,6 +137,12 @@ class Messages:
         """Delete a message and what follows it. Returns the replies among them that were being written."""
         arguments = {"p_message_id": message_id}
         return (await self._supabase.user_rpc(token, "delete_message", arguments, Deleted)).ended
+
+    async def set_feedback(self, token: str, message_id: str, feedback: Feedback | None) -> StoredMessage:
+        """Say what the user thinks of a reply, or with None nothing more. Raises `NotFound` and `InvalidRequest`."""
+        said = (feedback.rating, feedback.comment) if feedback is not None else (None, None)
+        arguments = {"p_message_id": message_id, "p_rating": said[0], "p_comment": said[1]}
+        return await self._supabase.user_rpc(token, "set_feedback", arguments, StoredMessage)
 
     async def begin_turn(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from app.errors import ERRORS, AppError, ContentFlagged, Interrupted
-from app.values import FinalState, Problem, ReplyStatus, Role, Usage
+from app.values import Feedback, FinalState, Problem, ReplyStatus, Role, Usage
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +57,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int | None = None
     tokens_used: int | None = None
     flagged: tuple[str, ...] | None = None
+    feedback: Feedback | None = None
     siblings: Siblings | None = None
     """None for an only one, and in rows that do not tell."""
     position: int

@@ -11,6 +11,9 @@ from app.store.charges import Charges
 from app.store.client import Supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents, Question
+from app.store.erasure import Erasure
+from app.store.exports import Exports
+from app.store.imports import ImportedConversation, ImportedDocument, ImportedMessage, Imports
 from app.store.indexing import Indexing, PassageVector
 from app.store.limits import Limits
 from app.store.messages import Messages, OfferedModel, Stretch, TurnOffer
@@ -21,7 +24,7 @@ from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, Turn
 from app.store.titles import StoredTitles
 from app.store.usage import Usages
 from app.store.user_settings import UserSettings
-from app.values import FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
+from app.values import Feedback, FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
 from scripts.calls.recorder import User
 from scripts.calls.tape import VECTOR
 
@@ -175,9 +178,15 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     await messages.get(user.token, begun.user_message.id)
     await messages.get(user.token, regenerated)
     await messages.get(user.token, flagged)
+    await messages.set_feedback(user.token, reply, Feedback("down", "A comment"))
+    await messages.set_feedback(user.token, reply, None)
     await messages.page(user.token, conversation, Stretch(), limit=10)
     await messages.page(user.token, conversation, Stretch(before=BEYOND, backward=True), limit=10)
     await messages.page(user.token, conversation, Stretch(after=begun.user_message.id), limit=10)
+    exports = Exports(supabase)
+    await exports.conversation(user.token, conversation)
+    assert conversation in [found.id async for found in exports.conversations(user.token)]
+    assert [found.id async for found in exports.messages(user.token, conversation)]
     edited = Send(conversation, "A better question", parent_id=None)
     beside = await messages.begin_turn(user.token, edited, writer=writer, reply_id=str(uuid.uuid4()))
     follows = Send(conversation, "And another", parent_id=beside.message.id)
@@ -238,12 +247,29 @@ async def _documents(supabase: Supabase, user: User) -> None:
     await documents.get(user.token, document)
     await documents.page(user.token, before=None, limit=10)
     await documents.page(user.token, before=BEYOND, limit=10)
+    assert [found.id async for found in Exports(supabase).documents(user.token)] == [document]
     await documents.delete(user.token, document)
+
+
+async def _import(supabase: Supabase, user: User) -> None:
+    imports, at = Imports(supabase), "2026-01-02T03:04:05+00:00"
+    begun = await imports.begin(user.token, 1)
+    document = ImportedDocument(
+        id="d", title="D", metadata={}, media_type="a/b", content_hash="h", pages=2, pages_without_text=1, created_at=at
+    )
+    await imports.add_documents(begun.id, [document])
+    asked = ImportedMessage(id="a", parent_id=None, role="user", content="A question", created_at=at, updated_at=at)
+    conversation = ImportedConversation(id="c", title="C", head_id="a", created_at=at)
+    await imports.add_messages(begun.id, conversation, [asked], fresh=False, last=True)
+    await imports.end(begun.id)
+    await imports.get(user.token, begun.id)
 
 
 async def _end(supabase: Supabase, user: User, conversation: str) -> None:
     await Usages(supabase).mine(user.token)
     await Conversations(supabase).delete(user.token, conversation)
+    await _import(supabase, user)
+    await Erasure(supabase).part(user.token)
     plans = Plans(supabase)
     with suppress(AppError):  # refused: a user has the plan
         await plans.delete("pro")

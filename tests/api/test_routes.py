@@ -48,6 +48,13 @@ CASES = (
     Case("POST", f"{CONVERSATION}/messages", 202, {"content": "And then?"}),
     Case("GET", MESSAGE, 200),
     Case("DELETE", MESSAGE, 204),
+    Case("GET", f"{CONVERSATION}/export", 200),
+    Case("GET", "/v1/export", 200, owned=False),
+    Case("POST", "/v1/imports", 422, {"type": "parley.export", "version": 2}, owned=False),
+    Case("GET", "/v1/imports/{import_id}", 200),
+    Case("DELETE", "/v1/me/data", 422, {"confirm": "yes"}, owned=False),
+    Case("PUT", f"{MESSAGE}/feedback", 200, {"rating": "up", "comment": "Well put."}),
+    Case("DELETE", f"{MESSAGE}/feedback", 204),
     Case("GET", f"{MESSAGE}/stream", 200),
     Case("POST", f"{MESSAGE}/stop", 200),
     Case("POST", f"{MESSAGE}/regenerate", 202, {}),
@@ -75,7 +82,17 @@ async def make(as_owner: httpx.AsyncClient) -> dict[str, str]:
     reply = await turn(as_owner, conversation, "A secret of the owner's")
     document = await as_owner.post("/v1/documents", json={"title": "Mine", "content": f"Secret {uuid.uuid4()}"})
     assert document.status_code == 201, document.text
-    return {"conversation_id": conversation, "message_id": reply["id"], "document_id": document.json()["id"]}
+    file = {"type": "parley.export", "version": 1}
+    imported = await as_owner.post("/v1/imports", json=file)
+    while imported.status_code == 409:  # the one before is still running
+        imported = await as_owner.post("/v1/imports", json=file)
+    assert imported.status_code == 202, imported.text
+    return {
+        "import_id": imported.json()["id"],
+        "conversation_id": conversation,
+        "message_id": reply["id"],
+        "document_id": document.json()["id"],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +154,9 @@ async def test_owner(case: Case, as_owner: httpx.AsyncClient, ids: dict[str, str
 @pytest.mark.parametrize("case", OWNED, ids=name)
 @pytest.mark.parametrize("unknown", ["1", "not-a-uuid", "null", "%00", "..%2f..%2fhealth%2flive"])
 async def test_id_that_is_none(case: Case, unknown: str, as_owner: httpx.AsyncClient) -> None:
-    response = await case.call(as_owner, dict.fromkeys(("conversation_id", "message_id", "document_id"), unknown))
+    response = await case.call(
+        as_owner, dict.fromkeys(("conversation_id", "message_id", "document_id", "import_id"), unknown)
+    )
     assert_problem(response, 404, "not_found")
 
 

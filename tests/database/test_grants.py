@@ -26,6 +26,7 @@ authenticated  public.entitlements       select
 authenticated  public.messages           select
 authenticated  public.user_settings      select delete
 authenticated  private.passage_counts    select
+service_role   private.carried_costs     select
 service_role   private.document_passages  select delete
 service_role   private.idempotency_keys  select insert update delete
 service_role   private.index_jobs        select update delete
@@ -63,14 +64,17 @@ authenticated  public.conversations  update title
 # (role, function, privilege); an overload would appear here too
 FUNCTIONS = """
 authenticated  private.admit_request(text,boolean)                                                          execute
+authenticated  private.begin_import(integer)                                                                execute
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)            execute
 authenticated  private.charge_search(text,integer)                                                          execute
 authenticated  private.check_search(double precision,integer,jsonb)                                         execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
+authenticated  private.delete_my_data()                                                                     execute
 authenticated  private.delete_message(uuid)                                                                 execute
 authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                       execute
 authenticated  private.find_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  private.find_passages(text,extensions.vector,double precision,integer,jsonb,text)            execute
+authenticated  private.forget_my_imports()                                                                  execute
 authenticated  private.found_texts(text,integer,text)                                                       execute
 authenticated  private.hybrid_passages(text,extensions.vector,double precision,integer,jsonb,text)          execute
 authenticated  private.may_receive(text)                                                                    execute
@@ -85,7 +89,9 @@ authenticated  private.plant_tree(uuid)                                         
 authenticated  private.prefers_index(uuid,text,integer)                                                     execute
 authenticated  private.query_patterns(text)                                                                 execute
 authenticated  private.query_vector(extensions.vector)                                                      execute
+authenticated  private.read_import(uuid)                                                                    execute
 authenticated  private.replay_turn(text,text)                                                               execute
+authenticated  private.set_feedback(uuid,text,text)                                                         execute
 authenticated  private.siblings(public.messages)                                                            execute
 authenticated  private.similar_passages(extensions.vector,double precision,integer,jsonb,text)              execute
 authenticated  private.snippet(text,text[])                                                                 execute
@@ -94,13 +100,18 @@ authenticated  private.switch_branch(uuid,uuid)                                 
 authenticated  private.unfinished_revisions(uuid)                                                           execute
 authenticated  private.usage_left()                                                                         execute
 authenticated  public.admit_request(text,boolean)                                                           execute
+authenticated  public.begin_import(integer)                                                                 execute
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)             execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
+authenticated  public.delete_my_data()                                                                      execute
 authenticated  public.delete_message(uuid)                                                                  execute
+authenticated  public.export_conversations(bigint,uuid)                                                     execute
+authenticated  public.export_messages(uuid,bigint)                                                          execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  public.my_usage()                                                                            execute
 authenticated  public.passage_models()                                                                      execute
 authenticated  public.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer)                             execute
+authenticated  public.read_import(uuid)                                                                     execute
 authenticated  public.read_message(uuid)                                                                    execute
 authenticated  public.read_reply(uuid,integer,integer)                                                      execute
 authenticated  public.replay_turn(text,text)                                                                execute
@@ -109,13 +120,18 @@ authenticated  public.search_conversations(text,integer,text)                   
 authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
 authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)                                 execute
 authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
+authenticated  public.set_feedback(uuid,text,text)                                                          execute
 authenticated  public.stop_reply(uuid)                                                                      execute
 authenticated  public.switch_branch(uuid,uuid)                                                              execute
 service_role   private.applied_migrations()                                                                 execute
+service_role   private.carried_cost(uuid,timestamp with time zone)                                          execute
 service_role   private.charge_reading(uuid,integer)                                                         execute
 service_role   private.completion_tokens_of(jsonb)                                                          execute
 service_role   private.entitled(text,uuid,integer)                                                          execute
 service_role   private.estimate_tokens(text)                                                                execute
+service_role   private.end_import(uuid,text)                                                                execute
+service_role   private.import_documents(uuid,jsonb)                                                         execute
+service_role   private.import_messages(uuid,jsonb,jsonb,text)                                               execute
 service_role   private.index_lease()                                                                        execute
 service_role   private.index_waiting_texts()                                                                execute
 service_role   private.lease()                                                                              execute
@@ -148,6 +164,9 @@ service_role   public.configure_documents(integer,integer)                      
 service_role   public.configure_limits(boolean,integer,integer,boolean,jsonb)                               execute
 service_role   public.finish_title(uuid,uuid,uuid,text,jsonb)                                               execute
 service_role   public.finish_replies(jsonb)                                                                 execute
+service_role   public.end_import(uuid,text)                                                                 execute
+service_role   public.import_documents(uuid,jsonb)                                                          execute
+service_role   public.import_messages(uuid,jsonb,jsonb,text)                                                execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
 service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute
 service_role   public.index_waiting_texts()                                                                 execute

@@ -20,7 +20,7 @@ from app import values
 from app.admin import CAPS, MODEL_CHARACTERS, MOST_MODELS, changes
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
-from app.api.views import MAX_CONTENT_CHARACTERS, Instructions, ModelId, Title
+from app.api.views import MAX_COMMENT_CHARACTERS, MAX_CONTENT_CHARACTERS, Instructions, ModelId, Title
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
 from app.chat.recovery import RECOVERY_SECONDS
 from app.errors import ERRORS, InvalidRequest
@@ -33,6 +33,7 @@ from app.settings import MAX_SYSTEM_PROMPT_CHARACTERS, Count, JournalMillisecond
 from app.store import conversations
 from app.store.client import CALL_TIMEOUT, ServiceCall
 from app.store.documents import Document, DocumentStatus, Question
+from app.store.imports import Import
 from app.store.indexing import IndexStep, PassageVector
 from app.store.limits import Plan
 from app.store.plans import PAGE
@@ -40,7 +41,7 @@ from app.store.replies import Charge, Piece, TurnVerdict
 from app.store.rows import Conversation, StoredMessage
 from app.store.usage import OtherRequests, RequestKind, Storage
 from app.store.user_settings import UserSetting
-from app.values import ReplyStatus, Role
+from app.values import Feedback, ReplyStatus, Role
 from tests.database.knowledge import (
     ROOT,
     Asked,
@@ -90,6 +91,12 @@ SAME: dict[str, tuple[Side, ...]] = {
         MAX_CONTENT_CHARACTERS,
         Constant("private.begin_turn", "c_content_characters"),
         Said(r"a user message \| ([\d,]+) characters"),
+    ),
+    "characters of a comment on a reply": (
+        MAX_COMMENT_CHARACTERS,
+        Constant("private.set_feedback", "c_comment_characters"),
+        Check("messages_comment_check"),
+        commented("public.set_feedback", r"most ([\d,]+) characters"),
     ),
     "models of a plan's own list": (MOST_MODELS, Check("plan_models_models_check")),
     "characters of a conversation's title": (
@@ -238,6 +245,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         Constant("private.admit_turn", "c_window"),
         Constant("private.admit_request", "c_window"),
         Constant("private.charge_search", "c_window"),
+        Constant("private.delete_my_data", "c_window"),
         Written("private.my_usage", r"interval '(\d+) seconds'"),
         Written("private.tokens_wait", r"created_at (?:\+|>.*?) interval '(\d+) seconds'"),
         Written("private.request_quota", r"\((\d+) - extract"),
@@ -288,12 +296,14 @@ SAME: dict[str, tuple[Side, ...]] = {
         Written("private.hybrid_passages", r"\* p_count, (\d+)\)"),
     ),
     # ── closed lists ─────────────────────────────────────────────────────────────────────────────────────────────
+    "ratings of a reply": (words(field(Feedback, "rating").type), Check("messages_rating_check")),
     "roles": (words(Role), Check("messages_role_check")),
     "statuses of a reply": (words(ReplyStatus), Check("messages_status_check")),
     "statuses that end a reply": (
         words(ReplyStatus) - {"streaming"},
         Listed("private.announce_reply", r"new\.status in \((.*?)\)"),
     ),
+    "statuses of an import": (words(field(Import, "status").type), Check("imports_status_check")),
     "statuses of a document": (words(DocumentStatus), Check("documents_status_check")),
     "states of an index step": (
         words(field(IndexStep, "state").type),

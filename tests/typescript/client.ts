@@ -137,6 +137,22 @@ async function messages(api: Api, conversation: Schemas["ConversationView"], con
   assert("user_message" in edited);
   const switched = taken(await api.PATCH("/v1/conversations/{conversation_id}", { params, body: { head_id: read.id } }));
   const preview: string | null = switched.preview;
+  const rated = taken(
+    await api.PUT("/v1/messages/{message_id}/feedback", {
+      params: { path: { message_id: edited.message.id } },
+      body: { rating: "up" },
+    }),
+  );
+  assert(rated.feedback?.rating === "up");
+  const exported = taken(await api.GET("/v1/conversations/{conversation_id}/export", { params }));
+  assert(typeof exported !== "string" && exported.messages.some((message) => message.feedback?.rating === "up"));
+  const begun_import = taken(await api.POST("/v1/imports", { body: exported }));
+  taken(await api.GET("/v1/imports/{import_id}", { params: { path: { import_id: begun_import.id } } }));
+  const lines = taken(await api.GET("/v1/export", { parseAs: "text" }));
+  assert(lines.trimEnd().split("\n").at(-1)?.startsWith('{"type":"end"') === true);
+  taken(
+    await api.DELETE("/v1/messages/{message_id}/feedback", { params: { path: { message_id: edited.message.id } } }),
+  );
   taken(await api.DELETE("/v1/messages/{message_id}", { params: { path: { message_id: edited.user_message.id } } }));
   const left = taken(await api.GET("/v1/conversations/{conversation_id}/messages", { params }));
   const others: number = left.items[0]?.siblings?.count ?? 1;
@@ -233,5 +249,7 @@ export async function everything(baseUrl: string, token: string, content: string
   await documents(api);
   await others(api);
   taken(await api.DELETE("/v1/conversations/{conversation_id}", { params: { path: { conversation_id: conversation.id } } }));
+  const erased = taken(await api.DELETE("/v1/me/data", { body: { confirm: "delete everything of mine" } }));
+  assert(erased.conversations > 0);
   return text;
 }

@@ -7,6 +7,10 @@ security definer
 set search_path = ''
 as $$
 begin
+  -- those that watch the list hear of the conversation
+  if current_setting('parley.importing', true) = 'on' then
+    return null;
+  end if;
   perform realtime.send(
     jsonb_build_object(
       'message_id', m.id, 'conversation_id', m.conversation_id, 'role', m.role, 'status', m.status,

@@ -16,7 +16,10 @@ begin
     return;
   end if;
   -- in one view of the data, or a reply that ends just now would be in neither
-  select coalesce(sum(l.cost_micro_usd), 0), private.held_micro_usd(p_user_id) into v_spent, v_held
+  select
+    coalesce(sum(l.cost_micro_usd), 0) + private.carried_cost(p_user_id, private.month_start()),
+    private.held_micro_usd(p_user_id)
+  into v_spent, v_held
   from private.usage_ledger as l
   where l.user_id = p_user_id and l.created_at >= private.month_start();
   if v_spent >= p_limits.monthly_budget_micro_usd then

@@ -15,7 +15,7 @@ as $$
     'completion_tokens', coalesce(sum(l.completion_tokens), 0),
     'cached_tokens', coalesce(sum(l.cached_tokens), 0),
     'tokens', coalesce(sum(l.tokens), 0),
-    'cost_micro_usd', coalesce(sum(l.cost_micro_usd), 0),
+    'cost_micro_usd', coalesce(sum(l.cost_micro_usd), 0) + private.carried_cost(p_user_id, p_from),
     'unpriced_replies', count(distinct l.reply_id) filter (where l.kind = 'reply' and l.cost_micro_usd is null)
   )
   from private.usage_ledger as l
@@ -23,6 +23,6 @@ as $$
 $$;
 
 comment on function private.usage_totals(uuid, timestamp with time zone) is
-'The sums of a user''s ledger from a moment on, of replies, embeddings and checks; cost_micro_usd leaves out the unpriced replies.';
+'The sums of a user''s ledger from a moment on, of replies, embeddings and checks; cost_micro_usd leaves out the unpriced replies. Of what the user has deleted there is the cost alone.';
 
 grant execute on function private.usage_totals(uuid, timestamp with time zone) to service_role;

@@ -1,0 +1,193 @@
+"""ChatGPT's `conversations.json`: a list of conversations, each a map of nodes with a parent and children.
+
+System and tool messages, and what the model says to tools, are not taken over. All that a model says after one user
+message becomes one reply, since ChatGPT writes a message for each of its steps.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from app.api.bodies import decode
+from app.api.import_files import ConversationLine, MessageLine, Reader
+from app.errors import InvalidRequest
+from app.store.imports import ImportFile
+
+TITLE_CHARACTERS = 200
+MOST_STEPS = 500
+"""Between a user message and the end of its reply."""
+ATTACHMENT = "[attachment]"
+"""In place of what is no text, such as an image."""
+
+
+class Author(msgspec.Struct):
+    role: str
+
+
+class Content(msgspec.Struct):
+    """The texts of a message: `parts`, or `thoughts` of a reasoning model."""
+
+    content_type: str
+    parts: list[Any] | None = None
+    thoughts: list[dict[str, Any]] | None = None
+
+
+class Message(msgspec.Struct):
+    author: Author
+    content: Content
+    create_time: float | None = None
+    recipient: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Node(msgspec.Struct):
+    message: Message | None = None
+    parent: str | None = None
+    children: list[str] = []
+
+
+class Conversation(msgspec.Struct):
+    mapping: dict[str, Node]
+    id: str | None = None
+    conversation_id: str | None = None
+    title: str | None = None
+    create_time: float | None = None
+    current_node: str | None = None
+
+
+class Step(msgspec.Struct):
+    """A place on the way down: the message that was last said, and what a reply after it has said by now."""
+
+    node: str
+    said: str | None = None
+    texts: tuple[str, ...] = ()
+    thoughts: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    model: str | None = None
+
+
+def read_chatgpt(data: bytes) -> ImportFile:
+    """What the file holds. Raises `InvalidRequest`, which names the conversation."""
+    reader = Reader()
+    try:
+        conversations = msgspec.json.decode(data, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The file is not valid JSON: {error}.", status=400) from None
+    for index, conversation in enumerate(conversations):
+        where = f"file[{index}]"
+        _Tree(decode(bytes(conversation), Conversation, where), where, reader).read()
+    return reader.file
+
+
+class _Tree:
+    def __init__(self, conversation: Conversation, where: str, reader: Reader) -> None:
+        self._conversation, self._where, self._reader = conversation, where, reader
+        self._time = conversation.create_time or 0.0
+        self._said: dict[str, str | None] = {}
+        self._lines: list[MessageLine] = []
+
+    def read(self) -> None:
+        nodes = self._conversation.mapping
+        waiting = [
+            Step(key) for key, node in reversed(nodes.items()) if node.parent is None or node.parent not in nodes
+        ]
+        while waiting:
+            step = waiting.pop()
+            if step.node in self._said:
+                raise InvalidRequest(f"{self._where}.mapping: {step.node[:100]} is the child of several nodes.")
+            waiting += reversed(self._follow(step))
+        if len(self._said) < len(nodes):
+            raise InvalidRequest(f"{self._where}.mapping: some nodes are not reached from a node without a parent.")
+        given = self._conversation
+        made = ConversationLine(
+            id=given.conversation_id or given.id or "",
+            title=(given.title or "").strip()[:TITLE_CHARACTERS] or None,
+            created_at=_iso(self._time, f"{self._where}.create_time"),
+            head_id=self._said.get(given.current_node or ""),
+        )
+        if not 1 <= len(made.id) <= 100:
+            raise InvalidRequest(f"{self._where}.id: expected 1 to 100 characters.")
+        self._reader.conversation(made, self._where)
+        for line in self._lines:
+            self._reader.message(line, f"{self._where}.mapping.{line.id[:100]}")
+
+    def _follow(self, step: Step) -> list[Step]:
+        """Take a node over, and the steps to its children."""
+        nodes = self._conversation.mapping
+        node = nodes[step.node]
+        message, reply = node.message, step
+        said: str | None = step.said
+        if len(step.steps) >= MOST_STEPS:
+            raise InvalidRequest(f"{self._where}.mapping: a reply has at most {MOST_STEPS} steps.")
+        if message is not None and message.author.role == "user" and (text := _text(message.content)):
+            said = self._add(step.node, step.said, "user", text, message)
+            reply = Step(step.node)
+        elif message is not None and message.author.role == "assistant" and message.recipient in (None, "all"):
+            reply = msgspec.structs.replace(
+                step,
+                texts=(*step.texts, text) if (text := _text(message.content)) else step.texts,
+                thoughts=(*step.thoughts, thought) if (thought := _thoughts(message.content)) else step.thoughts,
+                model=str((message.metadata or {}).get("model_slug") or "")[:100] or step.model,
+            )
+        self._said[step.node] = said
+        children = [child for child in node.children if child in nodes]
+        steps = (*reply.steps, step.node)
+        # the reply is whole where the user goes on, or nobody does
+        if reply.texts and (not children or any(self._is_users(child) for child in children)):
+            answered: str | None = self._add(step.node, said, "assistant", "\n\n".join(reply.texts), message, reply)
+            for taken in steps:
+                self._said[taken] = answered
+        else:
+            answered = said
+        return [
+            Step(child, answered)
+            if self._is_users(child)
+            else msgspec.structs.replace(reply, node=child, said=said, steps=steps)
+            for child in children
+        ]
+
+    def _is_users(self, key: str) -> bool:
+        message = self._conversation.mapping[key].message
+        return message is not None and message.author.role == "user"
+
+    def _add(
+        self, key: str, parent: str | None, role: Any, text: str, message: Message | None, reply: Step | None = None
+    ) -> str:
+        self._reader.spend(len(text), self._where)
+        time = (message.create_time if message is not None else None) or self._time
+        self._lines.append(
+            MessageLine(
+                id=key,
+                parent_id=parent,
+                role=role,
+                content=text,
+                reasoning="\n\n".join(reply.thoughts) if reply is not None else "",
+                model=reply.model if reply is not None else None,
+                created_at=_iso(time, f"{self._where}.mapping.{key[:100]}.create_time"),
+            )
+        )
+        return key
+
+
+def _text(content: Content) -> str:
+    if content.content_type not in ("text", "multimodal_text"):
+        return ""
+    return "\n".join(part if isinstance(part, str) else ATTACHMENT for part in content.parts or ()).strip()
+
+
+def _thoughts(content: Content) -> str:
+    if content.content_type != "thoughts":
+        return ""
+    return "\n\n".join(
+        str(thought.get("content") or thought.get("summary") or "") for thought in content.thoughts or ()
+    )
+
+
+def _iso(seconds: float, where: str) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        raise InvalidRequest(f"{where}: expected seconds since 1970.") from None

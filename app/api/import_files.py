@@ -1,0 +1,223 @@
+"""Files to import: Parley's own export, as JSON lines or of one conversation. What is wrong is named with its place."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from app.api.bodies import decode
+from app.api.views import MAX_COMMENT_CHARACTERS, MAX_CONTENT_CHARACTERS, DocumentTitle, Title
+from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
+from app.errors import InvalidRequest
+from app.retrieval.library import MAX_METADATA_BYTES
+from app.store.imports import ImportedConversation, ImportedDocument, ImportedMessage, ImportFile
+from app.values import Feedback, Problem, ReplyStatus, Source
+
+MOST_CHARACTERS = 40_000_000
+"""Of all messages of a file. The steps of a reply may stand in several."""
+FORMAT, VERSION = "parley.export", 1
+OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+class Head(msgspec.Struct):
+    """The first line of an export."""
+
+    type: str
+    version: int
+    conversation: dict[str, Any] | None = None
+
+
+class Line(msgspec.Struct):
+    """What a line is."""
+
+    type: str
+
+
+class ConversationLine(msgspec.Struct):
+    """A conversation in a file; what a later version may add is passed over."""
+
+    id: Name
+    created_at: str
+    title: Title | None = None
+    model: Name | None = None
+    head_id: Name | None = None
+
+
+class MessageLine(msgspec.Struct):
+    """A message in a file."""
+
+    id: Name
+    role: Literal["user", "assistant"]
+    content: str
+    created_at: str
+    parent_id: Name | None = None
+    reasoning: str = ""
+    status: ReplyStatus = "complete"
+    provider: Name | None = None
+    model: Name | None = None
+    finish_reason: Name | None = None
+    error_code: Name | None = None
+    problem: Problem | None = None
+    sources: Annotated[list[Source], msgspec.Meta(max_length=100)] | None = None
+    flagged: Annotated[list[Name], msgspec.Meta(max_length=100)] | None = None
+    feedback: Feedback | None = None
+    updated_at: str | None = None
+
+
+class DocumentLine(msgspec.Struct):
+    """What is known of a document."""
+
+    id: Name
+    title: DocumentTitle
+    media_type: Name
+    created_at: str
+    metadata: dict[str, Any] = {}
+    content_hash: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
+    pages: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    pages_without_text: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+
+
+class ConversationFile(msgspec.Struct):
+    """One conversation."""
+
+    type: str
+    version: int
+    conversation: ConversationLine
+    messages: list[MessageLine]
+
+
+def read_file(data: bytes) -> ImportFile:
+    """What the file holds. Raises `InvalidRequest`, which names the line."""
+    first, _, rest = data.partition(b"\n")
+    if rest.strip() and b'"conversation"' not in first:
+        return _read_lines(data)
+    head = decode(data, Head, "file")
+    _check_version(head)
+    if head.conversation is None:
+        return ImportFile([], [])
+    file = decode(data, ConversationFile, "file")
+    reader = Reader()
+    reader.conversation(file.conversation, "conversation")
+    for index, message in enumerate(file.messages):
+        reader.message(message, f"messages[{index}]")
+    return reader.file
+
+
+def _read_lines(data: bytes) -> ImportFile:
+    reader, ended = Reader(), False
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        where = f"line {number}"
+        if number == 1:
+            _check_version(decode(line, Head, where))
+            continue
+        if ended:
+            raise InvalidRequest(f"{where}: expected nothing after the line of type end.")
+        match decode(line, Line, where).type:
+            case "document":
+                reader.document(decode(line, DocumentLine, where), where)
+            case "conversation":
+                reader.conversation(decode(line, ConversationLine, where), where)
+            case "message":
+                reader.message(decode(line, MessageLine, where), where)
+            case "end":
+                ended = True
+            case _:
+                raise InvalidRequest(f"{where}: type: expected document, conversation, message or end.")
+    if not ended:
+        raise InvalidRequest("The file has no line of type end: it was cut off.")
+    return reader.file
+
+
+def _check_version(head: Head) -> None:
+    if head.type != FORMAT:
+        raise InvalidRequest(f"type: expected {FORMAT}; this is no export of Parley.")
+    if head.version != VERSION:
+        raise InvalidRequest(f"version: expected {VERSION}; the file is of another version.")
+
+
+class Reader:
+    """Collects what the lines say, and checks that they fit together."""
+
+    def __init__(self) -> None:
+        self.file = ImportFile([], [])
+        self._roles: dict[str, str] = {}
+        self._known: set[str] = set()
+        self._left = MOST_CHARACTERS
+
+    def spend(self, characters: int, where: str) -> None:
+        """Raises `InvalidRequest` when the messages of the file have too many characters."""
+        self._left -= characters
+        if self._left < 0:
+            raise InvalidRequest(f"{where}: the messages of a file have at most {MOST_CHARACTERS} characters.")
+
+    def document(self, line: DocumentLine, where: str) -> None:
+        if len(msgspec.json.encode(line.metadata)) > MAX_METADATA_BYTES:
+            raise InvalidRequest(f"{where}: metadata: at most {MAX_METADATA_BYTES} bytes are taken.")
+        if (line.pages_without_text or 0) > (line.pages or 0):
+            raise InvalidRequest(f"{where}: pages_without_text: expected at most the number of pages.")
+        made = _time(line.created_at, f"{where}: created_at")
+        fields = msgspec.structs.asdict(line) | {"created_at": made}
+        self.file.documents.append(ImportedDocument(**fields))
+
+    def conversation(self, line: ConversationLine, where: str) -> None:
+        if line.id in self._known:
+            raise InvalidRequest(f"{where}: id: another conversation of the file has it.")
+        self._known.add(line.id)
+        self._roles = {}
+        fields = msgspec.structs.asdict(line) | {"created_at": _time(line.created_at, f"{where}: created_at")}
+        self.file.conversations.append(ImportedConversation(**fields, messages=[]))
+
+    def message(self, line: MessageLine, where: str) -> None:
+        if not self.file.conversations:
+            raise InvalidRequest(f"{where}: expected a conversation before its messages.")
+        self._check(line, where)
+        self._roles[line.id] = line.role
+        made = _time(line.created_at, f"{where}: created_at")
+        fields = {name: getattr(line, name) for name in MessageLine.__struct_fields__} | {
+            # nobody writes it any more
+            "status": "interrupted" if line.status == "streaming" else line.status,
+            "created_at": made,
+            "updated_at": made if line.updated_at is None else _time(line.updated_at, f"{where}: updated_at"),
+        }
+        self.file.conversations[-1].messages.append(ImportedMessage(**fields))
+
+    def _check(self, line: MessageLine, where: str) -> None:
+        reply = line.role == "assistant"
+        most = MAX_REPLY_CHARACTERS if reply else MAX_CONTENT_CHARACTERS
+        if len(line.content) > most:
+            raise InvalidRequest(f"{where}: content: at most {most} characters are taken.")
+        if len(line.reasoning) > MAX_REASONING_CHARACTERS:
+            raise InvalidRequest(f"{where}: reasoning: at most {MAX_REASONING_CHARACTERS} characters are taken.")
+        if not reply and not line.content.strip():
+            raise InvalidRequest(f"{where}: content: expected text, got only blanks.")
+        if not reply and (line.status != "complete" or line.feedback is not None):
+            raise InvalidRequest(f"{where}: status, feedback: only replies have them.")
+        comment = line.feedback.comment if line.feedback is not None else None
+        if comment is not None and not 1 <= len(comment) <= MAX_COMMENT_CHARACTERS:
+            raise InvalidRequest(f"{where}: feedback.comment: expected 1 to {MAX_COMMENT_CHARACTERS} characters.")
+        if line.id in self._roles:
+            raise InvalidRequest(f"{where}: id: another message of the conversation has it.")
+        if line.parent_id is not None and line.parent_id not in self._roles:
+            raise InvalidRequest(f"{where}: parent_id: expected a message of the conversation that comes before.")
+        if reply and line.parent_id is not None and self._roles[line.parent_id] != "user":
+            raise InvalidRequest(f"{where}: parent_id: a reply follows a user message.")
+        for text in (line.content, line.reasoning, comment or ""):
+            if "\0" in text:
+                raise InvalidRequest(f"{where}: contains a NUL character (U+0000), which is not allowed.")
+
+
+def _time(text: str, where: str) -> str:
+    """A time as Postgres takes it, at most now."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest(f"{where}: expected a time as in 2026-11-28T10:00:00+00:00.") from None
+    if time.tzinfo is None:
+        raise InvalidRequest(f"{where}: expected a time with its offset.")
+    return max(OLDEST, min(time.astimezone(UTC), datetime.now(UTC))).isoformat()

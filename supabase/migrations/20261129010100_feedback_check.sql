@@ -1,0 +1,3 @@
+-- Before the code: existing rows are checked without locking anybody out.
+alter table public.messages validate constraint messages_rating_check;
+alter table public.messages validate constraint messages_comment_check;

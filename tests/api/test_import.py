@@ -1,0 +1,223 @@
+"""Imports: a file comes back as it was exported, twice is once, and what is wrong is named and adds nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from scripts.local_supabase import LocalSupabase
+from tests.support.client import history, new_conversation, person_client, script, turn
+from tests.support.replica_client import eventually
+from tests.support.service import Api, Person, sign_up
+
+NDJSON = {"Content-Type": "application/x-ndjson"}
+HEAD = {"type": "parley.export", "version": 1}
+AT = "2026-01-02T03:04:05+00:00"
+SOURCES = [{"id": "p", "document_id": "d", "title": "T", "similarity": 0.5, "excerpt": "E"}]
+
+
+@pytest.fixture
+async def person(stack: LocalSupabase) -> Person:
+    return await sign_up(stack)
+
+
+@pytest.fixture
+async def client(api: Api, person: Person) -> AsyncGenerator[httpx.AsyncClient]:
+    """Of somebody who has nothing yet."""
+    async with person_client(api, person) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def other(api: Api, stack: LocalSupabase) -> AsyncGenerator[httpx.AsyncClient]:
+    """Of another one."""
+    async with person_client(api, await sign_up(stack)) as opened:
+        yield opened
+
+
+async def send(client: httpx.AsyncClient, file: str) -> dict[str, Any]:
+    """Import a file and wait for its end."""
+    response = await client.post("/v1/imports", content=file.encode(), headers=NDJSON)
+    assert response.status_code == 202, response.text
+    state: dict[str, Any] = response.json()
+
+    async def ended() -> bool:
+        nonlocal state
+        state = (await client.get(response.headers["location"])).json()
+        return state["status"] != "running"
+
+    await eventually(ended, within=60)
+    return state
+
+
+def lines(*items: dict[str, Any], end: bool = True) -> str:
+    return "".join(json.dumps(item) + "\n" for item in (HEAD, *items, *([{"type": "end"}] if end else [])))
+
+
+def conversation(**fields: Any) -> dict[str, Any]:
+    return {"type": "conversation", "id": "c", "title": "C", "created_at": AT, **fields}
+
+
+def message(id_: str, parent: str | None = None, role: str = "user", **fields: Any) -> dict[str, Any]:
+    return {"type": "message", "id": id_, "parent_id": parent, "role": role, "content": id_, "created_at": AT, **fields}
+
+
+def without_ids_and_times(export: str) -> bytes:
+    """The bytes of an export with its ids numbered in the order in which they appear, and without times."""
+    numbers: dict[str, str] = {}
+    shown = []
+    for line in export.split("\n")[:-1]:
+        item = json.loads(line)
+        for name in ("id", "parent_id", "head_id"):
+            if item.get(name) is not None:
+                item[name] = numbers.setdefault(item[name], str(len(numbers)))
+        for name in ("created_at", "updated_at", "exported_at"):
+            item.pop(name, None)
+        shown.append(json.dumps(item))
+    return "\n".join(shown).encode()
+
+
+async def test_exports_to_the_same_bytes(
+    client: httpx.AsyncClient, other: httpx.AsyncClient, stack: LocalSupabase
+) -> None:
+    """Branches, siblings, feedback, documents, reasoning, sources, failed replies, another head than the newest."""
+    first = await new_conversation(client, title="Trees", model=None)
+    one = await turn(client, first, script(pieces=["one 😀", "\n\u2028"], thoughts=["why ", "not"]))
+    await turn(client, first, script(pieces=["follows"]))
+    again = await client.post(f"/v1/messages/{one['id']}/regenerate", headers={"Prefer": "wait"})
+    edited = await turn(client, first, script(status=400), parent_id=None)
+    assert edited["status"] == "failed"
+    await client.patch(f"/v1/conversations/{first}", json={"head_id": one["id"]})
+    await client.put(f"/v1/messages/{one['id']}/feedback", json={"rating": "up", "comment": "Good."})
+    await client.put(f"/v1/messages/{again.json()['id']}/feedback", json={"rating": "down"})
+    await new_conversation(client)
+    second = await new_conversation(client, title="Second")
+    await turn(client, second)
+    for number in range(2):
+        document = {"title": f"D{number}", "content": f"Text {number}", "metadata": {"n": number, "a": [1]}}
+        await client.post("/v1/documents", json=document)
+    with psycopg.connect(stack.database_url, autocommit=True) as owner:
+        owner.execute("update public.messages set sources = %s where id = %s", [Jsonb(SOURCES), one["id"]])
+    exported = (await client.get("/v1/export")).text
+    assert '"reasoning":"why not"' in exported
+    assert '"excerpt"' in exported
+    state = await send(other, exported)
+    assert (state["status"], state["error"]) == ("complete", None)
+    counts = {name: state[f"added_{name}"] for name in ("conversations", "messages", "documents")}
+    assert counts == {"conversations": 3, "messages": 9, "documents": 2}
+    imported = (await other.get("/v1/export")).text
+    assert without_ids_and_times(imported) == without_ids_and_times(exported)
+    kept = [item["content"] for item in await history(client, first)]
+    listed = {item["title"]: item for item in (await other.get("/v1/conversations")).json()["items"]}
+    assert [item["content"] for item in await history(other, listed["Trees"]["id"])] == kept
+
+
+async def test_same_file_again_adds_nothing(client: httpx.AsyncClient, other: httpx.AsyncClient) -> None:
+    await turn(client, await new_conversation(client, title="Mine"))
+    await client.post("/v1/documents", json={"title": "D", "content": "Text"})
+    exported = (await client.get("/v1/export")).text
+    for importer in (other, client):
+        await send(importer, exported)
+        before = (await importer.get("/v1/export")).text.split("\n", 1)[1]
+        state = await send(importer, exported)
+        assert (state["added_conversations"], state["added_messages"], state["added_documents"]) == (0, 0, 0)
+        assert (await importer.get("/v1/export")).text.split("\n", 1)[1] == before
+    assert len((await client.get("/v1/conversations")).json()["items"]) == 1
+
+
+async def test_grown_file_adds_what_is_new_and_leaves_the_head(client: httpx.AsyncClient) -> None:
+    await send(client, lines(conversation(), message("a"), message("b", "a", "assistant")))
+    [item] = (await client.get("/v1/conversations")).json()["items"]
+    state = await send(client, lines(conversation(), message("a"), message("b", "a", "assistant"), message("d")))
+    assert state["added_messages"] == 1
+    assert [shown["content"] for shown in await history(client, item["id"])] == ["a", "b"]
+
+
+async def test_imported_conversation_goes_on(client: httpx.AsyncClient) -> None:
+    await send(client, lines(conversation(head_id="b"), message("a"), message("b", "a", "assistant")))
+    [item] = (await client.get("/v1/conversations")).json()["items"]
+    assert item["last_message_at"].startswith("2026-01-02T03:04:05")
+    reply = await turn(client, item["id"])
+    assert [shown["content"] for shown in await history(client, item["id"])][:2] == ["a", "b"]
+    assert reply["status"] == "complete"
+
+
+async def test_no_usage_is_imported(client: httpx.AsyncClient, person: Person, stack: LocalSupabase) -> None:
+    forged = {"usage": {"prompt_tokens": 9, "completion_tokens": 9}, "prompt_tokens": 9, "user_id": "x"}
+    await send(client, lines(conversation(), message("a"), message("b", "a", "assistant", **forged)))
+    [item] = (await client.get("/v1/conversations")).json()["items"]
+    assert (await history(client, item["id"]))[1]["usage"] is None
+    with psycopg.connect(stack.database_url, autocommit=True) as owner:
+        row = owner.execute("select count(*) from private.usage_ledger where user_id = %s", [person.id]).fetchone()
+    assert row == (0,)
+
+
+REFUSED = [
+    ("", "The file is empty"),
+    ("{}\n", "file.type: missing"),
+    ('{"type": "parley.export", "version": 2}\n', "version: expected 1"),
+    (lines(conversation(), message("a"), end=False), "The file has no line of type end"),
+    (lines(message("a")), "line 2: expected a conversation"),
+    (lines(conversation(), message("a", "z")), "line 3: parent_id"),
+    (lines(conversation(), message("a"), message("a")), "line 4: id"),
+    (lines(conversation(), message("a", content="\0")), "line 3.content: contains a NUL"),
+    (lines(conversation(), message("a", role="system")), "line 3.role: expected one of"),
+    (lines(conversation(), message("a", content="x" * 100_001)), "line 3: content: at most 100000"),
+    (lines(conversation(), message("a", created_at="yesterday")), "line 3: created_at"),
+    (
+        lines(conversation(), message("a"), message("b", "a", "assistant"), message("d", "b", "assistant")),
+        "line 5: par",
+    ),
+    (lines(conversation(title="")), "line 2.title"),
+    (lines({"type": "surprise"}), "line 2: type"),
+    (lines(conversation()).replace('"C"', '"C'), "The line 2 is not valid JSON"),
+]
+
+
+@pytest.mark.parametrize(("file", "detail"), REFUSED, ids=[detail for _, detail in REFUSED])
+async def test_wrong_file_is_refused_with_its_place(client: httpx.AsyncClient, file: str, detail: str) -> None:
+    whole = lines(conversation(id="good"), message("a"))
+    response = await client.post("/v1/imports", content=file.encode(), headers=NDJSON)
+    assert response.status_code in (400, 422), response.text
+    assert response.json()["detail"].startswith(detail)
+    assert (await client.get("/v1/conversations")).json()["items"] == []
+    assert (await send(client, whole))["added_messages"] == 1
+
+
+async def test_limit_of_the_plan(client: httpx.AsyncClient, person: Person, stack: LocalSupabase) -> None:
+    with psycopg.connect(stack.database_url, autocommit=True) as owner:
+        owner.execute("insert into private.plans (plan, max_conversations) values (%s, 1)", [f"small {person.id}"])
+        owner.execute("update public.entitlements set plan = %s where user_id = %s", [f"small {person.id}", person.id])
+    state = await send(client, lines(conversation(), message("a"), conversation(id="d"), message("a")))
+    assert (state["status"], state["done"], state["added_conversations"]) == ("failed", 1, 1)
+    assert state["error"].startswith("This plan holds at most 1 conversations")
+
+
+async def test_one_conversations_export(client: httpx.AsyncClient, other: httpx.AsyncClient) -> None:
+    mine = await new_conversation(client, title="One")
+    await turn(client, mine)
+    exported = (await client.get(f"/v1/conversations/{mine}/export")).text
+    assert (await send(other, exported))["added_messages"] == 2
+
+
+async def test_deleting_everything_ends_an_import(client: httpx.AsyncClient) -> None:
+    items = [item for number in range(300) for item in (conversation(id=f"c{number}"), message("a"))]
+    begun = await client.post("/v1/imports", content=lines(*items).encode(), headers=NDJSON)
+    refused = await client.post("/v1/imports", content=lines(*items).encode(), headers=NDJSON)
+    assert refused.status_code == 409
+    await eventually(lambda: _has_some(client), within=30)
+    erased = await client.request("DELETE", "/v1/me/data", json={"confirm": "delete everything of mine"})
+    assert 0 < erased.json()["conversations"] < 300
+    assert (await client.get(begun.headers["location"])).status_code == 404
+    assert (await send(client, lines(conversation(), message("a"))))["added_messages"] == 1
+    assert len((await client.get("/v1/conversations")).json()["items"]) == 1
+
+
+async def _has_some(client: httpx.AsyncClient) -> bool:
+    return bool((await client.get("/v1/conversations")).json()["items"])
