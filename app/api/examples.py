@@ -28,7 +28,7 @@ from app.api.views import (
     VerdictView,
 )
 from app.store.usage import Allowance, Budget, ModelTotals, MyUsage, OtherRequests, Storage, Totals
-from app.values import ProviderName, Quota, Usage
+from app.values import ProviderName, Quota, ReplyUsage
 
 _CONVERSATION = ConversationView(
     id="0198c6f1-8f43-7b4e-9c55-8b6f2f1c6c11",
@@ -38,6 +38,8 @@ _CONVERSATION = ConversationView(
     last_message_at="2026-11-28T09:30:01.000000+00:00",
     preview="Santa Maria degli Angeli: its floor holds a meridian line.",
     message_count=2,
+    cost_micro_usd=36,
+    tokens=45,
     created_at="2026-11-28T09:30:00.000000+00:00",
     updated_at="2026-11-28T09:30:03.000000+00:00",
 )
@@ -60,6 +62,7 @@ _QUESTION = MessageView(
     sources=None,
     usage=None,
     tokens_used=None,
+    cost_micro_usd=None,
     flagged=None,
     created_at="2026-11-28T09:30:01.000000+00:00",
     updated_at="2026-11-28T09:30:01.000000+00:00",
@@ -76,8 +79,9 @@ _REPLY = msgspec.structs.replace(
     provider="openai",
     model="gpt-5-mini",
     finish_reason="stop",
-    usage=Usage(prompt_tokens=31, completion_tokens=14),
+    usage=ReplyUsage(prompt_tokens=31, completion_tokens=14, cost_micro_usd=36),
     tokens_used=45,
+    cost_micro_usd=36,
     updated_at="2026-11-28T09:30:03.000000+00:00",
 )
 _DOCUMENT = DocumentView(

@@ -16,7 +16,7 @@ from app.routing.catalog import provider_names
 from app.routing.router import BreakerState, Offer
 from app.store.documents import DocumentStatus
 from app.store.rows import Conversation, StoredMessage
-from app.values import FinishReason, Problem, ProviderName, ReasoningEffort, ReplyStatus, Role, TaskType, Usage
+from app.values import FinishReason, Problem, ProviderName, ReasoningEffort, ReplyStatus, ReplyUsage, Role, TaskType
 
 MAX_CONTENT_CHARACTERS = 100_000
 
@@ -122,6 +122,10 @@ class ConversationView(View, frozen=True):
     ]
     preview: Annotated[str | None, described("The last text of the shown branch, its first 200 characters.")]
     message_count: Annotated[int, described("How many messages there are on all branches.")]
+    cost_micro_usd: Annotated[
+        int, described("What the replies on all branches have cost, in millionths of a dollar, where a price is known.")
+    ]
+    tokens: Annotated[int, described("The sum of their `tokens_used`.")]
     created_at: Time
     updated_at: Time
     hit: Annotated[HitView | msgspec.UnsetType, described("What was found; there only in a search.")] = msgspec.UNSET
@@ -194,8 +198,15 @@ class MessageView(View, frozen=True, kw_only=True):
     sources: Annotated[
         list[StoredSource] | None, described("The passages of the user's documents that the reply may cite.")
     ]
-    usage: Usage | None
+    usage: ReplyUsage | None
     tokens_used: int | None
+    cost_micro_usd: Annotated[
+        int | None,
+        described(
+            "What all calls for the reply have cost, in millionths of a dollar; null until it is over, and where no "
+            "price is known."
+        ),
+    ]
     flagged: Annotated[tuple[str, ...] | None, described("The categories for which moderation refused it.")]
     created_at: Time
     updated_at: Time

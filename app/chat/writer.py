@@ -47,6 +47,7 @@ from app.values import (
     Passage,
     Reasoning,
     ReplyStatus,
+    ReplyUsage,
     Usage,
 )
 
@@ -286,7 +287,7 @@ class ReplyWriter:
             status=end.status,
             finish_reason=end.finish_reason,
             problem=end.error.problem() if end.error else None,
-            usage=self._usage,
+            usage=ReplyUsage(**msgspec.structs.asdict(self._usage)) if self._usage is not None else None,
             provider=reply.provider,
             model=reply.model,
             length=reply.length,
@@ -303,10 +304,14 @@ class ReplyWriter:
             verdict=self._screening.verdict,
         )
         try:
-            return final if await self._tools.journal.finish(finished) else DELETED
+            kept = await self._tools.journal.finish(finished)
         except AppError as error:
             observe.event("turn.unstored", message_id=reply.id, code=error.code)
             return None
+        if kept is None or final.usage is None:
+            return DELETED if kept is None else final
+        usage = msgspec.structs.replace(final.usage, cost_micro_usd=kept.cost_micro_usd)
+        return msgspec.structs.replace(final, usage=usage)
 
     def _cost(self) -> int | None:
         """Of the call that answered, in micro-dollars; None when the price, or what was used, is not known."""
