@@ -21,6 +21,7 @@ from app.api.auth import TokenVerifier
 from app.api.callers import AddressLimit, identified
 from app.api.conversations import conversation_routes
 from app.api.documents import document_routes, largest_body
+from app.api.estimate import estimate_routes
 from app.api.health import health_routes
 from app.api.in_flight import InFlight, Share
 from app.api.messages import message_routes
@@ -32,9 +33,11 @@ from app.api.requests import JsonRequest, observed
 from app.api.search import search_routes
 from app.api.unanswered import limited
 from app.api.usage import usage_routes
+from app.chat.choice import Choice
 from app.chat.finder import ReplyFinder
 from app.chat.journal import Journal
 from app.chat.live import Followers
+from app.chat.offering import Offering
 from app.chat.recovery import recover
 from app.chat.searchable import make_searchable
 from app.chat.sources import Retriever
@@ -56,6 +59,7 @@ from app.store.charges import Charges
 from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
+from app.store.estimates import Estimates
 from app.store.indexing import Indexing
 from app.store.limits import Limits
 from app.store.messages import Messages
@@ -117,10 +121,14 @@ class Service:
         self.routing = Routing(settings, self.providers)
         self.followers = Followers()
         self.journal = Journal(self.replies, interval=settings.journal_interval_ms / 1000)
+        offering = Offering(self.routing.catalog)
+        retriever = Retriever(self.search, self.charges, enabled=settings.enable_rag)
+        self.choice = Choice(self.routing.offers, offering, retriever, Estimates(self.supabase))
         self.turns = Turns(
             self.messages,
             self.routing.offers,
-            Retriever(self.search, self.charges, enabled=settings.enable_rag),
+            offering,
+            retriever,
             self.followers,
             Tools(self.routing.failover, self.moderation, self.journal, self.routing.catalog),
         )
@@ -205,7 +213,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app = Litestar(
         route_handlers=[
             health_routes(service.project, service.followers, service.supervisor),
-            model_routes(service.routing.offers),
+            model_routes(service.choice),
+            estimate_routes(service.choice),
             conversation_routes(service.conversations, service.routing.offers, service.turns),
             usage_routes(service.usages),
             moderation_routes(service.admission, service.moderation, service.charges),

@@ -143,6 +143,7 @@ _MODEL = ModelView(
     provider=ProviderName("openai"),
     model="gpt-5-mini",
     available=True,
+    unavailable=None,
     breaker="closed",
     streaming=True,
     max_output_tokens=128_000,

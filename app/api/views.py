@@ -15,6 +15,7 @@ from app.retrieval.search import MAX_QUERY_CHARACTERS
 from app.routing.catalog import provider_names
 from app.routing.router import BreakerState, Offer
 from app.store.documents import DocumentStatus
+from app.store.estimates import Left
 from app.store.rows import Conversation, StoredMessage
 from app.values import FinishReason, Problem, ProviderName, ReasoningEffort, ReplyStatus, ReplyUsage, Role, TaskType
 
@@ -328,22 +329,30 @@ class SearchResults(msgspec.Struct, frozen=True):
 
 
 class ModelView(msgspec.Struct, frozen=True):
-    """A model that may be chosen."""
+    """A model."""
 
     provider: ProviderName
     model: str
-    available: bool
+    available: Annotated[bool, described("Whether it may be chosen now.")]
+    unavailable: Annotated[
+        Literal["unreachable", "not_allowed"] | None,
+        described(
+            "Why it may not: `unreachable`, its provider is not configured or does not answer; `not_allowed`, the "
+            "caller's plan does not allow it, or it has no price, which a plan with a budget needs."
+        ),
+    ]
     breaker: BreakerState
     streaming: Annotated[bool, described("Always true: every model's replies are streamed.")]
     max_output_tokens: Annotated[int | None, described("Null if unknown.")]
     task_types: tuple[TaskType, ...]
 
     @classmethod
-    def of(cls, offer: Offer) -> ModelView:
+    def of(cls, offer: Offer, *, allowed: bool) -> ModelView:
         return cls(
             provider=offer.spec.provider,
             model=offer.spec.model,
-            available=offer.available,
+            available=offer.available and allowed,
+            unavailable="unreachable" if not offer.available else None if allowed else "not_allowed",
             breaker=offer.breaker,
             streaming=True,
             max_output_tokens=offer.spec.max_output_tokens,
@@ -359,7 +368,57 @@ class DefaultView(msgspec.Struct, frozen=True):
 
 
 class ModelsView(msgspec.Struct, frozen=True):
-    """The models that may be chosen, and the one that answers otherwise."""
+    """The models that there are, and the one that answers where none is named."""
 
     default: Annotated[DefaultView | None, described("Null while no model can answer.")]
     items: tuple[ModelView, ...]
+
+
+class MessageToEstimate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A message that is not sent."""
+
+    content: Annotated[str, msgspec.Meta(min_length=1, description="The text; at most 100,000 characters.")]
+    conversation_id: Annotated[UUID | None, described("Where it would be sent; left out, in a new conversation.")] = (
+        None
+    )
+    max_tokens: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None, described("The largest number of tokens of the reply.")
+    ] = None
+    use_rag: Annotated[bool | None, described("Whether to search the user's documents for it.")] = None
+
+
+class ModelEstimateView(View, frozen=True):
+    """What the message costs at most with one model."""
+
+    provider: str
+    model: str
+    max_tokens: Annotated[int, described("The most tokens that the reply may have.")]
+    cost_micro_usd: Annotated[
+        int | None,
+        described(
+            "What it costs at most, in millionths of a dollar, when this model answers at its first call; null where no "
+            "price is known."
+        ),
+    ]
+
+
+class EstimateView(View, frozen=True):
+    """What a message would take. Nothing is sent, charged or held."""
+
+    prompt_tokens: Annotated[
+        int, described("What would be held of the minute for the message, its history and passages if it was sent now.")
+    ]
+    output_tokens: Annotated[
+        int | None, described("What would be held for the reply; null where nothing has to limit it.")
+    ]
+    most_micro_usd: Annotated[
+        int | None,
+        described(
+            "What it costs at most whatever happens: calls that fail are made again, also of other models, five at "
+            "most. Null where a model has no known price."
+        ),
+    ]
+    models: Annotated[
+        tuple[ModelEstimateView, ...], described("The models that may be chosen now, in the order of `GET /v1/models`.")
+    ]
+    left: Annotated[Left, described("What is left of the limits before it is sent.")]

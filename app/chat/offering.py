@@ -9,7 +9,7 @@ import msgspec
 from app.chat.prompt import DEFAULT_OUTPUT_TOKENS
 from app.routing.catalog import Catalog, ModelSpec
 from app.routing.router import Candidate, ModelPreference, is_named
-from app.store.messages import Begun, OfferedModel, TurnOffer
+from app.store.messages import AllowedModel, Begun, OfferedModel, TurnOffer
 from app.values import ProviderName, Usage
 
 
@@ -52,14 +52,24 @@ class Offering:
             ]
         return tuple(found)
 
-    def longest_reply(self, candidate: Candidate) -> int:
-        """How long a reply it may be asked for, in tokens, where nobody says how long its replies may be: models
-        refuse what is longer."""
-        return candidate.max_output_tokens or DEFAULT_OUTPUT_TOKENS
+    def offered(self, spec: ModelSpec) -> OfferedModel:
+        """A model as the database judges it."""
+        return _offered(spec, known=self._catalog.knows(spec.provider, spec.model))
+
+    def reply_limit(self, held: int | None, longest: int | None, *, asked: int | None) -> int | None:
+        """What a reply may have in tokens, so that it costs no more than is held for it. Where the request does not say
+        it, at most the model's longest reply: models refuse what is longer."""
+        if held is None or asked is not None:
+            return held
+        return min(held, longest or DEFAULT_OUTPUT_TOKENS)
 
     def cost(self, begun: Begun, provider: str, model: str, usage: Usage) -> int | None:
         """What `usage` costs in this turn, in micro-dollars; None when the price is not known."""
         allowed = next((one for one in begun.models or () if (one.provider, one.model) == (provider, model)), None)
+        return self.price(allowed, provider, model, usage)
+
+    def price(self, allowed: AllowedModel | None, provider: str, model: str, usage: Usage) -> int | None:
+        """What `usage` costs by the price that the database says, else by the catalog's."""
         spec = self._catalog.spec(ProviderName(provider), model)
         if allowed is not None and allowed.input is not None:
             spec = spec.priced(allowed.input, allowed.cached or 0, allowed.output or 0)

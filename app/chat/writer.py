@@ -201,10 +201,8 @@ class ReplyWriter:
 
     def _bound(self, candidate: Candidate) -> int | None:
         """What the reply may have in tokens, so that it costs no more than is held for it."""
-        held = self._begun.output_tokens
-        if held is None or self._asked.preference.max_tokens is not None:
-            return held
-        return min(held, self._offering.longest_reply(candidate))
+        asked = self._asked.preference.max_tokens
+        return self._offering.reply_limit(self._begun.output_tokens, candidate.max_output_tokens, asked=asked)
 
     async def _take(self, events: AsyncGenerator[Answering | Delta | Reasoning | Finish]) -> None:
         """Put what the provider streams into the reply."""

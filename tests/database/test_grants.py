@@ -61,6 +61,7 @@ authenticated  private.charge_search(text,integer)                              
 authenticated  private.check_search(double precision,integer,jsonb)                                         execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
 authenticated  private.delete_message(uuid)                                                                 execute
+authenticated  private.estimate_turn(uuid,text,integer,jsonb)                                              execute
 authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                       execute
 authenticated  private.find_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  private.find_passages(text,extensions.vector,double precision,integer,jsonb,text)            execute
@@ -68,6 +69,7 @@ authenticated  private.found_texts(text,integer,text)                           
 authenticated  private.hybrid_passages(text,extensions.vector,double precision,integer,jsonb,text)          execute
 authenticated  private.may_receive(text)                                                                    execute
 authenticated  private.model_to_search(text)                                                                execute
+authenticated  private.my_models(jsonb)                                                                    execute
 authenticated  private.my_usage()                                                                           execute
 authenticated  private.nearest_by_index(uuid,extensions.vector,integer,jsonb,text,bigint[])                 execute
 authenticated  private.nearest_by_rank(uuid,extensions.vector,integer,jsonb,text,bigint[])                  execute
@@ -90,7 +92,9 @@ authenticated  public.admit_request(text,boolean)                               
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)             execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
 authenticated  public.delete_message(uuid)                                                                  execute
+authenticated  public.estimate_turn(text,jsonb,uuid,integer)                                               execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
+authenticated  public.my_models(jsonb)                                                                     execute
 authenticated  public.my_usage()                                                                            execute
 authenticated  public.passage_models()                                                                      execute
 authenticated  public.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer)                             execute
@@ -118,6 +122,7 @@ service_role   private.passage_words(jsonb,text)                                
 service_role   private.plant_tree(uuid)                                                                     execute
 service_role   private.plant_trees()                                                                        execute
 service_role   private.prompt_tokens_of(jsonb)                                                              execute
+service_role   private.reply_cost(uuid)                                                                    execute
 service_role   private.require_plan(text)                                                                   execute
 service_role   private.settle(jsonb)                                                                        execute
 service_role   private.usage_totals(uuid,timestamp with time zone)                                          execute
@@ -138,8 +143,8 @@ service_role   public.configure_documents(integer,integer)                      
 service_role   public.configure_limits(boolean,integer,integer,boolean,jsonb)                               execute
 service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
-service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute
 service_role   public.index_waiting_texts()                                                                 execute
+service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute
 service_role   public.passages_to_reembed(text,integer)                                                     execute
 service_role   public.postpone_index_job(uuid,uuid,text,boolean)                                            execute
 service_role   public.recover_replies()                                                                     execute
