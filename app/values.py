@@ -121,8 +121,8 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class ReplyUsage(Usage, frozen=True):
-    """What a reply took. `cost_micro_usd` is what all calls for it have cost, in millionths of a dollar, as the ledger has
-    it; null where no price is known."""
+    """What a reply took. `cost_micro_usd` is what all calls for it have cost, in millionths of a dollar, as the ledger
+    has it; null where no price is known."""
 
     cost_micro_usd: int | None = None
 

@@ -14,6 +14,7 @@ from app.api.views import (
     DocumentView,
     Health,
     MessagePage,
+    MessageToEstimate,
     MessageView,
     ModelsView,
     ModelView,
@@ -170,6 +171,7 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         SearchResults([_PASSAGE], []),
         TextToCheck(content=_QUESTION.content),
         VerdictView(allowed=True, categories=()),
+        MessageToEstimate(content=_QUESTION.content, max_tokens=500),
         ModelsView(DefaultView(provider=_MODEL.provider, model=_MODEL.model), (_MODEL,)),
         _USAGE,
     )

@@ -396,8 +396,8 @@ class ModelEstimateView(View, frozen=True):
     cost_micro_usd: Annotated[
         int | None,
         described(
-            "What it costs at most, in millionths of a dollar, when this model answers at its first call; null where no "
-            "price is known."
+            "What it costs at most, in millionths of a dollar, when this model answers at its first call; null where "
+            "no price is known."
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""What a message would take, and which models a plan allows: functions that change nothing, with the user's own token."""
+"""What a message would take, and which models a plan allows; always with the user's own token."""
 
 from __future__ import annotations
 

@@ -58,6 +58,7 @@ CASES = (
     Case("DELETE", DOCUMENT, 204),
     Case("POST", "/v1/search", 200, {"query": "A text"}, owned=False),
     Case("GET", "/v1/usage", 200, owned=False),
+    Case("POST", "/v1/estimate", 200, {"content": "And then?"}, owned=False),
     Case("POST", "/v1/moderations", 503, {"content": "A text"}, owned=False),
 )
 OWNED = [case for case in CASES if case.owned]
