@@ -202,7 +202,8 @@ class History:
             "where l.reply_id = m.id) from public.messages as m where m.user_id = %s and m.role = 'assistant'",
             [self.person.id],
         )
-        assert [told for told, _ in (found := replies.fetchall())] == [charged for _, charged in found]
+        for told, charged in replies.fetchall():
+            assert told == charged
         conversations = self.world.db.execute(
             "select c.cost_micro_usd, c.tokens, coalesce(sum(m.cost_micro_usd), 0)::bigint, "
             "coalesce(sum(m.tokens_used), 0)::bigint from public.conversations as c "

@@ -3,7 +3,7 @@
 create or replace function private.admit_request(
   p_kind text,
   p_charge boolean,
-  p_query text
+  p_query text default null
 ) returns jsonb
 language plpgsql
 security definer
