@@ -12,10 +12,12 @@ from app.api.views import (
     DefaultView,
     DocumentPage,
     DocumentView,
+    EstimateView,
     Health,
     MessagePage,
     MessageToEstimate,
     MessageView,
+    ModelEstimateView,
     ModelsView,
     ModelView,
     NewConversation,
@@ -28,6 +30,7 @@ from app.api.views import (
     TurnView,
     VerdictView,
 )
+from app.store.estimates import Left
 from app.store.usage import Allowance, Budget, ModelTotals, MyUsage, OtherRequests, Storage, Totals
 from app.values import ProviderName, Quota, ReplyUsage
 
@@ -172,6 +175,13 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         TextToCheck(content=_QUESTION.content),
         VerdictView(allowed=True, categories=()),
         MessageToEstimate(content=_QUESTION.content, max_tokens=500),
+        EstimateView(
+            prompt_tokens=31,
+            output_tokens=500,
+            most_micro_usd=5_485,
+            models=(ModelEstimateView(_MODEL.provider, _MODEL.model, max_tokens=500, cost_micro_usd=1_097),),
+            left=Left(requests=_USAGE.requests, tokens=_USAGE.tokens, budget=_USAGE.budget),
+        ),
         ModelsView(DefaultView(provider=_MODEL.provider, model=_MODEL.model), (_MODEL,)),
         _USAGE,
     )

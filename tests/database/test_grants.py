@@ -55,103 +55,103 @@ authenticated  public.conversations  update title
 
 # (role, function, privilege); an overload would appear here too
 FUNCTIONS = """
-authenticated  private.admit_request(text,boolean,text)                                                    execute
-authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)           execute
-authenticated  private.charge_search(text,integer)                                                         execute
-authenticated  private.check_search(double                                                                 precision,integer,jsonb)                                         execute
-authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)               execute
-authenticated  private.delete_message(uuid)                                                                execute
-authenticated  private.estimate_turn(uuid,text,integer,jsonb)                                              execute
-authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                      execute
-authenticated  private.find_embeddings(extensions.vector,double                                            precision,integer,jsonb,text)               execute
-authenticated  private.find_passages(text,extensions.vector,double                                         precision,integer,jsonb,text)            execute
-authenticated  private.found_texts(text,integer,text)                                                      execute
-authenticated  private.hybrid_passages(text,extensions.vector,double                                       precision,integer,jsonb,text)          execute
-authenticated  private.may_receive(text)                                                                   execute
-authenticated  private.model_to_search(text)                                                               execute
-authenticated  private.my_models(jsonb)                                                                    execute
-authenticated  private.my_usage()                                                                          execute
-authenticated  private.nearest_by_index(uuid,extensions.vector,integer,jsonb,text,bigint[])                execute
-authenticated  private.nearest_by_rank(uuid,extensions.vector,integer,jsonb,text,bigint[])                 execute
-authenticated  private.nearest_passages(extensions.vector,integer,jsonb,text)                              execute
-authenticated  private.passage_words(jsonb,text)                                                           execute
-authenticated  private.passages_with_words(text,integer,jsonb,text)                                        execute
-authenticated  private.plant_tree(uuid)                                                                    execute
-authenticated  private.prefers_index(uuid,text,integer)                                                    execute
-authenticated  private.query_patterns(text)                                                                execute
-authenticated  private.query_vector(extensions.vector)                                                     execute
-authenticated  private.replay_turn(text,text)                                                              execute
-authenticated  private.siblings(public.messages)                                                           execute
-authenticated  private.similar_passages(extensions.vector,double                                           precision,integer,jsonb,text)              execute
-authenticated  private.snippet(text,text[])                                                                execute
-authenticated  private.stop_reply(uuid)                                                                    execute
-authenticated  private.switch_branch(uuid,uuid)                                                            execute
-authenticated  private.unfinished_revisions(uuid)                                                          execute
-authenticated  private.usage_left()                                                                        execute
-authenticated  public.admit_request(text,boolean,text)                                                     execute
-authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)            execute
-authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
-authenticated  public.delete_message(uuid)                                                                 execute
-authenticated  public.estimate_turn(text,jsonb,uuid,integer)                                               execute
-authenticated  public.match_embeddings(extensions.vector,double                                            precision,integer,jsonb,text)               execute
-authenticated  public.my_models(jsonb)                                                                     execute
-authenticated  public.my_usage()                                                                           execute
-authenticated  public.passage_models()                                                                     execute
-authenticated  public.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer)                            execute
-authenticated  public.read_message(uuid)                                                                   execute
-authenticated  public.read_reply(uuid,integer,integer)                                                     execute
-authenticated  public.replay_turn(text,text)                                                               execute
-authenticated  public.search_conversations(text,integer,text)                                              execute
-authenticated  public.search_documents(text,extensions.vector,double                                       precision,integer,jsonb,text,boolean)  execute
-authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)                                execute
-authenticated  public.search_passages(text,extensions.vector,double                                        precision,integer,jsonb,text)           execute
-authenticated  public.stop_reply(uuid)                                                                     execute
-authenticated  public.switch_branch(uuid,uuid)                                                             execute
-service_role   private.applied_migrations()                                                                execute
-service_role   private.charge_reading(uuid,integer)                                                        execute
-service_role   private.completion_tokens_of(jsonb)                                                         execute
-service_role   private.entitled(text,uuid,integer)                                                         execute
-service_role   private.estimate_tokens(text)                                                               execute
-service_role   private.index_lease()                                                                       execute
-service_role   private.index_waiting_texts()                                                               execute
-service_role   private.lease()                                                                             execute
-service_role   private.limits_of(uuid)                                                                     execute
-service_role   private.lost_calls(private.reservations,integer,text,text)                                  execute
-service_role   private.month_start()                                                                       execute
-service_role   private.passage_words(jsonb,text)                                                           execute
-service_role   private.plant_tree(uuid)                                                                    execute
-service_role   private.plant_trees()                                                                       execute
-service_role   private.prompt_tokens_of(jsonb)                                                             execute
-service_role   private.reply_cost(uuid)                                                                    execute
-service_role   private.require_plan(text)                                                                  execute
-service_role   private.settle(jsonb)                                                                       execute
-service_role   private.usage_totals(uuid,timestamp                                                         with time zone)                                          execute
-service_role   private.user_by_email(text)                                                                 execute
-service_role   public.admin_delete_plan(text)                                                              execute
-service_role   public.admin_grant(text,text,timestamp                                                      with time zone)                                       execute
-service_role   public.admin_limits(text,jsonb)                                                             execute
-service_role   public.admin_models(text,jsonb)                                                             execute
-service_role   public.admin_prices(text,text,jsonb)                                                        execute
-service_role   public.admin_revoke(text)                                                                   execute
-service_role   public.admin_show(text)                                                                     execute
-service_role   public.admin_users(text,uuid,integer)                                                       execute
-service_role   public.applied_migrations()                                                                 execute
-service_role   public.charge_reading(uuid,integer)                                                         execute
-service_role   public.charge_usage(jsonb)                                                                  execute
-service_role   public.claim_index_jobs(uuid,text,integer)                                                  execute
-service_role   public.configure_documents(integer,integer)                                                 execute
-service_role   public.configure_limits(boolean,integer,integer,boolean,jsonb)                              execute
-service_role   public.finish_replies(jsonb,boolean)                                                        execute
-service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                  execute
-service_role   public.index_waiting_texts()                                                                execute
-service_role   public.journal_write(jsonb,uuid[],jsonb)                                                    execute
-service_role   public.passages_to_reembed(text,integer)                                                    execute
-service_role   public.postpone_index_job(uuid,uuid,text,boolean)                                           execute
-service_role   public.recover_replies()                                                                    execute
-service_role   public.reembed_progress(text)                                                               execute
-service_role   public.release_index_jobs(uuid)                                                             execute
-service_role   public.renew_index_jobs(uuid,uuid[])                                                        execute
-service_role   public.store_reembedded(text,uuid,bigint,jsonb)                                             execute
+authenticated  private.admit_request(text,boolean,text)                                                     execute
+authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)            execute
+authenticated  private.charge_search(text,integer)                                                          execute
+authenticated  private.check_search(double precision,integer,jsonb)                                         execute
+authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
+authenticated  private.delete_message(uuid)                                                                 execute
+authenticated  private.estimate_turn(uuid,text,integer,jsonb)                                               execute
+authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                       execute
+authenticated  private.find_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
+authenticated  private.find_passages(text,extensions.vector,double precision,integer,jsonb,text)            execute
+authenticated  private.found_texts(text,integer,text)                                                       execute
+authenticated  private.hybrid_passages(text,extensions.vector,double precision,integer,jsonb,text)          execute
+authenticated  private.may_receive(text)                                                                    execute
+authenticated  private.model_to_search(text)                                                                execute
+authenticated  private.my_models(jsonb)                                                                     execute
+authenticated  private.my_usage()                                                                           execute
+authenticated  private.nearest_by_index(uuid,extensions.vector,integer,jsonb,text,bigint[])                 execute
+authenticated  private.nearest_by_rank(uuid,extensions.vector,integer,jsonb,text,bigint[])                  execute
+authenticated  private.nearest_passages(extensions.vector,integer,jsonb,text)                               execute
+authenticated  private.passage_words(jsonb,text)                                                            execute
+authenticated  private.passages_with_words(text,integer,jsonb,text)                                         execute
+authenticated  private.plant_tree(uuid)                                                                     execute
+authenticated  private.prefers_index(uuid,text,integer)                                                     execute
+authenticated  private.query_patterns(text)                                                                 execute
+authenticated  private.query_vector(extensions.vector)                                                      execute
+authenticated  private.replay_turn(text,text)                                                               execute
+authenticated  private.siblings(public.messages)                                                            execute
+authenticated  private.similar_passages(extensions.vector,double precision,integer,jsonb,text)              execute
+authenticated  private.snippet(text,text[])                                                                 execute
+authenticated  private.stop_reply(uuid)                                                                     execute
+authenticated  private.switch_branch(uuid,uuid)                                                             execute
+authenticated  private.unfinished_revisions(uuid)                                                           execute
+authenticated  private.usage_left()                                                                         execute
+authenticated  public.admit_request(text,boolean,text)                                                      execute
+authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)             execute
+authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
+authenticated  public.delete_message(uuid)                                                                  execute
+authenticated  public.estimate_turn(text,jsonb,uuid,integer)                                                execute
+authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
+authenticated  public.my_models(jsonb)                                                                      execute
+authenticated  public.my_usage()                                                                            execute
+authenticated  public.passage_models()                                                                      execute
+authenticated  public.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer)                             execute
+authenticated  public.read_message(uuid)                                                                    execute
+authenticated  public.read_reply(uuid,integer,integer)                                                      execute
+authenticated  public.replay_turn(text,text)                                                                execute
+authenticated  public.search_conversations(text,integer,text)                                               execute
+authenticated  public.search_documents(text,extensions.vector,double precision,integer,jsonb,text,boolean)  execute
+authenticated  public.search_documents_v2(text,jsonb,integer,jsonb,boolean)                                 execute
+authenticated  public.search_passages(text,extensions.vector,double precision,integer,jsonb,text)           execute
+authenticated  public.stop_reply(uuid)                                                                      execute
+authenticated  public.switch_branch(uuid,uuid)                                                              execute
+service_role   private.applied_migrations()                                                                 execute
+service_role   private.charge_reading(uuid,integer)                                                         execute
+service_role   private.completion_tokens_of(jsonb)                                                          execute
+service_role   private.entitled(text,uuid,integer)                                                          execute
+service_role   private.estimate_tokens(text)                                                                execute
+service_role   private.index_lease()                                                                        execute
+service_role   private.index_waiting_texts()                                                                execute
+service_role   private.lease()                                                                              execute
+service_role   private.limits_of(uuid)                                                                      execute
+service_role   private.lost_calls(private.reservations,integer,text,text)                                   execute
+service_role   private.month_start()                                                                        execute
+service_role   private.passage_words(jsonb,text)                                                            execute
+service_role   private.plant_tree(uuid)                                                                     execute
+service_role   private.plant_trees()                                                                        execute
+service_role   private.prompt_tokens_of(jsonb)                                                              execute
+service_role   private.require_plan(text)                                                                   execute
+service_role   private.reply_cost(uuid)                                                                     execute
+service_role   private.settle(jsonb)                                                                        execute
+service_role   private.usage_totals(uuid,timestamp with time zone)                                          execute
+service_role   private.user_by_email(text)                                                                  execute
+service_role   public.admin_delete_plan(text)                                                               execute
+service_role   public.admin_grant(text,text,timestamp with time zone)                                       execute
+service_role   public.admin_limits(text,jsonb)                                                              execute
+service_role   public.admin_models(text,jsonb)                                                              execute
+service_role   public.admin_prices(text,text,jsonb)                                                         execute
+service_role   public.admin_revoke(text)                                                                    execute
+service_role   public.admin_show(text)                                                                      execute
+service_role   public.admin_users(text,uuid,integer)                                                        execute
+service_role   public.applied_migrations()                                                                  execute
+service_role   public.charge_reading(uuid,integer)                                                          execute
+service_role   public.charge_usage(jsonb)                                                                   execute
+service_role   public.claim_index_jobs(uuid,text,integer)                                                   execute
+service_role   public.configure_documents(integer,integer)                                                  execute
+service_role   public.configure_limits(boolean,integer,integer,boolean,jsonb)                               execute
+service_role   public.finish_replies(jsonb,boolean)                                                         execute
+service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
+service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute
+service_role   public.index_waiting_texts()                                                                 execute
+service_role   public.passages_to_reembed(text,integer)                                                     execute
+service_role   public.postpone_index_job(uuid,uuid,text,boolean)                                            execute
+service_role   public.recover_replies()                                                                     execute
+service_role   public.reembed_progress(text)                                                                execute
+service_role   public.release_index_jobs(uuid)                                                              execute
+service_role   public.renew_index_jobs(uuid,uuid[])                                                         execute
+service_role   public.store_reembedded(text,uuid,bigint,jsonb)                                              execute
 """
 
 SEQUENCES = """
