@@ -6,9 +6,10 @@ from litestar import Router, post
 from litestar.params import JSONBody
 
 from app.api.auth import Caller
+from app.api.estimate_views import EstimateView, MessageToEstimate
 from app.api.openapi import USER_TOKEN
 from app.api.refusals import problems
-from app.api.views import EstimateView, MessageToEstimate, require_short, require_words
+from app.api.views import require_short, require_words
 from app.chat.choice import Choice
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from app.api.estimate_views import EstimateView, MessageToEstimate, ModelEstimateView
 from app.api.views import (
     AnswerOptions,
     ConversationChanges,
@@ -12,12 +13,9 @@ from app.api.views import (
     DefaultView,
     DocumentPage,
     DocumentView,
-    EstimateView,
     Health,
     MessagePage,
-    MessageToEstimate,
     MessageView,
-    ModelEstimateView,
     ModelsView,
     ModelView,
     NewConversation,

@@ -29,11 +29,12 @@ comment on function private.require_fit(private.limits, bigint, bigint) is
 
 create function private.minute_left(
   p_user_id uuid,
-  p_limits private.limits,
-  out used bigint,
-  out held bigint,
-  out oldest timestamptz,
-  out requests bigint
+  p_limits private.limits
+) returns table (
+  used bigint,
+  held bigint,
+  oldest timestamptz,
+  requests bigint
 )
 language sql
 security invoker
@@ -44,7 +45,7 @@ as $$
     greatest(0, floor(
       extract(epoch from interval '60 seconds' - greatest(interval '0', m.full_at - clock_timestamp()))
       / extract(epoch from private.request_step(p_limits.requests_per_minute))
-    ))
+    ))::bigint
   from (
     select sum(l.tokens)::bigint as tokens, min(l.created_at) as oldest
     from private.usage_ledger as l

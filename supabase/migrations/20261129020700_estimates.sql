@@ -64,7 +64,7 @@ begin
   v_input := v_input + private.history_tokens(v_history);
   v_least := v_input + v_passage_tokens + v_output_tokens;
   perform private.require_fit(v_limits, v_input, v_least);
-  v_left := private.minute_left(v_user_id, v_limits);
+  select * into v_left from private.minute_left(v_user_id, v_limits);
   if p_max_tokens is null then
     v_now := v_output_tokens + private.more_output(
       v_limits, c_output_tokens - v_output_tokens, v_least,

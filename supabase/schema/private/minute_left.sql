@@ -2,12 +2,13 @@
 
 create or replace function private.minute_left(
   p_user_id uuid,
-  p_limits private.limits,
+  p_limits private.limits
+) returns table (
   used bigint,
   held bigint,
   oldest timestamp with time zone,
   requests bigint
-) returns record
+)
 language sql
 security invoker
 set search_path = ''
@@ -17,7 +18,7 @@ as $$
     greatest(0, floor(
       extract(epoch from interval '60 seconds' - greatest(interval '0', m.full_at - clock_timestamp()))
       / extract(epoch from private.request_step(p_limits.requests_per_minute))
-    ))
+    ))::bigint
   from (
     select sum(l.tokens)::bigint as tokens, min(l.created_at) as oldest
     from private.usage_ledger as l
