@@ -21,6 +21,7 @@ from app.api.auth import TokenVerifier
 from app.api.callers import AddressLimit, identified
 from app.api.conversations import conversation_routes
 from app.api.documents import document_routes, largest_body
+from app.api.estimate import estimate_routes
 from app.api.exports import export_routes
 from app.api.health import health_routes
 from app.api.imports import MAX_FILE_BYTES, import_routes
@@ -36,10 +37,12 @@ from app.api.search import search_routes
 from app.api.unanswered import limited
 from app.api.usage import usage_routes
 from app.api.user_settings import user_settings_routes
+from app.chat.choice import Choice
 from app.chat.finder import ReplyFinder
 from app.chat.importing import Importer
 from app.chat.journal import Journal
 from app.chat.live import Followers
+from app.chat.offering import Offering
 from app.chat.recovery import recover
 from app.chat.searchable import make_searchable
 from app.chat.sources import Retriever
@@ -63,6 +66,7 @@ from app.store.client import Supabase, open_supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents
 from app.store.erasure import Erasure
+from app.store.estimates import Estimates
 from app.store.exports import Exports
 from app.store.imports import Imports
 from app.store.indexing import Indexing
@@ -136,10 +140,14 @@ class Service:
         self.titles = Titles(
             StoredTitles(self.supabase), self.routing.offers, self.routing.failover, self.routing.catalog
         )
+        offering = Offering(self.routing.catalog, settings.system_prompt)
+        retriever = Retriever(self.search, self.charges, enabled=settings.enable_rag)
+        self.choice = Choice(self.routing.offers, offering, retriever, Estimates(self.supabase))
         self.turns = Turns(
             self.messages,
             self.routing.offers,
-            Retriever(self.search, self.charges, enabled=settings.enable_rag),
+            offering,
+            retriever,
             self.followers,
             Tools(
                 self.routing.failover,
@@ -233,7 +241,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app = Litestar(
         route_handlers=[
             health_routes(service.project, service.followers, service.supervisor),
-            model_routes(service.routing.offers),
+            model_routes(service.choice),
+            estimate_routes(service.choice),
             conversation_routes(service.conversations, service.routing.offers, service.turns),
             export_routes(service.exports, service.messages),
             import_routes(service.imports, service.importer),

@@ -120,6 +120,13 @@ class Usage(msgspec.Struct, frozen=True):
     reasoning_tokens: int = 0
 
 
+class ReplyUsage(Usage, frozen=True):
+    """What a reply took. `cost_micro_usd` is what all calls for it have cost, in millionths of a dollar, as the ledger
+    has it; null where no price is known."""
+
+    cost_micro_usd: int | None = None
+
+
 class Quota(msgspec.Struct, frozen=True):
     """A limit per minute: its size, how much of it is left, and the whole seconds until more is available."""
 
@@ -219,7 +226,7 @@ class FinalState(msgspec.Struct, frozen=True, kw_only=True):
     status: ReplyStatus
     finish_reason: str | None = None
     problem: Problem | None = None
-    usage: Usage | None = None
+    usage: ReplyUsage | None = None
     provider: str | None = None
     model: str | None = None
     length: int
@@ -230,7 +237,7 @@ class Done(msgspec.Struct, frozen=True):
 
     status: ReplyStatus
     finish_reason: str | None
-    usage: Usage | None
+    usage: ReplyUsage | None
     provider: str | None
     model: str | None
     length: int
@@ -239,7 +246,7 @@ class Done(msgspec.Struct, frozen=True):
 class Stopped(msgspec.Struct, frozen=True):
     """The user stopped the reply; the text so far is kept."""
 
-    usage: Usage | None
+    usage: ReplyUsage | None
     length: int
 
 

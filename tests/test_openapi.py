@@ -190,7 +190,7 @@ def test_items_of_a_page_have_a_schema(page: str) -> None:
 def test_parts_of_a_message_and_a_passage_have_schemas() -> None:
     message, passage = COMPONENTS["MessageView"]["properties"], COMPONENTS["PassageView"]["properties"]
     assert message["sources"]["anyOf"][0]["items"] == {"$ref": "#/components/schemas/Source"}
-    assert message["usage"]["anyOf"][0] == {"$ref": "#/components/schemas/Usage"}
+    assert message["usage"]["anyOf"][0] == {"$ref": "#/components/schemas/ReplyUsage"}
     assert message["error_code"]["anyOf"][0]["enum"] == list(ERRORS)
     assert passage["metadata"] == {"$ref": "#/components/schemas/PassageMetadata"}
     assert COMPONENTS["DocumentView"]["properties"]["metadata"] == {"$ref": "#/components/schemas/Metadata"}
@@ -208,7 +208,7 @@ def test_nothing_that_may_be_left_out_is_required_of_what_is_sent(name: str) -> 
 
 def test_every_field_of_what_is_answered_is_there() -> None:
     """What there is not is null; only a problem leaves members out, and a list the instructions and the hit."""
-    sent = {*SENT, "DocumentForm", "TextToCheck"}
+    sent = {*SENT, "DocumentForm", "TextToCheck", "MessageToEstimate"}
     for name, schema in COMPONENTS.items():
         if name not in sent and "properties" in schema and not name.endswith("Metadata"):
             absent = set(schema["properties"]) - set(schema["required"])

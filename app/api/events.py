@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from app.values import Delta, Done, Failed, Reasoning, Restart, Sources, Started, Stopped, Usage
+from app.values import Delta, Done, Failed, Reasoning, ReplyUsage, Restart, Sources, Started, Stopped
 
 EventId = Annotated[
     str,
@@ -113,7 +113,7 @@ _EXAMPLE = (
         ),
     ),
     (15, DeltaEvent, Delta("Hello")),
-    (16, DoneEvent, Done("complete", "stop", Usage(12, 1), "openai", "gpt-5-mini", 5)),
+    (16, DoneEvent, Done("complete", "stop", ReplyUsage(12, 1, cost_micro_usd=5), "openai", "gpt-5-mini", 5)),
 )
 ON_THE_WIRE = "".join(
     f"id: {number}\nevent: {kind.__struct_config__.tag}\ndata: {msgspec.json.encode(data).decode()}\n\n"

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import msgspec
 
+from app.api.estimate_views import EstimateView, MessageToEstimate, ModelEstimateView
 from app.api.file_views import ConversationFile, ErasedView, ImportView
+from app.api.model_views import DefaultView, ModelsView, ModelView
 from app.api.views import (
     AnswerOptions,
     ConversationChanges,
     ConversationPage,
     ConversationView,
-    DefaultView,
     Deletion,
     DocumentPage,
     DocumentView,
     Health,
     MessagePage,
     MessageView,
-    ModelsView,
-    ModelView,
     NewConversation,
     NewDocument,
     NewFeedback,
@@ -32,9 +31,10 @@ from app.api.views import (
     TurnView,
     VerdictView,
 )
+from app.store.estimates import Left
 from app.store.exports import ExportedConversation, ExportedMessage
 from app.store.usage import Allowance, Budget, ModelTotals, MyUsage, OtherRequests, Storage, Totals
-from app.values import ProviderName, Quota, Usage
+from app.values import ProviderName, Quota, ReplyUsage
 
 _CONVERSATION = ConversationView(
     id="0198c6f1-8f43-7b4e-9c55-8b6f2f1c6c11",
@@ -45,6 +45,8 @@ _CONVERSATION = ConversationView(
     last_message_at="2026-11-28T09:30:01.000000+00:00",
     preview="Santa Maria degli Angeli: its floor holds a meridian line.",
     message_count=2,
+    cost_micro_usd=36,
+    tokens=45,
     created_at="2026-11-28T09:30:00.000000+00:00",
     updated_at="2026-11-28T09:30:03.000000+00:00",
 )
@@ -68,6 +70,7 @@ _QUESTION = MessageView(
     sources=None,
     usage=None,
     tokens_used=None,
+    cost_micro_usd=None,
     flagged=None,
     feedback=None,
     created_at="2026-11-28T09:30:01.000000+00:00",
@@ -85,8 +88,9 @@ _REPLY = msgspec.structs.replace(
     provider="openai",
     model="gpt-5-mini",
     finish_reason="stop",
-    usage=Usage(prompt_tokens=31, completion_tokens=14),
+    usage=ReplyUsage(prompt_tokens=31, completion_tokens=14, cost_micro_usd=36),
     tokens_used=45,
+    cost_micro_usd=36,
     updated_at="2026-11-28T09:30:03.000000+00:00",
 )
 _DOCUMENT = DocumentView(
@@ -148,6 +152,7 @@ _MODEL = ModelView(
     provider=ProviderName("openai"),
     model="gpt-5-mini",
     available=True,
+    unavailable=None,
     breaker="closed",
     streaming=True,
     max_output_tokens=128_000,
@@ -198,6 +203,14 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         ErasedView(conversations=12, messages=240, documents=3),
         TextToCheck(content=_QUESTION.content),
         VerdictView(allowed=True, categories=()),
+        MessageToEstimate(content=_QUESTION.content, max_tokens=500),
+        EstimateView(
+            prompt_tokens=31,
+            output_tokens=500,
+            most_micro_usd=5_485,
+            models=(ModelEstimateView(_MODEL.provider, _MODEL.model, max_tokens=500, cost_micro_usd=1_097),),
+            left=Left(requests=_USAGE.requests, tokens=_USAGE.tokens, budget=_USAGE.budget),
+        ),
         ModelsView(DefaultView(provider=_MODEL.provider, model=_MODEL.model), (_MODEL,)),
         _USAGE,
     )

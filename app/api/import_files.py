@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from app.api.bodies import decode
-from app.api.views import MAX_COMMENT_CHARACTERS, MAX_CONTENT_CHARACTERS, DocumentTitle, Title
+from app.api.views import MAX_COMMENT_CHARACTERS, MAX_CONTENT_CHARACTERS, DocumentTitle, Instructions, Title
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
 from app.errors import InvalidRequest
 from app.retrieval.library import MAX_METADATA_BYTES
@@ -44,6 +44,7 @@ class ConversationLine(msgspec.Struct):
     created_at: str
     title: Title | None = None
     model: Name | None = None
+    instructions: Instructions | None = None
     head_id: Name | None = None
 
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 from litestar import Router, get
 
 from app.api.auth import Caller
+from app.api.model_views import DefaultView, ModelsView, ModelView
 from app.api.openapi import USER_TOKEN
 from app.api.refusals import problems
-from app.api.views import DefaultView, ModelsView, ModelView
-from app.routing.offers import Offers
+from app.chat.choice import Choice
 
 
-def model_routes(offers: Offers) -> Router:
+def model_routes(choice: Choice) -> Router:
     @get("/models", operation_id="listModels", response_description="The models.", responses=problems())
     async def models(user: Caller) -> ModelsView:
-        """List the models that may be asked for, how healthy they are, and which answers when none is named."""
-        offered, best = await offers.all()
-        default = DefaultView(best.provider, best.model) if best is not None else None
-        return ModelsView(default, tuple(map(ModelView.of, offered)))
+        """List the models that there are, whether they may be asked for, how healthy they are, and which answers when
+        none is named."""
+        found = await choice.models(user)
+        default = DefaultView(found.default.provider, found.default.model) if found.default is not None else None
+        return ModelsView(
+            default,
+            tuple(
+                ModelView.of(offer, allowed=(offer.spec.provider, offer.spec.model) in found.allowed)
+                for offer in found.offers
+            ),
+        )
 
     return Router("/v1", route_handlers=[models], tags=["models"], security=USER_TOKEN)

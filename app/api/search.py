@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from litestar import Response, Router, post
 from litestar.params import JSONBody
 
@@ -32,7 +34,7 @@ def search_routes(admission: Admission, search: Search, charges: Charges) -> Rou
         words.
         """
         require_words("query", data.query)
-        quotas = await admission.check(user, "search")
+        admitted = await admission.search(user, data.query)
         spent: list[Charge] = []
         try:
             found = await search.find(
@@ -45,8 +47,9 @@ def search_routes(admission: Admission, search: Search, charges: Charges) -> Rou
                 spent=spent,
             )
         finally:
-            await charges.charge(user.id, spent)
+            # also when the caller has gone meanwhile
+            await asyncio.shield(charges.charge(user.id, spent, held=admitted.held))
         results = SearchResults([PassageView.of(match) for match in found.passages], list(found.missing))
-        return Response(results, headers=quota_headers(quotas))
+        return Response(results, headers=quota_headers({"requests": admitted.requests}))
 
     return Router("/v1/search", route_handlers=[find], tags=["search"], security=USER_TOKEN)

@@ -13,19 +13,17 @@ from app.retrieval.library import MAX_TITLE_CHARACTERS
 from app.retrieval.media_types import KINDS
 from app.retrieval.search import MAX_QUERY_CHARACTERS
 from app.routing.catalog import provider_names
-from app.routing.router import BreakerState, Offer
 from app.store.documents import DocumentStatus
 from app.store.rows import Conversation, StoredMessage
 from app.values import (
     Feedback,
     FinishReason,
     Problem,
-    ProviderName,
     ReasoningEffort,
     ReplyStatus,
+    ReplyUsage,
     Role,
     TaskType,
-    Usage,
 )
 
 MAX_CONTENT_CHARACTERS = 100_000
@@ -143,6 +141,10 @@ class ConversationView(View, frozen=True):
     ]
     preview: Annotated[str | None, described("The last text of the shown branch, its first 200 characters.")]
     message_count: Annotated[int, described("How many messages there are on all branches.")]
+    cost_micro_usd: Annotated[
+        int, described("What the replies on all branches have cost, in millionths of a dollar, where a price is known.")
+    ]
+    tokens: Annotated[int, described("The sum of their `tokens_used`.")]
     created_at: Time
     updated_at: Time
     instructions: Annotated[
@@ -239,8 +241,15 @@ class MessageView(View, frozen=True, kw_only=True):
     sources: Annotated[
         list[StoredSource] | None, described("The passages of the user's documents that the reply may cite.")
     ]
-    usage: Usage | None
+    usage: ReplyUsage | None
     tokens_used: int | None
+    cost_micro_usd: Annotated[
+        int | None,
+        described(
+            "What all calls for the reply have cost, in millionths of a dollar; null until it is over, and where no "
+            "price is known."
+        ),
+    ]
     flagged: Annotated[tuple[str, ...] | None, described("The categories for which moderation refused it.")]
     feedback: Annotated[Feedback | None, described("What I say of the reply.")]
     created_at: Time
@@ -366,41 +375,3 @@ class SearchResults(msgspec.Struct, frozen=True):
 
 
 # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class ModelView(msgspec.Struct, frozen=True):
-    """A model that may be chosen."""
-
-    provider: ProviderName
-    model: str
-    available: bool
-    breaker: BreakerState
-    streaming: Annotated[bool, described("Always true: every model's replies are streamed.")]
-    max_output_tokens: Annotated[int | None, described("Null if unknown.")]
-    task_types: tuple[TaskType, ...]
-
-    @classmethod
-    def of(cls, offer: Offer) -> ModelView:
-        return cls(
-            provider=offer.spec.provider,
-            model=offer.spec.model,
-            available=offer.available,
-            breaker=offer.breaker,
-            streaming=True,
-            max_output_tokens=offer.spec.max_output_tokens,
-            task_types=offer.spec.task_types,
-        )
-
-
-class DefaultView(msgspec.Struct, frozen=True):
-    """The model that answers a turn without a preference."""
-
-    provider: ProviderName
-    model: str
-
-
-class ModelsView(msgspec.Struct, frozen=True):
-    """The models that may be chosen, and the one that answers otherwise."""
-
-    default: Annotated[DefaultView | None, described("Null while no model can answer.")]
-    items: tuple[ModelView, ...]

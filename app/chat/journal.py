@@ -18,7 +18,7 @@ from app import observe
 from app.chat.endings import Cut
 from app.chat.live import Reply
 from app.errors import AppError, InvalidRequest, SupabaseRefused, SupabaseUnavailable
-from app.store.replies import Charge, FinishedReply, Journaled, Piece, Spent
+from app.store.replies import Charge, FinishedReply, Journaled, Kept, Piece, Spent
 
 INTERVAL_SECONDS = 0.5
 """Text is stored at most this long after it arrived; also the pace at which stops and leases are exchanged."""
@@ -44,7 +44,7 @@ class JournalStore(Protocol):
     async def journal_write(
         self, pieces: Sequence[Piece], alive: Sequence[str], spent: Sequence[Spent]
     ) -> Journaled: ...
-    async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[str]: ...
+    async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[Kept]: ...
 
 
 class Entry:
@@ -118,7 +118,7 @@ class _Final:
     def __init__(self, state: FinishedReply, outage: float) -> None:
         loop = asyncio.get_running_loop()
         self.state = state
-        self.done: asyncio.Future[bool] = loop.create_future()
+        self.done: asyncio.Future[Kept | None] = loop.create_future()
         self.deadline = loop.time() + outage
 
 
@@ -148,8 +148,8 @@ class Journal:
         """Journal it no longer. One that has not been finished is interrupted when its lease has run out."""
         self._entries.pop(reply_id, None)
 
-    async def finish(self, final: FinishedReply) -> bool:
-        """Commit its final state. Returns False when the reply no longer exists.
+    async def finish(self, final: FinishedReply) -> Kept | None:
+        """Commit its final state. Returns None when the reply no longer exists.
 
         Raises `AppError` when the database did not take it for `OUTAGE_SECONDS`, or refuses it.
         """
@@ -243,12 +243,12 @@ class Journal:
                 raise
 
     async def _finish(self, batch: list[_Final]) -> None:
-        async def call() -> list[str]:
+        async def call() -> list[Kept]:
             return await self._store.finish_replies([final.state for final in batch])
 
         try:
             # counted from when each was asked for: those that queued behind an outage do not wait through another one
-            finished = set(await self._persist(call, max(final.deadline for final in batch)))
+            kept = await self._persist(call, max(final.deadline for final in batch))
         except InvalidRequest as error:
             # a value that the database refuses: find the reply that holds it, so that it takes no other one with it
             if len(batch) == 1:
@@ -261,8 +261,9 @@ class Journal:
             for final in batch:
                 _settle(final.done, error)
         else:
+            found = {one.id: one for one in kept}
             for final in batch:
-                _settle(final.done, final.state.id in finished)
+                _settle(final.done, found.get(final.state.id))
 
     @staticmethod
     async def _persist(call: Callable[[], Awaitable[T]], deadline: float) -> T:
@@ -289,7 +290,7 @@ class Journal:
                 raise InvalidRequest from error
 
 
-def _settle(done: asyncio.Future[bool], result: bool | AppError) -> None:
+def _settle(done: asyncio.Future[Kept | None], result: Kept | AppError | None) -> None:
     with contextlib.suppress(asyncio.InvalidStateError):
         if isinstance(result, AppError):
             done.set_exception(result)

@@ -18,7 +18,7 @@ class Offering:
 
     def __init__(self, catalog: Catalog, system_prompt: str | None = None) -> None:
         """`system_prompt` is the operator's."""
-        self._system_tokens = estimate_tokens(system_prompt or "")
+        self.system_tokens = estimate_tokens(system_prompt or "")
         self._catalog = catalog
         known = [offered(spec, known=True) for name in catalog.configured for spec in catalog.models(name)]
         # models of a provider that costs nothing, whatever their names
@@ -40,7 +40,7 @@ class Offering:
             models=models,
             others=self._others,
             passage_tokens=passage_tokens,
-            system_tokens=self._system_tokens,
+            system_tokens=self.system_tokens,
         )
 
     def allowed(self, begun: Begun, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -59,14 +59,24 @@ class Offering:
             ]
         return tuple(found)
 
-    def longest_reply(self, candidate: Candidate) -> int:
-        """How long a reply it may be asked for, in tokens, where nobody says how long its replies may be: models
-        refuse what is longer."""
-        return candidate.max_output_tokens or DEFAULT_OUTPUT_TOKENS
+    def offered(self, spec: ModelSpec) -> OfferedModel:
+        """A model as the database judges it."""
+        return offered(spec, known=self._catalog.knows(spec.provider, spec.model))
+
+    def reply_limit(self, held: int | None, longest: int | None, *, asked: int | None) -> int | None:
+        """What a reply may have in tokens, so that it costs no more than is held for it. Where the request does not say
+        it, at most the model's longest reply: models refuse what is longer."""
+        if held is None or asked is not None:
+            return held
+        return min(held, longest or DEFAULT_OUTPUT_TOKENS)
 
     def cost(self, models: Sequence[AllowedModel] | None, provider: str, model: str, usage: Usage) -> int | None:
         """What `usage` costs where these models are allowed, in micro-dollars; None when the price is not known."""
         allowed = next((one for one in models or () if (one.provider, one.model) == (provider, model)), None)
+        return self.price(allowed, provider, model, usage)
+
+    def price(self, allowed: AllowedModel | None, provider: str, model: str, usage: Usage) -> int | None:
+        """What `usage` costs by the price that the database says, else by the catalog's."""
         spec = self._catalog.spec(ProviderName(provider), model)
         if allowed is not None and allowed.input is not None:
             spec = spec.priced(allowed.input, allowed.cached or 0, allowed.output or 0)

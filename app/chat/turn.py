@@ -44,14 +44,20 @@ class Turns:
     """The turns of this process."""
 
     def __init__(
-        self, messages: Messages, offers: Offers, retriever: Retriever, followers: Followers, tools: Tools
+        self,
+        messages: Messages,
+        offers: Offers,
+        offering: Offering,
+        retriever: Retriever,
+        followers: Followers,
+        tools: Tools,
     ) -> None:
         self._messages = messages
         self._offers = offers
         self._retriever = retriever
         self._followers = followers
         self._tools = tools
-        self._offering = Offering(tools.catalog, tools.system_prompt)
+        self._offering = offering
         self._process = str(uuid.uuid4())
         """Who this process is to the database."""
         self._writers: dict[str, ReplyWriter] = {}

@@ -48,6 +48,7 @@ from app.values import (
     Passage,
     Reasoning,
     ReplyStatus,
+    ReplyUsage,
     Usage,
 )
 
@@ -214,10 +215,8 @@ class ReplyWriter:
 
     def _bound(self, candidate: Candidate) -> int | None:
         """What the reply may have in tokens, so that it costs no more than is held for it."""
-        held = self._begun.output_tokens
-        if held is None or self._asked.preference.max_tokens is not None:
-            return held
-        return min(held, self._offering.longest_reply(candidate))
+        asked = self._asked.preference.max_tokens
+        return self._offering.reply_limit(self._begun.output_tokens, candidate.max_output_tokens, asked=asked)
 
     async def _take(self, events: AsyncGenerator[Answering | Delta | Reasoning | Finish]) -> None:
         """Put what the provider streams into the reply."""
@@ -300,7 +299,7 @@ class ReplyWriter:
             status=end.status,
             finish_reason=end.finish_reason,
             problem=end.error.problem() if end.error else None,
-            usage=self._usage,
+            usage=ReplyUsage(**msgspec.structs.asdict(self._usage)) if self._usage is not None else None,
             provider=reply.provider,
             model=reply.model,
             length=reply.length,
@@ -317,10 +316,14 @@ class ReplyWriter:
             verdict=self._screening.verdict,
         )
         try:
-            return final if await self._tools.journal.finish(finished) else DELETED
+            kept = await self._tools.journal.finish(finished)
         except AppError as error:
             observe.event("turn.unstored", message_id=reply.id, code=error.code)
             return None
+        if kept is None or final.usage is None:
+            return DELETED if kept is None else final
+        usage = msgspec.structs.replace(final.usage, cost_micro_usd=kept.cost_micro_usd)
+        return msgspec.structs.replace(final, usage=usage)
 
     def _cost(self) -> int | None:
         """Of the call that answered, in micro-dollars; None when the price, or what was used, is not known."""

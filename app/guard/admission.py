@@ -15,7 +15,7 @@ from app import observe
 from app.errors import AppError, Conflict, InvalidRequest, NotFound
 from app.providers.registry import PROVIDERS
 from app.settings import Settings
-from app.store.usage import RequestKind, Usages
+from app.store.usage import AdmittedSearch, RequestKind, Usages
 from app.values import Quota, User
 
 RETRY_SECONDS = 1.0
@@ -46,6 +46,10 @@ class Admission:
         """
         return await self._usages.admit_request(user.token, kind)
 
+    async def search(self, user: User, query: str) -> AdmittedSearch:
+        """Charge a search, and hold what its vectors cost until it is charged. Raises as `check` does."""
+        return await self._usages.admit_search(user.token, query)
+
     @asynccontextmanager
     async def charged_later(self, user: User, kind: RequestKind) -> AsyncGenerator[None]:
         """For work that ends in a call which charges the request. Before the work it refuses as `check` does; when the
@@ -67,6 +71,7 @@ async def share_limits(store: LimitsStore, settings: Settings, embedding_model: 
         "provider": owner.name if owner is not None else None,
         "model": embedding_model,
         "input": PROVIDERS.embedding_price(embedding_model),
+        "prices": PROVIDERS.embedding_prices(),
     }
     while True:
         try:

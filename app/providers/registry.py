@@ -63,6 +63,10 @@ class Registry:
         best = max(fits, key=lambda name: fits[name], default=None)
         return self._descriptions[best] if best is not None and fits[best] >= 0 else None
 
+    def embedding_prices(self) -> dict[str, int]:
+        """The embedding models with a known price, in micro-dollars per million tokens."""
+        return {name: price for one in self if one.embeddings for name, price in one.embeddings.prices.items()}
+
     def embedding_price(self, model: str) -> int | None:
         """What an embedding model costs, in micro-dollars per million tokens; None: not known."""
         owner = self.embedding(model)

@@ -24,6 +24,7 @@ class ExportedConversation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str | None
     model: str | None
+    instructions: str | None
     head_id: str | None
     created_at: str
     updated_at: str

@@ -38,6 +38,7 @@ class ImportedConversation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str | None
     model: str | None = None
+    instructions: str | None = None
     head_id: str | None = None
     created_at: str
     messages: list[ImportedMessage] = []

@@ -61,7 +61,8 @@ class Limits:
         embeddings: Mapping[str, object],
     ) -> object:
         """Set the limits of plans without their own, whether messages are moderated, and what documents are embedded
-        with, {provider, model, input: the price in micro-dollars per million tokens}, for all replicas."""
+        with, {provider, model, input: the price in micro-dollars per million tokens, prices: those of all models}, for
+        all replicas."""
         arguments = {
             "p_require_premium": require_premium,
             "p_requests_per_minute": requests_per_minute,

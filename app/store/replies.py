@@ -66,6 +66,13 @@ class TurnVerdict(msgspec.Struct, frozen=True):
     """`input`: the user message. `output`: the reply."""
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """A reply whose final state is stored, and what the ledger has for it; None where no price is known."""
+
+    id: str
+    cost_micro_usd: int | None = None
+
+
 class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
     """A reply to store as ended. It is charged to `user_id` even if it was deleted while it was written."""
 
@@ -119,11 +126,10 @@ class Replies:
         arguments = {"p_pieces": pieces, "p_alive": alive, "p_spent": spent}
         return await self._supabase.service_rpc("journal_write", arguments, Journaled)
 
-    async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[str]:
-        """Commit final states. Returns the ids of replies that still exist; the others were deleted."""
-        return await self._supabase.service_rpc(
-            "finish_replies", {"p_replies": [reply.row() for reply in replies]}, list[str]
-        )
+    async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[Kept]:
+        """Commit final states. Returns the replies that still exist; the others were deleted."""
+        arguments = {"p_replies": [reply.row() for reply in replies], "p_costs": True}
+        return await self._supabase.service_rpc("finish_replies", arguments, list[Kept])
 
     async def recover_replies(self) -> list[str]:
         """End the replies whose writer is gone. Returns their ids."""

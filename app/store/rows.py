@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from app.errors import ERRORS, AppError, ContentFlagged, Interrupted
-from app.values import Feedback, FinalState, Problem, ReplyStatus, Role, Usage
+from app.values import Feedback, FinalState, Problem, ReplyStatus, ReplyUsage, Role
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +19,10 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     preview: str | None
     message_count: int | None
     """None until the database has taken over what release 0.1.0 wrote; then `last_message_at` is `-infinity`."""
+    cost_micro_usd: int
+    """What the replies of all branches have cost."""
+    tokens: int
+    """The sum of their `tokens_used`."""
     position: int
     created_at: str
     updated_at: str
@@ -56,6 +60,8 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int | None
     reasoning_tokens: int | None = None
     tokens_used: int | None = None
+    cost_micro_usd: int | None = None
+    """What all calls for the reply have cost."""
     flagged: tuple[str, ...] | None = None
     feedback: Feedback | None = None
     siblings: Siblings | None = None
@@ -65,10 +71,16 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
 
     @property
-    def usage(self) -> Usage | None:
+    def usage(self) -> ReplyUsage | None:
         if self.prompt_tokens is None or self.completion_tokens is None:
             return None
-        return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens or 0, self.reasoning_tokens or 0)
+        return ReplyUsage(
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.cached_tokens or 0,
+            self.reasoning_tokens or 0,
+            self.cost_micro_usd,
+        )
 
     def final(self, length: int) -> FinalState | None:
         """How this reply ended; None while it streams. `length` is that of its text, which the row may lack."""

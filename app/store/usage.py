@@ -80,6 +80,13 @@ class MyUsage(msgspec.Struct, frozen=True, kw_only=True):
     storage: Storage
 
 
+class AdmittedSearch(msgspec.Struct, frozen=True):
+    """A search that was charged. `held` is the id to charge its vectors with; None: nothing is held for them."""
+
+    requests: Quota
+    held: str | None
+
+
 class Usages:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
@@ -89,6 +96,11 @@ class Usages:
         function raises, see its comment."""
         arguments = {"p_kind": kind, "p_charge": charge}
         return await self._supabase.user_rpc(token, "admit_request", arguments, dict[str, Quota])
+
+    async def admit_search(self, token: str, query: str) -> AdmittedSearch:
+        """Charge a search, and hold what its vectors cost. Raises what the database function raises."""
+        arguments = {"p_kind": "search", "p_query": query}
+        return await self._supabase.user_rpc(token, "admit_request", arguments, AdmittedSearch)
 
     async def mine(self, token: str) -> MyUsage:
         return await self._supabase.user_rpc(token, "my_usage", {}, MyUsage)

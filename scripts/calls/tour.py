@@ -12,6 +12,7 @@ from app.store.client import Supabase
 from app.store.conversations import Conversations
 from app.store.documents import Documents, Question
 from app.store.erasure import Erasure
+from app.store.estimates import Estimates
 from app.store.exports import Exports
 from app.store.imports import ImportedConversation, ImportedDocument, ImportedMessage, Imports
 from app.store.indexing import Indexing, PassageVector
@@ -24,7 +25,7 @@ from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, Turn
 from app.store.titles import StoredTitles
 from app.store.usage import Usages
 from app.store.user_settings import UserSettings
-from app.values import Feedback, FinalState, IdempotencyKey, Regenerate, Send, Source, Usage
+from app.values import Feedback, FinalState, IdempotencyKey, Regenerate, ReplyUsage, Send, Source
 from scripts.calls.recorder import User
 from scripts.calls.tape import VECTOR
 
@@ -80,6 +81,7 @@ async def _limits_and_plans(supabase: Supabase, user: User) -> None:
     await _prices(Prices(supabase))
     await usages.admit_request(user.token, "search", charge=False)
     await usages.admit_request(user.token, "moderation")
+    await usages.admit_search(user.token, "a question")
     await usages.mine(user.token)
 
 
@@ -127,6 +129,18 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
         provider="a-provider", model="a-model", known=True, input=250_000, cached=25_000, output=2_000_000
     )
     offer = TurnOffer(models=[model], others=[model], passage_tokens=3000, system_tokens=50)
+    estimates = Estimates(supabase)
+    await estimates.allowed(user.token, [model])
+    for place in (conversation, None):
+        await estimates.turn(
+            user.token,
+            "A question",
+            conversation_id=place,
+            max_tokens=None,
+            models=[model],
+            passage_tokens=3000,
+            system_tokens=50,
+        )
     begun = await messages.begin_turn(
         user.token, question, writer=writer, reply_id=reply, key=key, max_tokens=100, offer=offer
     )
@@ -147,7 +161,7 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     with suppress(AppError):  # still streaming
         await messages.begin_turn(user.token, Regenerate(reply), writer=writer, reply_id=str(uuid.uuid4()))
     done = FinalState(
-        status="complete", finish_reason="stop", usage=Usage(10, 20, 5), provider="demo", model="demo-1", length=9
+        status="complete", finish_reason="stop", usage=ReplyUsage(10, 20, 5), provider="demo", model="demo-1", length=9
     )
     finished = FinishedReply(
         id=reply,
@@ -165,7 +179,7 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     failed = FinalState(status="failed", problem=ProviderUnavailable("Why.").problem(), length=0)
     refused_for = ContentFlagged(categories=["violence"]).problem()
     filtered = FinalState(
-        status="filtered", problem=refused_for, usage=Usage(1, 1), provider="demo", model="demo-1", length=0
+        status="filtered", problem=refused_for, usage=ReplyUsage(1, 1), provider="demo", model="demo-1", length=0
     )
     verdict = TurnVerdict(flagged=("violence",), part="input")
     await replies.finish_replies(

@@ -21,9 +21,9 @@ async def test_created_one_can_be_read(as_owner: httpx.AsyncClient) -> None:
     assert created.status_code == 201
     conversation = created.json()
     assert created.headers["location"] == f"{PATH}/{conversation['id']}"
-    row = ("head_id", "last_message_at", "preview", "message_count")
+    row = ("head_id", "last_message_at", "preview", "message_count", "cost_micro_usd", "tokens")
     assert set(conversation) == {"id", "title", "model", "instructions", "created_at", "updated_at", *row}
-    assert [conversation[name] for name in row] == [None, conversation["created_at"], None, 0]
+    assert [conversation[name] for name in row] == [None, conversation["created_at"], None, 0, 0, 0]
     assert (conversation["title"], conversation["model"]) == ("Ünïcode 😀", "scripted-1")
     assert (await as_owner.get(f"{PATH}/{conversation['id']}")).json() == conversation
 

@@ -43,7 +43,13 @@ async def test_turn_is_a_message_and_its_reply(as_owner: httpx.AsyncClient) -> N
         "finish_reason": "stop",
         "error_code": None,
     }
-    assert answered["usage"] == {"prompt_tokens": 7, "completion_tokens": 3, "cached_tokens": 0, "reasoning_tokens": 0}
+    assert answered["usage"] == {
+        "prompt_tokens": 7,
+        "completion_tokens": 3,
+        "cached_tokens": 0,
+        "reasoning_tokens": 0,
+        "cost_micro_usd": None,
+    }
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])

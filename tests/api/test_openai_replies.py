@@ -66,7 +66,13 @@ async def test_usage_is_what_the_provider_counted(client: httpx.AsyncClient, aim
     usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
     aimock.reply("Three tokens.", usage=usage)
     reply = await turn(client, await new_conversation(client))
-    assert reply["usage"] == {"prompt_tokens": 11, "completion_tokens": 3, "cached_tokens": 0, "reasoning_tokens": 0}
+    assert reply["usage"] == {
+        "prompt_tokens": 11,
+        "completion_tokens": 3,
+        "cached_tokens": 0,
+        "reasoning_tokens": 0,
+        "cost_micro_usd": None,
+    }
 
 
 async def test_stream_that_is_cut_is_a_failure(client: httpx.AsyncClient, aimock: AIMock) -> None:

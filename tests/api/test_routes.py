@@ -67,6 +67,7 @@ CASES = (
     Case("GET", "/v1/usage", 200, owned=False),
     Case("GET", "/v1/settings", 200, owned=False),
     Case("PATCH", "/v1/settings", 200, {"instructions": None}, owned=False),
+    Case("POST", "/v1/estimate", 200, {"content": "And then?"}, owned=False),
     Case("POST", "/v1/moderations", 503, {"content": "A text"}, owned=False),
 )
 OWNED = [case for case in CASES if case.owned]

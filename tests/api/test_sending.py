@@ -53,7 +53,13 @@ async def test_stream_begins_with_what_is_stored_and_ends_with_done(
     assert done.data == {
         "status": "complete",
         "finish_reason": "stop",
-        "usage": {"prompt_tokens": 7, "completion_tokens": 4, "cached_tokens": 0, "reasoning_tokens": 0},
+        "usage": {
+            "prompt_tokens": 7,
+            "completion_tokens": 4,
+            "cached_tokens": 0,
+            "reasoning_tokens": 0,
+            "cost_micro_usd": None,
+        },
         "provider": "openai",
         "model": MODEL,
         "length": len(transcript.text),

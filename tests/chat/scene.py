@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from app.chat.asked import Asked
 from app.chat.journal import Journal
 from app.chat.live import Followers, Reply
+from app.chat.offering import Offering
 from app.chat.turn import Turn, Turns
 from app.chat.writer import Tools
 from app.guard.moderation import Moderation
@@ -80,6 +81,7 @@ async def scene(
     turns = Turns(
         database,  # type: ignore[arg-type]
         OneOffer(),  # type: ignore[arg-type]
+        Offering(catalog),
         NoDocuments(),  # type: ignore[arg-type]
         live,
         Tools(Stage(provider).failover, Moderation(moderator, fail="closed", output=True), journal, catalog),

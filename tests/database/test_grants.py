@@ -63,14 +63,15 @@ authenticated  public.conversations  update title
 
 # (role, function, privilege); an overload would appear here too
 FUNCTIONS = """
-authenticated  private.admit_request(text,boolean)                                                          execute
 authenticated  private.begin_import(integer)                                                                execute
+authenticated  private.admit_request(text,boolean,text)                                                     execute
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)            execute
 authenticated  private.charge_search(text,integer)                                                          execute
 authenticated  private.check_search(double precision,integer,jsonb)                                         execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
 authenticated  private.delete_my_data()                                                                     execute
 authenticated  private.delete_message(uuid)                                                                 execute
+authenticated  private.estimate_turn(uuid,text,integer,jsonb)                                               execute
 authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                       execute
 authenticated  private.find_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  private.find_passages(text,extensions.vector,double precision,integer,jsonb,text)            execute
@@ -79,6 +80,7 @@ authenticated  private.found_texts(text,integer,text)                           
 authenticated  private.hybrid_passages(text,extensions.vector,double precision,integer,jsonb,text)          execute
 authenticated  private.may_receive(text)                                                                    execute
 authenticated  private.model_to_search(text)                                                                execute
+authenticated  private.my_models(jsonb)                                                                     execute
 authenticated  private.my_usage()                                                                           execute
 authenticated  private.nearest_by_index(uuid,extensions.vector,integer,jsonb,text,bigint[])                 execute
 authenticated  private.nearest_by_rank(uuid,extensions.vector,integer,jsonb,text,bigint[])                  execute
@@ -99,15 +101,17 @@ authenticated  private.stop_reply(uuid)                                         
 authenticated  private.switch_branch(uuid,uuid)                                                             execute
 authenticated  private.unfinished_revisions(uuid)                                                           execute
 authenticated  private.usage_left()                                                                         execute
-authenticated  public.admit_request(text,boolean)                                                           execute
 authenticated  public.begin_import(integer)                                                                 execute
+authenticated  public.admit_request(text,boolean,text)                                                      execute
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)             execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
 authenticated  public.delete_my_data()                                                                      execute
 authenticated  public.delete_message(uuid)                                                                  execute
 authenticated  public.export_conversations(bigint,uuid)                                                     execute
 authenticated  public.export_messages(uuid,bigint)                                                          execute
+authenticated  public.estimate_turn(text,jsonb,uuid,integer)                                                execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
+authenticated  public.my_models(jsonb)                                                                      execute
 authenticated  public.my_usage()                                                                            execute
 authenticated  public.passage_models()                                                                      execute
 authenticated  public.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer)                             execute
@@ -143,6 +147,7 @@ service_role   private.plant_tree(uuid)                                         
 service_role   private.plant_trees()                                                                        execute
 service_role   private.prompt_tokens_of(jsonb)                                                              execute
 service_role   private.require_plan(text)                                                                   execute
+service_role   private.reply_cost(uuid)                                                                     execute
 service_role   private.settle(jsonb)                                                                        execute
 service_role   private.usage_totals(uuid,timestamp with time zone)                                          execute
 service_role   private.user_by_email(text)                                                                  execute
@@ -163,10 +168,10 @@ service_role   public.claim_index_jobs(uuid,text,integer)                       
 service_role   public.configure_documents(integer,integer)                                                  execute
 service_role   public.configure_limits(boolean,integer,integer,boolean,jsonb)                               execute
 service_role   public.finish_title(uuid,uuid,uuid,text,jsonb)                                               execute
-service_role   public.finish_replies(jsonb)                                                                 execute
 service_role   public.end_import(uuid,text)                                                                 execute
 service_role   public.import_documents(uuid,jsonb)                                                          execute
 service_role   public.import_messages(uuid,jsonb,jsonb,text)                                                execute
+service_role   public.finish_replies(jsonb,boolean)                                                         execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
 service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute
 service_role   public.index_waiting_texts()                                                                 execute

@@ -154,7 +154,7 @@ def test_keys_of_the_last_release_are_read(database: Connection, recording: Reco
 
 def test_key_that_is_read_no_more_is_noticed(database: Connection) -> None:
     bodies = sources(database)
-    bodies["private.settle"] = bodies["private.settle"].replace("cost_micro_usd", "cost")
+    bodies = {name: text.replace("cost_micro_usd", "cost") for name, text in bodies.items()}
     assert unread(RECORDINGS[-1], bodies) == {("finish_replies", "cost_micro_usd")}
 
 
@@ -204,8 +204,8 @@ def test_compatible_change_of_a_function_is_none(own_stack: LocalSupabase, datab
     ("change", "undo", "where"),
     [
         (
-            "alter function public.admit_request(text, boolean) rename to admit",
-            "alter function public.admit(text, boolean) rename to admit_request",
+            "alter function public.admit_request(text, boolean, text) rename to admit",
+            "alter function public.admit(text, boolean, text) rename to admit_request",
             "/rpc/admit_request",
         ),
         (

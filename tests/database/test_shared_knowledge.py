@@ -21,6 +21,7 @@ from app.admin import CAPS, MODEL_CHARACTERS, MOST_MODELS, changes
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
 from app.api.views import MAX_COMMENT_CHARACTERS, MAX_CONTENT_CHARACTERS, Instructions, ModelId, Title
+from app.chat.choice import LONGEST_REPLY
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
 from app.chat.recovery import RECOVERY_SECONDS
 from app.errors import ERRORS, InvalidRequest
@@ -29,6 +30,7 @@ from app.retrieval.chunk import MAX_CHARACTERS
 from app.retrieval.embedders import MAX_OTHERS
 from app.retrieval.indexer import RENEW_SECONDS
 from app.retrieval.library import MAX_METADATA_BYTES, MAX_TITLE_CHARACTERS
+from app.retrieval.search import MAX_QUERY_CHARACTERS
 from app.settings import MAX_SYSTEM_PROMPT_CHARACTERS, Count, JournalMilliseconds, Settings
 from app.store import conversations
 from app.store.client import CALL_TIMEOUT, ServiceCall
@@ -90,6 +92,7 @@ SAME: dict[str, tuple[Side, ...]] = {
     "characters of a user message": (
         MAX_CONTENT_CHARACTERS,
         Constant("private.begin_turn", "c_content_characters"),
+        Constant("private.estimate_turn", "c_content_characters"),
         Said(r"a user message \| ([\d,]+) characters"),
     ),
     "characters of a comment on a reply": (
@@ -251,6 +254,15 @@ SAME: dict[str, tuple[Side, ...]] = {
         Written("private.request_quota", r"\((\d+) - extract"),
         Said(r"in the last (\d+) seconds", "docs/decisions/0008-limits.md"),
     ),
+    "tokens of a reply that nothing limits": (
+        LONGEST_REPLY,
+        Constant("private.admit_turn", "c_output_tokens"),
+        Constant("private.estimate_turn", "c_output_tokens"),
+    ),
+    "characters of a query that are embedded": (
+        MAX_QUERY_CHARACTERS,
+        Written("private.query_cost", r"p_query, (\d+)\)"),
+    ),
     "tokens held for a reply of unknown length": (
         Written("private.output_reserve", r"least\((\d+),"),
         commented("private.output_reserve", r"when nobody says ([\d,]+)"),
@@ -386,8 +398,6 @@ AT_MOST: dict[str, tuple[Side, Side]] = {
 DATABASE_ALONE = {
     "entitlements_plan_check",
     "plans_plan_check",
-    "private.admit_turn.c_output_tokens",
-    "private.admit_turn.c_requests",
     "private.passages_with_words.c_ranked",
     "private.prefers_index.c_exact",
     "private.prefers_index.c_walk",

@@ -27,9 +27,10 @@ from tests.support.callers import Connection, one
 from tests.support.client import new_conversation, person_client
 from tests.support.replica_client import eventually
 from tests.support.service import Api, Person, running_api, sign_up
-from tests.support.upstream import MODEL, Call, Upstream
+from tests.support.upstream import Call, Upstream
 
 THOROUGH = os.environ.get("PARLEY_THOROUGH") == "1"
+PRICED = "gpt-5-mini"
 SAID = 7
 """What the provider says of every prompt, if it gets to its end."""
 JOURNALED_SECONDS = 1.5
@@ -73,7 +74,7 @@ class World:
 
     async def process(self) -> Api:
         if self.api is None:
-            settings = {"OPENAI_API_KEY": "test", "OPENAI_BASE_URL": self.upstream.url, "OPENAI_MODEL": MODEL}
+            settings = {"OPENAI_API_KEY": "test", "OPENAI_BASE_URL": self.upstream.url, "OPENAI_MODEL": PRICED}
             log = self.logs / f"{uuid.uuid4().hex}.log"
             running = running_api(self.stack, log, EMBEDDING_MODEL="local", ENABLE_RAG="false", **settings)
             self.api = await self.processes.enter_async_context(running)
@@ -188,10 +189,29 @@ class History:
             assert min(possible) <= prompts <= max(possible) + self.uncalled, (prompts, possible)
         else:
             assert prompts in possible, (prompts, possible, self.calls())
+        self.check_costs()
         # a token is a byte at least
         assert completions <= sum(len(call.text) for call in self.calls())
         if all(whole(call) for call in self.calls()) and not self.killed_at and not self.uncalled:
             assert completions == sum(call.sent for call in self.calls())
+
+    def check_costs(self) -> None:
+        """What replies and conversations tell is what the ledger has."""
+        replies = self.world.db.execute(
+            "select m.cost_micro_usd, (select sum(l.cost_micro_usd)::bigint from private.usage_ledger as l "
+            "where l.reply_id = m.id) from public.messages as m where m.user_id = %s and m.role = 'assistant'",
+            [self.person.id],
+        )
+        for told, charged in replies.fetchall():
+            assert told == charged
+        conversations = self.world.db.execute(
+            "select c.cost_micro_usd, c.tokens, coalesce(sum(m.cost_micro_usd), 0)::bigint, "
+            "coalesce(sum(m.tokens_used), 0)::bigint from public.conversations as c "
+            "left join public.messages as m on m.conversation_id = c.id where c.user_id = %s group by c.id",
+            [self.person.id],
+        )
+        for cost, tokens, *sums in conversations.fetchall():
+            assert [cost, tokens] == sums
 
     def prompts(self, call: Call) -> set[int]:
         """What the call may be charged with. Only a process that was killed leaves a choice."""

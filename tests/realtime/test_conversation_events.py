@@ -39,7 +39,7 @@ async def test_plain_sql_of_the_service(devices: list[Socket], db: Connection, o
         await db.execute("delete from public.conversations where id = %s", [conversation])
     name, created = await heard(devices)
     assert (name, created["conversation_id"], created["title"]) == ("conversation.created", conversation, "first")
-    row = {"head_id", "last_message_at", "preview", "message_count"}
+    row = {"head_id", "last_message_at", "preview", "message_count", "cost_micro_usd", "tokens"}
     assert set(created) == {"conversation_id", "title", "model", "created_at", "updated_at", *row}
     name, updated = await heard(devices)
     assert (name, updated["conversation_id"], updated["title"]) == ("conversation.updated", conversation, "second")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from app.api.models import ModelView
+from app.api.model_views import ModelView
 from app.errors import (
     AuthenticationRefused,
     InvalidRequest,
@@ -469,7 +469,7 @@ def test_what_models_shows() -> None:
         offers, best = await world.offers.all()
         assert best is not None
         assert (best.provider, best.model) == ("ollama", "qwen3:8b")
-        shown = {view.model: view for view in map(ModelView.of, offers)}
+        shown = {view.model: view for view in (ModelView.of(offer, allowed=True) for offer in offers)}
         terra = shown["gpt-6.1-terra"]
         assert (terra.available, terra.breaker) == (True, "open")
         assert (terra.max_output_tokens, terra.task_types) == (128_000, ("creative",))

@@ -13,7 +13,7 @@ import msgspec
 from app.chat.live import Reply
 from app.errors import InvalidRequest, NotFound, SupabaseUnavailable
 from app.store.messages import Begun, ReplyPart
-from app.store.replies import Charge, FinishedReply, Journaled, Piece, Spent
+from app.store.replies import Charge, FinishedReply, Journaled, Kept, Piece, Spent
 from app.store.rows import StoredMessage
 from app.values import FinalState, ReplyStatus, Usage
 from tests.support.scripted_providers import virtually
@@ -107,7 +107,7 @@ class Database:
             gone=tuple(id_ for id_ in alive if id_ not in self.rows),
         )
 
-    async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[str]:
+    async def finish_replies(self, replies: Sequence[FinishedReply]) -> list[Kept]:
         call = await self._begun("finish_replies", ids=tuple(reply.id for reply in replies))
         for reply in replies:
             self.charged[reply.id] = reply.calls
@@ -115,7 +115,7 @@ class Database:
             if row is not None and row.status in ("streaming", "interrupted"):
                 row.finish(reply)
         self._done(call)
-        return [reply.id for reply in replies if reply.id in self.rows]
+        return [Kept(reply.id, reply.cost_micro_usd) for reply in replies if reply.id in self.rows]
 
     async def begin_turn(self, token: str, what: object, *, writer: str, reply_id: str, **_: object) -> Begun:
         call = await self._begun("begin_turn", ids=(reply_id,))

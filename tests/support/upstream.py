@@ -2,8 +2,8 @@
 
 The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> "
 (or what `token` makes of i, e.g. `"é{}😀 "`, or the i-th of `pieces`), each in a write of its own, as real providers
-do; with `stepped`, when the test says so. `thoughts` are reasoning before the text, a piece each. What was asked and
-how each call ended is kept for the tests.
+do; with `stepped`, when the test says so. With `counts` "most" it says as many tokens as any could.
+`thoughts` are reasoning before the text, a piece each. What was asked and how each call ended is kept for the tests.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MODEL = "scripted-1"
+LONGEST_REPLY = 128_000
 EMBEDDED_TOKENS = 11
 """What each text that is embedded counts."""
 
@@ -201,6 +202,11 @@ class Upstream:
         _event(writer, call, {}, script.get("finish", "stop"))
         counted = script.get("counted", tokens)
         usage = {"prompt_tokens": 7, "completion_tokens": counted, "total_tokens": 7 + counted}
+        if script.get("counts") == "most":
+            # a tokenizer with a token for each byte, a long template, and a reply as long as it may be
+            limit = call.body.get("max_completion_tokens") or call.body.get("max_tokens") or LONGEST_REPLY
+            prompt = sum(len(message["content"].encode()) + 12 for message in call.body["messages"]) + 100
+            usage = {"prompt_tokens": prompt, "completion_tokens": limit, "total_tokens": prompt + limit}
         _chunk(writer, {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage})
         writer.write(_chunked(b"data: [DONE]\n\n") + b"0\r\n\r\n")
         await writer.drain()

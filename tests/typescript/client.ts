@@ -194,6 +194,9 @@ async function others(api: Api): Promise<void> {
   const open = models.items.filter((model) => model.breaker === "half-open");
   const usage = taken(await api.GET("/v1/usage"));
   const left: number = usage.requests.remaining + (usage.budget?.remaining_micro_usd ?? 0);
+  const estimate = taken(await api.POST("/v1/estimate", { body: { content: "Hello" } }));
+  const most: number = Math.max(...estimate.models.map((model) => model.cost_micro_usd ?? 0));
+  assert(most >= 0 && estimate.left.requests.limit > 0);
   const live = taken(await api.GET("/health/live"));
   const ready = taken(await api.GET("/health/ready"));
   assert(best && open && left > 0 && live.status === "ok" && ready.status === "ok");

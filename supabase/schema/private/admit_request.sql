@@ -2,7 +2,8 @@
 
 create or replace function private.admit_request(
   p_kind text,
-  p_charge boolean
+  p_charge boolean,
+  p_query text default null
 ) returns jsonb
 language plpgsql
 security definer
@@ -14,6 +15,8 @@ declare
   v_limits private.limits;
   v_step interval;
   v_full_at timestamptz;
+  v_cost bigint;
+  v_held_id uuid;
 begin
   if v_user_id is null then
     raise exception using errcode = 'PT401', message = 'unauthenticated', detail = 'A signed-in user is required.';
@@ -57,11 +60,23 @@ begin
       + v_step - c_window - clock_timestamp()
     );
   end if;
-  return jsonb_build_object('requests', private.request_quota(v_limits.requests_per_minute, v_full_at));
+  -- what searches are begun together pass the budget by one at most, as replies do
+  if p_kind = 'search' and p_charge and p_query is not null and v_limits.monthly_budget_micro_usd is not null then
+    v_cost := private.query_cost(p_query);
+    if v_cost > 0 then
+      insert into private.reservations (
+        reply_id, user_id, prompt_tokens, output_tokens, expires_at, input_tokens, cost_micro_usd
+      )
+      values (gen_random_uuid(), v_user_id, 0, 0, clock_timestamp() + c_window, 0, v_cost)
+      returning reply_id into v_held_id;
+    end if;
+  end if;
+  return jsonb_build_object('requests', private.request_quota(v_limits.requests_per_minute, v_full_at))
+    || case when p_query is null then '{}' else jsonb_build_object('held', v_held_id) end;
 end;
 $$;
 
-comment on function private.admit_request(text, boolean) is
+comment on function private.admit_request(text, boolean, text) is
 'See public.admit_request.';
 
-grant execute on function private.admit_request(text, boolean) to authenticated;
+grant execute on function private.admit_request(text, boolean, text) to authenticated;

@@ -19,7 +19,6 @@ declare
   c_window constant interval := interval '60 seconds';
   -- about the longest reply that any model writes: a reply that may have as much is not limited
   c_output_tokens constant bigint := 131072;
-  c_requests constant bigint := 1000;
 
   v_prompt constant bigint := p_input_tokens::bigint + p_more_tokens;
   v_least constant bigint := v_prompt + p_output_tokens;
@@ -30,46 +29,18 @@ declare
   v_output bigint;
   v_oldest timestamptz;
 begin
-  if p_input_tokens > p_limits.tokens_per_minute then
-    raise exception using errcode = 'PT413', message = 'payload_too_large',
-      detail = format('The message is about %s tokens; %s a minute are allowed.', p_input_tokens, p_limits.tokens_per_minute);
-  end if;
-  if v_least > p_limits.tokens_per_minute then
-    raise exception using errcode = 'PT422', message = 'invalid_request',
-      detail = format(
-        'max_tokens: the message and its reply may take %s tokens; %s a minute are allowed.',
-        v_least, p_limits.tokens_per_minute
-      );
-  end if;
+  perform private.require_fit(p_limits, p_input_tokens, v_least);
 
   -- Requests and tokens, judged and taken in one statement. A meter that is inserted is checked too: it can only be the
   -- first request, which every limit allows, and its tokens are judged before.
-  with used as (
-    select coalesce(sum(l.tokens), 0) as tokens, min(l.created_at) as oldest
-    from private.usage_ledger as l
-    where l.user_id = p_user_id and l.kind = 'reply' and l.created_at > clock_timestamp() - c_window
-  ), held as (
-    select coalesce(sum(r.tokens), 0) as tokens from private.reservations as r where r.user_id = p_user_id
-  ), room as (
-    -- what this turn leaves of the minute, and the requests that are left of it then
-    select
-      p_limits.tokens_per_minute - greatest(0, u.tokens) - h.tokens - v_least as tokens,
-      least(c_requests, greatest(0, floor(
-        extract(epoch from c_window - greatest(interval '0', max(m.full_at) - clock_timestamp()))
-        / extract(epoch from v_step)
-      ) - 1)) as requests
-    from used as u
-    cross join held as h
-    left join private.meters as m on m.user_id = p_user_id and m.kind = 'turn'
-    group by u.tokens, h.tokens
+  with room as (
+    select l.*, p_limits.tokens_per_minute - l.used - l.held - v_least as tokens
+    from private.minute_left(p_user_id, p_limits) as l
   ), output as (
-    -- A reply of unknown length may have half of what is left when every other request of the minute has as much as this
-    -- one has at least, and a quarter of the limit stays free for prompts that grow.
     select p_output_tokens + case
-      when p_grows then floor(least(
-        c_output_tokens - p_output_tokens,
-        greatest(0, r.tokens - r.requests * v_least - p_limits.tokens_per_minute / 4) / 2
-      ))::bigint
+      when p_grows then private.more_output(
+        p_limits, c_output_tokens - p_output_tokens, v_least, r.tokens, greatest(0, r.requests - 1)
+      )
       else 0
     end as tokens
     from room as r
@@ -91,10 +62,9 @@ begin
       private.most_expensive(p_models, v_prompt, o.tokens)
     from taken, output as o
   )
-  select t.full_at, greatest(0, u.tokens), h.tokens, o.tokens, u.oldest
+  select t.full_at, r.used, r.held, o.tokens, r.oldest
   into v_full_at, v_used, v_held, v_output, v_oldest
-  from used as u
-  cross join held as h
+  from room as r
   cross join output as o
   left join taken as t on true;
 

@@ -28,6 +28,7 @@ begin
       jsonb_build_object(
         'conversation_id', c.id, 'title', c.title, 'model', c.model, 'head_id', c.head_id,
         'last_message_at', c.last_message_at, 'preview', c.preview, 'message_count', c.message_count,
+        'cost_micro_usd', c.cost_micro_usd, 'tokens', c.tokens,
         'created_at', c.created_at, 'updated_at', c.updated_at
       ),
       'conversation.created', 'user:' || c.user_id, true
@@ -38,6 +39,7 @@ begin
       jsonb_build_object(
         'conversation_id', c.id, 'title', c.title, 'model', c.model, 'head_id', c.head_id,
         'last_message_at', c.last_message_at, 'preview', c.preview, 'message_count', c.message_count,
+        'cost_micro_usd', c.cost_micro_usd, 'tokens', c.tokens,
         'created_at', c.created_at, 'updated_at', c.updated_at
       ),
       'conversation.updated', 'user:' || c.user_id, true
@@ -46,8 +48,9 @@ begin
       select a.* from after as a
       join before as b on b.id = a.id
       where
-        (a.title, a.model, a.head_id, a.last_message_at, a.preview, a.message_count)
-        is distinct from (b.title, b.model, b.head_id, b.last_message_at, b.preview, b.message_count)
+        (a.title, a.model, a.head_id, a.last_message_at, a.preview, a.message_count, a.cost_micro_usd, a.tokens)
+        is distinct from
+        (b.title, b.model, b.head_id, b.last_message_at, b.preview, b.message_count, b.cost_micro_usd, b.tokens)
         -- that the release before left no tree is no news
         and (b.message_count is not null or (a.title, a.model) is distinct from (b.title, b.model))
       order by a.position

@@ -40,7 +40,9 @@ begin
       jsonb_build_object(
         'message_id', new.id, 'status', new.status, 'seq', new.seq, 'length', char_length(new.content),
         'finish_reason', new.finish_reason, 'error_code', new.error_code, 'provider', new.provider, 'model', new.model,
-        'prompt_tokens', new.prompt_tokens, 'completion_tokens', new.completion_tokens
+        'prompt_tokens', new.prompt_tokens, 'completion_tokens', new.completion_tokens,
+        'cached_tokens', new.cached_tokens, 'reasoning_tokens', new.reasoning_tokens,
+        'cost_micro_usd', new.cost_micro_usd
       ),
       v_event, v_topic, true
     );

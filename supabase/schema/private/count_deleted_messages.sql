@@ -12,7 +12,9 @@ declare
   v_next uuid;
 begin
   for v_gone in
-    select d.conversation_id, count(*)::integer as messages
+    select
+      d.conversation_id, count(*)::integer as messages,
+      coalesce(sum(d.cost_micro_usd), 0)::bigint as cost, coalesce(sum(d.tokens_used), 0)::bigint as tokens
     from deleted as d
     group by d.conversation_id
     order by d.conversation_id
@@ -61,7 +63,9 @@ begin
     set
       head_id = v_conversation.head_id,
       preview = private.preview(v_conversation.head_id),
-      message_count = c.message_count - v_gone.messages
+      message_count = c.message_count - v_gone.messages,
+      cost_micro_usd = c.cost_micro_usd - v_gone.cost,
+      tokens = c.tokens - v_gone.tokens
     where c.id = v_conversation.id;
   end loop;
   return null;

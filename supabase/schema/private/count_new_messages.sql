@@ -12,11 +12,15 @@ begin
     head_id = n.newest_id,
     preview = private.preview(n.newest_id),
     message_count = c.message_count + n.messages,
+    cost_micro_usd = c.cost_micro_usd + n.cost,
+    tokens = c.tokens + n.tokens,
     last_message_at = case when c.message_count = 0 then n.newest else greatest(c.last_message_at, n.newest) end
   from (
     select
       i.conversation_id,
       count(*)::integer as messages,
+      coalesce(sum(i.cost_micro_usd), 0)::bigint as cost,
+      coalesce(sum(i.tokens_used), 0)::bigint as tokens,
       (array_agg(i.id order by i.position desc))[1] as newest_id,
       max(i.created_at) as newest
     from inserted as i

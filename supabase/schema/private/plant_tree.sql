@@ -55,14 +55,25 @@ begin
     limit 1
   ) as s;
 
+  -- the release before told the ledger alone
+  update public.messages as m
+  set cost_micro_usd = private.reply_cost(m.id)
+  where
+    m.conversation_id = p_conversation_id and m.role = 'assistant' and m.cost_micro_usd is null
+    and private.reply_cost(m.id) is not null;
+
   update public.conversations as c
   set
     head_id = v_head_id,
     preview = private.preview(v_head_id),
     message_count = m.messages,
-    last_message_at = coalesce(m.newest, c.created_at)
+    last_message_at = coalesce(m.newest, c.created_at),
+    cost_micro_usd = m.cost,
+    tokens = m.tokens
   from (
-    select count(*)::integer as messages, max(o.created_at) as newest
+    select
+      count(*)::integer as messages, max(o.created_at) as newest,
+      coalesce(sum(o.cost_micro_usd), 0)::bigint as cost, coalesce(sum(o.tokens_used), 0)::bigint as tokens
     from public.messages as o
     where o.conversation_id = p_conversation_id
   ) as m

@@ -1,7 +1,8 @@
 -- Written by `make schema` from the migrations: to change it, add a migration.
 
 create or replace function public.finish_replies(
-  p_replies jsonb
+  p_replies jsonb,
+  p_costs boolean default false
 ) returns jsonb
 language plpgsql
 security invoker
@@ -20,6 +21,9 @@ begin
 
   perform from public.messages as m where m.id = any(v_kept) order by m.id for no key update;
   perform from private.live_replies as l where l.message_id = any(v_kept) order by l.message_id for update;
+
+  -- those that were deleted too: their owners pay for them all the same. Before the replies end, which tells their cost.
+  perform private.settle(p_replies);
 
   -- an interrupted reply may still be finished: its writer was only cut off from the database for a while
   with final as (
@@ -48,6 +52,7 @@ begin
       completion_tokens = r.completion_tokens,
       cached_tokens = r.cached_tokens,
       reasoning_tokens = r.reasoning_tokens,
+      cost_micro_usd = private.reply_cost(m.id),
       flagged = r.flagged,
       updated_at = now()
     from final as r
@@ -73,15 +78,22 @@ begin
   )
   delete from private.live_replies as l using finished as f where l.message_id = f.id;
 
-  -- those that were deleted too: their owners pay for them all the same
-  perform private.settle(p_replies);
-
   -- a repeated call finds its replies finished already and answers the same
+  if p_costs then
+    return coalesce(
+      (
+        select jsonb_agg(jsonb_build_object('id', m.id, 'cost_micro_usd', m.cost_micro_usd))
+        from public.messages as m
+        where m.id = any(v_kept)
+      ),
+      '[]'
+    );
+  end if;
   return to_jsonb(v_kept);
 end;
 $$;
 
-comment on function public.finish_replies(jsonb) is
-'Writes the final text, reasoning, status, problem and usage of replies, settles what they used (user_id, cost_micro_usd; see private.settle) and releases their leases. flagged: the categories for which moderation refused the reply, or with flagged_part input the message it answers; screened: moderation let that message pass. Returns the ids that exist: one that is missing was deleted. A repeated call changes nothing. For the service.';
+comment on function public.finish_replies(jsonb, boolean) is
+'Writes the final text, reasoning, status, problem and usage of replies, settles what they used (user_id, cost_micro_usd; see private.settle) and releases their leases. flagged: the categories for which moderation refused the reply, or with flagged_part input the message it answers; screened: moderation let that message pass. Returns the ids that exist, with p_costs [{id, cost_micro_usd}]: one that is missing was deleted. A repeated call changes nothing. For the service.';
 
-grant execute on function public.finish_replies(jsonb) to service_role;
+grant execute on function public.finish_replies(jsonb, boolean) to service_role;

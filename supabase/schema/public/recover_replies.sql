@@ -12,7 +12,7 @@ begin
   -- both rows are locked without waiting, so nobody's journal write, deletion or recovery is held up, or holds this up
   with dead as materialized (
     select
-      l.message_id,
+      m.id, m.user_id, m.status,
       private.lost_calls(
         v, private.estimate_tokens(m.content) + private.estimate_tokens(m.reasoning), m.provider, m.model
       ) as calls
@@ -24,23 +24,28 @@ begin
     for update of l skip locked
     for no key update of m skip locked
   ), released as (
-    delete from private.live_replies as l using dead as d where l.message_id = d.message_id
-  ), recovered as (
-    update public.messages as m
-    set
-      status = 'interrupted',
-      error_code = 'interrupted',
-      prompt_tokens = case when d.calls <> '[]' then private.prompt_tokens_of(d.calls) end,
-      completion_tokens = case when d.calls <> '[]' then private.completion_tokens_of(d.calls) end,
-      reasoning_tokens = case when m.reasoning <> '' then private.estimate_tokens(m.reasoning) end,
-      updated_at = now()
-    from dead as d
-    where m.id = d.message_id and m.status = 'streaming'
-    returning m.id, m.user_id, d.calls
+    delete from private.live_replies as l using dead as d where l.message_id = d.id
   )
-  select coalesce(jsonb_agg(r.id), '[]'), coalesce(jsonb_agg(to_jsonb(r)), '[]') into v_recovered, v_used
-  from recovered as r;
+  select
+    coalesce(jsonb_agg(d.id), '[]'),
+    coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'user_id', d.user_id, 'calls', d.calls)), '[]')
+  into v_recovered, v_used
+  from dead as d
+  where d.status = 'streaming';
+  -- before they end, which tells their cost
   perform private.settle(v_used);
+
+  update public.messages as m
+  set
+    status = 'interrupted',
+    error_code = 'interrupted',
+    prompt_tokens = case when d.calls <> '[]' then private.prompt_tokens_of(d.calls) end,
+    completion_tokens = case when d.calls <> '[]' then private.completion_tokens_of(d.calls) end,
+    reasoning_tokens = case when m.reasoning <> '' then private.estimate_tokens(m.reasoning) end,
+    cost_micro_usd = private.reply_cost(m.id),
+    updated_at = now()
+  from jsonb_to_recordset(v_used) as d (id uuid, calls jsonb)
+  where m.id = d.id;
 
   -- of replies that were deleted while they were written, and whose writer never came to settle them
   select coalesce(jsonb_agg(o.used), '[]') into v_used
