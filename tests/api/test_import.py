@@ -87,7 +87,7 @@ async def test_exports_to_the_same_bytes(
     client: httpx.AsyncClient, other: httpx.AsyncClient, stack: LocalSupabase
 ) -> None:
     """Branches, siblings, feedback, documents, reasoning, sources, failed replies, another head than the newest."""
-    first = await new_conversation(client, title="Trees", model=None)
+    first = await new_conversation(client, title="Trees", model=None, instructions="Name the Latin names.")
     one = await turn(client, first, script(pieces=["one 😀", "\n\u2028"], thoughts=["why ", "not"]))
     await turn(client, first, script(pieces=["follows"]))
     again = await client.post(f"/v1/messages/{one['id']}/regenerate", headers={"Prefer": "wait"})

@@ -74,6 +74,7 @@ async def test_all_of_mine_and_nothing_of_others(
     reply = await turn(client, conversation)
     await client.put(f"/v1/messages/{reply['id']}/feedback", json={"rating": "up"})
     await new_conversation(client)
+    await client.patch("/v1/settings", json={"instructions": "Be brief."})
     await client.post("/v1/documents", json={"title": "D", "content": "A text"})
     used = one(owned, "select sum(tokens)::int from private.usage_ledger where reply_id = %s", [reply["id"]])
     assert await delete(client) == {"conversations": 2, "messages": 2, "documents": 1}
