@@ -22,6 +22,7 @@ PLACES = (
     "public.messages",
     "public.documents",
     "public.embeddings",
+    "public.user_settings",
     "private.live_replies",
     "private.idempotency_keys",
     "private.index_jobs",
