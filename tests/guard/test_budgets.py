@@ -347,10 +347,10 @@ async def test_refused_sends_embed_once_at_most(
         before = len(upstream.embedded)
         for _ in range(10):
             assert_problem(await ask(client, conversation), 429, "rate_limited")
-        await eventually(
-            lambda: entries(owned, person)[0][2] == EMBEDDED_TOKENS * (1 + 2 + len(upstream.embedded) - before)
-        )
-        assert len(upstream.embedded) - before <= 1
+        # one that is cut off is charged by estimate, also when the request has not quite reached its server
+        asked = len(upstream.embedded) - before
+        await eventually(lambda: not asked or entries(owned, person)[0][2] > EMBEDDED_TOKENS * (1 + 2))
+        assert asked <= 1
 
 
 def created(db: Connection, user: Caller, content: str) -> None:

@@ -22,9 +22,11 @@ WORDS = {*PROVIDERS.names, *COMPANIES}
 EXAMPLES = {"app/api/events.py", "app/api/examples.py"}
 """Answers that are shown in the API's description, one provider's among them."""
 PROGRAMS = {
-    path: path.read_text() for path in sorted((ROOT / "scripts").rglob("*.py")) if path.parent.name != "bench"
+    path: path.read_text()
+    for path in sorted((ROOT / "scripts").rglob("*.py"))
+    if path.parent.name not in ("bench", "attack")
 } | SOURCES
-"""All that runs; benchmarks measure one provider's SDK against our reading of it."""
+"""All that runs; benchmarks and attacks play one provider, and name it."""
 
 
 def folder_of(path: Path) -> str | None:
