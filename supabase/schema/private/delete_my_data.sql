@@ -89,6 +89,8 @@ begin
     );
   end if;
 
+  delete from public.user_settings as s where s.user_id = v_user_id;
+
   -- what the limits count stays counted, as sums: deleting is no way around them
   insert into private.carried_costs as c (user_id, month, cost_micro_usd)
   select v_user_id, private.month_start(), sum(l.cost_micro_usd)

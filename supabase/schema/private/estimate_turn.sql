@@ -14,6 +14,8 @@ declare
   -- as in private.admit_turn
   c_output_tokens constant bigint := 131072;
   c_content_characters constant integer := 100000;
+  -- as in private.begin_turn
+  c_system_tokens constant integer := 32000;
 
   v_user_id constant uuid := auth.uid();
   v_limits private.limits;
@@ -49,11 +51,14 @@ begin
   end if;
 
   -- what private.begin_turn would hold
+  v_conversation.user_id := v_user_id;
   v_asked.conversation_id := v_conversation.id;
   v_asked.user_id := v_user_id;
   v_asked.content := p_content;
   v_asked.parent_id := v_conversation.head_id;
-  v_input := private.estimate_tokens(p_content);
+  v_input := private.estimate_tokens(p_content)
+    + coalesce(private.estimate_tokens(private.instructions_of(v_conversation)), 0)
+    + least(greatest(0, coalesce((p_offer ->> 'system_tokens')::integer, 0)), c_system_tokens);
   v_output_tokens := private.output_reserve(p_max_tokens, v_limits.tokens_per_minute);
   v_passage_tokens := case when private.has_passages(v_user_id) then greatest(0, least(
     (p_offer ->> 'passage_tokens')::integer, v_limits.tokens_per_minute / 4,

@@ -23,9 +23,12 @@ begin
   select c.id into v_id from public.conversations as c
   where c.id = private.as_uuid(v_source) and c.user_id = v_import.user_id;
   v_id := coalesce(v_id, private.imported_id(v_import.user_id, 'conversation ' || v_source));
-  insert into public.conversations (id, user_id, title, model, created_at, updated_at, last_message_at, message_count)
+  insert into public.conversations (
+    id, user_id, title, model, instructions, created_at, updated_at, last_message_at, message_count
+  )
   values (
     v_id, v_import.user_id, p_conversation ->> 'title', p_conversation ->> 'model',
+    p_conversation ->> 'instructions',
     (p_conversation ->> 'created_at')::timestamptz, now(), (p_conversation ->> 'created_at')::timestamptz, 0
   )
   on conflict (id) do nothing;
