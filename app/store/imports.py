@@ -115,6 +115,7 @@ class Imports:
             "p_conversation": {
                 "id": conversation.id,
                 "title": conversation.title,
+                "instructions": conversation.instructions,
                 "model": conversation.model,
                 "head_id": conversation.head_id,
                 "created_at": conversation.created_at,

@@ -118,6 +118,7 @@ SAME: dict[str, tuple[Side, ...]] = {
     "characters of the operator's system prompt": (
         MAX_SYSTEM_PROMPT_CHARACTERS,
         Constant("private.begin_turn", "c_system_tokens"),
+        Constant("private.estimate_turn", "c_system_tokens"),
         Said(r"the operator's system prompt \| ([\d,]+) characters"),
     ),
     "characters of a model's name": (
