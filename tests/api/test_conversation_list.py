@@ -52,7 +52,7 @@ async def test_row_tells_of_the_messages(client: httpx.AsyncClient) -> None:
         await client.post(f"/v1/messages/{reply}/stop")
     finished = await turn(client, conversation, script(pieces=[long]))
     [item] = await listed(client)
-    assert item == (await client.get(f"{PATH}/{conversation}")).json()
+    assert item | {"instructions": None} == (await client.get(f"{PATH}/{conversation}")).json()
     row = {name: item[name] for name in ("title", "head_id", "preview", "message_count", "last_message_at")}
     assert row == {
         "title": "A title",
