@@ -29,6 +29,7 @@ PLACES = (
     "private.searched_texts",
     "private.carried_costs",
     "private.imports",
+    "public.user_settings",
 )
 # Where what was used is kept: without text, and with nobody's name once the user is gone.
 ACCOUNTS = {"private.reservations", "private.usage_ledger", "private.moderation_audit"}
@@ -76,6 +77,7 @@ def test_deleted_user_leaves_nothing(db: Connection, owner: Caller) -> None:
     )
     db.execute("insert into private.carried_costs (user_id, month, cost_micro_usd) values (%s, now(), 1)", [owner.id])
     db.execute("insert into private.imports (user_id, conversations) values (%s, 1)", [owner.id])
+    db.execute("insert into public.user_settings (user_id, instructions) values (%s, 'Be brief.')", [owner.id])
     converse(db, owner)
     assert set(kept(db, owner)) == set(PLACES)
     db.execute("delete from auth.users where id = %s", [owner.id])
