@@ -77,7 +77,6 @@ def test_deleted_user_leaves_nothing(db: Connection, owner: Caller) -> None:
     )
     db.execute("insert into private.carried_costs (user_id, month, cost_micro_usd) values (%s, now(), 1)", [owner.id])
     db.execute("insert into private.imports (user_id, conversations) values (%s, 1)", [owner.id])
-    db.execute("insert into public.user_settings (user_id, instructions) values (%s, 'Be brief.')", [owner.id])
     converse(db, owner)
     assert set(kept(db, owner)) == set(PLACES)
     db.execute("delete from auth.users where id = %s", [owner.id])
