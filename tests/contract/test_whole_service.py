@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
-import psycopg
 import pytest
 
 from app.values import ProviderName
@@ -20,6 +19,7 @@ from tests.contract.reported import REPORTS
 from tests.contract.reporting import Reported
 from tests.support.aimock import AIMock
 from tests.support.client import new_conversation, person_client, turn
+from tests.support.limits import without_cost
 from tests.support.raw_upstream import Answer, Exchange, raw_upstream
 from tests.support.service import Person, running_api, sign_up
 from tests.support.wires import WIRES
@@ -78,11 +78,9 @@ async def clients(
     log: Path = tmp_path_factory.mktemp("reported") / "api.log"
     models = {f"{name.upper()}_MODEL": model for name, model in MODELS.items()}
     learnt = {(report.adapter, model_of(report)) for report in REPORTS.values() if report.learnt}
-    with psycopg.connect(stack.database_url, autocommit=True) as database:
-        for provider, model in learnt:  # the catalog does not know them
-            database.execute("insert into private.model_prices values (%s, %s, 0, 0, 0)", [provider, model])
     settings = AIMock.settings_at(servers.url) | models | {"EMBEDDING_MODEL": "local", "ENABLE_RAG": "false"}
     async with running_api(stack, log, **settings) as api, AsyncExitStack() as opened:
+        opened.enter_context(without_cost(stack, learnt))
         people = [owner, *await asyncio.gather(*(sign_up(stack) for _ in range(USERS)))]
         yield [await opened.enter_async_context(person_client(api, person)) for person in people]
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.support.cluster import Cluster, cluster
+from tests.support.limits import without_cost
 from tests.support.replica_client import Client, Event, Transcript, read, tokens
 from tests.support.rows import Rows
 from tests.support.service import Api
@@ -91,24 +91,20 @@ class World:
 async def world(
     stack: LocalSupabase, kept_settings: None, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncGenerator[World]:
-    async with cluster(stack, tmp_path_factory.mktemp("ends")) as owned:
-        # a model for each way to end: what is wrong with one is held against no other
-        models = [f"model-{name}" for name in BY_PROVIDER]
-        owned.upstream.models += tuple(models)
-        with psycopg.connect(stack.database_url, autocommit=True) as database:
-            # the catalog does not know them
-            database.execute(
-                "insert into private.model_prices select 'openai', model, 0, 0, 0 from unnest(%s::text[]) as model",
-                [models],
+    models = [f"model-{name}" for name in BY_PROVIDER]
+    named = [("openai", model) for model in models]
+    with without_cost(stack, named):
+        async with cluster(stack, tmp_path_factory.mktemp("ends")) as owned:
+            # a model for each way to end: what is wrong with one is held against no other
+            owned.upstream.models += tuple(models)
+            impatient = {"FIRST_TOKEN_TIMEOUT_SECONDS": "1", "TOKEN_GAP_TIMEOUT_SECONDS": "1"}
+            moderating = {"MODERATION": "openai", "MODERATION_OUTPUT": "true", "MODERATION_FAIL": "closed"}
+            yield World(
+                await owned.replica(None, None, **impatient),
+                await owned.replica(None, None, **moderating),
+                await owned.replica(),
+                await owned.client(),
             )
-        impatient = {"FIRST_TOKEN_TIMEOUT_SECONDS": "1", "TOKEN_GAP_TIMEOUT_SECONDS": "1"}
-        moderating = {"MODERATION": "openai", "MODERATION_OUTPUT": "true", "MODERATION_FAIL": "closed"}
-        yield World(
-            await owned.replica(None, None, **impatient),
-            await owned.replica(None, None, **moderating),
-            await owned.replica(),
-            await owned.client(),
-        )
 
 
 @dataclass

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -30,3 +31,14 @@ def kept_settings(owned: Connection) -> Iterator[None]:
         "= (%s, %s, %s, %s)",
         before,
     )
+
+
+@contextmanager
+def without_cost(stack: LocalSupabase, models: Collection[tuple[str, str]]) -> Iterator[None]:
+    """Providers' models that the catalog does not know have a price, as long as this lasts: nothing."""
+    with psycopg.connect(stack.database_url, autocommit=True) as database:
+        for provider, model in models:
+            database.execute("insert into private.model_prices values (%s, %s, 0, 0, 0)", [provider, model])
+        yield
+        for provider, model in models:
+            database.execute("delete from private.model_prices where (provider, model) = (%s, %s)", [provider, model])
