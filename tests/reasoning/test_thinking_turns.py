@@ -91,6 +91,7 @@ async def test_reasoning_is_counted_and_billed(
     call.end(ending)
     reply = await turn
     usage = {"prompt_tokens": 12, "completion_tokens": 34, "cached_tokens": 0, "reasoning_tokens": 20}
+    usage["cost_micro_usd"] = cost
     assert (reply["provider"], reply["usage"]) == (adapter, usage)
     assert reply["tokens_used"] == 46
     (entry,) = rows.all("select * from private.usage_ledger where reply_id = %s", reply["id"])
