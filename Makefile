@@ -23,7 +23,7 @@ run: install ## Run everything: the embedded Supabase and the API (Ctrl-C stops 
 
 .PHONY: test
 test: install ## Run all tests
-	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 3 --dist loadgroup
+	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup
 
 .PHONY: test-models
 test-models: install ## Run the tests with a real small model in full: each of its conversations takes minutes

@@ -90,9 +90,10 @@ class Retriever:
 
     def abandon(self, user: User, early: EarlySearch) -> None:
         """End a search whose turn was not begun, or needs none. What it has cost is charged, and the next one waits
-        until its turn is let in."""
+        until its turn is let in. A user without documents stays known as such."""
         early.cancel()
-        self._searchable.pop(user.id, None)
+        if self._searchable.get(user.id):
+            del self._searchable[user.id]
         charging = asyncio.create_task(self._charge(user.id, early))
         self._abandoned.add(charging)
         charging.add_done_callback(self._abandoned.discard)
