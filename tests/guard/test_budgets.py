@@ -20,23 +20,12 @@ from tests.support.callers import Caller, Connection, acting, new_user, one, rpc
 from tests.support.callers import new_conversation as place
 from tests.support.client import assert_problem, new_conversation, person_client, script, turn
 from tests.support.replica_client import eventually
-from tests.support.service import Api, Person, running_api, sign_up
+from tests.support.service import Api, Person, running_api
 from tests.support.turn_functions import final, finish, send
 from tests.support.upstream import EMBEDDED_TOKENS, MODEL, Upstream
 
 PRICED = "gpt-5-mini"
 LISTED = "listed-without-a-price"
-
-
-@pytest.fixture
-async def person(stack: LocalSupabase) -> Person:
-    return await sign_up(stack)
-
-
-@pytest.fixture
-async def client(replicas: tuple[Api, Api], person: Person) -> AsyncGenerator[httpx.AsyncClient]:
-    async with person_client(replicas[0], person) as opened:
-        yield opened
 
 
 @pytest.fixture
