@@ -44,8 +44,7 @@ class Catalog:
         self._known: dict[tuple[ProviderName, str], ModelSpec] = {}
         self._default: dict[ProviderName, ModelSpec] = {}
         self._contexts = settings.model_context_tokens or {}
-        configured = [provider for provider in PROVIDERS if provider.is_configured(settings.providers)]
-        self.configured = [one.name for one in configured if not one.stand_in] or [one.name for one in configured]
+        self.configured = [provider.name for provider in PROVIDERS.chosen(settings.providers)]
         """The providers that may answer."""
         for provider in PROVIDERS:
             specs = [self._spec(provider, model) for model in provider.models]
