@@ -59,9 +59,11 @@ class Catalog:
 
     def spec(self, provider: ProviderName, model: str) -> ModelSpec:
         """What is known about this model. For a model that is not in the catalog, what holds for its provider."""
+        if (known := self._known.get((provider, model))) is not None:
+            return known
         description = PROVIDERS[provider]
-        unknown = KnownModel(model, description.context_tokens, price=FREE if description.free else None)
-        return self._known.get((provider, model)) or self._spec(description, unknown)
+        price = FREE if description.free else None
+        return self._spec(description, KnownModel(model, description.context_tokens, price=price))
 
     def knows(self, provider: ProviderName, model: str) -> bool:
         """Whether its data, or a setting, names this model."""
