@@ -62,9 +62,14 @@ MESSAGE_TOKENS = 5
 """The tokens that a chat template adds to a message for its role, its beginning and its end. ChatML adds five."""
 
 
+def tokens_of(size: int) -> int:
+    """The tokens of so many bytes of text, estimated."""
+    return -(-size // BYTES_PER_TOKEN)
+
+
 def estimate_tokens(text: str) -> int:
     """About how many tokens `text` has. Counts bytes, since scripts other than Latin take more tokens per character."""
-    return -(-len(text.encode()) // BYTES_PER_TOKEN)
+    return tokens_of(len(text.encode()))
 
 
 def estimate_prompt(messages: Iterable[Message]) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
-from typing import Annotated, Generic, Literal, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 from litestar.params import QueryParameter
@@ -46,28 +46,31 @@ def read_cursor(cursor: str | None) -> int | None:
     """The position in a cursor. Raises `InvalidRequest` when it is not one of ours."""
     if cursor is None:
         return None
-    position = _position(_decoded(cursor))
+    position = _position(decoded(cursor))
     if position is None:
-        raise _not_a_cursor()
+        raise not_a_cursor()
     return position
 
 
 def split_page(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], str | None]:
     """From `limit` + 1 rows, the page and the cursor of the next one."""
-    if len(rows) <= limit:
-        return rows, None
-    return rows[:limit], _encoded(str(rows[limit - 1].position))
+    return split(rows, limit, lambda last: str(last.position))
+
+
+def split(rows: Sequence[Any], limit: int, place: Callable[[Any], str]) -> tuple[Sequence[Any], str | None]:
+    """From `limit` + 1 rows, the page and the cursor of the next one: the `place` of the page's last row."""
+    return (rows, None) if len(rows) <= limit else (rows[:limit], _encoded(place(rows[limit - 1])))
 
 
 def _encoded(place: str) -> str:
     return base64.urlsafe_b64encode(place.encode()).rstrip(b"=").decode()
 
 
-def _not_a_cursor() -> InvalidRequest:
+def not_a_cursor() -> InvalidRequest:
     return InvalidRequest("cursor: not the next_cursor of a page; leave it out to start from the first page.")
 
 
-def _decoded(cursor: str) -> str:
+def decoded(cursor: str) -> str:
     """What a cursor holds; nothing when it is not one of ours."""
     try:
         return base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
@@ -97,19 +100,16 @@ def read_activity(cursor: str | None) -> tuple[str, int] | None:
     """The time and the position in the cursor of a list by last activity. Raises `InvalidRequest`."""
     if cursor is None:
         return None
-    time, _, position = _decoded(cursor).partition(" ")
+    time, _, position = decoded(cursor).partition(" ")
     place = _position(position)
     if place is None or not _TIME.fullmatch(time):
-        raise _not_a_cursor()
+        raise not_a_cursor()
     return time, place
 
 
 def split_by_activity(rows: Sequence[ActiveRow], limit: int) -> tuple[Sequence[ActiveRow], str | None]:
     """As `split_page`, for a list by last activity."""
-    if len(rows) <= limit:
-        return rows, None
-    last = rows[limit - 1]
-    return rows[:limit], _encoded(f"{last.last_message_at} {last.position}")
+    return split(rows, limit, lambda last: f"{last.last_message_at} {last.position}")
 
 
 # ── along a branch ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,11 +143,11 @@ def read_stretch(order: Literal["asc", "desc"], cursor: str | None, before: str 
 
 def _continued(stretch: Stretch, cursor: str, field: str) -> Stretch:
     """What comes after the page of this cursor, whichever field it was sent in."""
-    text = _decoded(cursor)
+    text = decoded(cursor)
     position = _position(text.removeprefix(_BACKWARD))
     if position is None:
         if field == "cursor":
-            raise _not_a_cursor()
+            raise not_a_cursor()
         raise InvalidRequest(f"{field}: expected the id of a message, or the next_cursor of a page.")
     if text.startswith(_BACKWARD):
         return msgspec.structs.replace(stretch, before=position, backward=True)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from app import observe
 from app.chat.endings import Cut
@@ -78,8 +78,12 @@ class Entry:
         self._pushed: deque[float] = deque(maxlen=_PIECES_BEFORE_END + 1)
         """When its newest pieces were."""
 
-    def next_piece(self, now: float) -> Piece | None:
-        """What has come since the last one; None when nothing has."""
+    def take(self, now: float) -> Taken | None:
+        """What has come since the last time; None when nothing has."""
+        piece, spent = self._next_piece(now), self._next_spent()
+        return Taken(self.reply.id, piece, spent) if piece is not None or spent is not None else None
+
+    def _next_piece(self, now: float) -> Piece | None:
         reply = self.reply
         if reply.length <= self._offset and reply.reasoned <= self._reasoned:
             return None
@@ -94,7 +98,7 @@ class Entry:
         sources = reply.sources if self._seq == 1 else None
         return Piece(reply.id, self._seq, text, reply.provider, reply.model, sources, reasoning)
 
-    def next_spent(self) -> Spent | None:
+    def _next_spent(self) -> Spent | None:
         """The calls that were made, after the latest piece; None when nothing has changed."""
         charges = self._charges(*self._bytes)
         if charges == self._told:
@@ -108,6 +112,14 @@ class Entry:
         if len(self._pushed) <= _PIECES_BEFORE_END or taken:
             return 0.0
         return self._pushed[0] + _BUDGET_SECONDS - now
+
+
+class Taken(NamedTuple):
+    """What one reply has for the database. The calls are those after the piece."""
+
+    reply_id: str
+    piece: Piece | None
+    spent: Spent | None
 
 
 class _Final:
@@ -135,9 +147,8 @@ class Journal:
         self._finishing: list[_Final] = []
         self._opened = asyncio.Event()
         self._finish_asked = asyncio.Event()
-        self._pieces: list[Piece] = []
-        self._spent: list[Spent] = []
-        """Both taken from their replies and not yet stored. A lane that is started again begins with them."""
+        self._taken: list[Taken] = []
+        """Taken from the replies and not yet stored. A lane that is started again begins with it."""
 
     def open(self, entry: Entry) -> None:
         """Journal this reply from now on, until it is finished or closed."""
@@ -189,39 +200,40 @@ class Journal:
     async def _append(self) -> None:
         now = asyncio.get_running_loop().time()
         alive = list(self._entries)
-        if not self._pieces and not self._spent:
-            taken = [(entry.next_piece(now), entry.next_spent()) for entry in self._entries.values()]
-            self._pieces = [piece for piece, _ in taken if piece is not None]
-            self._spent = [spent for _, spent in taken if spent is not None]
+        if not self._taken:
+            self._taken = [taken for entry in self._entries.values() if (taken := entry.take(now)) is not None]
         try:
-            answer = await self._write(self._pieces, alive, now + self._outage)
+            answer = await self._write(self._taken, alive, now + self._outage)
         except AppError:
             for reply_id in alive:  # those opened since have a patience of their own
                 self._cut(reply_id, Cut.OUTAGE)
-            self._pieces, self._spent = [], []
+            self._taken = []
             return
-        self._pieces, self._spent = [], []
+        self._taken = []
         for why, ids in ((Cut.STOPPED, answer.stop), (Cut.DELETED, answer.gone)):
             for reply_id in ids:
                 self._cut(reply_id, why)
 
-    async def _write(self, pieces: list[Piece], alive: list[str], deadline: float) -> Journaled:
+    async def _write(self, taken: list[Taken], alive: list[str], deadline: float) -> Journaled:
+        pieces = [one.piece for one in taken if one.piece is not None]
+        spent = [one.spent for one in taken if one.spent is not None]
+
         async def call() -> Journaled:
-            return await self._store.journal_write(pieces, alive, self._spent)
+            return await self._store.journal_write(pieces, alive, spent)
 
         try:
             return await self._persist(call, deadline)
         except InvalidRequest as error:
-            if len(pieces) <= 1:
-                for piece in pieces:
-                    observe.event("journal.refused", message_id=piece.id, code=error.code)
-                    self._cut(piece.id, Cut.OUTAGE)
+            if len(taken) <= 1:
+                for one in taken:
+                    observe.event("journal.refused", message_id=one.reply_id, code=error.code)
+                    self._cut(one.reply_id, Cut.OUTAGE)
                 return Journaled((), ())
         # a value that the database refuses takes no other reply with it: halves, until it stands alone
-        middle = len(pieces) // 2
-        one = await self._write(pieces[:middle], alive, deadline)
-        other = await self._write(pieces[middle:], alive, deadline)
-        return Journaled(one.stop + other.stop, one.gone + other.gone)
+        middle = len(taken) // 2
+        first = await self._write(taken[:middle], alive, deadline)
+        second = await self._write(taken[middle:], alive, deadline)
+        return Journaled(first.stop + second.stop, first.gone + second.gone)
 
     def _cut(self, reply_id: str, why: Cut) -> None:
         if (entry := self._entries.get(reply_id)) is not None:

@@ -52,11 +52,7 @@ class Offering:
         found = [candidate for candidate in candidates if (candidate.provider, candidate.model) in names]
         if not found:
             specs = [self._catalog.spec(ProviderName(model.provider), model.model) for model in begun.models]
-            found = [
-                Candidate(spec.provider, spec.model, spec.context_tokens, spec.max_output_tokens)
-                for spec in specs
-                if spec.provider in self._catalog.configured
-            ]
+            found = [Candidate.of(spec) for spec in specs if spec.provider in self._catalog.configured]
         return tuple(found)
 
     def offered(self, spec: ModelSpec) -> OfferedModel:

@@ -8,7 +8,7 @@ import msgspec
 
 from app.errors import ContentFiltered, ProviderError
 from app.store.replies import CallKind, Charge
-from app.values import BYTES_PER_TOKEN, ChatRequest, Tally, Usage, estimate_tokens
+from app.values import ChatRequest, Tally, Usage, estimate_tokens, tokens_of
 
 Cost = Callable[[str, str, Usage], int | None]
 """What this usage costs by a provider's model, in micro-dollars; None when the price is not known."""
@@ -35,8 +35,8 @@ class _Call:
         """What it used, with estimates in the place of what the provider has not said: of the messages that it was
         sent, and of so many bytes of text and reasoning that came. A reply has no more than it was allowed."""
         said = self.said or self.tally.usage or Usage(0, 0)
-        reasoning = _tokens(thought)
-        written = _tokens(text) + reasoning
+        reasoning = tokens_of(thought)
+        written = tokens_of(text) + reasoning
         if self.limit is not None:
             written = min(written, self.limit)
         written = said.completion_tokens or written
@@ -112,7 +112,3 @@ class Spending:
         call, later = self._calls[place], self._calls[place + 1 : place + 2]
         until = later[0].thought_before if later else thought
         return call.usage(0 if later else text, until - call.thought_before)
-
-
-def _tokens(size: int) -> int:
-    return -(-size // BYTES_PER_TOKEN)

@@ -14,11 +14,9 @@ from app.values import ProviderName
 
 def make_providers(configuration: Configuration) -> dict[ProviderName, Provider]:
     """The configured providers in the registry's order; if there are none, the stand-ins."""
-    configured = [description for description in PROVIDERS if description.is_configured(configuration)]
-    chosen = [description for description in configured if not description.stand_in] or configured
     return {
         description.name: DeferredProvider(description.name, partial(description.make, configuration))
-        for description in chosen
+        for description in PROVIDERS.chosen(configuration)
     }
 
 

@@ -138,6 +138,13 @@ def is_error(value: object) -> bool:
     return bool(value)
 
 
+def innermost(body: object) -> object:
+    """The innermost object of an error body: gateways put the `error` of a server into one of their own."""
+    while isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    return body
+
+
 def words_of(body: object) -> str:
     """The message of an error body of any shape: OpenAI's object, a plain text, FastAPI's list of fields, or nested."""
     if isinstance(body, dict):

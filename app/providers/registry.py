@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from app.providers.claude.description import CLAUDE
 from app.providers.demo.description import DEMO
-from app.providers.description import Embeddings, ProviderDescription, Setting
+from app.providers.description import Configuration, Embeddings, ProviderDescription, Setting
 from app.providers.gemini.description import GEMINI
 from app.providers.ollama.description import OLLAMA
 from app.providers.openai.description import OPENAI
@@ -46,6 +46,11 @@ class Registry:
     def names(self) -> tuple[ProviderName, ...]:
         """The names of all providers."""
         return tuple(self._descriptions)
+
+    def chosen(self, configuration: Configuration) -> list[ProviderDescription]:
+        """The configured providers; if there are none, the stand-ins."""
+        configured = [description for description in self if description.is_configured(configuration)]
+        return [description for description in configured if not description.stand_in] or configured
 
     @property
     def moderators(self) -> tuple[ProviderName, ...]:

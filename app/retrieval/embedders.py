@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections.abc import MutableSequence, Sequence
 
@@ -13,6 +12,7 @@ from app.errors import AnswerTimeout, ContextTooLong, ProviderError, RequestRefu
 from app.providers.base import Embedder, EmbeddingKind, Vectors
 from app.providers.factory import make_embedder
 from app.providers.registry import PROVIDERS
+from app.providers.vectors import unit
 from app.settings import Settings
 from app.store.replies import Charge
 from app.values import estimate_tokens
@@ -164,8 +164,7 @@ class PassageEmbedder:
                 vectors.append(await self._halved(part, error, spent))
         mean = [sum(len(part) * number for part, number in zip(parts, numbers, strict=True))
                 for numbers in zip(*vectors, strict=True)]  # fmt: skip
-        length = math.hypot(*mean) or 1.0
-        return [number / length for number in mean]
+        return unit(mean)
 
 
 def _took_too_long(error: ProviderError) -> bool:

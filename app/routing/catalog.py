@@ -44,8 +44,7 @@ class Catalog:
         self._known: dict[tuple[ProviderName, str], ModelSpec] = {}
         self._default: dict[ProviderName, ModelSpec] = {}
         self._contexts = settings.model_context_tokens or {}
-        configured = [provider for provider in PROVIDERS if provider.is_configured(settings.providers)]
-        self.configured = [one.name for one in configured if not one.stand_in] or [one.name for one in configured]
+        self.configured = [provider.name for provider in PROVIDERS.chosen(settings.providers)]
         """The providers that may answer."""
         for provider in PROVIDERS:
             specs = [self._spec(provider, model) for model in provider.models]
@@ -60,9 +59,11 @@ class Catalog:
 
     def spec(self, provider: ProviderName, model: str) -> ModelSpec:
         """What is known about this model. For a model that is not in the catalog, what holds for its provider."""
+        if (known := self._known.get((provider, model))) is not None:
+            return known
         description = PROVIDERS[provider]
-        unknown = KnownModel(model, description.context_tokens, price=FREE if description.free else None)
-        return self._known.get((provider, model)) or self._spec(description, unknown)
+        price = FREE if description.free else None
+        return self._spec(description, KnownModel(model, description.context_tokens, price=price))
 
     def knows(self, provider: ProviderName, model: str) -> bool:
         """Whether its data, or a setting, names this model."""

@@ -98,14 +98,13 @@ class Failover:
             try:
                 yield _answering(candidate, turn.failures)
                 try:
-                    item: StreamItem = await calls.next()
-                    while type(item) is Reasoning:
+                    while True:
+                        item: StreamItem = await calls.next()
                         if calls.anew:
                             yield _answering(candidate, turn.failures)
+                        if type(item) is not Reasoning:
+                            break
                         yield item
-                        item = await calls.next()
-                    if calls.anew:
-                        yield _answering(candidate, turn.failures)
                 except ContentFiltered:
                     raise
                 except (ProviderError, RetryNotAdmitted):

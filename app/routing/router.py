@@ -52,6 +52,10 @@ class Candidate(msgspec.Struct, frozen=True):
     density: float = 1.0
     """Tokens of the model for each estimated token, learnt from a refusal in this turn."""
 
+    @classmethod
+    def of(cls, spec: ModelSpec) -> Candidate:
+        return cls(spec.provider, spec.model, spec.context_tokens, spec.max_output_tokens)
+
 
 def route(
     offers: Sequence[Offer],
@@ -69,16 +73,7 @@ def route(
     fallback = [name for name in (default_provider, *PROVIDERS.names) if name is not None]
     ordered += [defaults[name] for name in fallback if name in defaults]
     serving = [offer for offer in _unique(ordered) if _serves(offer, preference)]
-    candidates = tuple(
-        Candidate(
-            provider=offer.spec.provider,
-            model=offer.spec.model,
-            context_tokens=offer.spec.context_tokens,
-            max_output_tokens=offer.spec.max_output_tokens,
-        )
-        for offer in serving
-        if offer.wait <= 0
-    )
+    candidates = tuple(Candidate.of(offer.spec) for offer in serving if offer.wait <= 0)
     if candidates:
         return candidates
     if serving:

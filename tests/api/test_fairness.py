@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,11 +14,9 @@ from app.api.unanswered import MOST_OTHERS, MOST_TURNS
 from app.store.client import POOL_SIZE, READS_AT_ONCE, READS_OF_A_USER, TURNS_OF_A_USER
 from scripts.local_supabase import LocalSupabase
 from tests.api.tokens import claims_of, sign
-from tests.support import upstream as scripted
 from tests.support.client import WAIT, assert_problem, new_conversation, turn
 from tests.support.gateway import Gateway
-from tests.support.service import Api, Person, running_api, sign_up
-from tests.support.upstream import Upstream
+from tests.support.service import Api, Person, sign_up
 
 FLOOD = 300
 QUICKLY = 8.0
@@ -28,30 +25,6 @@ READ, BEGIN = "/rest/v1/conversations", "/rest/v1/rpc/begin_turn"
 
 
 People = Callable[..., Awaitable[Person]]
-
-
-@pytest.fixture(scope="module")
-async def project(stack: LocalSupabase) -> AsyncGenerator[Gateway]:
-    """The gateway before the project of `service`, which lets some users' calls wait."""
-    async with Gateway(stack.url) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def service(
-    stack: LocalSupabase, project: Gateway, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncGenerator[Api]:
-    settings = {
-        "SUPABASE_URL": project.url,
-        "OPENAI_API_KEY": "test-key-of-the-api",
-        "OPENAI_BASE_URL": upstream.url,
-        "OPENAI_MODEL": scripted.MODEL,
-        "EMBEDDING_MODEL": "local",
-        "ENABLE_RAG": "false",
-    }
-    log: Path = tmp_path_factory.mktemp("fairness") / "api.log"
-    async with running_api(stack, log, **settings) as api:
-        yield api
 
 
 @pytest.fixture

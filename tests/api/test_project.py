@@ -22,11 +22,9 @@ from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import NODE, tool_environment
 from scripts.local_supabase.processes import free_port
 from tests.api.tokens import claims_of, sign
-from tests.support import upstream as scripted
 from tests.support.client import EVENT_STREAM, WAIT, assert_problem, new_conversation, reading, script
 from tests.support.gateway import INVALID_KEY, Answer, Gateway
 from tests.support.service import ROOT, Api, Person, environment, running_api, sign_up
-from tests.support.upstream import Upstream
 
 SECRET_HS256 = "super-secret-jwt-token-with-at-least-32-characters"
 HTML = Answer(200, "<!doctype html><title>Welcome</title>", {"Content-Type": "text/html"})
@@ -123,29 +121,6 @@ async def test_a_project_that_is_away_for_a_moment_does_not_end_the_start(
 
 
 # ── while it runs ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture(scope="module")
-async def project(stack: LocalSupabase) -> AsyncGenerator[Gateway]:
-    """The gateway before the project of `service`."""
-    async with Gateway(stack.url) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def service(
-    stack: LocalSupabase, project: Gateway, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncGenerator[Api]:
-    settings = {
-        "SUPABASE_URL": project.url,
-        "OPENAI_API_KEY": "test-key-of-the-api",
-        "OPENAI_BASE_URL": upstream.url,
-        "OPENAI_MODEL": scripted.MODEL,
-        "EMBEDDING_MODEL": "local",
-        "ENABLE_RAG": "false",
-    }
-    async with running_api(stack, tmp_path_factory.mktemp("project") / "api.log", **settings) as api:
-        yield api
 
 
 @pytest.fixture

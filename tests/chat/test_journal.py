@@ -12,7 +12,7 @@ from app.chat.endings import Cut
 from app.chat.journal import INTERVAL_SECONDS, MAX_FINISH_BATCH, OUTAGE_SECONDS, REFUSAL_SECONDS, Entry, Journal
 from app.chat.live import Reply
 from app.errors import AppError, InvalidRequest, SupabaseRefused, SupabaseUnavailable
-from app.store.replies import Kept
+from app.store.replies import Charge, Kept
 from tests.support.scripted_database import (
     Call,
     Database,
@@ -24,6 +24,10 @@ from tests.support.scripted_database import (
     unavailable,
 )
 from tests.support.scripted_providers import clock
+
+CHARGE = Charge(
+    kind="reply", provider="p", model="m", prompt_tokens=1, completion_tokens=1, cached_tokens=0, cost_micro_usd=None
+)
 
 
 @asynccontextmanager
@@ -403,6 +407,27 @@ async def test_a_refused_text_ends_its_own_reply_only() -> None:
         await asyncio.sleep(1)
     assert all(row.content == "text and more" for name, row in database.rows.items() if name != "17")
     assert database.rows["17"].content == ""
+
+
+@in_virtual_time
+async def test_refused_charges_end_their_own_reply_only() -> None:
+    database, stops = Database(), Stops()
+    replies = [new_reply(database, str(number)) for number in range(40)]
+
+    def refuse(call: Call) -> None:
+        if any(spent.id == "17" for spent in call.spent):
+            raise InvalidRequest
+
+    database.before = refuse
+    async with journal_on(database) as journal:
+        for reply in replies:
+            journal.open(Entry(reply, stops.of(reply), lambda *_: (CHARGE,)))
+            reply.append("text")
+        await asyncio.sleep(0.6)
+        assert stops.told.pop("17") == [Cut.OUTAGE]
+        assert not any(stops.told.values())
+    assert database.spent == {reply.id: (CHARGE,) for reply in replies if reply.id != "17"}
+    assert all(row.content == "text" for name, row in database.rows.items() if name != "17")
 
 
 @in_virtual_time

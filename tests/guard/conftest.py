@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
 
+import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.guard.plans import entitle
 from tests.support import upstream as scripted
 from tests.support.callers import Caller, Connection, new_conversation, new_user
+from tests.support.client import person_client
 from tests.support.limits import kept_settings, owned
-from tests.support.service import Api, running_api
+from tests.support.service import Api, Person, running_api, sign_up
 from tests.support.upstream import Upstream
 
 __all__ = ["kept_settings", "owned"]
@@ -60,3 +62,16 @@ async def replicas(
         running_api(stack, logs / "two.log", FORWARDED_ALLOW_IPS="127.0.0.1", **settings) as two,
     ):
         yield one, two
+
+
+@pytest.fixture
+async def person(stack: LocalSupabase) -> Person:
+    """A new user with the plan `premium`."""
+    return await sign_up(stack)
+
+
+@pytest.fixture
+async def client(replicas: tuple[Api, Api], person: Person) -> AsyncGenerator[httpx.AsyncClient]:
+    """The person's, on the first replica."""
+    async with person_client(replicas[0], person) as opened:
+        yield opened

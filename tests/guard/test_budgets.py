@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
@@ -20,23 +21,12 @@ from tests.support.callers import Caller, Connection, acting, new_user, one, rpc
 from tests.support.callers import new_conversation as place
 from tests.support.client import assert_problem, new_conversation, person_client, script, turn
 from tests.support.replica_client import eventually
-from tests.support.service import Api, Person, running_api, sign_up
+from tests.support.service import Api, Person, running_api
 from tests.support.turn_functions import final, finish, send
 from tests.support.upstream import EMBEDDED_TOKENS, MODEL, Upstream
 
 PRICED = "gpt-5-mini"
 LISTED = "listed-without-a-price"
-
-
-@pytest.fixture
-async def person(stack: LocalSupabase) -> Person:
-    return await sign_up(stack)
-
-
-@pytest.fixture
-async def client(replicas: tuple[Api, Api], person: Person) -> AsyncGenerator[httpx.AsyncClient]:
-    async with person_client(replicas[0], person) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -356,6 +346,27 @@ async def test_refused_sends_embed_once_at_most(
 def created(db: Connection, user: Caller, content: str) -> None:
     with acting(db, user):
         rpc(db, "create_document", p_title="T", p_passages=Jsonb([{"content": content}]), p_content_hash=content[:9])
+
+
+def test_a_charge_that_is_repeated_lowers_what_is_held_once(db: Connection, user: Caller) -> None:
+    """The service sends a call again when its answer was lost."""
+    db.execute("""update private.settings set embeddings = '{"provider": "p", "model": "e", "input": 1000000}'""")
+    created(db, user, "a" * 400)
+    document = one(db, "select id::text from public.documents where user_id = %s", [user.id])
+    call = {
+        "kind": "embedding",
+        "provider": "p",
+        "model": "e",
+        "prompt_tokens": 30,
+        "completion_tokens": 0,
+        "cached_tokens": 0,
+        "cost_micro_usd": 30,
+    }
+    charge = {"id": str(uuid.uuid4()), "user_id": str(user.id), "calls": [call], "document_id": document}
+    for _ in range(2):
+        db.execute("select public.charge_usage(%s)", [Jsonb([charge])])
+        assert one(db, "select private.held_micro_usd(%s)", [user.id]) == 70
+    assert one(db, "select sum(cost_micro_usd)::int from private.usage_ledger where user_id = %s", [user.id]) == 30
 
 
 def test_vectors_of_documents_are_held(db: Connection, user: Caller) -> None:

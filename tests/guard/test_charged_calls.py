@@ -13,19 +13,8 @@ from tests.support.callers import Connection, one
 from tests.support.client import new_conversation, person_client, reading, script, send, turn
 from tests.support.documents import put_in
 from tests.support.replica_client import eventually
-from tests.support.service import Api, Person, running_api, sign_up
+from tests.support.service import Api, Person, running_api
 from tests.support.upstream import MODEL, Call, Upstream
-
-
-@pytest.fixture
-async def person(stack: LocalSupabase) -> Person:
-    return await sign_up(stack)
-
-
-@pytest.fixture
-async def client(replicas: tuple[Api, Api], person: Person) -> AsyncGenerator[httpx.AsyncClient]:
-    async with person_client(replicas[0], person) as opened:
-        yield opened
 
 
 @pytest.fixture

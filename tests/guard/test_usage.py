@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 import pytest
 
-from scripts.local_supabase import LocalSupabase
 from tests.guard.plans import entitle, new_plan
 from tests.support.callers import Connection
-from tests.support.client import new_conversation, person_client, reading, script, send, turn
-from tests.support.service import Api, Person, sign_up
+from tests.support.client import new_conversation, reading, script, send, turn
+from tests.support.service import Person
 from tests.support.upstream import MODEL, Upstream
 
 PRICED = "gpt-5-mini"
-
-
-@pytest.fixture
-async def person(stack: LocalSupabase) -> Person:
-    return await sign_up(stack)
-
-
-@pytest.fixture
-async def client(replicas: tuple[Api, Api], person: Person) -> AsyncGenerator[httpx.AsyncClient]:
-    async with person_client(replicas[0], person) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from app.providers.ollama.wire import OllamaDecoder
 from app.providers.openai.wire import OpenAIDecoder
 from app.providers.wire.counts import MOST_TOKENS
 from app.providers.wire.decoder import Decoder
-from app.providers.wire.opening import TAGS
+from app.providers.wire.opening import LEADS, TAGS
 from app.values import Alive, Delta, Finish, FinishReason, Reasoning, Usage
 from tests.providers.reading import events_of, read_all
 
@@ -39,7 +39,8 @@ Outcome = tuple[str, str, FinishReason, Usage | None]
 def begins_with_a_tag(said: list[tuple[bool, str]]) -> bool:
     """Whether the text is read otherwise for its beginning, by us alone."""
     text = "".join(piece for thought, piece in said if not thought)
-    return text.lstrip().startswith((*TAGS, *TAGS.values()))
+    marks = tuple(mark.lower() for mark in (*TAGS, *TAGS.values(), *LEADS))
+    return text.lstrip().lower().startswith(marks)
 
 
 strings = st.text(st.characters(exclude_categories=["Cs"]))

@@ -17,7 +17,7 @@ from app.errors import (
     Throttled,
 )
 from app.providers.claude.description import NAME
-from app.providers.failures import failure, is_error, kind_of_status, words_of
+from app.providers.failures import failure, innermost, is_error, kind_of_status, words_of
 from app.providers.wire.counts import places
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
@@ -46,8 +46,7 @@ class ErrorBody(msgspec.Struct):
 
 def error_of(body: object) -> ErrorBody:
     """Read an error body, in Anthropic's shape or in that of a server with the same API."""
-    while isinstance(body, dict) and isinstance(body.get("error"), dict):
-        body = body["error"]
+    body = innermost(body)
     if not isinstance(body, dict):
         return ErrorBody(message=words_of(body))
     type_, code = body.get("type"), body.get("code")

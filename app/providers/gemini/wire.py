@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from app.errors import AuthenticationRefused, ContentFiltered, ProviderError, QuotaExhausted, ServerError
-from app.providers.failures import failure, is_error, kind_of_status, words_of
+from app.providers.failures import failure, innermost, is_error, kind_of_status, words_of
 from app.providers.gemini.description import NAME
 from app.providers.wire.counts import places
 from app.providers.wire.decoder import Decoder
@@ -43,8 +43,7 @@ def error_of(body: object) -> ErrorBody:
     """Read an error body of any shape."""
     while isinstance(body, list) and body:  # the shape of answers without `alt=sse`
         body = body[0]
-    while isinstance(body, dict) and isinstance(body.get("error"), dict):
-        body = body["error"]
+    body = innermost(body)
     if not isinstance(body, dict):
         return ErrorBody(message=words_of(body))
     code, status, details = body.get("code"), body.get("status"), body.get("details")

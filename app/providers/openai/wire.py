@@ -18,7 +18,7 @@ from app.errors import (
     ServerError,
     Throttled,
 )
-from app.providers.failures import failure, is_error, kind_of_status, words_of
+from app.providers.failures import failure, innermost, is_error, kind_of_status, words_of
 from app.providers.openai.description import NAME
 from app.providers.wire.counts import places
 from app.providers.wire.cumulative import Cumulative
@@ -70,8 +70,7 @@ class ErrorBody(msgspec.Struct):
 
 def error_of(body: object) -> ErrorBody:
     """Read an error body, in any of the shapes that servers send."""
-    while isinstance(body, dict) and isinstance(body.get("error"), dict):
-        body = body["error"]
+    body = innermost(body)
     if not isinstance(body, dict):
         return ErrorBody(words_of(body))
     code = body.get("code") or body.get("status")

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from app.retrieval.clean import cleaned
 from app.retrieval.formats.html import page
-from app.retrieval.formats.tables import cell_text, lines_of, markdown_table, spread
+from app.retrieval.formats.tables import cell_text, in_one_line, lines_of, markdown_table, spread
 from app.retrieval.formats.text import Text, TooLarge, Unreadable
 
 _TITLE = ".//{http://purl.org/dc/elements/1.1/}title"
@@ -158,7 +158,7 @@ def _chart(chart: Any) -> Iterator[str]:
         names = list(plot.categories) or [float(point.text) for point in plot._element.xpath("c:ser[1]/c:xVal//c:v")]
         values = zip_longest(names, *(one.values for one in series))
         rows = [["", *(one.name for one in series)], *(list(map(cell_text, row)) for row in values)]
-        yield "\n".join(lines_of([[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]))
+        yield "\n".join(lines_of([[in_one_line(cell) for cell in row] for row in rows]))
 
 
 def _diagram(shape: Any) -> Iterator[str]:

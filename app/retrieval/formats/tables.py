@@ -94,12 +94,17 @@ def markdown_table(rows: Iterable[Sequence[str]], max_characters: int | None = N
     return text
 
 
+def in_one_line(cell: str) -> str:
+    """A cell's text as it stands in a Markdown table."""
+    return " ".join(cell.split()).replace("|", "\\|")
+
+
 def _blocks(rows: Iterable[Sequence[str]], max_characters: int | None) -> Iterator[list[list[str]]]:
     """Runs of rows that are not empty, their cells in one line each and without empty ones at the end."""
     length = 0
     block: list[list[str]] = []
     for row in rows:
-        cells = [" ".join(cell.split()).replace("|", "\\|") for cell in row]
+        cells = [in_one_line(cell) for cell in row]
         while cells and not cells[-1]:
             cells.pop()
         if cells:
