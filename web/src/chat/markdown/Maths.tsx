@@ -32,10 +32,10 @@ export const Maths = memo(function Maths({ tex, isDisplay }: { tex: string; isDi
     <span
       ref={place}
       className={isDisplay ? styles.display : styles.inline}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: a wide formula scrolls, by keyboard too
+      role="math"
+      aria-label={tex}
+      // a wide formula scrolls, by keyboard too
       tabIndex={isDisplay ? 0 : undefined}
-      role={isDisplay ? 'math' : undefined}
-      aria-label={isDisplay ? tex : undefined}
       data-tex={tex}
     />
   )

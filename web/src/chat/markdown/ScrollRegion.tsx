@@ -19,7 +19,6 @@ export function ScrollRegion({ kind, children }: { kind: 'code' | 'table'; child
     <section
       ref={place}
       className={styles.scroll}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
       tabIndex={isWide ? 0 : undefined}
       aria-label={isWide ? texts.chat.scrolls[kind] : undefined}
     >

@@ -40,7 +40,9 @@ function render(given: Token, key: number, around: Surroundings, depth: number):
   if (depth > DEEPEST) return <Fragment key={key}>{token.raw}</Fragment>
   switch (token.type) {
     case 'text':
-      return <Fragment key={key}>{token.tokens ? all(token.tokens, around, depth) : plain(token.text, around)}</Fragment>
+      return (
+        <Fragment key={key}>{token.tokens ? all(token.tokens, around, depth) : plain(token.text, around)}</Fragment>
+      )
     case 'escape':
     case 'html':
       return <Fragment key={key}>{token.text}</Fragment>
@@ -67,7 +69,14 @@ function render(given: Token, key: number, around: Surroundings, depth: number):
     case 'list':
       return <List key={key} list={token} around={around} depth={depth} />
     case 'code':
-      return <CodeBlock key={key} code={token.text} language={/^\S*/.exec(token.lang ?? '')?.[0] ?? ''} isOpen={around.isOpen} />
+      return (
+        <CodeBlock
+          key={key}
+          code={token.text}
+          language={/^\S*/.exec(token.lang ?? '')?.[0] ?? ''}
+          isOpen={around.isOpen}
+        />
+      )
     case 'maths':
       return <Maths key={key} tex={token.tex} isDisplay={token.isDisplay} />
     case 'table':
@@ -117,7 +126,9 @@ function List({ list, around, depth }: { list: Tokens.List; around: Surroundings
   const items = list.items.map((item, index) => (
     // biome-ignore lint/suspicious/noArrayIndexKey: the place of an item is what it is
     <li key={index} className={item.task ? styles.task : undefined}>
-      {item.task ? <input type="checkbox" checked={item.checked ?? false} readOnly disabled aria-label={item.text} /> : null}
+      {item.task ? (
+        <input type="checkbox" checked={item.checked ?? false} readOnly disabled aria-label={item.text} />
+      ) : null}
       {all(item.tokens, around, depth)}
     </li>
   ))
