@@ -21,6 +21,14 @@ install: ## Install the locked dependencies (done by every other target)
 run: install ## Run everything: the embedded Supabase and the API (Ctrl-C stops it)
 	@exec $(BIN)/python -m scripts.run
 
+.PHONY: web
+web: install ## Run Vite's development server for web/, beside `make run`
+	@exec $(BIN)/python -m scripts.web develop
+
+.PHONY: web-build
+web-build: install ## Build web/ into web/dist, where its sources have changed (`make run` does this)
+	@$(BIN)/python -m scripts.web build
+
 .PHONY: test
 test: install ## Run all tests
 	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup
@@ -47,16 +55,20 @@ static: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 supabase scripts/local_supabase
+	node_modules/.bin/biome ci --error-on-warnings web
+	node_modules/.bin/tsc --project web
 
 .PHONY: fmt
 fmt: install ## Format code and SQL
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix --quiet --processes 2 supabase scripts/local_supabase
+	node_modules/.bin/biome check --write web
 
 .PHONY: openapi
-openapi: install ## Write docs/openapi.json anew
+openapi: install ## Write docs/openapi.json and the client's types of it anew
 	$(BIN)/python -m scripts.openapi
+	node_modules/.bin/openapi-typescript docs/openapi.json --output web/src/lib/schema.d.ts
 
 .PHONY: schema
 schema: install ## Write supabase/schema, every function as the migrations leave it, anew
@@ -101,4 +113,4 @@ bench-conversations: install ## Measure search over conversations (a minute or t
 
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
-	rm -rf .venv .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist

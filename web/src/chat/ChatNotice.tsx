@@ -1,22 +1,27 @@
-import { RotateCcw, TriangleAlert, WifiOff, X } from 'lucide-react'
-import { useState } from 'react'
+import { WifiOff, X } from 'lucide-react'
+import { useEffect, useState } from 'react'
 import { useTexts } from '../i18n/texts'
 import type { ProblemError } from '../lib/problem'
-import { problemText } from '../ui/problemText'
-import buttons from './Button.module.css'
+import { IconButton } from '../ui/Button'
+import { ProblemNotice } from '../ui/ProblemNotice'
 import styles from './ChatNotice.module.css'
 import type { Waiting } from './transport'
-import { useCountdown } from './useCountdown'
 
 /** Says that nothing arrives at the moment, and when it is tried again. */
 export function WaitingNotice({ waiting }: { waiting: Waiting }) {
   const texts = useTexts()
-  const seconds = useCountdown(waiting.until)
+  const [now, setNow] = useState(Date.now)
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 500)
+    return () => clearInterval(timer)
+  }, [])
+  const seconds = Math.ceil((waiting.until - now) / 1000)
   return (
-    <p className={styles.waiting} role="status">
+    <div className={styles.waiting}>
       <WifiOff aria-hidden size={16} />
-      {texts.chat.waiting[waiting.reason]} {seconds > 1 ? texts.chat.againIn(seconds) : null}
-    </p>
+      <span role="status">{texts.chat.waiting[waiting.reason]}</span>
+      {seconds > 1 ? <span>{texts.chat.againIn(seconds)}</span> : null}
+    </div>
   )
 }
 
@@ -31,24 +36,12 @@ export function RefusedNotice({
   onClose: () => void
 }) {
   const texts = useTexts()
-  const [until] = useState(() => (problem.retryAfter === null ? null : Date.now() + problem.retryAfter * 1000))
-  const seconds = useCountdown(until)
   return (
-    <div className={styles.refused} role="alert">
-      <TriangleAlert aria-hidden size={16} />
-      <p>
-        {problemText(texts, problem)}
-        {problem.requestId ? <small>{texts.problems.requestId(problem.requestId)}</small> : null}
-      </p>
-      {onRetry ? (
-        <button type="button" className={buttons.text} disabled={seconds > 0} onClick={onRetry}>
-          <RotateCcw aria-hidden size={14} />
-          {seconds > 0 ? texts.chat.againIn(seconds) : texts.common.retry}
-        </button>
-      ) : null}
-      <button type="button" className={buttons.icon} aria-label={texts.common.close} onClick={onClose}>
+    <div className={styles.refused}>
+      <ProblemNotice problem={problem} {...(onRetry ? { onRetry } : {})} />
+      <IconButton label={texts.common.close} onClick={onClose}>
         <X aria-hidden size={16} />
-      </button>
+      </IconButton>
     </div>
   )
 }

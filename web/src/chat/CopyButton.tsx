@@ -1,7 +1,7 @@
 import { Check, Copy } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { useTexts } from '../i18n/texts'
-import styles from './Button.module.css'
+import { IconButton } from '../ui/Button'
 
 /** Copies a text, and says so for a moment. */
 export function CopyButton({ text, what }: { text: string; what: 'code' | 'reply' | 'message' }) {
@@ -12,16 +12,13 @@ export function CopyButton({ text, what }: { text: string; what: 'code' | 'reply
     const timer = setTimeout(() => setIsCopied(false), 2000)
     return () => clearTimeout(timer)
   }, [isCopied])
-  const label = isCopied ? texts.chat.copied : texts.chat.copy[what]
+  const label = isCopied ? texts.common.copied : texts.chat.copy[what]
   return (
-    <button
-      type="button"
-      className={styles.icon}
-      aria-label={label}
-      title={label}
+    <IconButton
+      label={label}
       onClick={() => navigator.clipboard.writeText(text).then(() => setIsCopied(true), console.error)}
     >
       {isCopied ? <Check aria-hidden size={16} /> : <Copy aria-hidden size={16} />}
-    </button>
+    </IconButton>
   )
 }

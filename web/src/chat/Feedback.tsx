@@ -2,7 +2,7 @@ import { ThumbsDown, ThumbsUp } from 'lucide-react'
 import { useId, useState } from 'react'
 import { useTexts } from '../i18n/texts'
 import type { Schemas } from '../lib/api'
-import buttons from './Button.module.css'
+import { Button, IconButton } from '../ui/Button'
 import styles from './Message.module.css'
 
 type Given = Schemas['Feedback'] | null
@@ -19,26 +19,12 @@ export function Feedback({ given, onGive }: { given: Given; onGive: (feedback: G
   }
   return (
     <>
-      <button
-        type="button"
-        className={buttons.icon}
-        aria-pressed={given?.rating === 'up'}
-        aria-label={texts.chat.good}
-        title={texts.chat.good}
-        onClick={() => rate('up')}
-      >
+      <IconButton aria-pressed={given?.rating === 'up'} label={texts.chat.good} onClick={() => rate('up')}>
         <ThumbsUp aria-hidden size={16} />
-      </button>
-      <button
-        type="button"
-        className={buttons.icon}
-        aria-pressed={given?.rating === 'down'}
-        aria-label={texts.chat.bad}
-        title={texts.chat.bad}
-        onClick={() => rate('down')}
-      >
+      </IconButton>
+      <IconButton aria-pressed={given?.rating === 'down'} label={texts.chat.bad} onClick={() => rate('down')}>
         <ThumbsDown aria-hidden size={16} />
-      </button>
+      </IconButton>
       {comment === null ? null : (
         <form
           className={styles.comment}
@@ -51,9 +37,7 @@ export function Feedback({ given, onGive }: { given: Given; onGive: (feedback: G
         >
           <label htmlFor={id}>{texts.chat.whatWasWrong}</label>
           <input id={id} value={comment} maxLength={2000} onChange={(event) => setComment(event.target.value)} />
-          <button type="submit" className={buttons.text}>
-            {texts.chat.sendComment}
-          </button>
+          <Button type="submit">{texts.chat.sendComment}</Button>
         </form>
       )}
     </>

@@ -2,7 +2,7 @@ import { useVirtualizer } from '@tanstack/react-virtual'
 import { ArrowDown } from 'lucide-react'
 import { type ReactNode, useLayoutEffect, useRef } from 'react'
 import { useTexts } from '../i18n/texts'
-import buttons from './Button.module.css'
+import { Button } from '../ui/Button'
 import styles from './MessageList.module.css'
 import type { ChatMessage } from './messages'
 import { BOTTOM, useScrolling } from './useScrolling'
@@ -94,9 +94,9 @@ export function MessageList({
         </div>
       </section>
       {isAway ? (
-        <button type="button" className={`${buttons.text} ${styles.jump}`} onClick={goToEnd}>
+        <Button className={styles.jump ?? ''} onClick={goToEnd}>
           <ArrowDown aria-hidden size={16} /> {texts.chat.jumpToLatest}
-        </button>
+        </Button>
       ) : null}
     </div>
   )

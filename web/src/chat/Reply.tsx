@@ -2,8 +2,8 @@ import { RefreshCw } from 'lucide-react'
 import { memo, useMemo, useState } from 'react'
 import { useLanguage } from '../i18n/texts'
 import type { Schemas } from '../lib/api'
+import { IconButton } from '../ui/Button'
 import { Activity } from './Activity'
-import buttons from './Button.module.css'
 import { CopyButton } from './CopyButton'
 import { Feedback } from './Feedback'
 import styles from './Message.module.css'
@@ -61,16 +61,9 @@ export const Reply = memo(function Reply({
             <Versions siblings={metadata.siblings} isDisabled={isBusy} onShow={onShowVersion} />
             {text ? <CopyButton text={text} what="reply" /> : null}
             {text ? <Feedback given={metadata.feedback ?? null} onGive={(feedback) => onRate(id, feedback)} /> : null}
-            <button
-              type="button"
-              className={buttons.icon}
-              aria-label={texts.chat.regenerate}
-              title={texts.chat.regenerate}
-              disabled={isBusy}
-              onClick={() => onRegenerate(id)}
-            >
+            <IconButton label={texts.chat.regenerate} disabled={isBusy} onClick={() => onRegenerate(id)}>
               <RefreshCw aria-hidden size={16} />
-            </button>
+            </IconButton>
             <small className={styles.usage}>{usageText(texts, language, metadata)}</small>
           </footer>
         </>

@@ -1,8 +1,7 @@
-import { CircleSlash, Hand, RotateCcw, TriangleAlert } from 'lucide-react'
+import { CircleSlash, Hand } from 'lucide-react'
 import { useTexts } from '../i18n/texts'
 import { ProblemError } from '../lib/problem'
-import { problemText } from '../ui/problemText'
-import buttons from './Button.module.css'
+import { ProblemNotice } from '../ui/ProblemNotice'
 import styles from './Message.module.css'
 import type { Metadata } from './messages'
 
@@ -24,24 +23,15 @@ export function ReplyEnd({ metadata, onRetry }: { metadata: Metadata; onRetry: (
     )
   if (status === 'complete' && reason === 'length') return <p className={styles.end}>{texts.chat.tooLong}</p>
   if (status !== 'failed' && status !== 'interrupted') return null
-  const said = problem
-    ? problemText(
-        texts,
-        new ProblemError({ code: problem.code, status: problem.status, detail: problem.detail ?? null }),
-      )
-    : texts.problems.internal_error
+  const why = new ProblemError({
+    code: problem?.code ?? (status === 'interrupted' ? 'interrupted' : 'internal_error'),
+    status: problem?.status ?? 0,
+    detail: problem?.detail ?? null,
+    requestId: problem?.request_id ?? null,
+  })
   return (
     <div className={styles.failed}>
-      <TriangleAlert aria-hidden size={16} />
-      <p>
-        {status === 'interrupted' ? texts.chat.interrupted : said}
-        {problem?.request_id ? <small>{texts.problems.requestId(problem.request_id)}</small> : null}
-      </p>
-      {onRetry ? (
-        <button type="button" className={buttons.text} onClick={onRetry}>
-          <RotateCcw aria-hidden size={14} /> {texts.common.retry}
-        </button>
-      ) : null}
+      <ProblemNotice problem={why} {...(onRetry ? { onRetry } : {})} />
     </div>
   )
 }

@@ -1,7 +1,7 @@
 import { Pencil } from 'lucide-react'
 import { memo, useEffect, useRef, useState } from 'react'
 import { useTexts } from '../i18n/texts'
-import buttons from './Button.module.css'
+import { Button, IconButton } from '../ui/Button'
 import { CopyButton } from './CopyButton'
 import { GrowingText } from './GrowingText'
 import styles from './Message.module.css'
@@ -53,12 +53,10 @@ export const UserMessage = memo(function UserMessage({
       >
         <GrowingText value={edited} onChange={setEdited} onEnter={submit} label={texts.chat.editMessage} isFocused />
         <div>
-          <button type="button" className={buttons.text} onClick={close}>
-            {texts.common.cancel}
-          </button>
-          <button type="submit" className={`${buttons.text} ${buttons.main}`} disabled={!edited.trim() || isBusy}>
+          <Button onClick={close}>{texts.common.cancel}</Button>
+          <Button type="submit" kind="primary" disabled={!edited.trim() || isBusy}>
             {texts.chat.sendEdit}
-          </button>
+          </Button>
         </div>
       </form>
     )
@@ -69,17 +67,9 @@ export const UserMessage = memo(function UserMessage({
       <footer className={styles.actions}>
         <Versions siblings={metadata.siblings} isDisabled={isBusy} onShow={onShowVersion} />
         <CopyButton text={text} what="message" />
-        <button
-          type="button"
-          ref={editButton}
-          className={buttons.icon}
-          aria-label={texts.chat.edit}
-          title={texts.chat.edit}
-          disabled={isBusy}
-          onClick={() => setEdited(text)}
-        >
+        <IconButton ref={editButton} label={texts.chat.edit} disabled={isBusy} onClick={() => setEdited(text)}>
           <Pencil aria-hidden size={16} />
-        </button>
+        </IconButton>
       </footer>
     </article>
   )

@@ -1,7 +1,7 @@
 import { ChevronLeft, ChevronRight } from 'lucide-react'
 import { useTexts } from '../i18n/texts'
 import type { Schemas } from '../lib/api'
-import buttons from './Button.module.css'
+import { IconButton } from '../ui/Button'
 import styles from './Message.module.css'
 
 /** Goes between the versions of a message: `‹ 2 / 3 ›`. */
@@ -19,25 +19,17 @@ export function Versions({
   const { index, count, previous_id: previous, next_id: next } = siblings
   return (
     <fieldset className={styles.versions} aria-label={texts.chat.versions}>
-      <button
-        type="button"
-        className={buttons.icon}
-        aria-label={texts.chat.previousVersion}
+      <IconButton
+        label={texts.chat.previousVersion}
         disabled={!previous || isDisabled}
         onClick={() => previous && onShow(previous)}
       >
         <ChevronLeft aria-hidden size={16} />
-      </button>
+      </IconButton>
       <span>{texts.chat.versionOf(index, count)}</span>
-      <button
-        type="button"
-        className={buttons.icon}
-        aria-label={texts.chat.nextVersion}
-        disabled={!next || isDisabled}
-        onClick={() => next && onShow(next)}
-      >
+      <IconButton label={texts.chat.nextVersion} disabled={!next || isDisabled} onClick={() => next && onShow(next)}>
         <ChevronRight aria-hidden size={16} />
-      </button>
+      </IconButton>
     </fieldset>
   )
 }
