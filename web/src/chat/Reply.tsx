@@ -9,7 +9,7 @@ import { Feedback } from './Feedback'
 import styles from './Message.module.css'
 import { CitationsContext } from './markdown/Citation'
 import { Markdown } from './markdown/Markdown'
-import { type ChatMessage, reasoningOf, textOf } from './messages'
+import { type ChatMessage, reasoningOf, sourcesOf, textOf } from './messages'
 import { Reasoning } from './Reasoning'
 import { ReplyEnd } from './ReplyEnd'
 import { Sources } from './Sources'
@@ -39,7 +39,7 @@ export const Reply = memo(function Reply({
   const { id, metadata = {} } = message
   const text = textOf(message)
   const reasoning = reasoningOf(message)
-  const sources = metadata.sources ?? NO_SOURCES
+  const sources = useMemo(() => sourcesOf(message), [message])
   const citations = useMemo(
     () => ({ titles: sources.map(({ title }) => title), show: (number: number) => setOpenSource(number) }),
     [sources],
@@ -71,5 +71,3 @@ export const Reply = memo(function Reply({
     </article>
   )
 })
-
-const NO_SOURCES: readonly Schemas['Source'][] = []

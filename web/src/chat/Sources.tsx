@@ -1,8 +1,8 @@
 import { FileText } from 'lucide-react'
 import { useId } from 'react'
 import { useTexts } from '../i18n/texts'
-import type { Schemas } from '../lib/api'
 import styles from './Message.module.css'
+import type { Source } from './messages'
 
 /** The passages that a reply was given, as cards with the numbers that its text cites. */
 export function Sources({
@@ -10,7 +10,7 @@ export function Sources({
   open,
   onOpen,
 }: {
-  sources: readonly Schemas['Source'][]
+  sources: readonly Source[]
   /** The number of the card that shows its passage; null: none. */
   open: number | null
   onOpen: (number: number | null) => void

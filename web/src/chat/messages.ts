@@ -14,7 +14,6 @@ export type Metadata = Partial<
     | 'model'
     | 'finish_reason'
     | 'problem'
-    | 'sources'
     | 'usage'
     | 'cost_micro_usd'
     | 'feedback'
@@ -26,11 +25,31 @@ export type Metadata = Partial<
 
 export type ChatMessage = UIMessage<Metadata>
 
+/** A passage of the user's documents that a reply was given. */
+export type Source = Pick<Schemas['Source'], 'id' | 'title' | 'excerpt'>
+
 /** A message of the API as one of the AI SDK's. */
 export function fromView(view: View): ChatMessage {
-  const { id, role, content, reasoning, ...metadata } = view
-  const parts: ChatMessage['parts'] = reasoning ? [{ type: 'reasoning', text: reasoning, state: 'done' }] : []
-  return { id, role, metadata, parts: content ? [...parts, { type: 'text', text: content }] : parts }
+  const { id, role, content, reasoning, sources, ...metadata } = view
+  const parts: ChatMessage['parts'] = (sources ?? []).map(({ id: sourceId, title, ...parley }) => ({
+    type: 'source-document',
+    sourceId,
+    title,
+    mediaType: 'text/plain',
+    providerMetadata: { parley },
+  }))
+  if (reasoning) parts.push({ type: 'reasoning', text: reasoning, state: 'done' })
+  if (content) parts.push({ type: 'text', text: content })
+  return { id, role, metadata, parts }
+}
+
+/** The passages that a reply may cite, by their place, from 1. */
+export function sourcesOf(message: ChatMessage): Source[] {
+  return message.parts.flatMap((part) =>
+    part.type === 'source-document'
+      ? [{ id: part.sourceId, title: part.title, excerpt: String(part.providerMetadata?.parley?.excerpt ?? '') }]
+      : [],
+  )
 }
 
 const joined = (message: ChatMessage, type: 'text' | 'reasoning') =>

@@ -1,6 +1,6 @@
 import { DefaultChatTransport, type UIMessageChunk } from 'ai'
 import { asProblem, problemOf } from '../lib/problem'
-import type { ChatMessage } from './messages'
+import type { ChatMessage, Metadata } from './messages'
 
 /** Why nothing arrives at the moment, and when it is tried again (milliseconds of `Date.now()`). */
 export interface Waiting {
@@ -87,24 +87,36 @@ function watched(answer: Response): Response {
   return new Response(body, { status: answer.status, headers: answer.headers })
 }
 
+/** What the metadata of a stream have beyond those of a message. */
+type StreamMetadata = Metadata & { resume?: boolean }
+
 /** What the AI SDK takes for a cut connection: a TypeError that speaks of the network. */
 const cut = () => new TypeError('network: the stream was cut')
 
-/** `useChat`'s transport on `/v1/chat`. A stream that ends without saying so has been cut, and fails. */
+const ENDS = ['complete', 'stopped', 'filtered', 'failed', 'interrupted'] satisfies Metadata['status'][]
+
+/**
+ * `useChat`'s transport on `/v1/chat`. The metadata of a reply say how it has ended, and with them the stream is over: what
+ * follows is a title, which comes by Realtime too, or the problem in words. A stream without them has been cut, and fails.
+ */
 export class ChatTransport extends DefaultChatTransport<ChatMessage> {
   protected override processResponseStream(
     stream: ReadableStream<Uint8Array<ArrayBufferLike>>,
   ): ReadableStream<UIMessageChunk> {
-    let hasEnded = false
     return super.processResponseStream(stream).pipeThrough(
       new TransformStream<UIMessageChunk, UIMessageChunk>({
         transform(chunk, controller) {
-          hasEnded ||= chunk.type === 'finish' || chunk.type === 'error'
+          const { resume, status }: StreamMetadata = (chunk.type === 'message-metadata' && chunk.messageMetadata) || {}
+          if (resume) {
+            controller.error(cut()) // the server cannot go on, and the reply does
+            return
+          }
           controller.enqueue(chunk)
+          if (!status || !ENDS.some((end) => end === status)) return
+          controller.enqueue({ type: 'finish' })
+          controller.terminate()
         },
-        flush(controller) {
-          if (!hasEnded) controller.error(cut())
-        },
+        flush: (controller) => controller.error(cut()),
       }),
     )
   }

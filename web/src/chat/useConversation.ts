@@ -62,13 +62,14 @@ export function useConversation(id: string, preferences: Preferences): Conversat
       new ChatTransport({
         api: '/v1/chat',
         fetch: patientFetch(authorized, setWaiting),
-        // the stored conversation is what the API goes by, so only what is new is sent
+        headers: { Accept: 'application/json, text/event-stream', 'X-UI-Message-Chunks': 'reset-step' },
+        // the stored conversation is what the API goes by: of the history, only what is answered is named
         prepareSendMessagesRequest: ({ messages, trigger, messageId }) => ({
           body: {
             id,
             trigger,
             messageId,
-            messages: messages.slice(-1),
+            messages: messages.slice(-2).map((one, at, { length }) => (at < length - 1 ? { ...one, parts: [] } : one)),
             provider: wanted.current.model?.provider,
             model: wanted.current.model?.model,
             reasoning: wanted.current.reasoning ?? undefined,
