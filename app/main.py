@@ -19,6 +19,7 @@ from app import observe
 from app.api import problem
 from app.api.auth import TokenVerifier
 from app.api.callers import AddressLimit, identified
+from app.api.chat_ui import chat_routes, with_any_chat_id
 from app.api.conversations import conversation_routes
 from app.api.documents import document_routes, largest_body
 from app.api.estimate import estimate_routes
@@ -256,6 +257,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             document_routes(service.documents, service.library, service.admission),
             search_routes(service.admission, service.search, service.charges),
             message_routes(service.messages, service.turns, service.finder, service.followers),
+            chat_routes(service.messages, service.turns, service.finder, service.followers, service.titles),
         ],
         dependencies={"user": Provide(service.user)},
         exception_handlers={
@@ -283,7 +285,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     handler = app.asgi_handler
     if settings.web == "on":
         handler = web(handler, app.routes, ClientConfig("", settings.supabase_url, settings.supabase_publishable_key))
-    app.asgi_handler = observed(handler, app.routes)
+    app.asgi_handler = with_any_chat_id(observed(handler, app.routes))
     return app
 
 

@@ -123,6 +123,8 @@ def _words(info: inspect.Type) -> str:
             return "a UUID"
         case inspect.DictType() | inspect.StructType():
             return "an object"
+        case inspect.ListType():
+            return "a list"
         case _:
             return "another value"
 
