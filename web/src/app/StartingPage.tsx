@@ -3,8 +3,9 @@ import { useTexts } from '../i18n/texts'
 import { loadConfig } from '../lib/config'
 import { createServices, type Services } from '../lib/services'
 import { Notice } from '../ui/Notice'
-import { App } from './App'
 import styles from './FailureBoundary.module.css'
+import { ParleyProvider } from './ParleyProvider'
+import { Routes } from './Routes'
 
 const RETRY_MS = 2000
 
@@ -31,7 +32,12 @@ export function StartingPage() {
       clearTimeout(timer)
     }
   }, [])
-  if (services) return <App services={services} />
+  if (services)
+    return (
+      <ParleyProvider services={services}>
+        <Routes />
+      </ParleyProvider>
+    )
   return failed ? (
     <div className={styles.failed}>
       <Notice tone="warn" title={layout.unreachable}>

@@ -4,6 +4,13 @@ import { compact, money } from '../lib/format'
 import styles from './ModelSelector.module.css'
 import type { Model } from './useModels'
 
+export type Named = Pick<Model, 'provider' | 'model'>
+
+/** What tells a model from all others. */
+export function keyOf({ provider, model }: Named): string {
+  return `${provider} ${model}`
+}
+
 /** One model: its health, its context and what it costs; one that may not be chosen says why. */
 export function ModelOption({ model, isDefault }: { model: Model; isDefault: boolean }) {
   const { texts, language } = useLanguage()
@@ -20,7 +27,7 @@ export function ModelOption({ model, isDefault }: { model: Model; isDefault: boo
       : models.noPrice,
   ].filter(Boolean)
   return (
-    <Radio.Root value={`${model.provider} ${model.model}`} disabled={!model.available} className={styles.option}>
+    <Radio.Root value={keyOf(model)} disabled={!model.available} className={styles.option}>
       <Radio.Indicator keepMounted className={styles.dot} />
       <span className={styles.about}>
         <span className={styles.name}>

@@ -7,7 +7,7 @@ import { useTexts } from '../i18n/texts'
 import { asProblem } from '../lib/problem'
 import { ProblemNotice } from '../ui/ProblemNotice'
 import { SkeletonLines } from '../ui/Skeleton'
-import { ModelOption } from './ModelOption'
+import { keyOf, ModelOption, type Named } from './ModelOption'
 import styles from './ModelSelector.module.css'
 import { type Reasoning, usePreferences } from './preferences'
 import { useModels } from './useModels'
@@ -16,6 +16,10 @@ const LEVELS = ['auto', 'off', 'low', 'medium', 'high'] as const
 const AUTOMATIC = 'automatic'
 /** From so many models on, a field finds one by its name. */
 const MANY = 8
+
+function isSame(model: Named, other: Named | null): boolean {
+  return other !== null && keyOf(model) === keyOf(other)
+}
 
 /** Chooses the model and the level of reasoning for the next messages; shown in the composer. */
 export function ModelSelector() {
@@ -55,9 +59,9 @@ export function ModelSelector() {
                 <RadioGroup
                   className={styles.options}
                   aria-label={texts.label}
-                  value={model ? `${model.provider} ${model.model}` : AUTOMATIC}
+                  value={model ? keyOf(model) : AUTOMATIC}
                   onValueChange={(value) => {
-                    const chosen = data.items.find((one) => `${one.provider} ${one.model}` === value)
+                    const chosen = data.items.find((one) => keyOf(one) === value)
                     change({ model: chosen ? { provider: chosen.provider, model: chosen.model } : null })
                   }}
                 >
@@ -70,13 +74,17 @@ export function ModelSelector() {
                       </span>
                     </span>
                   </Radio.Root>
-                  {items.map((one) => (
-                    <ModelOption
-                      key={`${one.provider} ${one.model}`}
-                      model={one}
-                      isDefault={one.model === data.default?.model && one.provider === data.default.provider}
-                    />
-                  ))}
+                  {items
+                    .filter((one) => one.available)
+                    .map((one) => (
+                      <ModelOption key={keyOf(one)} model={one} isDefault={isSame(one, data.default)} />
+                    ))}
+                  {items.some((one) => !one.available) && <p className={styles.group}>{texts.unavailable}</p>}
+                  {items
+                    .filter((one) => !one.available)
+                    .map((one) => (
+                      <ModelOption key={keyOf(one)} model={one} isDefault={false} />
+                    ))}
                 </RadioGroup>
               </>
             )}
