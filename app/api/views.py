@@ -17,9 +17,9 @@ from app.store.documents import DocumentStatus
 from app.store.rows import Conversation, StoredMessage
 from app.values import (
     Feedback,
-    FinishReason,
     Problem,
     ReasoningEffort,
+    ReplyFinishReason,
     ReplyStatus,
     ReplyUsage,
     Role,
@@ -52,7 +52,7 @@ ProviderChoice = Annotated[
 ModelId = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 DocumentTitle = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
 # the columns of these two are text: what else a later version may have stored there is still shown
-FinishReasonText = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(get_args(FinishReason))})]
+FinishReasonText = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(get_args(ReplyFinishReason))})]
 ErrorCode = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ERRORS)})]
 
 
