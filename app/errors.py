@@ -4,6 +4,7 @@ AppError                        an error for the client: a status, a stable code
 ├── InvalidRequest              422 invalid_request; 400 for a body that cannot be read, 415 for its media type
 │   ├── IdempotencyMismatch     422 idempotency_mismatch
 │   ├── ContentFlagged          422 content_flagged
+│   ├── ParameterUnsupported    422 invalid_request: no model that could answer has a parameter of the request
 │   └── PayloadTooLarge         413 payload_too_large
 ├── Unauthenticated             401 unauthenticated
 ├── BudgetExceeded              402 budget_exceeded
@@ -38,6 +39,7 @@ ProviderError                   a failure of a provider; never shown to a client
 ├── ModelNotFound               404
 ├── RequestRefused              400, 422: the provider does not accept this request
 │   ├── ContextTooLong          the prompt, or the prompt with its reply, does not fit the model
+│   ├── ParameterRefused        the model or the provider's API lacks a parameter of the request, such as `tools`
 │   └── VectorsTooWide          the embedding model's vectors have more numbers than the database stores
 └── ContentFiltered             the provider refused for policy reasons, before or inside the stream
 """
@@ -123,6 +125,14 @@ class ContentFlagged(InvalidRequest):
     def problem(self) -> Problem:
         """The problem that a client is shown."""
         return structs.replace(super().problem(), categories=self.categories or UNSET)
+
+
+class ParameterUnsupported(InvalidRequest):
+    """`parameter` is the name of the request's parameter, as OpenAI's API names it."""
+
+    def __init__(self, detail: str, *, parameter: str) -> None:
+        super().__init__(detail)
+        self.parameter = parameter
 
 
 class PayloadTooLarge(InvalidRequest):
@@ -351,6 +361,11 @@ class ContextTooLong(RequestRefused):
     """The most tokens that the provider accepts, if it named them."""
     counted: int | None = None
     """The tokens that it counted in the request, if it named them; with or without those of the reply."""
+
+
+class ParameterRefused(RequestRefused):
+    parameter: str = ""
+    """The name of the parameter, as OpenAI's API names it."""
 
 
 class VectorsTooWide(RequestRefused):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal, NewType
+from typing import Any, Literal, NewType
 
 import msgspec
 
 Role = Literal["user", "assistant", "system"]
+PromptRole = Literal[Role, "tool"]
+"""Whose an entry of a prompt is. `tool`: the result of a tool call. Stored messages have no tools."""
 ProviderName = NewType("ProviderName", str)  # the valid names are in `app.providers.registry`
 TaskType = Literal["code", "creative", "analysis", "general"]
 ReplyStatus = Literal["streaming", "complete", "stopped", "failed", "interrupted", "filtered"]
 
-# Why a provider ended its reply: it was complete, it reached the output limit, or a filter or refusal cut it.
-FinishReason = Literal["stop", "length", "content_filter"]
+# Why a provider ended its reply: it was complete, it reached the output limit, a filter or refusal cut it, or the model
+# waits for the results of its tool calls. The last comes only when the request has tools.
+ReplyFinishReason = Literal["stop", "length", "content_filter"]
+FinishReason = Literal[ReplyFinishReason, "tool_calls"]
 
 # How much a model should think before it answers; each provider has its own parameter for this.
 ReasoningEffort = Literal["off", "low", "medium", "high"]
@@ -69,11 +73,69 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
     request_hash: str
 
 
-class Message(msgspec.Struct, frozen=True):
-    """One entry of a prompt."""
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call that a model makes of one of the request's tools. `id` is unique within the conversation."""
 
-    role: Role
+    id: str
+    name: str
+    arguments: str
+    """JSON text: an object by the tool's parameters. Models may write text that is not valid JSON."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One entry of a prompt. `tool_calls` are of the assistant only; a message of the role `tool` is the result of the
+    call `tool_call_id`. The content of a message with calls may be empty."""
+
+    role: PromptRole
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A function that the model may call. The client runs it and sends the result with the next request."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    """A JSON schema of the arguments, which are an object; None: the tool takes none."""
+    strict: bool | None = None
+    """Whether the arguments must match the schema exactly; None: the provider decides."""
+
+
+class NamedTool(msgspec.Struct, frozen=True):
+    """The model must call the tool of this name."""
+
+    name: str
+
+
+ToolChoice = Literal["auto", "none", "required"] | NamedTool
+"""Whether the model may, must not, or must call a tool, or which one it must call."""
+
+
+class JsonSchema(msgspec.Struct, frozen=True):
+    """The reply must be JSON by this schema."""
+
+    name: str
+    schema: dict[str, Any]
+    description: str | None = None
+    strict: bool | None = None
+    """Whether the reply must match the schema exactly; None: the provider decides."""
+
+
+ResponseFormat = Literal["text", "json_object"] | JsonSchema
+"""What the text of the reply is: anything, any JSON object, or JSON by a schema."""
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """How the tokens of a reply are chosen, and texts at which it ends. None: the provider's own value."""
+
+    stop: tuple[str, ...] = ()
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
 
 
 BYTES_PER_TOKEN = 4
@@ -132,6 +194,13 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """The context that the messages and the reply were shortened to fit; None: not known."""
     tally: Tally | None = None
     """Receives the provider's counts, so that a call that is cut off can be charged."""
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    """None: the provider's own, which is `auto`. Only with tools."""
+    parallel_tool_calls: bool | None = None
+    """Whether a reply may have several calls; None: the provider's own value. Only with tools."""
+    response_format: ResponseFormat | None = None
+    sampling: Sampling = Sampling()
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -183,6 +252,17 @@ class Reasoning(msgspec.Struct, frozen=True):
     text: str
 
 
+class ToolCallDelta(msgspec.Struct, frozen=True):
+    """A part of a tool call. The first one of an `index` has the id and the name and may have arguments; those after it
+    have neither. The calls of a reply are numbered from 0 without a gap, and parts of several may alternate. The
+    arguments of all parts of one index together are the JSON text."""
+
+    index: int
+    id: str | None
+    name: str | None
+    arguments: str
+
+
 class Alive(msgspec.Struct, frozen=True):
     """A read without text or reasoning, such as a ping or an empty delta, which shows that the provider works."""
 
@@ -194,7 +274,7 @@ class Finish(msgspec.Struct, frozen=True):
     usage: Usage | None
 
 
-StreamItem = Opened | Alive | Reasoning | Delta | Finish
+StreamItem = Opened | Alive | Reasoning | Delta | ToolCallDelta | Finish
 """The items of a provider's stream."""
 
 

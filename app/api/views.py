@@ -17,9 +17,9 @@ from app.store.documents import DocumentStatus
 from app.store.rows import Conversation, StoredMessage
 from app.values import (
     Feedback,
-    FinishReason,
     Problem,
     ReasoningEffort,
+    ReplyFinishReason,
     ReplyStatus,
     ReplyUsage,
     Role,
@@ -52,7 +52,7 @@ ProviderChoice = Annotated[
 ModelId = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 DocumentTitle = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
 # the columns of these two are text: what else a later version may have stored there is still shown
-FinishReasonText = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(get_args(FinishReason))})]
+FinishReasonText = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(get_args(ReplyFinishReason))})]
 ErrorCode = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ERRORS)})]
 
 
@@ -85,6 +85,12 @@ class Health(msgspec.Struct, frozen=True):
     """The process is well."""
 
     status: Literal["ok"] = "ok"
+
+
+ParentId = Annotated[
+    UUID | msgspec.UnsetType | None,
+    described("The message that it follows. Left out, the head of the conversation; null, none: a new beginning."),
+]
 
 
 # ── conversations and messages ───────────────────────────────────────────────────────────────────────────────────
@@ -196,10 +202,7 @@ class NewMessage(AnswerOptions, forbid_unknown_fields=True, kw_only=True):
     """A message to send, and how it is to be answered."""
 
     content: Annotated[str, msgspec.Meta(min_length=1, description="The text; at most 100,000 characters.")]
-    parent_id: Annotated[
-        UUID | msgspec.UnsetType | None,
-        described("The message that it follows. Left out, the head of the conversation; null, none: a new beginning."),
-    ] = msgspec.UNSET
+    parent_id: ParentId = msgspec.UNSET
 
 
 class NewFeedback(msgspec.Struct, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -30,8 +30,8 @@ class Choosable(msgspec.Struct, frozen=True):
     """All offers, those that the user's plan allows, and the model of a turn that names none."""
 
     offers: Sequence[Offer]
-    allowed: Collection[tuple[str, str]]
-    """Provider and model."""
+    allowed: Mapping[tuple[str, str], AllowedModel]
+    """By provider and model."""
     default: Candidate | None
 
 
@@ -68,7 +68,7 @@ class Choice:
     async def models(self, user: User) -> Choosable:
         offers, best = await self._offers.all()
         offered = [self._offering.offered(offer.spec) for offer in offers]
-        allowed = {(one.provider, one.model) for one in await self._estimates.allowed(user.token, offered)}
+        allowed = {(one.provider, one.model): one for one in await self._estimates.allowed(user.token, offered)}
         if best is not None and (best.provider, best.model) not in allowed:
             best = await self._first(allowed)
         return Choosable(offers, allowed, best)
@@ -81,15 +81,23 @@ class Choice:
         return next((one for one in candidates if (one.provider, one.model) in allowed), None)
 
     async def estimate(
-        self, user: User, content: str, *, conversation_id: str | None, max_tokens: int | None, use_rag: bool | None
+        self,
+        user: User,
+        content: str,
+        *,
+        conversation_id: str | None,
+        parent_id: str | msgspec.UnsetType | None,
+        max_tokens: int | None,
+        use_rag: bool | None,
     ) -> Estimate:
-        """Raises what the database function `estimate_turn` raises."""
+        """`parent_id` as for `Send`. Raises what the database function `estimate_turn` raises."""
         offers, _ = await self._offers.all()
         specs = {(offer.spec.provider, offer.spec.model): offer.spec for offer in offers if offer.available}
         estimated = await self._estimates.turn(
             user.token,
             content,
             conversation_id=conversation_id,
+            parent_id=parent_id,
             max_tokens=max_tokens,
             models=[self._offering.offered(spec) for spec in specs.values()],
             passage_tokens=PASSAGE_TOKENS if self._retriever.wanted(use_rag) else 0,

@@ -41,10 +41,12 @@ def alternating(messages: Iterable[Message], steps: Steps) -> tuple[str, list[tu
             continue
         if message.role == "system":
             system.append(message.content)
-        elif turns and turns[-1][0] == message.role:
-            turns[-1] = (message.role, f"{turns[-1][1]}\n\n{message.content}")
+            continue
+        speaker: Speaker = "assistant" if message.role == "assistant" else "user"
+        if turns and turns[-1][0] == speaker:
+            turns[-1] = (speaker, f"{turns[-1][1]}\n\n{message.content}")
         else:
-            turns.append((message.role, message.content))
+            turns.append((speaker, message.content))
     if turns and turns[0][0] == "assistant":
         turns.insert(0, ("user", OPENING))
     text = "\n\n".join(system)

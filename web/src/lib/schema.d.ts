@@ -1112,8 +1112,12 @@ export interface components {
             breaker: "closed" | "cooldown" | "half-open" | "open";
             /** @description Always true: every model's replies are streamed. */
             streaming: boolean;
+            /** @description How much it takes in, prompt and reply; null if unknown. */
+            context_tokens: number | null;
             /** @description Null if unknown. */
             max_output_tokens: number | null;
+            /** @description The operator's price, else the published one; null if unknown. */
+            price: components["schemas"]["PriceView"] | null;
             task_types: ("analysis" | "code" | "creative" | "general")[];
         };
         /** @description The models that there are, and the one that answers where none is named. */
@@ -1138,11 +1142,13 @@ export interface components {
             request_id?: string;
         };
         /**
-         * @description A user's usage, in UTC days and months. `models` are sums of this month by model; `held_tokens` are reserved for
-         *     replies being written; `requests` counts turns; `budget` is null when the plan has none.
+         * @description A user's usage, in UTC days and months. `allowed`: the plan allows chat, documents and search. `models` are sums
+         *     of this month by model; `held_tokens` are reserved for replies being written; `requests` counts turns; `budget` is
+         *     null when the plan has none.
          */
         MyUsage: {
             plan: string;
+            allowed: boolean;
             today: components["schemas"]["Totals"];
             month: components["schemas"]["Totals"];
             models: components["schemas"]["ModelTotals"][];
@@ -1279,6 +1285,15 @@ export interface components {
             status: 403;
             detail?: string;
             request_id?: string;
+        };
+        /**
+         * @description What a model costs, in micro-dollars per million tokens. `cached` are tokens of the prompt that the provider had
+         *     read before.
+         */
+        PriceView: {
+            input: number;
+            cached: number;
+            output: number;
         };
         /**
          * @description An error as clients see it, after RFC 9457. `code` is stable. Holds no secret and no text of a message, so it may
@@ -1682,7 +1697,13 @@ export interface operations {
                      *           "unavailable": null,
                      *           "breaker": "closed",
                      *           "streaming": true,
+                     *           "context_tokens": 400000,
                      *           "max_output_tokens": 128000,
+                     *           "price": {
+                     *             "input": 250000,
+                     *             "cached": 25000,
+                     *             "output": 2000000
+                     *           },
                      *           "task_types": [
                      *             "creative"
                      *           ]
@@ -3152,6 +3173,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "plan": "premium",
+                     *       "allowed": true,
                      *       "today": {
                      *         "replies": 1,
                      *         "prompt_tokens": 31,

@@ -1,5 +1,5 @@
 import { QueryClient } from '@tanstack/react-query'
-import { asProblem } from '../lib/problem'
+import { asProblem } from './problem'
 
 /** The cache of what was read from the API. A call is repeated only where it was not answered or may succeed soon. */
 export function createQueries(): QueryClient {
