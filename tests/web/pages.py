@@ -70,7 +70,8 @@ class Chat:
 
     async def ended(self) -> None:
         """Wait until no reply is being written."""
-        await expect(self.button("Send")).to_be_visible()
+        await expect(self.replies).not_to_have_count(0)
+        await expect(self.button("Stop the reply")).to_have_count(0)
 
     @property
     def conversation(self) -> str:

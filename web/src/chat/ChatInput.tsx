@@ -1,9 +1,15 @@
 import { ArrowUp, Square } from 'lucide-react'
-import { memo, type ReactNode, useEffect, useRef } from 'react'
+import { memo, type ReactNode, type Ref, useEffect, useImperativeHandle, useRef } from 'react'
 import { useTexts } from '../i18n/texts'
 import styles from './ChatInput.module.css'
 import { GrowingText } from './GrowingText'
 import { useDraft } from './useDraft'
+
+/** What others may do with the composer. */
+export interface Composer {
+  /** Empties it, if this text is what it holds: it was sent from elsewhere. */
+  take: (text: string) => void
+}
 
 /** Where messages are written. What is written survives a reload, an expired session, and a refusal. */
 export const ChatInput = memo(function ChatInput({
@@ -14,6 +20,7 @@ export const ChatInput = memo(function ChatInput({
   onSend,
   onStop,
   children,
+  ref,
 }: {
   userId: string
   /** What the draft belongs to: a conversation's id, or `new`. */
@@ -23,9 +30,11 @@ export const ChatInput = memo(function ChatInput({
   /** A message that was refused: it comes back, if nothing new was written. */
   returned: string | null
   onSend: (text: string) => void
-  onStop: () => void
+  /** Null: what runs cannot be stopped. */
+  onStop: (() => void) | null
   /** What stands beside the button: the choice of the model and the like. */
   children?: ReactNode
+  ref?: Ref<Composer>
 }) {
   const texts = useTexts()
   const [text, setText] = useDraft(userId, place)
@@ -35,6 +44,7 @@ export const ChatInput = memo(function ChatInput({
   useEffect(() => {
     if (returned && !latest.current) setText(returned)
   }, [returned, setText])
+  useImperativeHandle(ref, () => ({ take: (sent) => latest.current === sent && setText('') }), [setText])
   // a finger on the screen does not want the keyboard over the page
   useEffect(() => {
     if (matchMedia('(pointer: fine)').matches) field.current?.focus()
@@ -62,7 +72,7 @@ export const ChatInput = memo(function ChatInput({
       />
       <div className={styles.tools}>
         <div>{children}</div>
-        {isBusy ? (
+        {isBusy && onStop ? (
           <button
             type="button"
             className={styles.send}
@@ -78,7 +88,7 @@ export const ChatInput = memo(function ChatInput({
             className={styles.send}
             aria-label={texts.chat.send}
             title={texts.chat.send}
-            disabled={!text.trim()}
+            disabled={isBusy || !text.trim()}
           >
             <ArrowUp aria-hidden size={20} />
           </button>

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from 'react'
+import { useCallback, useEffect, useRef, useState } from 'react'
 import { DocumentsSwitch } from '../documents/DocumentsSwitch'
 import { useTexts } from '../i18n/texts'
 import { asProblem } from '../lib/problem'
@@ -8,7 +8,7 @@ import { ModelSelector } from '../models/ModelSelector'
 import { usePreferences } from '../models/preferences'
 import { Activity } from './Activity'
 import { Announcer } from './Announcer'
-import { ChatInput } from './ChatInput'
+import { ChatInput, type Composer } from './ChatInput'
 import { RefusedNotice, WaitingNotice } from './ChatNotice'
 import styles from './ChatPane.module.css'
 import { hasFirstMessage, leaveFirstMessage, takeFirstMessage } from './firstMessage'
@@ -78,7 +78,7 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
           isBusy={isMaking}
           returned={refused?.text ?? null}
           onSend={send}
-          onStop={noStop}
+          onStop={null}
         >
           <ModelSelector />
           <DocumentsSwitch />
@@ -88,8 +88,6 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
   )
 }
 
-const noStop = () => undefined
-
 function Chat({ id }: { id: string }) {
   const texts = useTexts()
   const user = useUser()
@@ -98,6 +96,7 @@ function Chat({ id }: { id: string }) {
   const { messages, state, send, edit, regenerate, showVersion, rate, stop, forgetRefused, refused, waiting } = chat
   const isBusy = state === 'sent' || state === 'replying'
   const last = messages.at(-1)
+  const composer = useRef<Composer>(null)
 
   useEffect(() => {
     // not at once: in development React shows everything twice, and the first time is taken back
@@ -140,7 +139,11 @@ function Chat({ id }: { id: string }) {
         </div>
       </div>
     )
-  const retry = refused?.text && refused.editOf === null ? () => send(refused.text) : null
+  const retry = () => {
+    if (!refused) return
+    composer.current?.take(refused.text)
+    send(refused.text)
+  }
   return (
     <div className={styles.pane}>
       {state === 'reading' ? (
@@ -164,11 +167,12 @@ function Chat({ id }: { id: string }) {
           <RefusedNotice
             key={refused.problem.requestId ?? refused.text}
             problem={refused.problem}
-            onRetry={retry}
+            onRetry={refused.text && refused.editOf === null ? retry : null}
             onClose={forgetRefused}
           />
         ) : null}
         <ChatInput
+          ref={composer}
           userId={user.id}
           place={id}
           isBusy={isBusy}
