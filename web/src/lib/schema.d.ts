@@ -523,6 +523,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a message of a chat, edit one, or have one answered again, and stream the reply.
+         * @description The first message of a chat creates its conversation. What the client sends of the history is not read, only
+         *     which messages it shows: the stored conversation is the truth. A message that is there is not sent twice: with
+         *     the same words it is answered with its reply, with other words it is edited. `regenerate-message` writes another
+         *     reply; with the `messageId` of a reply it does so once for each.
+         */
+        post: operations["sendChatMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/chat/{chat_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Resume the reply that a chat ends with, on any replica.
+         * @description The stream begins at the start, under the id that the reply had before. A reply that ended within the last five
+         *     minutes is streamed too, so that a reader who was cut off shortly before its end gets all of it.
+         */
+        get: operations["resumeChat"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/chat/{chat_id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop the reply that a chat ends with, and keep what has been written.
+         * @description `stop()` of `useChat` ends its own reading alone, as leaving the page does: call this first. 202 means that
+         *     another replica writes the reply and has not stopped it yet.
+         */
+        post: operations["stopChat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/chat/{chat_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the last messages of a chat in the form that `useChat` takes as its `messages`.
+         * @description A reply has the id that its stream has, so that resuming it replaces what is here. A user's message has the id
+         *     that it has in `/v1/messages`, which may be sent in place of the client's own.
+         */
+        get: operations["listChatMessages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -564,6 +650,34 @@ export interface components {
             status: 402;
             detail?: string;
             request_id?: string;
+        };
+        /**
+         * @description What `useChat` sends: the chat's id, and the messages or only the last one. Other fields are left alone: they are
+         *     the application's own, or a later AI SDK's.
+         */
+        ChatBody: {
+            /** @description Who is to answer. */
+            provider: ("gemini" | "openai" | "claude" | "ollama" | "demo") | null;
+            /** @description The model that is to answer, see `GET /v1/models`. */
+            model: string | null;
+            /** @description The kind of answer, used where no provider is named. */
+            task_type: ("analysis" | "code" | "creative" | "general") | null;
+            /** @description The largest number of tokens of the reply. */
+            max_tokens: number | null;
+            /** @description Whether to search the user's documents for it. */
+            use_rag: boolean | null;
+            /** @description How much the model is to think first. Left out, the model decides. */
+            reasoning: ("high" | "low" | "medium" | "off") | null;
+            /** @description The client's own id of the chat, any text, or the id of a conversation. */
+            id: string;
+            /** @description The chat; the last message is to be answered. */
+            messages: components["schemas"]["SentUIMessage"][] | null;
+            /** @description The message that is to be answered, where it is sent alone. */
+            message: components["schemas"]["SentUIMessage"] | null;
+            /** @description Left out, `submit-message`. */
+            trigger: ("regenerate-message" | "submit-message") | null;
+            /** @description The message that is edited; of `regenerate-message`, the reply that is replaced. */
+            messageId: string | null;
         };
         /** @description The request conflicts with the current state. */
         ConflictProblem: {
@@ -764,6 +878,15 @@ export interface components {
             messages: number;
             documents: number;
         };
+        /** @description The reply failed, or cannot be read here any longer. The problem is in the metadata, which was sent before. */
+        ErrorChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "error";
+            errorText: string;
+        };
         /**
          * @description The end of a reply that failed, and the last event. What was stored is kept: a reader that holds more than
          *     `length` code points cuts its text to it.
@@ -895,6 +1018,16 @@ export interface components {
             rating: "down" | "up";
             comment: string | null;
         };
+        /** @description The reply is whole, or was stopped: `status` in the metadata says which. */
+        FinishChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "finish";
+            /** @enum {string} */
+            finishReason: "content-filter" | "length" | "other" | "stop";
+        };
         /** @description The process is well. */
         Health: {
             /** @enum {string} */
@@ -1019,6 +1152,8 @@ export interface components {
             content: string;
             /** @description Where it would be sent; left out, in a new conversation. */
             conversation_id?: string | null;
+            /** @description The message that it follows. Left out, the head of the conversation; null, none: a new beginning. */
+            parent_id?: string | null;
             /** @description The largest number of tokens of the reply. */
             max_tokens?: number | null;
             /** @description Whether to search the user's documents for it. */
@@ -1077,6 +1212,15 @@ export interface components {
          */
         Metadata: {
             [key: string]: unknown;
+        };
+        /** @description What is known by now, merged into what was known before. */
+        MetadataChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "message-metadata";
+            messageMetadata: components["schemas"]["UIMetadata"];
         };
         /** @description What the message costs at most with one model. */
         ModelEstimateView: {
@@ -1346,6 +1490,25 @@ export interface components {
         Reasoning: {
             text: string;
         };
+        /** @description The next piece of its reasoning. */
+        ReasoningDeltaChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "reasoning-delta";
+            delta: string;
+            id: string;
+        };
+        /** @description Text comes, or the end. */
+        ReasoningEndChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "reasoning-end";
+            id: string;
+        };
         /** @description The next piece of the model's reasoning. It is not part of the text and does not count in `length`. */
         ReasoningEvent: {
             /**
@@ -1356,6 +1519,23 @@ export interface components {
             /** @description Grows from event to event: the `Last-Event-ID` to go on after this one. */
             id: string;
             data: components["schemas"]["Reasoning"];
+        };
+        /** @description The model's reasoning. */
+        ReasoningPart: {
+            /** @enum {string} */
+            type: "reasoning";
+            text: string;
+            /** @enum {string} */
+            state: "done" | "streaming";
+        };
+        /** @description The model shows that it thinks. */
+        ReasoningStartChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "reasoning-start";
+            id: string;
         };
         /**
          * @description This server shuts down: connect again with `Last-Event-ID`, as after a connection that was lost. The event has no
@@ -1385,6 +1565,14 @@ export interface components {
             cached_tokens: number;
             reasoning_tokens: number;
             cost_micro_usd: number | null;
+        };
+        /** @description All parts so far are void; only for clients that say that they know it. */
+        ResetStepChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "reset-step";
         };
         /** @description Another candidate answers; discard the text so far. */
         Restart: {
@@ -1424,6 +1612,17 @@ export interface components {
             /** @description Embedding models that cannot be asked now: passages that have one of them were not searched. */
             missing: string[];
         };
+        /** @description A message as `useChat` has it. Of the one that is to be answered, all parts are text. */
+        SentUIMessage: {
+            id: string;
+            /** @enum {string} */
+            role: "system" | "user" | "assistant";
+            parts: {
+                [key: string]: unknown;
+            }[];
+        } & {
+            [key: string]: unknown;
+        };
         /** @description The changes of a user's settings; null removes a value. */
         SettingsChanges: {
             instructions?: string | null;
@@ -1451,6 +1650,42 @@ export interface components {
             similarity: number;
             excerpt: string;
         };
+        /** @description A passage of the user's documents that the reply may cite, by its place among them, from 1. */
+        SourceChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "source-document";
+            /** Format: uuid */
+            sourceId: string;
+            /** @enum {string} */
+            mediaType: "text/plain";
+            title: string;
+            providerMetadata: components["schemas"]["SourceMetadata"];
+        };
+        /** @description What the AI SDK has no field for. */
+        SourceDetails: {
+            /** Format: uuid */
+            document_id: string;
+            similarity: number;
+            excerpt: string;
+        };
+        /** @description `providerMetadata` of a source. */
+        SourceMetadata: {
+            parley: components["schemas"]["SourceDetails"];
+        };
+        /** @description A passage of the user's documents that the reply may cite, by its place among them, from 1. */
+        SourcePart: {
+            /** @enum {string} */
+            type: "source-document";
+            /** Format: uuid */
+            sourceId: string;
+            /** @enum {string} */
+            mediaType: "text/plain";
+            title: string;
+            providerMetadata: components["schemas"]["SourceMetadata"];
+        };
         /**
          * @description The passages found in the user's documents. `error` is a problem code: the search failed, or some documents could
          *     not be searched, and the reply is written without what is missing.
@@ -1472,6 +1707,20 @@ export interface components {
             /** @description Grows from event to event: the `Last-Event-ID` to go on after this one. */
             id: string;
             data: components["schemas"]["Sources"];
+        };
+        /** @description Both messages are stored. The first chunk, also of a stream that is resumed. */
+        StartChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "start";
+            /**
+             * Format: uuid
+             * @description The reply's id, in `/v1/messages` too.
+             */
+            messageId: string;
+            messageMetadata: components["schemas"]["UIMetadata"];
         };
         /** @description The user message and the reply row are stored. This provider answers, unless a `Restart` follows. */
         Started: {
@@ -1520,10 +1769,61 @@ export interface components {
             detail?: string;
             request_id?: string;
         };
+        /** @description The next piece of the text. */
+        TextDeltaChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "text-delta";
+            delta: string;
+            id: string;
+        };
+        /** @description The text is over. */
+        TextEndChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "text-end";
+            id: string;
+        };
+        /** @description The text. */
+        TextPart: {
+            /** @enum {string} */
+            type: "text";
+            text: string;
+            /** @enum {string} */
+            state: "done" | "streaming";
+        };
+        /** @description The text begins. */
+        TextStartChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "text-start";
+            id: string;
+        };
         /** @description A text to check. */
         TextToCheck: {
             /** @description The text; at most 100,000 characters. */
             content: string;
+        };
+        /** @description The conversation has this title. `transient`: it had it before the turn. */
+        TitleChunk: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "data-title";
+            data: components["schemas"]["TitleData"];
+            id?: string;
+            transient?: boolean;
+        };
+        /** @description The title of the conversation. */
+        TitleData: {
+            title: string;
         };
         /** @description Sums over replies. `cost_micro_usd` does not include the `unpriced_replies`, whose price is not known. */
         Totals: {
@@ -1539,6 +1839,63 @@ export interface components {
         TurnView: {
             user_message: components["schemas"]["MessageView"];
             message: components["schemas"]["MessageView"];
+        };
+        /** @description A chunk as it is sent, in the `data` of an event that has nothing else. The last event's `data` is `[DONE]`. */
+        UIChunkOnTheWire: {
+            data: string;
+        };
+        /** @description A message as `useChat` has it. A reply's parts stand as a stream of it brings them: sources, reasoning, text. */
+        UIMessage: {
+            /** Format: uuid */
+            id: string;
+            /** @enum {string} */
+            role: "assistant" | "system" | "user";
+            parts: (components["schemas"]["SourcePart"] | components["schemas"]["ReasoningPart"] | components["schemas"]["TextPart"])[];
+            metadata: components["schemas"]["UIMetadata"];
+        };
+        /**
+         * @description A chunk of the AI SDK's UI message stream: `start`, then sources, reasoning and text where there are
+         *     any, then `message-metadata` with how the reply ended, and `finish` or `error`.
+         */
+        UIMessageChunk: components["schemas"]["StartChunk"] | components["schemas"]["SourceChunk"] | components["schemas"]["ReasoningStartChunk"] | components["schemas"]["ReasoningDeltaChunk"] | components["schemas"]["ReasoningEndChunk"] | components["schemas"]["TextStartChunk"] | components["schemas"]["TextDeltaChunk"] | components["schemas"]["TextEndChunk"] | components["schemas"]["MetadataChunk"] | components["schemas"]["ResetStepChunk"] | components["schemas"]["TitleChunk"] | components["schemas"]["ErrorChunk"] | components["schemas"]["FinishChunk"];
+        /** @description One page of a chat, the oldest message first; `next_cursor` leads to older ones. */
+        UIMessagePage: {
+            items: components["schemas"]["UIMessage"][];
+            next_cursor: string | null;
+        };
+        /** @description What there is to know of a message beside its parts; what is not known, or of no meaning for it, is left out. */
+        UIMetadata: {
+            /** Format: uuid */
+            conversation_id?: string;
+            /**
+             * Format: uuid
+             * @description The user message that this reply answers, in `/v1/messages`.
+             */
+            user_message_id?: string;
+            provider?: string;
+            model?: string;
+            /** @enum {string} */
+            status?: "complete" | "failed" | "filtered" | "interrupted" | "stopped" | "streaming";
+            /** @enum {string} */
+            finish_reason?: "stop" | "length" | "content_filter";
+            usage?: components["schemas"]["ReplyUsage"];
+            /** @description What all calls for the reply have cost, in millionths of a dollar. */
+            cost_micro_usd?: number;
+            /** @description Why a reply failed. */
+            problem?: components["schemas"]["Problem"];
+            /** @description The length of the stored text, in code points, once the reply is over. */
+            length?: number;
+            /**
+             * @description The reply goes on, and this stream does not: call `resumeStream()`.
+             * @enum {integer}
+             */
+            resume?: true;
+            /** @description Why another model answers than the one that was asked first. */
+            restart?: string;
+            /** @description A problem code: some documents could not be searched. */
+            sources_error?: string;
+            /** Format: date-time */
+            created_at?: string;
         };
         /** @description A valid access token is required. */
         UnauthenticatedProblem: {
@@ -5880,6 +6237,482 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/problem+json": components["schemas"]["SupabaseUnavailableProblem"];
+                };
+            };
+        };
+    };
+    sendChatMessage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 255 printable ASCII characters. A request with the same key and content within 24 hours begins no second turn; it is answered with the first one. */
+                "Idempotency-Key"?: string;
+                /** @description Chunks that the client knows, beyond those that all of `ai` 5, 6 and 7 know: `reset-step`, with which a text that was taken back is emptied. */
+                "X-UI-Message-Chunks"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatBody"];
+            };
+        };
+        responses: {
+            /** @description The UI message stream of the reply. */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["UIChunkOnTheWire"];
+                };
+            };
+            /** @description The body cannot be read: it is not JSON, or not UTF-8, or its end is missing. */
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description The access token is missing, has expired or is not one of this project's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["UnauthenticatedProblem"];
+                };
+            };
+            /** @description This month's budget is used up. */
+            402: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["BudgetExceededProblem"];
+                };
+            };
+            /** @description This needs a premium plan, or the plan holds no more of what is to be stored; `detail` names its limit. */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["PremiumRequiredProblem"] | components["schemas"]["LimitReachedProblem"];
+                };
+            };
+            /** @description The caller has nothing with this id. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The body comes too slowly. */
+            408: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description The request conflicts with the current state. */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["ConflictProblem"];
+                };
+            };
+            /** @description The body, or the text in it, is larger than its limit, which `detail` names. */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
+                };
+            };
+            /** @description The body has another media type than those listed. */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description A value is not allowed; `detail` names the field and what is allowed. */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["IdempotencyMismatchProblem"] | components["schemas"]["ContentFlaggedProblem"] | components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to try again. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["RateLimitedProblem"];
+                };
+            };
+            /** @description An internal error; the server's log has details under the `request_id`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["SupabaseUnavailableProblem"] | components["schemas"]["ProviderUnavailableProblem"] | components["schemas"]["NoProviderConfiguredProblem"] | components["schemas"]["DrainingProblem"];
+                };
+            };
+        };
+    };
+    resumeChat: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Chunks that the client knows, beyond those that all of `ai` 5, 6 and 7 know: `reset-step`, with which a text that was taken back is emptied. */
+                "X-UI-Message-Chunks"?: string;
+            };
+            path: {
+                chat_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The UI message stream of the reply, from its beginning. */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["UIChunkOnTheWire"];
+                };
+            };
+            /** @description Nothing is to be resumed. */
+            204: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The access token is missing, has expired or is not one of this project's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["UnauthenticatedProblem"];
+                };
+            };
+            /** @description A value is not allowed; `detail` names the field and what is allowed. */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to try again. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["RateLimitedProblem"];
+                };
+            };
+            /** @description An internal error; the server's log has details under the `request_id`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["SupabaseUnavailableProblem"] | components["schemas"]["DrainingProblem"];
+                };
+            };
+        };
+    };
+    stopChat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                chat_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The reply as it is now: it has stopped, or had ended before. */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UIMessage"] | null;
+                };
+            };
+            /** @description The reply is about to stop; another replica writes it. */
+            202: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UIMessage"];
+                };
+            };
+            /** @description Nothing of this chat is being written. */
+            204: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The access token is missing, has expired or is not one of this project's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["UnauthenticatedProblem"];
+                };
+            };
+            /** @description The caller has nothing with this id. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description A value is not allowed; `detail` names the field and what is allowed. */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to try again. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["RateLimitedProblem"];
+                };
+            };
+            /** @description An internal error; the server's log has details under the `request_id`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["SupabaseUnavailableProblem"];
+                };
+            };
+        };
+    };
+    listChatMessages: {
+        parameters: {
+            query?: {
+                /** @description How many items a page holds at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                chat_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page; empty for a chat that has not begun. */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UIMessagePage"];
+                };
+            };
+            /** @description The access token is missing, has expired or is not one of this project's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["UnauthenticatedProblem"];
+                };
+            };
+            /** @description A value is not allowed; `detail` names the field and what is allowed. */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to try again. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["RateLimitedProblem"];
+                };
+            };
+            /** @description An internal error; the server's log has details under the `request_id`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                     "application/problem+json": components["schemas"]["SupabaseUnavailableProblem"];
                 };
             };
