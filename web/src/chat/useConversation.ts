@@ -319,7 +319,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   return {
     ...actions,
     messages,
-    state: unreadable ? 'unreadable' : !isRead && status === 'ready' ? 'reading' : STATES[status],
+    state: unreadable ? 'unreadable' : !isRead && status === 'ready' && messages.length === 0 ? 'reading' : STATES[status],
     problem: unreadable,
     waiting,
     refused,
