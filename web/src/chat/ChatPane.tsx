@@ -146,6 +146,7 @@ function Chat({ id }: { id: string }) {
   }
   return (
     <div className={styles.pane}>
+      <h1 className={styles.hidden}>{texts.chat.conversation}</h1>
       {state === 'reading' ? (
         <p className={styles.reading} role="status">
           {texts.chat.loading}

@@ -111,6 +111,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   const isGone = useRef(false)
   const turn = useRef(0) // counts what was begun here: an older answer does not undo a newer turn
   const isBusy = useRef(false)
+  const isRefreshing = useRef(false)
   const isStale = useRef(false)
 
   /** Reads the end of the branch anew. Waits while there is no connection. */
@@ -170,10 +171,11 @@ export function useConversation(id: string, preferences: Preferences): Conversat
 
   /** Reads what is stored, and follows a reply that is being written. */
   const refresh = useCallback(async () => {
-    if (isBusy.current) {
+    if (isBusy.current || isRefreshing.current) {
       isStale.current = true
       return
     }
+    isRefreshing.current = true
     do {
       isStale.current = false
       await readNewest()
@@ -182,6 +184,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
         await readNewest()
       }
     } while (isStale.current && !isBusy.current && !isGone.current)
+    isRefreshing.current = false
   }, [readNewest, follow, resumeStream])
 
   const take = useCallback(
@@ -218,7 +221,11 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     joined: refresh,
     event(event, payload) {
       const own = shown.current.find((message) => message.id === payload.message_id)
-      if (event === 'message.delta') return // the stream of the reply is followed instead
+      if (event === 'message.delta') {
+        // the stream of the reply is followed instead
+        if (!isBusy.current) refresh()
+        return
+      }
       const isKnown =
         event === 'message.created' || event === 'message.started' || own?.metadata?.status === payload.status
       if (event === 'message.feedback' && own) {
@@ -319,7 +326,11 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   return {
     ...actions,
     messages,
-    state: unreadable ? 'unreadable' : !isRead && status === 'ready' && messages.length === 0 ? 'reading' : STATES[status],
+    state: unreadable
+      ? 'unreadable'
+      : !isRead && status === 'ready' && messages.length === 0
+        ? 'reading'
+        : STATES[status],
     problem: unreadable,
     waiting,
     refused,

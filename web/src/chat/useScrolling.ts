@@ -30,11 +30,14 @@ export function useScrolling({ messages, keyOf, virtualizer, scroller, isFollowi
   const question = asked === null ? -1 : messages.findLastIndex((message) => keyOf(message) === asked)
 
   // a list that is opened begins at its end; a question whose reply is still to come goes to the top
-  const last = messages.at(-1)
-  const isGrowing = useRef(false)
-  isGrowing.current = !isReply(last) || isUnderWay(last)
   const lastQuestion = messages.findLast((message) => !isReply(message))
   const key = lastQuestion ? keyOf(lastQuestion) : null
+  const last = messages.at(-1)
+  // one that was written here has no place in the conversation yet
+  const isOwn = useRef(false)
+  isOwn.current = lastQuestion?.metadata === undefined
+  const isGrowing = useRef(false)
+  isGrowing.current = !isReply(last) || isUnderWay(last)
   const known = useRef<string | null | undefined>(undefined)
   const wasAway = useRef(false)
   useLayoutEffect(() => {
@@ -43,7 +46,7 @@ export function useScrolling({ messages, keyOf, virtualizer, scroller, isFollowi
     if (key === null || before === key) return
     if (before === undefined && !isGrowing.current) {
       virtualizer.scrollToEnd()
-    } else if (!wasAway.current) {
+    } else if (isOwn.current || !wasAway.current) {
       isFollowing.current = false
       setAsked(key)
     }

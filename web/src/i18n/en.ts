@@ -245,6 +245,7 @@ export const en = {
   chat: {
     againIn: (seconds: number) => `Again in ${seconds} s`,
     bad: 'Bad reply',
+    conversation: 'Conversation',
     copy: { code: 'Copy the code', message: 'Copy the message', reply: 'Copy the reply' },
     edit: 'Edit',
     editMessage: 'Edit the message',

@@ -248,6 +248,7 @@ export const ptBR: Texts = {
   chat: {
     againIn: (seconds) => `De novo em ${seconds} s`,
     bad: 'Resposta ruim',
+    conversation: 'Conversa',
     copy: { code: 'Copiar o código', message: 'Copiar a mensagem', reply: 'Copiar a resposta' },
     edit: 'Editar',
     editMessage: 'Editar a mensagem',

@@ -1,7 +1,7 @@
 import type { Token } from 'marked'
 import { memo, useRef } from 'react'
 import styles from './Markdown.module.css'
-import { advance, closeLast, NOTHING, type Parsed } from './parse'
+import { advance, type Block, closeLast, NOTHING, type Parsed } from './parse'
 import { renderBlock } from './render'
 
 /** Texts that were read before, so that scrolling back to a message does not read it again. */
@@ -32,11 +32,18 @@ export const Markdown = memo(function Markdown({
   const parsed = isOpen ? advance(before.current, text) : parsedOf(text)
   before.current = parsed
   const blocks = isOpen ? closeLast(parsed) : parsed.blocks
+  const headings = depthsOf(blocks)
   return (
     <div className={styles.markdown}>
       {blocks.map(({ token }, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only ever added at the end
-        <MarkdownBlock key={index} token={token} isOpen={isOpen && index === blocks.length - 1} sources={sources} />
+        <MarkdownBlock
+          key={index}
+          token={token}
+          headings={headings}
+          isOpen={isOpen && index === blocks.length - 1}
+          sources={sources}
+        />
       ))}
     </div>
   )
@@ -44,12 +51,19 @@ export const Markdown = memo(function Markdown({
 
 const MarkdownBlock = memo(function MarkdownBlock({
   token,
+  headings,
   isOpen,
   sources,
 }: {
   token: Token
+  headings: string
   isOpen: boolean
   sources: number
 }) {
-  return renderBlock(token, { isOpen, sources })
+  return renderBlock(token, { headings, isOpen, sources })
 })
+
+function depthsOf(blocks: readonly Block[]): string {
+  const depths = new Set(blocks.flatMap(({ token }) => (token.type === 'heading' ? [Number(token.depth)] : [])))
+  return [...depths].sort().join('')
+}

@@ -13,8 +13,8 @@ import { ScrollRegion } from './ScrollRegion'
 // Markdown as React elements. No HTML string is made anywhere on the way, so no text can become an element or an attribute
 // that is not written here.
 
-// the page's own headings are h1 and h2
-const HEADINGS = ['h3', 'h3', 'h4', 'h5', 'h6', 'h6', 'h6'] as const
+// the conversation is the page's h1
+const HEADINGS = ['h2', 'h3', 'h4', 'h5', 'h6', 'h6'] as const
 const CITED = /\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]/g
 const BREAK = /<br\s*\/?>/i
 const DEEPEST = 40
@@ -23,6 +23,8 @@ const DEEPEST = 40
 export interface Surroundings {
   /** How many sources the reply has: `[1]` up to it are citations. */
   sources: number
+  /** The depths of headings that the text has, e.g. `23`: a text that begins with `##` leaves no level out. */
+  headings: string
   /** Whether the block is still being written. */
   isOpen: boolean
 }
@@ -49,7 +51,7 @@ function render(given: Token, key: number, around: Surroundings, depth: number):
     case 'paragraph':
       return <p key={key}>{all(token.tokens, around, depth)}</p>
     case 'heading': {
-      const Heading = HEADINGS[token.depth] ?? 'h6'
+      const Heading = HEADINGS[around.headings.indexOf(String(token.depth))] ?? 'h6'
       return <Heading key={key}>{all(token.tokens, around, depth)}</Heading>
     }
     case 'em':
