@@ -642,8 +642,11 @@ async def test_ollama_is_made_to_call_a_tool_by_its_format() -> None:
 )
 async def test_what_ollama_cannot_do_is_refused_before_it_is_asked(more: dict[str, Any], parameter: str) -> None:
     server = Server(ProviderName("ollama"), plain(ProviderName("ollama")))
-    with pytest.raises(ParameterRefused) as refused:
-        await server.ask(msgspec.structs.replace(ASKED, **more))
+    async with served(ProviderName("ollama"), server.answer) as (provider, _):
+        # as for every failure, not before the stream is read
+        stream = provider.stream(msgspec.structs.replace(ASKED, **more))
+        with pytest.raises(ParameterRefused) as refused:
+            await anext(stream)
     assert refused.value.parameter == parameter
     assert not server.bodies
 
