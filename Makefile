@@ -111,6 +111,10 @@ bench-search: install ## Measure search: recall and latency by the owner's size 
 bench-conversations: install ## Measure search over conversations (a minute or two; ARGS=--full for 10 million messages, an hour)
 	nice $(BIN)/python -m scripts.bench.conversations $(ARGS)
 
+.PHONY: bench-web
+bench-web: install ## Measure the web client's chat in a real browser: long tasks, load, first text (about two minutes)
+	$(BIN)/python -m scripts.bench.web $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
 	rm -rf .venv .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist

@@ -150,7 +150,9 @@ async def first_text(browser: Browser, server: ChatServer, rounds: int) -> list[
     painted = await page.evaluate("window.painted")
     await page.context.close()
     delays = [drawn - sent * 1000 for drawn, sent in zip(painted, server.first_bytes, strict=True)]
-    return [Figure("first text on screen after its bytes, p95", statistics.quantiles(delays, n=20)[-1], FIRST_TEXT_MS, "ms")]
+    return [
+        Figure("first text on screen after its bytes, p95", statistics.quantiles(delays, n=20)[-1], FIRST_TEXT_MS, "ms")
+    ]
 
 
 SAMPLE = (

@@ -12,7 +12,7 @@ import pytest
 from scripts import web
 from scripts.local_supabase import LocalSupabase
 from tests.support import upstream as scripted
-from tests.support.browser import NewPage, browser, new_page
+from tests.support.browser import NewPage
 from tests.support.client import person_client
 from tests.support.service import Api, Person, running_api, sign_up
 from tests.support.upstream import Upstream

@@ -36,8 +36,8 @@ export const Markdown = memo(function Markdown({
   return (
     <div className={styles.markdown}>
       {blocks.map(({ token }, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only ever added at the end
         <MarkdownBlock
+          // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only ever added at the end
           key={index}
           token={token}
           headings={headings}
