@@ -236,6 +236,7 @@ def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
     components["ConversationChanges"]["minProperties"] = 1
     for name in ("DefaultView", "ModelView"):
         components[name]["properties"]["provider"]["enum"] = list(provider_names())
+    components["ChatBody"]["additionalProperties"] = True
     for schema in components.values():
         _complete_struct(schema)
     event = {"description": events.DESCRIPTION, "oneOf": union["anyOf"], "discriminator": union["discriminator"]}
@@ -278,7 +279,7 @@ def _complete_struct(schema: dict[str, Any]) -> None:
     del schema["title"]  # the component's name
     schema["description"] = cleandoc(schema["description"])
     properties = schema["properties"]
-    if "additionalProperties" in schema:  # what is sent: unknown fields are refused
+    if "additionalProperties" in schema:  # what is sent: whether unknown fields are refused
         for field in properties.values():
             _say_default(field)
     else:  # what is answered: every field is there but those that may be unset, which have no default

@@ -240,7 +240,9 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     [api],
   )
   const last = messages.at(-1)
-  const replyId = status === 'streaming' && last && isReply(last) ? last.id : null
+  // the SDK says `streaming` with the first text only, and the reply is known before
+  const isReplying = status === 'streaming' || status === 'submitted'
+  const replyId = isReplying && last && isReply(last) ? last.id : null
   useEffect(() => {
     if (replyId && wantsStop.current) stopReply(replyId)
     if (status === 'ready' || status === 'error') wantsStop.current = false
@@ -317,7 +319,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   return {
     ...actions,
     messages,
-    state: unreadable ? 'unreadable' : !isRead && status === 'ready' ? 'reading' : STATES[status],
+    state: unreadable ? 'unreadable' : !isRead && status === 'ready' && messages.length === 0 ? 'reading' : STATES[status],
     problem: unreadable,
     waiting,
     refused,

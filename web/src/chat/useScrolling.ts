@@ -1,6 +1,6 @@
 import type { Virtualizer } from '@tanstack/react-virtual'
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
-import { type ChatMessage, isReply } from './messages'
+import { type ChatMessage, isReply, isUnderWay } from './messages'
 
 /** So near to its end a reader is at the end. */
 const AT_END = 80
@@ -29,7 +29,10 @@ export function useScrolling({ messages, keyOf, virtualizer, scroller, isFollowi
   const [isAway, setIsAway] = useState(false)
   const question = asked === null ? -1 : messages.findLastIndex((message) => keyOf(message) === asked)
 
-  // a list that is opened begins at its end; a new question goes to the top
+  // a list that is opened begins at its end; a question whose reply is still to come goes to the top
+  const last = messages.at(-1)
+  const isGrowing = useRef(false)
+  isGrowing.current = !isReply(last) || isUnderWay(last)
   const lastQuestion = messages.findLast((message) => !isReply(message))
   const key = lastQuestion ? keyOf(lastQuestion) : null
   const known = useRef<string | null | undefined>(undefined)
@@ -38,7 +41,7 @@ export function useScrolling({ messages, keyOf, virtualizer, scroller, isFollowi
     const before = known.current
     known.current = key
     if (key === null || before === key) return
-    if (before === undefined) {
+    if (before === undefined && !isGrowing.current) {
       virtualizer.scrollToEnd()
     } else if (!wasAway.current) {
       isFollowing.current = false

@@ -657,27 +657,29 @@ export interface components {
          */
         ChatBody: {
             /** @description Who is to answer. */
-            provider: ("gemini" | "openai" | "claude" | "ollama" | "demo") | null;
+            provider?: ("gemini" | "openai" | "claude" | "ollama" | "demo") | null;
             /** @description The model that is to answer, see `GET /v1/models`. */
-            model: string | null;
+            model?: string | null;
             /** @description The kind of answer, used where no provider is named. */
-            task_type: ("analysis" | "code" | "creative" | "general") | null;
+            task_type?: ("analysis" | "code" | "creative" | "general") | null;
             /** @description The largest number of tokens of the reply. */
-            max_tokens: number | null;
+            max_tokens?: number | null;
             /** @description Whether to search the user's documents for it. */
-            use_rag: boolean | null;
+            use_rag?: boolean | null;
             /** @description How much the model is to think first. Left out, the model decides. */
-            reasoning: ("high" | "low" | "medium" | "off") | null;
+            reasoning?: ("high" | "low" | "medium" | "off") | null;
             /** @description The client's own id of the chat, any text, or the id of a conversation. */
             id: string;
             /** @description The chat; the last message is to be answered. */
-            messages: components["schemas"]["SentUIMessage"][] | null;
+            messages?: components["schemas"]["SentUIMessage"][] | null;
             /** @description The message that is to be answered, where it is sent alone. */
-            message: components["schemas"]["SentUIMessage"] | null;
+            message?: components["schemas"]["SentUIMessage"] | null;
             /** @description Left out, `submit-message`. */
-            trigger: ("regenerate-message" | "submit-message") | null;
+            trigger?: ("regenerate-message" | "submit-message") | null;
             /** @description The message that is edited; of `regenerate-message`, the reply that is replaced. */
-            messageId: string | null;
+            messageId?: string | null;
+        } & {
+            [key: string]: unknown;
         };
         /** @description The request conflicts with the current state. */
         ConflictProblem: {
@@ -1617,9 +1619,12 @@ export interface components {
             id: string;
             /** @enum {string} */
             role: "system" | "user" | "assistant";
-            parts: {
+            parts: ({
+                type: string;
+                text?: string;
+            } & {
                 [key: string]: unknown;
-            }[];
+            })[];
         } & {
             [key: string]: unknown;
         };
@@ -1885,11 +1890,8 @@ export interface components {
             problem?: components["schemas"]["Problem"];
             /** @description The length of the stored text, in code points, once the reply is over. */
             length?: number;
-            /**
-             * @description The reply goes on, and this stream does not: call `resumeStream()`.
-             * @enum {integer}
-             */
-            resume?: true;
+            /** @description The reply goes on, and this stream does not: call `resumeStream()`. */
+            resume?: boolean;
             /** @description Why another model answers than the one that was asked first. */
             restart?: string;
             /** @description A problem code: some documents could not be searched. */
@@ -6256,6 +6258,24 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "id": "V1StGXR8_Z5jdHi6",
+                 *       "messages": [
+                 *         {
+                 *           "id": "kQ3hPz7mYx2LwB9c",
+                 *           "role": "user",
+                 *           "parts": [
+                 *             {
+                 *               "type": "text",
+                 *               "text": "Which church has the light that moves along the floor?"
+                 *             }
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "trigger": "submit-message"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ChatBody"];
             };
         };
@@ -6536,7 +6556,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UIMessage"] | null;
+                    /**
+                     * @example {
+                     *       "id": "0198c6f1-9a03-7c1f-b0d4-2f6e9c7b1a55",
+                     *       "role": "assistant",
+                     *       "parts": [
+                     *         {
+                     *           "type": "text",
+                     *           "text": "Santa Maria degli Angeli: its floor holds a meridian line.",
+                     *           "state": "done"
+                     *         }
+                     *       ],
+                     *       "metadata": {
+                     *         "conversation_id": "0198c6f1-8f43-7b4e-9c55-8b6f2f1c6c11",
+                     *         "user_message_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
+                     *         "provider": "openai",
+                     *         "model": "gpt-5-mini",
+                     *         "status": "complete",
+                     *         "finish_reason": "stop",
+                     *         "usage": {
+                     *           "prompt_tokens": 31,
+                     *           "completion_tokens": 14,
+                     *           "cached_tokens": 0,
+                     *           "reasoning_tokens": 0,
+                     *           "cost_micro_usd": 36
+                     *         },
+                     *         "cost_micro_usd": 36,
+                     *         "length": 58,
+                     *         "created_at": "2026-11-28T09:30:01.000000+00:00"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UIMessage"];
                 };
             };
             /** @description The reply is about to stop; another replica writes it. */
@@ -6546,6 +6597,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c6f1-9a03-7c1f-b0d4-2f6e9c7b1a55",
+                     *       "role": "assistant",
+                     *       "parts": [
+                     *         {
+                     *           "type": "text",
+                     *           "text": "Santa Maria degli Angeli: its floor holds a meridian line.",
+                     *           "state": "done"
+                     *         }
+                     *       ],
+                     *       "metadata": {
+                     *         "conversation_id": "0198c6f1-8f43-7b4e-9c55-8b6f2f1c6c11",
+                     *         "user_message_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
+                     *         "provider": "openai",
+                     *         "model": "gpt-5-mini",
+                     *         "status": "complete",
+                     *         "finish_reason": "stop",
+                     *         "usage": {
+                     *           "prompt_tokens": 31,
+                     *           "completion_tokens": 14,
+                     *           "cached_tokens": 0,
+                     *           "reasoning_tokens": 0,
+                     *           "cost_micro_usd": 36
+                     *         },
+                     *         "cost_micro_usd": 36,
+                     *         "length": 58,
+                     *         "created_at": "2026-11-28T09:30:01.000000+00:00"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["UIMessage"];
                 };
             };
@@ -6653,6 +6735,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "0198c6f1-9a03-7c1f-b0d4-2f6e9c7b1a55",
+                     *           "role": "assistant",
+                     *           "parts": [
+                     *             {
+                     *               "type": "text",
+                     *               "text": "Santa Maria degli Angeli: its floor holds a meridian line.",
+                     *               "state": "done"
+                     *             }
+                     *           ],
+                     *           "metadata": {
+                     *             "conversation_id": "0198c6f1-8f43-7b4e-9c55-8b6f2f1c6c11",
+                     *             "user_message_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
+                     *             "provider": "openai",
+                     *             "model": "gpt-5-mini",
+                     *             "status": "complete",
+                     *             "finish_reason": "stop",
+                     *             "usage": {
+                     *               "prompt_tokens": 31,
+                     *               "completion_tokens": 14,
+                     *               "cached_tokens": 0,
+                     *               "reasoning_tokens": 0,
+                     *               "cost_micro_usd": 36
+                     *             },
+                     *             "cost_micro_usd": 36,
+                     *             "length": 58,
+                     *             "created_at": "2026-11-28T09:30:01.000000+00:00"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["UIMessagePage"];
                 };
             };
