@@ -14,7 +14,7 @@ from tests.support.browser import PATIENCE_MS, Tab
 from tests.support.service import Api, Person
 
 expect.set_options(timeout=PATIENCE_MS)
-PASSWORD = "correct horse battery staple"  # noqa: S105
+PASSWORD = "correct horse battery staple"
 
 
 async def session_script(stack: LocalSupabase, person: Person) -> str:

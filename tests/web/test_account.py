@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from pathlib import Path
 
@@ -59,16 +58,18 @@ async def test_what_is_left_is_shown_and_said_before_it_hurts(
     open_page: OpenPage, as_visitor: httpx.AsyncClient, visitor: Person, owned: Connection
 ) -> None:
     plan = f"plan-{uuid.uuid4().hex[:12]}"
-    owned.execute("insert into private.plans (plan, requests_per_minute) values (%s, 20)", [plan])
+    owned.execute("insert into private.plans (plan, max_conversations) values (%s, 20)", [plan])
     owned.execute("update public.entitlements set plan = %s where user_id = %s", [plan, visitor.id])
-    made = await new_conversation(as_visitor)
-    for _ in range(19):
-        await turn(as_visitor, made)
+    made = [await new_conversation(as_visitor) for _ in range(19)]
+    await turn(as_visitor, made[0])
     tab = await open_page("/account")
-    meter = tab.page.get_by_role("definition").filter(has=tab.page.get_by_role("meter", name="Messages this minute"))
-    await expect(meter).to_contain_text(re.compile(r"[1-3] of 20 left"))
+    meter = tab.page.get_by_role("definition").filter(has=tab.page.get_by_role("meter", name="Conversations"))
+    await expect(meter).to_contain_text("1 of 20 left")
     await expect(meter).to_contain_text("Almost used up")
-    await expect(tab.page.get_by_role("row").filter(has_text="This month")).to_contain_text("19")
+    await expect(tab.page.get_by_role("row").filter(has_text="This month")).to_contain_text("1")
+    await new_conversation(as_visitor)
+    await tab.page.reload()
+    await expect(meter).to_contain_text("Used up")
 
 
 async def test_premium_is_explained(open_page: OpenPage, stack: LocalSupabase) -> None:

@@ -18,7 +18,7 @@ async def test_chosen_file_is_read_and_ready(open_page: OpenPage) -> None:
     await expect(tab.page.get_by_text("No documents yet")).to_be_visible()
     rules = {"name": "rules.md", "mimeType": "text/markdown", "buffer": b"# House rules\n\nThe kitchen closes at ten."}
     await tab.page.locator("input[type=file]").set_input_files(files=[rules])
-    await expect(row(tab.page, "House rules")).to_contain_text("1 passage")
+    await expect(row(tab.page, "rules.md")).to_contain_text("1 passage")
     assert tab.console_errors == []
 
 

@@ -82,9 +82,7 @@ def conversation_file() -> dict[str, Any]:
 
 async def imported(client: httpx.AsyncClient, file: dict[str, Any]) -> str:
     """Import a conversation; its id."""
-    answer = await client.post(
-        "/v1/imports", content=json.dumps(file), headers={"Content-Type": "application/json"}
-    )
+    answer = await client.post("/v1/imports", content=json.dumps(file), headers={"Content-Type": "application/json"})
     assert answer.status_code == 202, answer.text
     async with asyncio.timeout(30):
         while (state := (await client.get(f"/v1/imports/{answer.json()['id']}")).json())["status"] == "running":

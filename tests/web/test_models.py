@@ -17,7 +17,7 @@ async def test_choice_of_model_reasoning_and_documents_goes_with_the_message(
     await chat.page.get_by_role("button", name="Use my documents").click()
     await chat.page.get_by_role("button", name="Model: Automatic").click()
     options = chat.page.get_by_role("radiogroup", name="Model")
-    await options.get_by_role("radio", name=scripted.MODEL).click()
+    await options.get_by_role("radio", name=f"{scripted.MODEL} openai").click()
     await chat.page.get_by_role("radiogroup", name="Reasoning").get_by_role("radio", name="High").click()
     await chat.page.keyboard.press("Escape")
     await expect(chat.page.get_by_role("button", name=f"Model: {scripted.MODEL}")).to_be_visible()
