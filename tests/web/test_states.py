@@ -15,9 +15,10 @@ from playwright.async_api import Page, Route, expect
 
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import REPOSITORY
-from tests.support.client import new_conversation, script, turn
+from tests.support.client import new_conversation, turn
 from tests.support.documents import put_in
-from tests.support.service import Person, sign_up
+from tests.support.service import Api, Person, sign_up
+from tests.support.upstream import Upstream
 from tests.web.accessibility import findings
 from tests.web.pages import OpenPage
 
@@ -27,13 +28,14 @@ LOOKS: dict[str, dict[str, Any]] = {
     "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light", "has_touch": True},
 }
-ROME = (
+QUESTION = "We have one day in Rome. Where do we walk, and when does the kitchen of our house close?"
+ANSWER = (
     "Three places in one walk:\n\n",
     "1. **Sant'Ivo alla Sapienza**, for the light under its dome\n",
     "2. The *Aventine keyhole*, early in the morning\n",
-    "3. Testaccio's market, for lunch\n\n",
-    "| Place | From | Time |\n|---|---|---|\n| Sant'Ivo | Navona | 6 min |\n| Keyhole | Sant'Ivo | 25 min |\n\n",
-    "```python\nwalk = sum([6, 25, 14])  # minutes\n```\n",
+    "3. Testaccio's market, for lunch [2]\n\n",
+    "| From | To | On foot |\n|---|---|---|\n| Navona | Sant'Ivo | 6 min |\n| Sant'Ivo | Keyhole | 25 min |\n\n",
+    "The kitchen of your house closes at ten, and dogs are welcome in the garden [1].\n",
 )
 
 
@@ -57,19 +59,23 @@ def problem(status: int, code: str, **headers: str) -> Callable[[Route], Awaitab
 @pytest.fixture(scope="module")
 async def resident(stack: LocalSupabase) -> Person:
     """A user with some conversations and documents, the same in all states."""
-    return await sign_up(stack)
+    return await sign_up(stack, email="lena@example.com")
 
 
 @pytest.fixture(scope="module")
-async def rome(resident: Person, web_api: Any) -> str:
+async def rome(resident: Person, web_api: Api, upstream: Upstream) -> str:
     """Their conversation about Rome; its id."""
     async with httpx.AsyncClient(base_url=web_api.url, headers=resident.headers, timeout=60) as client:
         for title in ("Minutes of the board", "Row level security, explained", "Names for a boat"):
             await new_conversation(client, title=title)
         await put_in(client, "The kitchen closes at ten. Dogs are welcome in the garden.", title="House rules")
-        await put_in(client, "Bring shoes for wet stone.", title="Packing list")
+        await put_in(client, "In Rome, walk to Testaccio's market and bring shoes for wet stone.", title="Rome on foot")
         made = await new_conversation(client, title="A walk through Rome")
-        await turn(client, made, script(pieces=list(ROME)), use_rag=False)
+        upstream.script = {"pieces": list(ANSWER)}
+        try:
+            await turn(client, made, QUESTION)
+        finally:
+            upstream.script = {}
         return made
 
 
