@@ -29,6 +29,12 @@ web: install ## Run Vite's development server for web/, beside `make run`
 web-build: install ## Build web/ into web/dist, where its sources have changed (`make run` does this)
 	@$(BIN)/python -m scripts.web build
 
+.PHONY: screenshots
+screenshots: install ## Write the web client's states to web/dist-states, and the README's three to docs/images
+	$(BIN)/python -m pytest --quiet tests/web/test_states.py
+	mkdir -p docs/images
+	cp web/dist-states/conversation-light.png web/dist-states/models-dark.png web/dist-states/search-phone.png docs/images
+
 .PHONY: test
 test: install ## Run all tests
 	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup

@@ -1,12 +1,13 @@
-"""A server of the chat's part of the API, with replies of a given speed: what `make bench-web` measures the page against.
+"""A server of the chat's part of the API, with replies of a given speed: what `make bench-web` measures against.
 
-It serves the page of `scripts/bench/web` under the policy of the real one, and notes when the first bytes of each reply's
-text left.
+It serves the page of `scripts/bench/web` under the policy of the real one, and notes when the first bytes of each
+reply's text left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 import uuid
@@ -15,20 +16,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'"
 )
 PARAGRAPH = (
     "The **harbour** of the old town was built in `1604`, and its light still stands where the river meets the sea. "
-    "Ships of every country came for salt, cork and wine; [the records](https://example.org/records) name 412 of them.\n\n"
+    "Ships of every country came for salt, cork and wine; [the records](https://example.org/records) name 412.\n\n"
 )
+LISTS = "- a coat, because of the wind\n- shoes for wet stone\n- **water**\n\n1. Go early.\n2. Stay late.\n"
+CODE = "```python\ndef tide(hour: int) -> float:\n    # metres\n    return 2.1 * sin(hour / 6.2)\n```\n\n"
+TABLE = "| port | depth | ships |\n|---|---:|---:|\n| Lisboa | 12 m | 1,204 |\n| Porto | 9 m | 310 |\n\n"
 REPLIES = (
     PARAGRAPH * 2,
-    f"## What to pack\n\n{PARAGRAPH}- a coat, because of the wind\n- shoes for wet stone\n- **water**\n\n1. Go early.\n2. Stay late.\n",
-    f"{PARAGRAPH}```python\ndef tide(hour: int) -> float:\n    # metres above the chart\n    return 2.1 * sin(hour / 6.2)\n```\n\n{PARAGRAPH}",
-    f"| port | depth | ships |\n|---|---:|---:|\n| Lisboa | 12 m | 1,204 |\n| Porto | 9 m | 310 |\n\n{PARAGRAPH}",
+    f"## What to pack\n\n{PARAGRAPH}{LISTS}",
+    f"{PARAGRAPH}{CODE}{PARAGRAPH}",
+    f"{TABLE}{PARAGRAPH}",
     f"The energy is $E = mc^2$, and a ticket costs $5.\n\n{PARAGRAPH}> Nothing is so sure as the tide.\n",
 )
 
@@ -100,20 +104,21 @@ class ChatServer:
         async def send(**chunk: Any) -> None:
             await answer.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
 
-        await send(type="start", messageId=reply["id"], messageMetadata={"status": "streaming"})
-        await send(type="text-start", id="0")
-        await asyncio.sleep(self.script.wait)
-        start = time.perf_counter()
-        for at, piece in enumerate(self.script.pieces):
-            await asyncio.sleep(max(0.0, start + at * self.script.gap - time.perf_counter()))
-            if not at:
-                self.first_bytes.append(time.time())
-            await send(type="text-delta", id="0", delta=piece)
-        reply["content"] = "".join(self.script.pieces)
-        messages += [question, reply]
-        await send(type="text-end", id="0")
-        await send(type="finish", finishReason="stop", messageMetadata={"status": "complete"})
-        await answer.write(b"data: [DONE]\n\n")
+        with contextlib.suppress(ClientConnectionResetError):  # the page has left
+            await send(type="start", messageId=reply["id"], messageMetadata={"status": "streaming"})
+            await send(type="text-start", id="0")
+            await asyncio.sleep(self.script.wait)
+            start = time.perf_counter()
+            for at, piece in enumerate(self.script.pieces):
+                await asyncio.sleep(max(0.0, start + at * self.script.gap - time.perf_counter()))
+                if not at:
+                    self.first_bytes.append(time.time())
+                await send(type="text-delta", id="0", delta=piece)
+            reply["content"] = "".join(self.script.pieces)
+            messages += [question, reply]
+            await send(type="text-end", id="0")
+            await send(type="finish", finishReason="stop", messageMetadata={"status": "complete"})
+            await answer.write(b"data: [DONE]\n\n")
         return answer
 
     async def _nothing(self, _: web.Request) -> web.Response:

@@ -12,11 +12,14 @@ import pytest
 from scripts import web
 from scripts.local_supabase import LocalSupabase
 from tests.support import upstream as scripted
-from tests.support.browser import NewPage
+from tests.support.browser import NewPage, Tab, browser, new_page
 from tests.support.client import person_client
+from tests.support.limits import owned
 from tests.support.service import Api, Person, running_api, sign_up
 from tests.support.upstream import Upstream
-from tests.web.pages import Chat, OpenChat, session_script
+from tests.web.pages import Chat, OpenChat, OpenPage, session_script
+
+__all__ = ["browser", "new_page", "owned"]
 
 
 @pytest.fixture(scope="session")
@@ -60,5 +63,19 @@ async def open_chat(stack: LocalSupabase, web_api: Api, visitor: Person, new_pag
         chat = Chat(tab, web_api)
         await chat.message.wait_for()
         return chat
+
+    return opened
+
+
+@pytest.fixture
+async def open_page(stack: LocalSupabase, web_api: Api, visitor: Person, new_page: NewPage) -> OpenPage:
+    """Opens the client at an address; as the visitor unless `person` says otherwise (None: signed out)."""
+
+    async def opened(path: str = "/", person: Person | None = visitor, **context: Any) -> Tab:
+        tab = await new_page(**context)
+        if person is not None:
+            await tab.page.add_init_script(await session_script(stack, person))
+        await tab.page.goto(f"{web_api.url}{path}")
+        return tab
 
     return opened

@@ -80,3 +80,5 @@ class Chat:
 
 
 OpenChat = Callable[..., Awaitable[Chat]]
+OpenPage = Callable[..., Awaitable[Tab]]
+"""Opens the client at a path, signed in."""

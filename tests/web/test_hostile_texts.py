@@ -85,7 +85,7 @@ async def imported(client: httpx.AsyncClient, file: dict[str, Any]) -> str:
     answer = await client.post("/v1/imports", content=json.dumps(file), headers={"Content-Type": "application/json"})
     assert answer.status_code == 202, answer.text
     async with asyncio.timeout(30):
-        while (state := (await client.get(f"/v1/imports/{answer.json()['id']}")).json())["status"] == "running":
+        while (state := (await client.get(f"/v1/imports/{answer.json()['id']}")).json())["status"] == "running":  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert state["status"] == "complete", state
     items = (await client.get("/v1/conversations")).json()["items"]

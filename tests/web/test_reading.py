@@ -23,7 +23,8 @@ DRAWN = "new Promise((drawn) => requestAnimationFrame(() => requestAnimationFram
 async def top(chat: Chat, element: Locator) -> float:
     """Pixels from the list's upper edge to the element's."""
     box, frame = await element.bounding_box(), await chat.list.bounding_box()
-    assert box and frame
+    assert box
+    assert frame
     return box["y"] - frame["y"]
 
 

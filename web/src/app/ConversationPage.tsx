@@ -29,6 +29,7 @@ export function ConversationPage({ id }: { id: string }) {
   return (
     <>
       <PageTitle {...(title && { title })} />
+      <h1 className="visually-hidden">{title ?? texts.common.loading}</h1>
       <ChatPane
         conversationId={id}
         onConversation={() => void queries.invalidateQueries({ queryKey: ['conversation', id] })}

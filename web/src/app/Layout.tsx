@@ -1,6 +1,7 @@
 import { Dialog } from '@base-ui/react/dialog'
 import { PanelLeft, SquarePen } from 'lucide-react'
 import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import { Link, useLocation, useRoute } from 'wouter'
 import { useTexts } from '../i18n/texts'
 import { useStored } from '../lib/stored'
@@ -32,9 +33,8 @@ export function Layout({ children }: { children: ReactNode }) {
     return {
       help: () => setIsHelpOpen(true),
       search: () => {
-        showSide()
-        // the side may only now be shown
-        requestAnimationFrame(() => requestAnimationFrame(() => search.current?.focus()))
+        flushSync(showSide)
+        search.current?.focus()
       },
       newConversation: () => {
         navigate('/')

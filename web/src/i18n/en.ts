@@ -10,6 +10,7 @@ export const en = {
     copied: 'Copied',
     delete: 'Delete',
     loading: 'Loading …',
+    messages: 'Notifications',
     more: 'Show more',
     retry: 'Try again',
     retryIn: (seconds: number) => `Try again in ${seconds} s`,

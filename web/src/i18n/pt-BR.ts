@@ -10,6 +10,7 @@ export const ptBR: Texts = {
     copied: 'Copiado',
     delete: 'Excluir',
     loading: 'Carregando …',
+    messages: 'Avisos',
     more: 'Mostrar mais',
     retry: 'Tentar de novo',
     retryIn: (seconds) => `Tentar de novo em ${seconds} s`,

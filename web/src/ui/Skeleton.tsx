@@ -6,7 +6,7 @@ export function SkeletonLines({ count }: { count: number }) {
   const texts = useTexts()
   return (
     <div role="status" className={styles.lines}>
-      <span className={styles.said}>{texts.common.loading}</span>
+      <span className="visually-hidden">{texts.common.loading}</span>
       {Array.from({ length: count }, (_, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: they are all alike
         <span key={index} className={styles.line} aria-hidden="true" />

@@ -11,11 +11,12 @@ interface ToastData {
 
 /** Shows short messages at the lower edge. F6 moves the focus to them. */
 export function ToastsProvider({ children }: { children: ReactNode }) {
+  const { common } = useTexts()
   return (
     <Toast.Provider limit={3}>
       {children}
       <Toast.Portal>
-        <Toast.Viewport className={styles.viewport}>
+        <Toast.Viewport className={styles.viewport} aria-label={common.messages}>
           <Shown />
         </Toast.Viewport>
       </Toast.Portal>
@@ -42,9 +43,10 @@ function Shown() {
             {texts.common.undo}
           </Button>
         )}
-        <Toast.Close render={<IconButton label={texts.common.close} className={styles.close} />}>
+        {/* not the primitive's own, which screen readers are not told of until the message has the focus */}
+        <IconButton label={texts.common.close} className={styles.close} onClick={() => close(toast.id)}>
           <X size={16} aria-hidden="true" />
-        </Toast.Close>
+        </IconButton>
       </Toast.Content>
     </Toast.Root>
   ))
