@@ -33,6 +33,8 @@ export interface Conversation {
   /** A name of a message that stays the same when the API gives it its id. */
   keyOf: (message: ChatMessage) => string
   readOlder: () => Promise<void>
+  /** Reads until this message is among those that are shown, on whatever branch it is. Whether it is there. */
+  find: (id: string) => Promise<boolean>
   reread: () => void
   send: (text: string) => void
   edit: (id: string, text: string) => void
@@ -274,6 +276,26 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     }
   }, [api, id, setShown])
 
+  const find = useCallback(
+    async (messageId: string) => {
+      const isShown = () => shown.current.some((one) => one.id === messageId)
+      try {
+        // of a message that is shown this changes nothing
+        const params = { path: { conversation_id: id } }
+        await api.PATCH('/v1/conversations/{conversation_id}', { params, body: { head_id: messageId } })
+        await readNewest()
+        for (let first: string | undefined; !isShown() && first !== shown.current[0]?.id; ) {
+          first = shown.current[0]?.id
+          await readOlder()
+        }
+      } catch {
+        return false // it was deleted, or there is no connection: the conversation is shown without it
+      }
+      return isShown()
+    },
+    [api, id, readNewest, readOlder],
+  )
+
   const actions = useMemo(
     () => ({
       send: (text: string) => void take(text, null, () => sendMessage({ text })),
@@ -337,6 +359,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     hasOlder,
     keyOf,
     readOlder,
+    find,
     stop: stopNow,
   }
 }
