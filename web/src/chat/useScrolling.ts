@@ -52,7 +52,7 @@ export function useScrolling({ messages, keyOf, virtualizer, scroller, isFollowi
     }
   }, [key, virtualizer, isFollowing])
 
-  const height = scroller.current?.clientHeight ?? 0
+  const height = virtualizer.scrollRect?.height ?? 0
   const size = question < 0 ? 0 : (virtualizer.measurementsCache[question]?.size ?? 0)
   const visible = question < 0 ? 0 : Math.min(size, height * LARGEST_QUESTION) + TOP
   const replyIndex = useRef(0)
