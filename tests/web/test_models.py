@@ -41,5 +41,5 @@ async def test_unavailable_models_say_why_and_cannot_be_chosen(open_chat: OpenCh
     await expect(gemini).to_be_disabled()
     await chat.page.get_by_role("textbox", name="Find a model").fill("LUNA")
     luna = options.get_by_role("radio").filter(has_text="gpt-6-luna")
-    await expect(luna).to_contain_text("1.1M context · $0.10 in, $0.50 out per million tokens")
+    await expect(luna).to_contain_text("1.1M context · $0.10 in, $0.50 out / 1M tokens")
     await expect(gemini).to_have_count(0)

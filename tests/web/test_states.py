@@ -33,9 +33,9 @@ ANSWER = (
     "Three places in one walk:\n\n",
     "1. **Sant'Ivo alla Sapienza**, for the light under its dome\n",
     "2. The *Aventine keyhole*, early in the morning\n",
-    "3. Testaccio's market, for lunch [2]\n\n",
+    "3. Testaccio's market, for lunch [1]\n\n",
     "| From | To | On foot |\n|---|---|---|\n| Navona | Sant'Ivo | 6 min |\n| Sant'Ivo | Keyhole | 25 min |\n\n",
-    "The kitchen of your house closes at ten, and dogs are welcome in the garden [1].\n",
+    "The kitchen of your house closes at ten, and dogs are welcome in the garden [2].\n",
 )
 
 
@@ -116,7 +116,7 @@ async def test_at_home(open_page: OpenPage, resident: Person, rome: str, look: s
     await expect(page.get_by_role("main").get_by_role("table")).to_be_visible()
     await shown(page, look, "conversation")
     await page.get_by_role("button", name="Model: Automatic").click()
-    await expect(page.get_by_role("radio").filter(has_text="scripted-1 openai")).to_be_visible()
+    await expect(page.get_by_role("radio", name="scripted-1 openai")).to_be_visible()
     await shown(page, look, "models")
     await page.keyboard.press("Escape")
     if look == "phone":

@@ -94,7 +94,7 @@ export const en = {
     reasoningText: 'How much the model thinks before it answers. Not every model can.',
     levels: { auto: 'Automatic', off: 'Off', low: 'Low', medium: 'Medium', high: 'High' },
     context: (tokens: string) => `${tokens} context`,
-    price: (input: string, output: string) => `${input} in, ${output} out per million tokens`,
+    price: (input: string, output: string) => `${input} in, ${output} out / 1M tokens`,
     free: 'No cost',
     noPrice: 'Price not known',
     isDefault: 'Default',

@@ -93,7 +93,7 @@ export const ptBR: Texts = {
     reasoningText: 'Quanto o modelo pensa antes de responder. Nem todo modelo pode.',
     levels: { auto: 'Automático', off: 'Desligado', low: 'Baixo', medium: 'Médio', high: 'Alto' },
     context: (tokens) => `contexto de ${tokens}`,
-    price: (input, output) => `${input} de entrada, ${output} de saída por milhão de tokens`,
+    price: (input, output) => `${input} entrada, ${output} saída / 1M tokens`,
     free: 'Sem custo',
     noPrice: 'Preço desconhecido',
     isDefault: 'Padrão',
