@@ -64,12 +64,14 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 class Message(msgspec.Struct, frozen=True):
     """One entry of a prompt. `tool_calls` are of the assistant only; a message of the role `tool` is the result of the
-    call `tool_call_id`. The content of a message with calls may be empty."""
+    call `tool_call_id`. The content of a message with calls may be empty. `reasoning` is the assistant's before its
+    calls, if the client sends it back: some servers demand it."""
 
     role: PromptRole
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    reasoning: str = ""
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -136,7 +138,14 @@ def estimate_tokens(text: str) -> int:
 
 def estimate_prompt(messages: Iterable[Message]) -> int:
     """About how many tokens a model reads for `messages`."""
-    return sum(estimate_tokens(message.content) + MESSAGE_TOKENS for message in messages)
+    return sum(_estimate_message(message) for message in messages)
+
+
+def _estimate_message(message: Message) -> int:
+    tokens = estimate_tokens(message.content) + MESSAGE_TOKENS
+    for call in message.tool_calls:
+        tokens += estimate_tokens(call.name) + estimate_tokens(call.arguments) + MESSAGE_TOKENS
+    return tokens
 
 
 class Tally:
@@ -181,6 +190,15 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """Whether a reply may have several calls; None: the provider's own value. Only with tools."""
     response_format: ResponseFormat | None = None
     sampling: Sampling = Sampling()
+
+
+def estimate_request(request: ChatRequest) -> int:
+    """About how many tokens a model reads for the messages of `request`, its tools and the schema of its reply."""
+    tokens = estimate_prompt(request.messages)
+    for described in (*request.tools, request.response_format):
+        if isinstance(described, Tool | JsonSchema):
+            tokens += tokens_of(len(msgspec.json.encode(described))) + MESSAGE_TOKENS
+    return tokens
 
 
 class Usage(msgspec.Struct, frozen=True):

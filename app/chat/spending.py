@@ -8,7 +8,7 @@ import msgspec
 
 from app.errors import ContentFiltered, ProviderError
 from app.store.replies import CallKind, Charge
-from app.values import ChatRequest, Tally, Usage, estimate_tokens, tokens_of
+from app.values import MESSAGE_TOKENS, ChatRequest, Tally, Usage, estimate_request, tokens_of
 
 Cost = Callable[[str, str, Usage], int | None]
 """What this usage costs by a provider's model, in micro-dollars; None when the price is not known."""
@@ -23,7 +23,8 @@ class _Call:
         self.provider = provider
         self.model = request.model
         self.limit = request.max_tokens
-        self.estimate = sum(estimate_tokens(message.content) for message in request.messages)
+        # without what a template may add to each message
+        self.estimate = estimate_request(request) - MESSAGE_TOKENS * len(request.messages)
         self.tally = tally
         self.thought_before = thought_before
         self.said: Usage | None = None

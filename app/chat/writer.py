@@ -49,6 +49,7 @@ from app.values import (
     Reasoning,
     ReplyStatus,
     ReplyUsage,
+    ToolCallDelta,
     Usage,
 )
 
@@ -218,7 +219,7 @@ class ReplyWriter:
         asked = self._asked.preference.max_tokens
         return self._offering.reply_limit(self._begun.output_tokens, candidate.max_output_tokens, asked=asked)
 
-    async def _take(self, events: AsyncGenerator[Answering | Delta | Reasoning | Finish]) -> None:
+    async def _take(self, events: AsyncGenerator[Answering | Delta | Reasoning | ToolCallDelta | Finish]) -> None:
         """Put what the provider streams into the reply."""
         reply = self.reply
         async with aclosing(events):

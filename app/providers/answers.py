@@ -11,9 +11,10 @@ import msgspec
 
 from app.errors import BrokenStream, ProviderError
 from app.providers.dialect import Body, Dialect, Steps
+from app.providers.parameters import named_refusal
 from app.providers.transport import TRANSPORT_ERRORS
 from app.providers.wire.decoder import ALIVE, Decoder
-from app.values import Opened, ProviderName, StreamItem, Tally
+from app.values import ChatRequest, Opened, ProviderName, StreamItem
 
 T = TypeVar("T")
 
@@ -55,13 +56,14 @@ async def relay(
     send: Callable[[Body], Awaitable[Response]],
     decoder_of: Callable[[str], Decoder[Any]],
     translated: Callable[[str], AbstractContextManager[None]],
-    tally: Tally | None = None,
+    request: ChatRequest | None = None,
 ) -> AsyncGenerator[StreamItem]:
     """Send the request to `model` and yield the items of its stream, as `Provider.stream` specifies.
 
     `translated` translates errors of sending. When the server refuses a part of the request that `dialect` knows, the
-    request is sent again without that part. `tally` learns what the provider counts while it streams. However the
-    generator ends, the connection is closed; a second cancellation does not interrupt that.
+    request is sent again without that part; when it refuses a parameter of `request` that must not be left out, it is
+    a `ParameterRefused`. The request's tally learns what the provider counts while it streams. However the generator
+    ends, the connection is closed; a second cancellation does not interrupt that.
     """
     steps = dialect.steps(model)
     body = build(steps)
@@ -71,12 +73,12 @@ async def relay(
                 response = await send(body)
         except ProviderError as error:
             if (fewer := dialect.conceded(error, steps, body, build)) is None:
-                raise
+                raise _named(error, request) from error.__cause__
             steps, body = fewer
             continue
         decoder = decoder_of(model)
-        if tally is not None:
-            tally.take(decoder.counted_so_far)
+        if request is not None and request.tally is not None:
+            request.tally.take(decoder.counted_so_far)
         chunks = _reads(response)
         answered = False
         until: float | None = None
@@ -106,14 +108,20 @@ async def relay(
                 if decoder.finished:
                     return
         except ProviderError as error:
-            if answered or (fewer := dialect.conceded(error, steps, body, build)) is None:
+            if answered:
                 raise
+            if (fewer := dialect.conceded(error, steps, body, build)) is None:
+                raise _named(error, request) from error.__cause__
             steps, body = fewer
         finally:
             closing = asyncio.create_task(_close(response, chunks, decoder.finished))
             _closing.add(closing)
             closing.add_done_callback(_closing.discard)
             await asyncio.shield(closing)
+
+
+def _named(error: ProviderError, request: ChatRequest | None) -> ProviderError:
+    return error if request is None else named_refusal(error, request)
 
 
 def _reads(response: Response) -> AsyncIterator[bytes]:

@@ -64,11 +64,17 @@ def form(steps: Steps, option: Option, forms: Sequence[T]) -> T:
     return forms[min(steps.get(option.name, 0), len(forms) - 1)]
 
 
-def per_effort(words: str, *, by_value: bool = False) -> dict[ReasoningEffort | None, Option]:
-    """One option per reasoning effort, since a model that refuses one effort may accept another."""
+Efforts = dict[ReasoningEffort | None, Option]
+
+
+def per_effort(words: str, *, by_value: bool = False, beside: str = "") -> Efforts:
+    """One option per reasoning effort, since a model that refuses one effort may accept another. `beside` names what
+    else is in the request, when a refusal says nothing of requests without it."""
     pattern = re.compile(words, re.IGNORECASE)
     efforts: tuple[ReasoningEffort | None, ...] = (None, *get_args(ReasoningEffort))
-    return {effort: Option(f"reasoning {effort}", pattern, by_name=True, by_value=by_value) for effort in efforts}
+    return {
+        effort: Option(f"reasoning {effort}{beside}", pattern, by_name=True, by_value=by_value) for effort in efforts
+    }
 
 
 class Dialect:

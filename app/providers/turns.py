@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
 
+import msgspec
+
+from app.providers.call_ids import Accepts, WireIds, anything, parted
 from app.providers.dialect import Option, Steps, form
 from app.values import Message
 
@@ -28,36 +32,110 @@ SYSTEM = Option(
 """System text as a message of its own. A model that refuses it gets the text before the first user message."""
 
 
-def alternating(messages: Iterable[Message], steps: Steps) -> tuple[str, list[tuple[Speaker, str]]]:
-    """The system text (empty when there is none) and the messages: the user's first, then in alternation.
+class Call(msgspec.Struct):
+    """A tool call of the assistant, with the id that the server is sent and the signature that came with it."""
 
-    Consecutive messages of one speaker are joined with a blank line between them. Blank messages, such as a reply that
-    was stopped early, are left out.
+    id: str
+    name: str
+    arguments: str
+    signature: str | None = None
+
+
+class Result(msgspec.Struct):
+    """What a tool call brought, by the id and the name of the call."""
+
+    id: str
+    name: str
+    content: str
+
+
+class Turn(msgspec.Struct):
+    """All that one speaker says before the other one does. The user's results come before the text."""
+
+    speaker: Speaker
+    text: str = ""
+    calls: list[Call] = msgspec.field(default_factory=list)
+    results: list[Result] = msgspec.field(default_factory=list)
+    reasoning: str = ""
+
+    def add(self, text: str) -> None:
+        """Add `text`, unless it is blank, with a blank line between it and what was said before."""
+        if text.strip():
+            self.text = f"{self.text}\n\n{text}" if self.text else text
+
+
+def alternating(messages: Iterable[Message], steps: Steps, accepts: Accepts = anything) -> tuple[str, list[Turn]]:
+    """The system text (empty when there is none) and the turns: the user's first, then in alternation.
+
+    Consecutive messages of one speaker are joined with a blank line between them; the results of tools are the user's.
+    Blank messages, such as a reply that was stopped early, are left out. A server is sent the ids that it `accepts`.
     """
     system: list[str] = []
-    turns: list[tuple[Speaker, str]] = []
+    turns: list[Turn] = []
+    ids = WireIds(accepts)
+    called: dict[str, Call] = {}
     for message in messages:
-        if not message.content.strip():
-            continue
         if message.role == "system":
-            system.append(message.content)
+            if message.content.strip():
+                system.append(message.content)
+            continue
+        if not (message.content.strip() or message.tool_calls or message.role == "tool"):
             continue
         speaker: Speaker = "assistant" if message.role == "assistant" else "user"
-        if turns and turns[-1][0] == speaker:
-            turns[-1] = (speaker, f"{turns[-1][1]}\n\n{message.content}")
-        else:
-            turns.append((speaker, message.content))
-    if turns and turns[0][0] == "assistant":
-        turns.insert(0, ("user", OPENING))
+        if not turns or turns[-1].speaker != speaker:
+            turns.append(Turn(speaker))
+        turn = turns[-1]
+        if message.role == "tool":
+            call = called.get(message.tool_call_id or "") or Call(ids.of(message.tool_call_id or ""), "tool", "")
+            turn.results.append(Result(call.id, call.name, message.content))
+            continue
+        turn.add(message.content)
+        turn.reasoning = turn.reasoning or message.reasoning
+        for made in message.tool_calls:
+            bare, signature = parted(made.id)
+            called[made.id] = call = Call(ids.of(bare), made.name, made.arguments, signature)
+            turn.calls.append(call)
+    if turns and turns[0].speaker == "assistant":
+        turns.insert(0, Turn("user", OPENING))
     text = "\n\n".join(system)
     if text and turns and form(steps, SYSTEM, ("apart", "folded")) == "folded":
-        turns[0] = ("user", f"{text}\n\n{turns[0][1]}")
+        turns[0].text = f"{text}\n\n{turns[0].text}" if turns[0].text else text
         text = ""
     return text, turns
 
 
-def in_one_list(messages: Iterable[Message], steps: Steps) -> list[dict[str, str]]:
-    """The same as one list, for formats in which the system text is the first message."""
-    system, turns = alternating(messages, steps)
-    listed = [{"role": role, "content": text} for role, text in turns]
-    return [{"role": "system", "content": system}, *listed] if system else listed
+def in_one_list(
+    system: str,
+    turns: Sequence[Turn],
+    assistant: Callable[[Turn], dict[str, Any]],
+    result: Callable[[Result], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """The same as one list, for formats in which the system text is the first message and each result one of its own.
+    `assistant` makes what a message with calls has beside its text."""
+    listed: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+    for turn in turns:
+        listed += map(result, turn.results)
+        if turn.calls:
+            listed.append({"role": turn.speaker, "content": turn.text, **assistant(turn)})
+        elif turn.text:
+            listed.append({"role": turn.speaker, "content": turn.text})
+    return listed
+
+
+def arguments_of(arguments: str) -> dict[str, Any]:
+    """The arguments of a call as an object, for formats that have one there. What a model wrote that is no object is
+    under the name `arguments`."""
+    value = json_in(arguments) if arguments.strip() else {}
+    return value if isinstance(value, dict) else {"arguments": arguments}
+
+
+def json_in(text: str) -> Any:
+    """The value of the JSON text `text`; None when it is not JSON."""
+    try:
+        return json.loads(text, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -27,7 +27,21 @@ from app.routing.context import LEAST_TOKENS, Contexts
 from app.routing.deadlines import Deadlines, Watchdog
 from app.routing.retry import ATTEMPTS_PER_CANDIDATE, RetryBudget, retrying, worth_retrying
 from app.routing.router import Candidate
-from app.values import Alive, ChatRequest, Delta, Finish, Opened, ProviderName, Reasoning, StreamItem, estimate_prompt
+from app.values import (
+    Alive,
+    ChatRequest,
+    Delta,
+    Finish,
+    Opened,
+    ProviderName,
+    Reasoning,
+    StreamItem,
+    ToolCallDelta,
+    estimate_request,
+)
+
+Item = Delta | Reasoning | ToolCallDelta | Finish
+"""What a call gives: its items that are not mere signs of life."""
 
 PATIENCE_SECONDS = 5.0
 """How long a turn retries a failing candidate, counted from its first call, while another candidate could answer."""
@@ -112,13 +126,14 @@ class Call:
         self._loop = turn.loop
         self._permit = permit
         self._blanks = ""
-        """The text so far, while it is blank. It is sent with the first other text; a reply without any is empty."""
+        """The text so far, while it is blank. It is sent with the first other text; a reply without any is empty, and
+        before a tool call it means nothing."""
         self._text = False
         self._thought = False
         self._closed = False
 
-    async def next(self) -> Delta | Reasoning | Finish:
-        """The next item of the reply, up to its first text. Opens the stream. Raises `ProviderError`."""
+    async def next(self) -> Item:
+        """The next item of the reply, up to its first text or tool call. Opens the stream. Raises `ProviderError`."""
         try:
             while True:
                 match await self._read():
@@ -141,11 +156,17 @@ class Call:
                             return Delta(self._blanks)
                         if len(self._blanks) > MOST_BLANKS:
                             raise self._error(EmptyReply, "blanks without end")
+                    case ToolCallDelta() as item:
+                        self._heard()
+                        self._succeed()
+                        self._text = True
+                        self.watchdog.allow(self._patience.gap)
+                        return item
                     case Finish(reason) as item:
                         self._succeed()
                         if reason == "length" and not self._had_no_room(item):
                             return item
-                        if reason == "length" and estimate_prompt(self.request.messages) > LEAST_TOKENS:
+                        if reason == "length" and estimate_request(self.request) > LEAST_TOKENS:
                             raise self._error(ContextTooLong, "the prompt leaves no room for a reply")
                         raise self._error(EmptyReply, "no text")
         except BaseException as error:
@@ -261,7 +282,7 @@ class Calls:
             raise LookupError("no call was made")
         return self._call
 
-    async def next(self) -> Delta | Reasoning | Finish:
+    async def next(self) -> Item:
         """The next item of the reply, up to its first text. Raises the last `ProviderError`, or `RetryNotAdmitted`."""
         self.anew = False
         try:
@@ -293,7 +314,7 @@ class Calls:
         if self._call is not None:
             await self._call.aclose()
 
-    async def _attempt(self) -> Delta | Reasoning | Finish:
+    async def _attempt(self) -> Item:
         """Make a call and return its first item."""
         turn, candidate = self._turn, self._candidate
         permit, self._permit = self._permit, None
@@ -311,7 +332,7 @@ class Calls:
         turn.budget.succeeded(candidate.provider)
         return item
 
-    async def _read(self, call: Call) -> Delta | Reasoning | Finish:
+    async def _read(self, call: Call) -> Item:
         try:
             return await call.next()
         except ProviderError as error:
@@ -319,7 +340,7 @@ class Calls:
             await call.aclose()
             raise
 
-    async def _after(self, error: ProviderError) -> Delta | Reasoning | Finish:
+    async def _after(self, error: ProviderError) -> Item:
         """The first item of the next call, after one that failed with `error`. Raises the last error when no further
         call is made or allowed."""
         while True:
@@ -351,17 +372,17 @@ class Calls:
             return left > 0 and (turn.made == 1 or self._others() < turn.most - turn.made)
         return False
 
-    async def _retried(self, error: ProviderError) -> Delta | Reasoning | Finish:
+    async def _retried(self, error: ProviderError) -> Item:
         """The same call again, after the pause that the retry policy sets."""
         failed = [error]
 
-        async def attempt() -> Delta | Reasoning | Finish:
+        async def attempt() -> Item:
             # tenacity is slow, so it runs only after a failure; its first attempt repeats that failure
             if failed:
                 raise failed.pop()
             return await self._attempt()
 
-        item: Delta | Reasoning | Finish
+        item: Item
         item = await retrying(asked=self._asked, allowed=self._allowed)(attempt)
         return item
 

@@ -11,7 +11,7 @@ import msgspec
 from app.errors import ContextTooLong
 from app.observe import event
 from app.routing.router import Candidate
-from app.values import BYTES_PER_TOKEN, ChatRequest, ProviderName, estimate_prompt
+from app.values import BYTES_PER_TOKEN, ChatRequest, ProviderName, estimate_request
 
 NAMED_SECONDS = 3600.0
 """How long a limit that a server named is used. After that, a longer request may cost one refused call."""
@@ -71,7 +71,7 @@ class Contexts:
         estimated token) applies to this turn only, since other users write other languages. `last`: no further attempt
         will be made, so this one must fit.
         """
-        estimate = max(1, estimate_prompt(request.messages))
+        estimate = max(1, estimate_request(request))
         density = candidate.density
         if (named := refusal.limit) is not None:
             self._remember(candidate, named, NAMED_SECONDS)

@@ -17,6 +17,8 @@ from app.errors import (
     ContentFiltered,
     ContextTooLong,
     InvalidRequest,
+    ParameterRefused,
+    ParameterUnsupported,
     ProviderError,
     ProviderUnavailable,
     RequestRefused,
@@ -29,12 +31,12 @@ from app.routing.context import Contexts
 from app.routing.deadlines import Deadlines
 from app.routing.retry import ATTEMPTS_PER_TURN, RetryBudget
 from app.routing.router import Candidate, retry_after
-from app.values import ChatRequest, Delta, Finish, ProviderName, Reasoning, StreamItem
+from app.values import ChatRequest, Delta, Finish, ProviderName, Reasoning, StreamItem, ToolCallDelta
 
 
 class Answering(msgspec.Struct, frozen=True):
-    """The following items come from another call. Never sent after a `Delta`; reasoning sent before it belongs to the
-    call before."""
+    """The following items come from another call. Never sent after text or a tool call; reasoning sent before it
+    belongs to the call before."""
 
     provider: ProviderName
     model: str
@@ -69,19 +71,21 @@ class Failover:
         *,
         most_calls: int = ATTEMPTS_PER_TURN,
         unanswered: EventName = "turn.unanswered",
-    ) -> AsyncGenerator[Answering | Reasoning | Delta | Finish]:
-        """Stream a reply: an `Answering` for every candidate that is called, its reasoning and text, then one `Finish`.
+    ) -> AsyncGenerator[Answering | Reasoning | Delta | ToolCallDelta | Finish]:
+        """Stream a reply: an `Answering` for every candidate that is called, its reasoning, text and tool calls, then
+        one `Finish`.
 
         `request_for` makes a request that fits the candidate's context, once for each call. When a model says that the
         request is too long, it is called again with a shorter one. `failed` is called with the error of each call that
         fails, before the next one is made; there are at most `most_calls`. When none brings a reply, `unanswered` is
-        logged. A reply has text, unless its finish reason is `length`. When a call fails
+        logged. A reply has text or tool calls, unless its finish reason is `length`. When a call fails
         after giving reasoning, another `Answering` of the same candidate may follow.
 
         Iterate it in one task and close it (`contextlib.aclosing`). Closing or cancelling stops the provider's work at
         once and does not count as a failure. Raises `ProviderUnavailable` when no candidate answered, or
-        `InvalidRequest` (422) when every candidate refused the request; the cause of both is an `ExceptionGroup` of all
-        failures. Raises `ContentFiltered`, and after a delta the `ProviderError` that broke the reply.
+        `InvalidRequest` (422) when every candidate refused the request, as `ParameterUnsupported` when one did so for a
+        parameter; the cause of all is an `ExceptionGroup` of all failures. Raises `ContentFiltered`, and after a delta
+        the `ProviderError` that broke the reply.
         """
         turn = Attempts(
             self._breakers, self._budget, self._contexts, self._deadlines, self._refused, failed, most_calls
@@ -119,6 +123,8 @@ class Failover:
                         elif type(item) is Finish:
                             yield item
                             return
+                        elif type(item) is ToolCallDelta:
+                            yield item
                         if watchdog.over:
                             raise call.timeout()
                         watchdog.since = clock()
@@ -142,9 +148,18 @@ class Failover:
         if refused and refused.issuperset(candidates):
             if any(isinstance(failure.error, ContextTooLong) for failure in failures):
                 return InvalidRequest("The conversation is too long for every model available", status=422)
+            for failure in failures:
+                if isinstance(failure.error, ParameterRefused):
+                    return _unsupported(failure.error.parameter)
             return InvalidRequest("No available model accepts this request", status=422)
         waits = (self._breakers.health(candidate.provider, candidate.model).wait for candidate in candidates)
         return ProviderUnavailable(retry_after=retry_after(waits))
+
+
+def _unsupported(parameter: str) -> ParameterUnsupported:
+    return ParameterUnsupported(
+        f"No available model supports `{parameter}` as this request has it", parameter=parameter
+    )
 
 
 def _answering(candidate: Candidate, failures: Sequence[Failure]) -> Answering:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from app.errors import ProviderError
 from app.providers.wire.decoder import Decoder
-from app.values import Alive, Delta, Finish, Reasoning
+from app.values import Alive, Delta, Finish, Reasoning, ToolCallDelta
 
 DONE = b"data: [DONE]\n\n"
 
-Event = Delta | Reasoning | Alive | Finish
+Event = Delta | Reasoning | ToolCallDelta | Alive | Finish
 
 
 def sse(*values: object) -> bytes:

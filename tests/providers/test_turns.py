@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.providers.turns import OPENING, alternating
-from app.values import Message, Role
+from app.providers.call_ids import forty, nine, plain, signed
+from app.providers.turns import OPENING, Call, Result, Turn, alternating, arguments_of
+from app.values import Message, Role, ToolCall
 
 roles: st.SearchStrategy[Role] = st.sampled_from(["user", "assistant", "system"])
 conversations = st.lists(st.builds(Message, roles, st.text(max_size=5)), max_size=10)
@@ -14,23 +15,82 @@ conversations = st.lists(st.builds(Message, roles, st.text(max_size=5)), max_siz
 
 def test_system_text_stands_apart() -> None:
     messages = [Message("system", "A"), Message("user", "Hi"), Message("system", "B")]
-    assert alternating(messages, {}) == ("A\n\nB", [("user", "Hi")])
+    assert alternating(messages, {}) == ("A\n\nB", [Turn("user", "Hi")])
 
 
 def test_conversation_that_the_assistant_begins() -> None:
-    assert alternating([Message("assistant", "Hi")], {}) == ("", [("user", OPENING), ("assistant", "Hi")])
+    assert alternating([Message("assistant", "Hi")], {}) == ("", [Turn("user", OPENING), Turn("assistant", "Hi")])
 
 
 @given(conversations)
 def test_turns_alternate_and_none_is_blank(messages: list[Message]) -> None:
     _, turns = alternating(messages, {})
-    assert [speaker for speaker, _ in turns] == ["user", "assistant"] * (len(turns) // 2) + ["user"] * (len(turns) % 2)
-    assert all(text.strip() for _, text in turns)
+    speakers = [turn.speaker for turn in turns]
+    assert speakers == ["user", "assistant"] * (len(turns) // 2) + ["user"] * (len(turns) % 2)
+    assert all(turn.text.strip() for turn in turns)
 
 
 @given(conversations)
 def test_no_text_is_lost(messages: list[Message]) -> None:
     system, turns = alternating(messages, {})
     said = [message.content for message in messages if message.content.strip()]
-    text = system + "".join(content for _, content in turns)
+    text = system + "".join(turn.text for turn in turns)
     assert all(content in text for content in said)
+
+
+def called(*ids: str, content: str = "") -> Message:
+    return Message("assistant", content, tuple(ToolCall(each, f"tool_{each[:3]}", "{}") for each in ids))
+
+
+def test_results_are_the_users_and_come_before_the_text() -> None:
+    messages = [
+        Message("user", "Hi"),
+        called("one", "two", content="Let me see."),
+        Message("tool", "1", tool_call_id="one"),
+        Message("tool", "", tool_call_id="two"),
+        Message("user", "And?"),
+    ]
+    assert alternating(messages, {})[1] == [
+        Turn("user", "Hi"),
+        Turn("assistant", "Let me see.", [Call("one", "tool_one", "{}"), Call("two", "tool_two", "{}")]),
+        Turn("user", "And?", results=[Result("one", "tool_one", "1"), Result("two", "tool_two", "")]),
+    ]
+
+
+def test_ids_that_a_server_refuses_are_replaced_in_the_call_and_its_result() -> None:
+    messages = [
+        called(signed("functions.search:0", "c2lnbmVk")),
+        Message("tool", "found", tool_call_id=signed("functions.search:0", "c2lnbmVk")),
+    ]
+    for accepts in (plain, nine):
+        _, (_, calling, answering) = alternating(messages, {}, accepts)
+        assert accepts(calling.calls[0].id)
+        assert answering.results[0].id == calling.calls[0].id
+        assert calling.calls[0].signature == "c2lnbmVk"
+    _, (_, calling, _) = alternating(messages, {}, forty)
+    assert calling.calls[0].id == "functions.search:0"
+
+
+def test_ids_that_come_again_are_told_apart() -> None:
+    messages = [
+        called("call_0"),
+        Message("tool", "1", tool_call_id="call_0"),
+        called("call_0"),
+        Message("tool", "2", tool_call_id="call_0"),
+    ]
+    _, (_, first, one, second, two) = alternating(messages, {})
+    assert first.calls[0].id == one.results[0].id == "call_0"
+    assert second.calls[0].id == two.results[0].id != "call_0"
+    assert alternating(messages, {})[1][3].calls[0].id == second.calls[0].id
+
+
+def test_a_result_without_its_call_is_kept() -> None:
+    _, (turn,) = alternating([Message("tool", "42", tool_call_id="lost")], {})
+    assert turn.results == [Result("lost", "tool", "42")]
+
+
+def test_arguments_as_an_object() -> None:
+    assert arguments_of('{"a": [1.0, "é"]}') == {"a": [1.0, "é"]}
+    assert arguments_of("") == arguments_of("{}") == {}
+    for other in ("[1]", '{"a": NaN}', '{"a":', "[" * 100_000):
+        assert arguments_of(other) == {"arguments": other}

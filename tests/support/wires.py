@@ -51,6 +51,40 @@ def thought(adapter: ProviderName, text: str) -> bytes:
             return json.dumps({"message": message, "done": False}).encode() + b"\n"
 
 
+def called(adapter: ProviderName, *calls: tuple[str | None, str, str], signature: str | None = None) -> bytes:
+    """Tool calls, each an id, a name and arguments, as the provider itself sends them: with OpenAI and Claude the
+    arguments come in pieces, with the others as an object. Gemini signs the first one."""
+    events = bytearray()
+    for index, (call_id, name, arguments) in enumerate(calls):
+        half = len(arguments) // 2
+        pieces = [piece for piece in (arguments[:half], arguments[half:]) if piece]
+        match adapter:
+            case "openai":
+                begin = {"index": index, "id": call_id, "type": "function", "function": {"name": name, "arguments": ""}}
+                parts = [begin, *({"index": index, "function": {"arguments": piece}} for piece in pieces)]
+                for part in parts:
+                    delta = {"tool_calls": [part]}
+                    events += sse({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+            case "claude":
+                block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+                events += sse({"type": "content_block_start", "index": index + 1, "content_block": block}, name=True)
+                for piece in pieces:
+                    delta = {"type": "input_json_delta", "partial_json": piece}
+                    events += sse({"type": "content_block_delta", "index": index + 1, "delta": delta}, name=True)
+                events += sse({"type": "content_block_stop", "index": index + 1}, name=True)
+            case "gemini":
+                function = {"name": name, "args": json.loads(arguments), **({"id": call_id} if call_id else {})}
+                signed = {"thoughtSignature": signature} if signature and not index else {}
+                part = {"functionCall": function, **signed}
+                events += sse({"candidates": [{"index": 0, "content": {"parts": [part], "role": "model"}}]})
+            case _:
+                function = {"index": index, "name": name, "arguments": json.loads(arguments)}
+                call = {"function": function, **({"id": call_id} if call_id else {})}
+                message = {"role": "assistant", "content": "", "tool_calls": [call]}
+                events += json.dumps({"message": message, "done": False}).encode() + b"\n"
+    return bytes(events)
+
+
 @dataclass(frozen=True)
 class Wire:
     """The parts of a reply."""
@@ -60,6 +94,8 @@ class Wire:
     token: bytes
     ending: bytes
     """Reason to finish, usage (12 prompt, 34 completion, 5 of the prompt cached), and the last event."""
+    calling: bytes
+    """Like `ending`, for a reply with tool calls."""
     filtered: bytes
     """Like `ending`, for a reply that the provider refused to finish."""
     overloaded: bytes
@@ -99,12 +135,15 @@ def _gemini_end(reason: str) -> bytes:
 
 _CLAUDE_USAGE = {"input_tokens": 3, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 5, "output_tokens": 1}
 
+_OLLAMA_END = b'{"message":{"content":""},"done":true,"done_reason":"stop","prompt_eval_count":12,"eval_count":34}\n'
+
 WIRES: dict[ProviderName, Wire] = {
     "openai": Wire(
         path="/v1/chat/completions",
         opening=sse({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}),
         token=said(ProviderName("openai"), "token"),
         ending=_openai_end("stop"),
+        calling=_openai_end("tool_calls"),
         filtered=_openai_end("content_filter"),
         overloaded=sse({"error": {"message": "The server is overloaded", "type": "server_error", "code": None}}),
         whole=json.dumps(
@@ -118,6 +157,7 @@ WIRES: dict[ProviderName, Wire] = {
         + _claude({"type": "ping"}),
         token=said(ProviderName("claude"), "token"),
         ending=_claude_end("end_turn"),
+        calling=_claude_end("tool_use"),
         filtered=_claude_end("refusal"),
         overloaded=_claude({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
         whole=json.dumps(
@@ -134,6 +174,7 @@ WIRES: dict[ProviderName, Wire] = {
         opening=sse({"candidates": [{"index": 0, "content": {"role": "model"}}]}),
         token=said(ProviderName("gemini"), "token"),
         ending=_gemini_end("STOP"),
+        calling=_gemini_end("STOP"),
         filtered=_gemini_end("SAFETY"),
         overloaded=sse({"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}),
         whole=json.dumps(
@@ -144,7 +185,8 @@ WIRES: dict[ProviderName, Wire] = {
         path="/api/chat",
         opening=b"",
         token=said(ProviderName("ollama"), "token"),
-        ending=b'{"message":{"content":""},"done":true,"done_reason":"stop","prompt_eval_count":12,"eval_count":34}\n',
+        ending=_OLLAMA_END,
+        calling=_OLLAMA_END,
         filtered=b"",
         overloaded=b'{"error":"an unexpected error was encountered"}\n',
         whole=None,

@@ -12,9 +12,11 @@ import msgspec
 from anthropic import AsyncAnthropic, AsyncStream
 
 from app.providers.answers import document, names_in, relay
+from app.providers.call_ids import plain
+from app.providers.claude import tools
 from app.providers.claude.client import translated
 from app.providers.claude.description import NAME
-from app.providers.claude.reasoning import EFFORTS, LIMIT, reasoning_of
+from app.providers.claude.reasoning import EFFORTS, LIMIT, Beside, reasoning_of, with_format
 from app.providers.claude.wire import ClaudeDecoder
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.transport import ANSWER_TIMEOUT_SECONDS
@@ -29,12 +31,14 @@ class ClaudeProvider:
 
     def __init__(self, client: AsyncAnthropic) -> None:
         self._client = client
-        self._dialect = Dialect(*EFFORTS.values(), LIMIT, SYSTEM)
+        efforts = (option for efforts in EFFORTS.values() for option in efforts.values())
+        self._dialect = Dialect(*tools.OPTIONS, *efforts, LIMIT, SYSTEM)
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         build = partial(self._body, request)
-        return relay(request.model, self._dialect, build, self._send, ClaudeDecoder, translated, request.tally)
+        decoder_of = partial(ClaudeDecoder, asked=tools.asked(request))
+        return relay(request.model, self._dialect, build, self._send, decoder_of, translated, request)
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`. Anthropic has far fewer than the 1000 models of a page."""
@@ -48,13 +52,18 @@ class ClaudeProvider:
         await self._client.close()
 
     def _body(self, request: ChatRequest, steps: Steps) -> Body:
-        system, turns = alternating(request.messages, steps)
+        system, turns = alternating(request.messages, steps, plain)
         body: Body = {
             "model": request.model,
-            "messages": [{"role": role, "content": text} for role, text in turns],
+            "messages": [{"role": turn.speaker, "content": tools.content(turn)} for turn in turns],
             "stream": True,
-            **reasoning_of(request.reasoning, request.model, request.max_tokens, steps),
+            **tools.parameters(request, turns, steps),
         }
+        beside: Beside = "forced" if tools.forces(body) else "tools" if "tools" in body else "nothing"
+        answers = bool(turns and turns[-1].results)
+        reasoning = reasoning_of(request.reasoning, request.model, request.max_tokens, steps, beside, answers=answers)
+        output = tools.output_format(request, steps)
+        body |= reasoning if output is None else with_format(reasoning, output)
         if system:
             body["system"] = system
         return body

@@ -18,6 +18,7 @@ from app.errors import (
 )
 from app.providers.claude.description import NAME
 from app.providers.failures import failure, innermost, is_error, kind_of_status, words_of
+from app.providers.wire.calls import NOTHING, Asked, Piece
 from app.providers.wire.counts import places
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
@@ -85,6 +86,10 @@ class _Block(msgspec.Struct):
     text: Any = None
     thinking: Any = None
     stop_reason: Any = None
+    id: Any = None
+    name: Any = None
+    input: Any = None
+    partial_json: Any = None
 
 
 class _Message(msgspec.Struct):
@@ -93,6 +98,7 @@ class _Message(msgspec.Struct):
 
 class _Event(msgspec.Struct, rename={"metrics": "amazon-bedrock-invocationMetrics"}):
     type: Any = None
+    index: Any = None
     delta: _Block | None = None
     content_block: _Block | None = None
     message: _Message | None = None
@@ -111,6 +117,7 @@ _NAMES = frozenset(
         b"message_start",
         b"content_block_start",
         b"content_block_delta",
+        b"content_block_stop",
         b"message_delta",
         b"message_stop",
         b"message",
@@ -119,7 +126,7 @@ _NAMES = frozenset(
 
 
 class ClaudeDecoder(Decoder[_Event]):
-    """Reads the events of a message: its text and its thinking, no tools."""
+    """Reads the events of a message: its text, its thinking and its calls of the client's tools."""
 
     provider = NAME
     events = msgspec.json.Decoder(_Event)
@@ -131,10 +138,12 @@ class ClaudeDecoder(Decoder[_Event]):
         reasoning="output_tokens_details.thinking_tokens",
     )
 
-    def __init__(self, model: str) -> None:
-        super().__init__(model, Events(_NAMES))
+    def __init__(self, model: str, asked: Asked = NOTHING) -> None:
+        super().__init__(model, Events(_NAMES), asked)
         self._begun = ""
         """The text that a block began with. Its first delta may repeat it."""
+        self._inputs: dict[object, object] = {}
+        """The input with which each block of a tool call began, by the block's index, until its first delta."""
 
     def _take(self, event: _Event) -> None:
         kind = event.type or _kind_of(event)
@@ -142,20 +151,29 @@ class ClaudeDecoder(Decoder[_Event]):
             self._say_begun(event.delta)
         match kind:
             case "content_block_delta":
-                if event.delta is not None:
+                if event.delta is not None and event.delta.type == "input_json_delta":
+                    self._read_input(event.index, event.delta)
+                elif event.delta is not None:
                     self._read(event.delta)
             case "content_block_start":
                 block = event.content_block
                 if block is not None and block.type in ("text", None) and block.text and isinstance(block.text, str):
                     self._begun = block.text
+                elif block is not None and block.type == "tool_use":
+                    self._inputs[_key(event.index)] = block.input
+                    self._call(Piece(_key(event.index), block.id, block.name))
                 elif block is not None:
                     self._read(block)
+            case "content_block_stop":
+                self._close(event.index)
             case "message_start":
                 if event.message is not None and isinstance(usage := event.message.usage, dict):
                     # the output count in this event is only a placeholder
                     self._count({**usage, "output_tokens": 0})
             case "message_delta":
                 self._count(event.usage)
+                for index in list(self._inputs):
+                    self._close(index)
                 self._stop((event.delta.stop_reason if event.delta else None) or event.stop_reason)
             case "message_stop":
                 self._count(event.usage or event.metrics)
@@ -165,6 +183,7 @@ class ClaudeDecoder(Decoder[_Event]):
                 self._flush()
                 if not self._said:  # otherwise it repeats what the deltas said
                     self._say(event.content)
+                    self._read_calls(event.content)
                 self._count(event.usage)
                 self._stop(event.stop_reason)
             case "error":
@@ -174,8 +193,27 @@ class ClaudeDecoder(Decoder[_Event]):
                 if event.error and is_error(event.error):
                     raise failure_of(error_of(event.error), self.model)
 
+    def _read_input(self, index: object, delta: _Block) -> None:
+        """Read a part of a tool's input, unless it is a tool that Anthropic runs."""
+        if _key(index) in self._inputs:
+            if delta.partial_json:
+                self._inputs[_key(index)] = None
+            self._call(Piece(_key(index), arguments=delta.partial_json))
+
+    def _close(self, index: object) -> None:
+        """Take the input that came with the block itself, if no delta came: some servers send it so."""
+        if given := self._inputs.pop(_key(index), None):
+            self._call(Piece(_key(index), arguments=given))
+
+    def _read_calls(self, content: object) -> None:
+        """Read the tool calls of a whole message."""
+        for block in content if isinstance(content, list) else ():
+            if isinstance(block, dict) and block.get("type") == "tool_use":
+                piece = Piece(None, block.get("id"), block.get("name"), block.get("input"), whole=True)
+                self._call(piece)
+
     def _read(self, block: _Block) -> None:
-        """Read text and thinking. Signatures, tools, citations and encrypted thinking are ignored."""
+        """Read text and thinking. Signatures, Anthropic's own tools, citations and encrypted thinking are ignored."""
         if block.type in ("text_delta", "text", None):
             if block.text or block.text.__class__ is int:
                 self._say(block.text)
@@ -190,6 +228,11 @@ class ClaudeDecoder(Decoder[_Event]):
         text = delta.text if delta is not None else None
         if not (isinstance(text, str) and text.startswith(begun)):
             self._say(begun)
+
+
+def _key(index: object) -> object:
+    """The index of a block, as a key."""
+    return index if isinstance(index, int | str) else None
 
 
 def _kind_of(event: _Event) -> str | None:

@@ -6,7 +6,9 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
+from app.errors import ParameterRefused
 from app.providers.demo.description import NAME
+from app.providers.parameters import refusal
 from app.providers.registry import PROVIDERS
 from app.values import ChatRequest, Delta, Finish, Message, Usage
 
@@ -28,6 +30,10 @@ class DemoProvider:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Finish]:
         """See `Provider.stream`. A word counts as a token, both for the usage and for the limit."""
+        if request.response_format not in (None, "text"):
+            raise _refused("response_format")
+        if request.tools and request.tool_choice != "none":
+            raise _refused("tools")
         words = re.findall(r"\s*\S+", _reply(request))
         limit = len(words) if request.max_tokens is None else request.max_tokens
         for word in words[:limit]:
@@ -43,6 +49,10 @@ class DemoProvider:
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+def _refused(parameter: str) -> ParameterRefused:
+    return refusal(parameter, "the demo has no model", provider=NAME, model=NAME)
 
 
 def _reply(request: ChatRequest) -> str:

@@ -13,11 +13,13 @@ from google.genai import Client
 
 from app.providers.answers import relay
 from app.providers.dialect import Body, Dialect, Steps
+from app.providers.gemini import tools
 from app.providers.gemini.client import call, model_path, translated
 from app.providers.gemini.description import NAME
 from app.providers.gemini.reasoning import EFFORTS, thinking_of
 from app.providers.gemini.wire import GeminiDecoder
 from app.providers.turns import SYSTEM, alternating
+from app.providers.wire.calls import asked_of
 from app.values import ChatRequest, StreamItem
 
 PAGE_LIMIT = 10
@@ -32,12 +34,13 @@ class GeminiProvider:
     def __init__(self, client: Client, http_client: httpx2.AsyncClient) -> None:
         self._client = client
         self._http_client = http_client
-        self._dialect = Dialect(*EFFORTS.values(), SYSTEM)
+        self._dialect = Dialect(*EFFORTS.values(), *tools.OPTIONS, SYSTEM)
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         build, send = partial(self._body, request), partial(self._send, request.model)
-        return relay(request.model, self._dialect, build, send, GeminiDecoder, translated, request.tally)
+        decoder_of = partial(GeminiDecoder, asked=asked_of(request))
+        return relay(request.model, self._dialect, build, send, decoder_of, translated, request)
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`."""
@@ -60,14 +63,10 @@ class GeminiProvider:
 
     def _body(self, request: ChatRequest, steps: Steps) -> Body:
         system, turns = alternating(request.messages, steps)
-        body: Body = {
-            "contents": [
-                {"role": "model" if role == "assistant" else "user", "parts": [{"text": text}]} for role, text in turns
-            ]
-        }
+        body: Body = {"contents": tools.contents(turns), **tools.parameters(request)}
         if system:
             body["systemInstruction"] = {"parts": [{"text": system}]}
-        config: dict[str, object] = {}
+        config = tools.generation(request, steps)
         if request.max_tokens is not None:
             config["maxOutputTokens"] = request.max_tokens
         if thinking := thinking_of(request.reasoning, request.model, request.max_tokens, steps):

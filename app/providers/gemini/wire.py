@@ -10,6 +10,7 @@ import msgspec
 from app.errors import AuthenticationRefused, ContentFiltered, ProviderError, QuotaExhausted, ServerError
 from app.providers.failures import failure, innermost, is_error, kind_of_status, words_of
 from app.providers.gemini.description import NAME
+from app.providers.wire.calls import NOTHING, Asked, Piece
 from app.providers.wire.counts import places
 from app.providers.wire.decoder import Decoder
 from app.providers.wire.framing import Events
@@ -96,9 +97,18 @@ def _seconds(duration: str | None) -> float | None:
     return float(match[1]) if match else None
 
 
-class _Part(msgspec.Struct):
+class _FunctionCall(msgspec.Struct):
+    id: Any = None
+    name: Any = None
+    args: msgspec.Raw = msgspec.Raw(b"null")
+    """Kept as it is written: numbers that Python would write otherwise stay the same."""
+
+
+class _Part(msgspec.Struct, rename="camel"):
     text: Any = None
     thought: Any = None
+    function_call: _FunctionCall | None = None
+    thought_signature: Any = None
 
 
 class _Content(msgspec.Struct):
@@ -138,8 +148,8 @@ class GeminiDecoder(Decoder[_Chunk]):
         reasoning="thoughtsTokenCount",
     )
 
-    def __init__(self, model: str) -> None:
-        super().__init__(model, Events())
+    def __init__(self, model: str, asked: Asked = NOTHING) -> None:
+        super().__init__(model, Events(), asked)
         self._index: object = None
         """The index of the one candidate that is read: 0, unless the server numbers them otherwise."""
 
@@ -172,5 +182,7 @@ class GeminiDecoder(Decoder[_Chunk]):
                     self._think(text_of(text))
                 else:
                     self._say(text)
+            if (called := part.function_call) is not None:
+                self._call(Piece(None, called.id, called.name, called.args, part.thought_signature, whole=True))
         if candidate.finish_reason:
             self._stop(candidate.finish_reason)

@@ -11,11 +11,12 @@ from ollama import AsyncClient
 
 from app.providers.answers import names_in, relay
 from app.providers.dialect import Body, Dialect, Steps, form, per_effort
+from app.providers.ollama import tools
 from app.providers.ollama.client import call, send, translated
 from app.providers.ollama.context import Contexts
 from app.providers.ollama.description import NAME
 from app.providers.ollama.wire import OllamaDecoder
-from app.providers.turns import SYSTEM, in_one_list
+from app.providers.turns import SYSTEM, alternating, in_one_list
 from app.values import ChatRequest, ReasoningEffort, StreamItem
 
 EFFORTS = per_effort("think")
@@ -35,8 +36,9 @@ class OllamaProvider:
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         build, send = partial(self._body, request), partial(self._send, request)
-        decoder_of = partial(OllamaDecoder, read=partial(self._contexts.counted, request))
-        return relay(request.model, self._dialect, build, send, decoder_of, translated, request.tally)
+        read = partial(self._contexts.counted, request)
+        decoder_of = partial(OllamaDecoder, read=read, asked=tools.asked(request))
+        return relay(request.model, self._dialect, build, send, decoder_of, translated, request)
 
     async def list_models(self) -> frozenset[str]:
         """The models that have been pulled. A model tagged `latest` is listed also without the tag."""
@@ -48,8 +50,9 @@ class OllamaProvider:
         await self._client.close()  # type: ignore[no-untyped-call]
 
     def _body(self, request: ChatRequest, steps: Steps) -> Body:
-        body: Body = {"model": request.model, "messages": in_one_list(request.messages, steps), "stream": True}
-        if options := _options(request):
+        messages = in_one_list(*alternating(request.messages, steps), tools.called, tools.result)
+        body: Body = {"model": request.model, "messages": messages, "stream": True, **tools.parameters(request)}
+        if options := tools.options(request):
             body["options"] = options
         if request.reasoning is not None:
             think = form(steps, EFFORTS[request.reasoning], _thinking(request.reasoning, request.model))
@@ -59,12 +62,8 @@ class OllamaProvider:
 
     async def _send(self, request: ChatRequest, body: Body) -> httpx.Response:
         if (num_ctx := await self._contexts.num_ctx(request)) is not None:
-            body = {**body, "options": _options(request) | {"num_ctx": num_ctx}}
+            body = {**body, "options": tools.options(request) | {"num_ctx": num_ctx}}
         return await send(self._client, "POST", "/api/chat", body, model=request.model, stream=True)
-
-
-def _options(request: ChatRequest) -> dict[str, int]:
-    return {} if request.max_tokens is None else {"num_predict": request.max_tokens}
 
 
 def _thinking(effort: ReasoningEffort, model: str) -> tuple[bool | str | None, ...]:

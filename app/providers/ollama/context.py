@@ -16,7 +16,7 @@ from app.errors import ContextTooLong, ProviderError
 from app.observe import event
 from app.providers.ollama.client import call
 from app.providers.ollama.description import NAME, OLLAMA
-from app.values import ChatRequest, estimate_prompt
+from app.values import ChatRequest, estimate_request
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Contexts:
 
     def counted(self, request: ChatRequest, tokens: int) -> None:
         """Ollama has counted `tokens` in the prompt of `request`. Remember it if the prompt was cut."""
-        estimate = estimate_prompt(request.messages)
+        estimate = estimate_request(request)
         size = self._configured.get(request.model, self._sizes.get(request.model))
         filled = tokens == (size or DEFAULT_TOKENS) or (tokens < estimate and tokens % STEP == 0)
         if estimate < LEAST_CUT_TOKENS or not (filled or tokens * CUT < estimate):
@@ -147,7 +147,7 @@ async def _look(answer: Awaitable[T]) -> T | None:
 
 
 def _needed(request: ChatRequest) -> int:
-    return math.ceil(estimate_prompt(request.messages) * MARGIN) + (request.max_tokens or REPLY_TOKENS)
+    return math.ceil(estimate_request(request) * MARGIN) + (request.max_tokens or REPLY_TOKENS)
 
 
 def _doubled(tokens: int) -> int:

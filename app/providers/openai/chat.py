@@ -13,11 +13,13 @@ from openai import AsyncOpenAI, AsyncStream
 
 from app.providers.answers import names_in, relay
 from app.providers.dialect import Body, Dialect, Option, Steps, form
+from app.providers.openai import tools
 from app.providers.openai.client import OWN_HOSTS, call, translated
 from app.providers.openai.description import NAME
-from app.providers.openai.reasoning import EFFORTS, SWITCH, TEMPLATE, reasoning_of
+from app.providers.openai.reasoning import EFFORTS, EFFORTS_BESIDE_TOOLS, SWITCH, TEMPLATE, reasoning_of
 from app.providers.openai.wire import OpenAIDecoder
-from app.providers.turns import SYSTEM, in_one_list
+from app.providers.turns import SYSTEM, alternating, in_one_list
+from app.providers.wire.calls import asked_of
 from app.values import ChatRequest, StreamItem
 
 USAGE = Option("stream_options", re.compile("stream_?options|include_?usage", re.IGNORECASE), by_name=True)
@@ -48,12 +50,14 @@ class OpenAIProvider:
         self._client = client
         self._host = client.base_url.host
         self._own = self._host.endswith(tuple(OWN_HOSTS))
-        self._dialect = Dialect(USAGE, STREAM, LIMIT, TEMPLATE, SWITCH, *EFFORTS.values(), SYSTEM)
+        efforts = (*EFFORTS.values(), *EFFORTS_BESIDE_TOOLS.values())
+        self._dialect = Dialect(USAGE, STREAM, LIMIT, TEMPLATE, SWITCH, *efforts, *tools.OPTIONS, SYSTEM)
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
         """See `Provider.stream`."""
         build = partial(self._body, request)
-        return relay(request.model, self._dialect, build, self._send, OpenAIDecoder, translated, request.tally)
+        decoder_of = partial(OpenAIDecoder, asked=asked_of(request))
+        return relay(request.model, self._dialect, build, self._send, decoder_of, translated, request)
 
     async def list_models(self) -> frozenset[str]:
         """See `Provider.list_models`."""
@@ -65,7 +69,10 @@ class OpenAIProvider:
 
     def _body(self, request: ChatRequest, steps: Steps) -> Body:
         streams = form(steps, STREAM, (True, False))
-        body: Body = {"model": request.model, "messages": in_one_list(request.messages, steps), "stream": streams}
+        system, turns = alternating(request.messages, steps, tools.accepted_ids(steps, own=self._own))
+        called = partial(tools.called, host=self._host, steps=steps)
+        messages = in_one_list(system, tools.acknowledged(turns, steps), called, tools.result)
+        body: Body = {"model": request.model, "messages": messages, "stream": streams}
         if streams and form(steps, USAGE, (True, False)):
             body["stream_options"] = {"include_usage": True}
         if request.max_tokens is not None:
@@ -74,8 +81,9 @@ class OpenAIProvider:
             if name := form(steps, LIMIT, (*names, None)):
                 body[name] = request.max_tokens
         if request.reasoning is not None:
-            body |= reasoning_of(request.reasoning, request.model, self._host, steps, own=self._own)
-        return body
+            efforts = EFFORTS_BESIDE_TOOLS if request.tools else EFFORTS
+            body |= reasoning_of(request.reasoning, request.model, self._host, efforts, steps, own=self._own)
+        return body | tools.parameters(request, steps)
 
     async def _send(self, body: Body) -> httpx2.Response:
         # The SDK's method for requests without a method of their own returns the raw response, so its models and event

@@ -20,6 +20,8 @@ from app.errors import (
 )
 from app.providers.failures import failure, innermost, is_error, kind_of_status, words_of
 from app.providers.openai.description import NAME
+from app.providers.openai.tools import signature_in
+from app.providers.wire.calls import NOTHING, Asked, Piece
 from app.providers.wire.counts import places
 from app.providers.wire.cumulative import Cumulative
 from app.providers.wire.decoder import Decoder
@@ -111,6 +113,8 @@ class _Said(msgspec.Struct):
     reasoning_text: Any = None
     thinking: Any = None
     thinking_blocks: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -157,8 +161,8 @@ class OpenAIDecoder(Decoder[_Chunk]):
         reasoning="completion_tokens_details.reasoning_tokens output_tokens_details.reasoning_tokens reasoning_tokens",
     )
 
-    def __init__(self, model: str) -> None:
-        super().__init__(model, Events())
+    def __init__(self, model: str, asked: Asked = NOTHING) -> None:
+        super().__init__(model, Events(), asked)
         self._refused = False
         self._reasoned = False
         """Reasoning has come in one of the usual fields."""
@@ -217,12 +221,17 @@ class OpenAIDecoder(Decoder[_Chunk]):
                     content = self._new_in(content, self._cumulative)
                 if content:
                     self._say(content)
+                if said.tool_calls:
+                    self._read_calls(said.tool_calls, whole=choice.message is not None)
                 if not choice.finish_reason:
                     return
             elif said.content.__class__ in (int, float):  # the token `0`
                 self._say(said.content)
             elif said.refusal:
                 self._refused = True
+            elif said.tool_calls or said.function_call:
+                calls = said.tool_calls or {"function": said.function_call}
+                self._read_calls(calls, whole=choice.message is not None)
         elif choice.text:
             self._say(choice.text)
         if choice.error and is_error(choice.error):
@@ -233,6 +242,23 @@ class OpenAIDecoder(Decoder[_Chunk]):
             self._stop("content_filter" if self._refused else choice.finish_reason)
         if choice.usage:
             self._count(choice.usage)
+
+    def _read_calls(self, calls: object, *, whole: bool) -> None:
+        for call in calls if isinstance(calls, list) else [calls]:
+            if not isinstance(call, dict):
+                continue
+            # Cloudflare puts name and arguments beside the id
+            function = call.get("function") or call
+            if isinstance(function, dict) and ("name" in function or "arguments" in function):
+                piece = Piece(
+                    key=call.get("index"),
+                    id=call.get("id"),
+                    name=function.get("name"),
+                    arguments=function.get("arguments"),
+                    signature=signature_in(call.get("extra_content")),
+                    whole=whole,
+                )
+                self._call(piece)
 
     def _think_otherwise(self, said: _Said) -> None:
         """Read the rarer fields for reasoning. They may repeat all that came in the usual ones."""

@@ -11,12 +11,13 @@ import msgspec
 from app.errors import BrokenStream, ContentFiltered, EmptyReply, ProviderError, ServerError
 from app.observe import event as observed
 from app.providers.failures import failure as failed
+from app.providers.wire.calls import NOTHING, Asked, Given, Piece, ToolCalls
 from app.providers.wire.counts import Counts, Places
 from app.providers.wire.opening import Opening
 from app.providers.wire.parts import parts_of
 from app.providers.wire.reasons import KNOWN, NONE, Meaning, likely, normal
 from app.providers.wire.tolerant import DONE, documents, fitted
-from app.values import Alive, Delta, Finish, FinishReason, ProviderName, Reasoning, Usage
+from app.values import Alive, Delta, Finish, FinishReason, ProviderName, Reasoning, ToolCallDelta, Usage
 
 T = TypeVar("T")
 
@@ -38,10 +39,10 @@ class Framing(Protocol):
 class Decoder(Generic[T]):
     """Decodes the stream of one reply, read by read. A subclass defines the type of an event (`T`) and `_take`.
 
-    `_take` passes text to `_say`, reasoning to `_think`, the reason to finish to `_stop` and usage to `_count`, and
-    sets `_ended` at the format's own last event. It raises a `ProviderError` when the provider reports one; the text
-    before it is given first. Only the text, the reason and errors are read strictly: other fields of an unexpected
-    shape count as absent, and unknown events are ignored.
+    `_take` passes text to `_say`, reasoning to `_think`, pieces of tool calls to `_call`, the reason to finish to
+    `_stop` and usage to `_count`, and sets `_ended` at the format's own last event. It raises a `ProviderError` when
+    the provider reports one; the text before it is given first. Only the text, the calls, the reason and errors are
+    read strictly: other fields of an unexpected shape count as absent, and unknown events are ignored.
     """
 
     provider: ClassVar[ProviderName]
@@ -52,7 +53,8 @@ class Decoder(Generic[T]):
     counted: ClassVar[Places]
     """The places of the counts in the provider's usage."""
 
-    def __init__(self, model: str, framing: Framing) -> None:
+    def __init__(self, model: str, framing: Framing, asked: Asked = NOTHING) -> None:
+        """Tool calls are read if they were `asked` for, and otherwise ignored."""
         self.model = model
         self.finished = False
         """Whether the `Finish` has been given. What comes after it is ignored."""
@@ -60,7 +62,8 @@ class Decoder(Generic[T]):
         self._counts = Counts()
         self._last_usage: dict[str, object] = {}
         """The latest usage, not yet added to `_counts`."""
-        self._given: list[Delta | Reasoning] = []
+        self._calls = ToolCalls(asked) if asked != NOTHING else None
+        self._given: list[Delta | Reasoning | ToolCallDelta] = []
         self._run: list[str] = []
         """Pieces to be joined: of the reasoning if `_thinking`, else of the text."""
         self._thinking = False
@@ -79,9 +82,9 @@ class Decoder(Generic[T]):
         """Whether the reason to finish came before any text."""
         self._ended = False
 
-    def feed(self, data: bytes) -> Iterable[Delta | Reasoning | Alive | Finish]:
-        """The items of one read: text and reasoning in order, neighbours of one kind joined, then the finish. A failure
-        is raised as `ProviderError` after them. An `Alive` if the read has none of these."""
+    def feed(self, data: bytes) -> Iterable[Delta | Reasoning | ToolCallDelta | Alive | Finish]:
+        """The items of one read: text, reasoning and tool calls in order, neighbours of one kind joined, then the
+        finish. A failure is raised as `ProviderError` after them. An `Alive` if the read has none of these."""
         try:
             self._take_all(self._framing.feed(data))
         except ProviderError as exc:
@@ -95,7 +98,7 @@ class Decoder(Generic[T]):
         self._run.clear()
         return (Delta(text),)
 
-    def eof(self) -> Iterable[Delta | Reasoning | Alive | Finish]:
+    def eof(self) -> Iterable[Delta | Reasoning | ToolCallDelta | Alive | Finish]:
         """The items at the end of the stream: the rest, then the finish. Raises `BrokenStream` without a reason."""
         failure: ProviderError | None = None
         try:
@@ -196,6 +199,30 @@ class Decoder(Generic[T]):
         self._run.append(text)
         self._whole = self._plain = self._simple = False
 
+    def _call(self, piece: Piece) -> None:
+        """Read a piece of a tool call."""
+        if self._calls is None:
+            return
+        self._take_calls(self._calls.read(piece))
+        self._said = True
+        self._whole = self._plain = self._simple = False
+
+    def _take_calls(self, parts: Given) -> None:
+        """Put the parts after what was said before them."""
+        for part in parts:
+            if isinstance(part, str):
+                self._say_parts(part)
+                continue
+            self._flush(last=True)
+            if self._opening is not None:
+                self._read_opening(self._opening.end())
+                self._opening = None
+            before = self._given[-1] if self._given else None
+            if part.id is None and isinstance(before, ToolCallDelta) and before.index == part.index:
+                self._given[-1] = ToolCallDelta(before.index, before.id, before.name, before.arguments + part.arguments)
+            else:
+                self._given.append(part)
+
     def _stop(self, name: object) -> None:
         """Read the reason to finish; names that mean none are ignored."""
         if isinstance(name, dict):  # SGLang's own form
@@ -278,17 +305,22 @@ class Decoder(Generic[T]):
             self._opening = None
 
     def _join(self, piece: Delta | Reasoning) -> None:
-        if self._given and self._given[-1].__class__ is piece.__class__:
-            piece = piece.__class__(self._given.pop().text + piece.text)
+        before = self._given[-1] if self._given else None
+        if isinstance(before, Delta | Reasoning) and before.__class__ is piece.__class__:
+            self._given.pop()
+            piece = piece.__class__(before.text + piece.text)
         self._given.append(piece)
 
     def _give(
         self, failure: ProviderError | None, *, alive: bool = False
-    ) -> Iterator[Delta | Reasoning | Alive | Finish]:
+    ) -> Iterator[Delta | Reasoning | ToolCallDelta | Alive | Finish]:
         over = self._ended or failure is not None
         self._flush(last=over)
         if over and self._opening is not None:
             self._read_opening(self._opening.end())
+        if self._ended and failure is None and not self.finished and self._calls is not None:
+            self._take_calls(self._calls.end(cut=self._reason != "stop"))
+            self._flush(last=True)
         if self._given:
             yield from self._given
             self._given.clear()
@@ -308,7 +340,9 @@ class Decoder(Generic[T]):
             filtered = ContentFiltered("the provider filtered the reply", provider=self.provider, model=self.model)
             filtered.usage = self._usage()
             raise filtered
-        return Finish(self._reason, self._usage())
+        # some servers say `stop` after tool calls
+        calls = self._reason == "stop" and self._calls is not None and self._calls.any
+        return Finish("tool_calls" if calls else self._reason, self._usage())
 
     def _usage(self) -> Usage | None:
         self._counts.take(self._last_usage, self.counted)

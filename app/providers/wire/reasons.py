@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from app.values import FinishReason
+from app.values import ReplyFinishReason
 
-Meaning = Literal[FinishReason, "failed", "nothing"]
+Meaning = Literal[ReplyFinishReason, "failed", "nothing"]
 """`failed`: the provider failed. `nothing`: the provider works, but the model produced nothing usable."""
 
 # https://platform.openai.com/docs/api-reference/chat/object, https://platform.claude.com/docs/en/api/handling-stop-reasons,
 # https://ai.google.dev/api/generate-content#FinishReason, and what Ollama, OpenRouter, vLLM, DeepSeek, Z.ai and Mistral
-# add to them. Parley sends no tools, so a model that calls one has ended its text.
+# add to them. Several servers say `stop` after tool calls, so the decoder tells by the calls themselves whether a reply
+# has any.
 KNOWN: dict[str, Meaning] = {
     "stop": "stop",
     "end_turn": "stop",

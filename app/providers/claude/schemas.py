@@ -1,0 +1,46 @@
+"""JSON schemas as Claude's structured output accepts them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anthropic import transform_schema
+
+Schema = dict[str, Any]
+
+_WITH_ONE = ("items", "not")
+_WITH_LIST = ("anyOf", "oneOf", "allOf", "prefixItems")
+_WITH_NAMED = ("properties", "$defs", "definitions")
+
+
+def closed(schema: Schema) -> Schema | None:
+    """`schema` with no other fields than those that it names, and with the limits that Claude does not know in its
+    descriptions. None when it has what the structured output lacks: an object of any fields, or of none that it names.
+    """
+    try:
+        return transform_schema(_with_one_type(schema))
+    # the SDK's function raises them for schemas that are valid, but not by its own subset
+    except (ValueError, TypeError, AttributeError, AssertionError, RecursionError):
+        return None
+
+
+def _with_one_type(schema: Schema) -> Schema:
+    """`schema` with an `anyOf` in the place of each list of types, which the SDK (2.12) does not know. Raises
+    `ValueError` for an object that is open."""
+    if schema.get("additionalProperties") or (schema.get("type") == "object" and not schema.get("properties")):
+        raise ValueError("an open object")
+    walked = dict(schema)
+    for key in _WITH_ONE:
+        if key in walked:
+            walked[key] = _with_one_type(walked[key])
+    for key in _WITH_LIST:
+        if key in walked:
+            walked[key] = [_with_one_type(each) for each in walked[key]]
+    for key in _WITH_NAMED:
+        if key in walked:
+            walked[key] = {name: _with_one_type(each) for name, each in walked[key].items()}
+    if not isinstance(types := walked.get("type"), list) or "enum" in walked:
+        return walked
+    del walked["type"]
+    about: Schema = {key: walked.pop(key) for key in ("title", "description") if key in walked}
+    return {**about, "anyOf": [{"type": "null"} if one == "null" else {**walked, "type": one} for one in types]}
