@@ -43,12 +43,13 @@ _LINE_ENDS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\
 """No line ends of an event stream, but to many readers of lines they are; JSON has another way to write them."""
 
 
-def _encode(data: object) -> bytes:
-    encoded = msgspec.json.encode(data)
-    if not encoded.isascii():
+def encoded(data: object) -> bytes:
+    """JSON for the `data` of an event: no reader of lines finds an end of a line in it."""
+    text = msgspec.json.encode(data)
+    if not text.isascii():
         for character, escaped in _LINE_ENDS:
-            encoded = encoded.replace(character, escaped)
-    return encoded
+            text = text.replace(character, escaped)
+    return text
 
 
 def _furthest(reply: Reply, *, written: bool) -> Place:
@@ -65,7 +66,7 @@ def _furthest(reply: Reply, *, written: bool) -> Place:
 
 
 def _event_frame(number: int, event: Preamble | Ending) -> bytes:
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, _NAMES[type(event)], _encode(event))
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, _NAMES[type(event)], encoded(event))
 
 
 class _Frames:
@@ -84,7 +85,7 @@ class _Frames:
         number = _place(follower).id if follower.reasoned else TEXT_ID + end
         if start != self._text_start or number != self._text_id:
             text = follower.reply.text(start)[: end - start]
-            self._text = b'id: %d\nevent: delta\ndata: {"text":%s}\n\n' % (number, _encode(text))
+            self._text = b'id: %d\nevent: delta\ndata: {"text":%s}\n\n' % (number, encoded(text))
             self._text_start, self._text_id = start, number
         return self._text
 
@@ -94,7 +95,7 @@ class _Frames:
         text = follower.take_reasoning(MAX_FRAME_CHARACTERS)
         number = _place(follower).id
         if start != self._reasoning_start or number != self._reasoning_id:
-            self._reasoning = b'id: %d\nevent: reasoning\ndata: {"text":%s}\n\n' % (number, _encode(text))
+            self._reasoning = b'id: %d\nevent: reasoning\ndata: {"text":%s}\n\n' % (number, encoded(text))
             self._reasoning_start, self._reasoning_id = start, number
         return self._reasoning
 

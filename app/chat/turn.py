@@ -1,4 +1,4 @@
-"""Turns: begun, found again, stopped, and drained when the process ends. `writer.ReplyWriter` writes each reply."""
+"""Turns: begun, found again, stopped, and drained when the process ends. A `ReplyWriter` writes each reply."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from app.chat.endings import Cut
 from app.chat.live import Followers, Reply
 from app.chat.offering import Offering
 from app.chat.prompt import PASSAGE_TOKENS
+from app.chat.reply_writer import ReplyWriter
 from app.chat.sources import Retriever
-from app.chat.writer import ReplyWriter, Tools
+from app.chat.writer import Tools
 from app.errors import AppError, Draining, NotFound
 from app.routing.offers import Offers
 from app.store.messages import Messages
@@ -105,7 +106,7 @@ class Turns:
                     candidates = await self._offers.candidates(
                         msgspec.structs.replace(asked.preference, model=begun.model)
                     )
-            candidates = self._offering.allowed(begun, candidates)
+            candidates = self._offering.allowed(begun.models, candidates)
             search = self._retriever.settle(
                 user, begun.user_message.content, asked.use_rag, early, searchable=begun.searchable
             )

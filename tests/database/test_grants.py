@@ -160,6 +160,14 @@ service_role   public.admin_revoke(text)                                        
 service_role   public.admin_show(text)                                                                      execute
 service_role   public.admin_users(text,uuid,integer)                                                        execute
 service_role   public.applied_migrations()                                                                  execute
+service_role   private.allowed_models(private.limits,jsonb)                                                 execute
+service_role   private.begin_completion(uuid,uuid,integer,integer,jsonb)                                    execute
+service_role   private.begin_embeddings(uuid,uuid,integer,jsonb)                                            execute
+service_role   public.begin_completion(uuid,uuid,integer,integer,jsonb)                                     execute
+service_role   public.begin_embeddings(uuid,uuid,integer,jsonb)                                             execute
+service_role   public.completion_models(uuid,jsonb)                                                         execute
+service_role   public.finish_completions(jsonb)                                                             execute
+service_role   public.renew_completions(jsonb)                                                              execute
 service_role   private.begin_title(uuid,uuid,uuid,jsonb,integer,integer)                                    execute
 service_role   public.begin_title(uuid,uuid,uuid,jsonb,integer,integer)                                     execute
 service_role   public.charge_reading(uuid,integer)                                                          execute
