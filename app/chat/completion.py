@@ -96,17 +96,18 @@ class CompletionWriter(Writer):
         return tuple(filter(None, (texts[-1] if texts else "", "\n\n".join(texts[:-1]))))
 
     def _request(self, candidate: Candidate) -> ChatRequest:
-        asked = self._asked
-        bound = self._offering.reply_limit(
-            self._begun.output_tokens, candidate.max_output_tokens, asked=asked.max_tokens
-        )
+        most = candidate.max_output_tokens
+        asked = self._asked.max_tokens
+        bound = self._offering.reply_limit(self._begun.output_tokens, most, asked=asked)
+        if asked is not None and most is not None:
+            asked = min(asked, most)
         context = candidate.context_tokens
         # the caller's prompt is not shortened, but the reply may be
         left = None if context is None else context - round(self._prompt_tokens * candidate.density)
         return msgspec.structs.replace(
             self._prompt,
             model=candidate.model,
-            max_tokens=reply_limit(left, max_tokens=asked.max_tokens, bound=bound),
+            max_tokens=reply_limit(left, max_tokens=asked, bound=bound),
             context_tokens=context,
         )
 

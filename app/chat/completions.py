@@ -88,8 +88,8 @@ class Completions:
         try:
             preference, candidates = await self._candidates(asked)
             prompt_tokens = estimate_request(with_system_prompt(asked, self._tools.system_prompt))
-            candidates = _fitting(candidates, prompt_tokens)
-            begun = await self._admitted(user, completion_id, preference, candidates, prompt_tokens)
+            candidates = _fitting(candidates, prompt_tokens, named=asked.model != AUTO)
+            begun = await self._admitted(user, completion_id, asked, preference, candidates, prompt_tokens)
         finally:
             self._beginning -= 1
         candidates = self._offering.allowed(begun.models, candidates)
@@ -115,7 +115,9 @@ class Completions:
         """Raises `UnknownModel` and what else the router raises."""
         last: UnknownModel | None = None
         for named in preferences(asked.model):
-            preference = msgspec.structs.replace(named, max_tokens=asked.max_tokens)
+            # a model that was asked for writes as much as it can; of the others one that can write so much is taken
+            most = asked.max_tokens if asked.model == AUTO else None
+            preference = msgspec.structs.replace(named, max_tokens=most)
             try:
                 return preference, await self._offers.candidates(preference)
             except UnknownModel as error:
@@ -126,6 +128,7 @@ class Completions:
         self,
         user: User,
         completion_id: str,
+        asked: ChatRequest,
         preference: ModelPreference,
         candidates: Sequence[Candidate],
         prompt_tokens: int,
@@ -135,7 +138,7 @@ class Completions:
                 user.id,
                 completion_id,
                 prompt_tokens=prompt_tokens,
-                max_tokens=preference.max_tokens,
+                max_tokens=asked.max_tokens,
                 offer=self._offering.of(preference, candidates, 0),
             )
         except InvalidRequest as error:
@@ -225,9 +228,10 @@ def preferences(model: str) -> list[ModelPreference]:
     return [*both, ModelPreference(model=model)]
 
 
-def _fitting(candidates: Sequence[Candidate], prompt_tokens: int) -> tuple[Candidate, ...]:
-    """The candidates with a context that is large enough, as far as is known. Raises `PromptTooLong` without any."""
+def _fitting(candidates: Sequence[Candidate], prompt_tokens: int, *, named: bool) -> tuple[Candidate, ...]:
+    """The candidates with a context that is large enough, as far as is known. Raises `PromptTooLong` without any, and
+    for the first one where a model was `named`: no other one takes its place."""
     found = tuple(one for one in candidates if one.context_tokens is None or prompt_tokens < one.context_tokens)
-    if not found:
+    if not found or (named and found[0] != candidates[0]):
         raise PromptTooLong(TOO_LONG)
     return found
