@@ -1,4 +1,4 @@
-"""Every route of `/v1`, as nobody, as a stranger and as the owner. A route without a case here fails a test."""
+"""Every route, as nobody, as a stranger and as the owner. A route without a case here fails a test."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Case:
 
 CONVERSATION, MESSAGE = "/v1/conversations/{conversation_id}", "/v1/messages/{message_id}"
 DOCUMENT = "/v1/documents/{document_id}"
+COMPLETION = {"model": "auto", "messages": [{"role": "user", "content": "And then?"}]}
 CASES = (
     Case("GET", "/v1/models", 200, owned=False),
     Case("POST", "/v1/conversations", 201, {"title": "Plans"}, owned=False),
@@ -69,6 +70,10 @@ CASES = (
     Case("PATCH", "/v1/settings", 200, {"instructions": None}, owned=False),
     Case("POST", "/v1/estimate", 200, {"content": "And then?"}, owned=False),
     Case("POST", "/v1/moderations", 503, {"content": "A text"}, owned=False),
+    Case("GET", "/openai/v1/models", 200, owned=False),
+    Case("GET", "/openai/v1/models/{model}", 404, owned=False),
+    Case("POST", "/openai/v1/chat/completions", 200, COMPLETION, owned=False),
+    Case("POST", "/openai/v1/embeddings", 200, {"model": "auto", "input": "A text"}, owned=False),
 )
 OWNED = [case for case in CASES if case.owned]
 
@@ -89,6 +94,7 @@ async def make(as_owner: httpx.AsyncClient) -> dict[str, str]:
         imported = await as_owner.post("/v1/imports", json=file)
     assert imported.status_code == 202, imported.text
     return {
+        "model": "gpt-0",
         "import_id": imported.json()["id"],
         "conversation_id": conversation,
         "message_id": reply["id"],
@@ -128,7 +134,10 @@ async def test_every_route_has_a_case() -> None:
 @pytest.mark.parametrize("case", CASES, ids=name)
 async def test_anonymous(case: Case, anonymous: httpx.AsyncClient, ids: dict[str, str]) -> None:
     response = await case.call(anonymous, ids)
-    assert_problem(response, 401, "unauthenticated")
+    if case.template.startswith("/openai/"):
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+    else:
+        assert_problem(response, 401, "unauthenticated")
     assert response.headers["www-authenticate"] == "Bearer"
 
 

@@ -206,6 +206,7 @@ SAME: dict[str, tuple[Side, ...]] = {
     ),
     "streaming replies of a user": (
         Constant("private.begin_turn", "c_live_replies"),
+        Constant("private.begin_completion", "c_live_completions"),
         Said(r"streaming replies of a user \| (\d+)"),
     ),
     "messages of history": (
@@ -250,6 +251,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         Constant("private.admit_request", "c_window"),
         Constant("private.charge_search", "c_window"),
         Constant("private.delete_my_data", "c_window"),
+        Constant("private.begin_embeddings", "c_window"),
         Written("private.my_usage", r"interval '(\d+) seconds'"),
         Written("private.tokens_wait", r"created_at (?:\+|>.*?) interval '(\d+) seconds'"),
         Written("private.request_quota", r"\((\d+) - extract"),
