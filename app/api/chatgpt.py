@@ -28,11 +28,12 @@ class Author(msgspec.Struct):
 
 
 class Content(msgspec.Struct):
-    """The texts of a message: `parts`, or `thoughts` of a reasoning model."""
+    """The texts of a message: `parts`, the `text` of code, or `thoughts` of a reasoning model."""
 
     content_type: str
     parts: list[Any] | None = None
-    thoughts: list[dict[str, Any]] | None = None
+    text: Any = None
+    thoughts: list[Any] | None = None
 
 
 class Message(msgspec.Struct):
@@ -122,10 +123,10 @@ class _Tree:
         said: str | None = step.said
         if len(step.steps) >= MOST_STEPS:
             raise InvalidRequest(f"{self._where}.mapping: a reply has at most {MOST_STEPS} steps.")
-        if message is not None and message.author.role == "user" and (text := _text(message.content)):
+        if message is not None and _speaker(message) == "user" and (text := _text(message.content)):
             said = self._add(step.node, step.said, "user", text, message)
             reply = Step(step.node)
-        elif message is not None and message.author.role == "assistant" and message.recipient in (None, "all"):
+        elif message is not None and _speaker(message) == "assistant":
             reply = msgspec.structs.replace(
                 step,
                 texts=(*step.texts, text) if (text := _text(message.content)) else step.texts,
@@ -151,7 +152,7 @@ class _Tree:
 
     def _is_users(self, key: str) -> bool:
         message = self._conversation.mapping[key].message
-        return message is not None and message.author.role == "user"
+        return message is not None and _speaker(message) == "user"
 
     def _add(
         self, key: str, parent: str | None, role: Any, text: str, message: Message | None, reply: Step | None = None
@@ -172,18 +173,42 @@ class _Tree:
         return key
 
 
+def _speaker(message: Message) -> str | None:
+    """`user` or `assistant`, of what one has said to the other; None of what ChatGPT does not show."""
+    if (message.metadata or {}).get("is_visually_hidden_from_conversation") is True:
+        return None
+    role = message.author.role
+    return role if role == "user" or (role == "assistant" and message.recipient in (None, "all")) else None
+
+
 def _text(content: Content) -> str:
+    if content.content_type == "code" and isinstance(content.text, str) and content.text.strip():
+        return f"```\n{content.text.strip()}\n```"
     if content.content_type not in ("text", "multimodal_text"):
         return ""
-    return "\n".join(part if isinstance(part, str) else ATTACHMENT for part in content.parts or ()).strip()
+    parts = [part for part in content.parts or () if part is not None]
+    # what was spoken is there as text, too
+    if any(_kind(part) == "audio_transcription" for part in parts):
+        parts = [part for part in parts if "audio" not in _kind(part) or _kind(part) == "audio_transcription"]
+    return "\n".join(filter(None, map(_part, parts))).strip()
+
+
+def _kind(part: Any) -> str:
+    return str(part.get("content_type")) if isinstance(part, dict) else ""
+
+
+def _part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    text = part.get("text") if isinstance(part, dict) else None
+    return text if isinstance(text, str) else ATTACHMENT
 
 
 def _thoughts(content: Content) -> str:
     if content.content_type != "thoughts":
         return ""
-    return "\n\n".join(
-        str(thought.get("content") or thought.get("summary") or "") for thought in content.thoughts or ()
-    )
+    thoughts = (thought for thought in content.thoughts or () if isinstance(thought, dict))
+    return "\n\n".join(str(thought.get("content") or thought.get("summary") or "") for thought in thoughts)
 
 
 def _iso(seconds: float, where: str) -> str:

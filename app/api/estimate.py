@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from litestar import Router, post
 from litestar.params import JSONBody
 
@@ -30,10 +32,12 @@ def estimate_routes(choice: Choice) -> Router:
         """
         require_short(data.content)
         require_words("content", data.content)
+        parent = data.parent_id
         found = await choice.estimate(
             user,
             data.content,
             conversation_id=str(data.conversation_id) if data.conversation_id is not None else None,
+            parent_id=str(parent) if isinstance(parent, UUID) else parent,
             max_tokens=data.max_tokens,
             use_rag=data.use_rag,
         )

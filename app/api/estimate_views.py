@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.api.views import View, described
+from app.api.views import ParentId, View, described
 from app.store.estimates import Left
 
 
@@ -18,6 +18,7 @@ class MessageToEstimate(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
     conversation_id: Annotated[UUID | None, described("Where it would be sent; left out, in a new conversation.")] = (
         None
     )
+    parent_id: ParentId = msgspec.UNSET
     max_tokens: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None, described("The largest number of tokens of the reply.")
     ] = None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from app.api.bodies import decode
-from app.api.views import MAX_COMMENT_CHARACTERS, MAX_CONTENT_CHARACTERS, DocumentTitle, Instructions, Title
+from app.api.views import MAX_COMMENT_CHARACTERS, DocumentTitle, Instructions, Title
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
 from app.errors import InvalidRequest
 from app.retrieval.library import MAX_METADATA_BYTES
@@ -21,6 +21,8 @@ FORMAT, VERSION = "parley.export", 1
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Label = Annotated[str, msgspec.Meta(max_length=1000)]
+"""What a reply has of its call; a server may call its model by the path of a file."""
 
 
 class Head(msgspec.Struct):
@@ -58,10 +60,10 @@ class MessageLine(msgspec.Struct):
     parent_id: Name | None = None
     reasoning: str = ""
     status: ReplyStatus = "complete"
-    provider: Name | None = None
-    model: Name | None = None
-    finish_reason: Name | None = None
-    error_code: Name | None = None
+    provider: Label | None = None
+    model: Label | None = None
+    finish_reason: Label | None = None
+    error_code: Label | None = None
     problem: Problem | None = None
     sources: Annotated[list[Source], msgspec.Meta(max_length=100)] | None = None
     flagged: Annotated[list[Name], msgspec.Meta(max_length=100)] | None = None
@@ -190,9 +192,9 @@ class Reader:
 
     def _check(self, line: MessageLine, where: str) -> None:
         reply = line.role == "assistant"
-        most = MAX_REPLY_CHARACTERS if reply else MAX_CONTENT_CHARACTERS
-        if len(line.content) > most:
-            raise InvalidRequest(f"{where}: content: at most {most} characters are taken.")
+        # also of a user's, which may have been sent where more is taken
+        if len(line.content) > MAX_REPLY_CHARACTERS:
+            raise InvalidRequest(f"{where}: content: at most {MAX_REPLY_CHARACTERS} characters are taken.")
         if len(line.reasoning) > MAX_REASONING_CHARACTERS:
             raise InvalidRequest(f"{where}: reasoning: at most {MAX_REASONING_CHARACTERS} characters are taken.")
         if not reply and not line.content.strip():

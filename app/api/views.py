@@ -87,6 +87,12 @@ class Health(msgspec.Struct, frozen=True):
     status: Literal["ok"] = "ok"
 
 
+ParentId = Annotated[
+    UUID | msgspec.UnsetType | None,
+    described("The message that it follows. Left out, the head of the conversation; null, none: a new beginning."),
+]
+
+
 # ── conversations and messages ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -196,10 +202,7 @@ class NewMessage(AnswerOptions, forbid_unknown_fields=True, kw_only=True):
     """A message to send, and how it is to be answered."""
 
     content: Annotated[str, msgspec.Meta(min_length=1, description="The text; at most 100,000 characters.")]
-    parent_id: Annotated[
-        UUID | msgspec.UnsetType | None,
-        described("The message that it follows. Left out, the head of the conversation; null, none: a new beginning."),
-    ] = msgspec.UNSET
+    parent_id: ParentId = msgspec.UNSET
 
 
 class NewFeedback(msgspec.Struct, forbid_unknown_fields=True):

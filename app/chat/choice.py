@@ -81,15 +81,23 @@ class Choice:
         return next((one for one in candidates if (one.provider, one.model) in allowed), None)
 
     async def estimate(
-        self, user: User, content: str, *, conversation_id: str | None, max_tokens: int | None, use_rag: bool | None
+        self,
+        user: User,
+        content: str,
+        *,
+        conversation_id: str | None,
+        parent_id: str | msgspec.UnsetType | None,
+        max_tokens: int | None,
+        use_rag: bool | None,
     ) -> Estimate:
-        """Raises what the database function `estimate_turn` raises."""
+        """`parent_id` as for `Send`. Raises what the database function `estimate_turn` raises."""
         offers, _ = await self._offers.all()
         specs = {(offer.spec.provider, offer.spec.model): offer.spec for offer in offers if offer.available}
         estimated = await self._estimates.turn(
             user.token,
             content,
             conversation_id=conversation_id,
+            parent_id=parent_id,
             max_tokens=max_tokens,
             models=[self._offering.offered(spec) for spec in specs.values()],
             passage_tokens=PASSAGE_TOKENS if self._retriever.wanted(use_rag) else 0,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-import msgspec
-
 from app.errors import (
     AuthenticationRefused,
     BrokenStream,
@@ -22,10 +20,11 @@ from app.errors import (
 from app.observe import event
 from app.providers.base import Provider
 from app.providers.factory import warm
-from app.routing.breaker import Breakers, Permit
-from app.routing.context import LEAST_TOKENS, Contexts
-from app.routing.deadlines import Deadlines, Watchdog
-from app.routing.retry import ATTEMPTS_PER_CANDIDATE, RetryBudget, retrying, worth_retrying
+from app.routing.attempts import Attempts, Failure, RetryNotAdmitted
+from app.routing.breaker import Permit
+from app.routing.context import LEAST_TOKENS
+from app.routing.deadlines import Watchdog
+from app.routing.retry import ATTEMPTS_PER_CANDIDATE, retrying, worth_retrying
 from app.routing.router import Candidate
 from app.values import (
     Alive,
@@ -33,7 +32,6 @@ from app.values import (
     Delta,
     Finish,
     Opened,
-    ProviderName,
     Reasoning,
     StreamItem,
     ToolCallDelta,
@@ -53,51 +51,6 @@ MOST_BLANKS = 4_096
 """Characters. A reply that begins with more blanks than this counts as empty: some models write blanks without end."""
 
 _closing: set[asyncio.Future[None]] = set()
-
-
-class RetryNotAdmitted(Exception):
-    """A retry was not admitted, because the breaker opened or a cooldown began while the retry waited."""
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """One call that failed."""
-
-    candidate: Candidate
-    attempt: int
-    """The number of this call among those to the candidate, from 1."""
-    error: ProviderError
-
-
-class Attempts:
-    """State that all calls of one turn share: budgets, deadlines, and the failures so far."""
-
-    def __init__(
-        self,
-        breakers: Breakers,
-        budget: RetryBudget,
-        contexts: Contexts,
-        deadlines: Deadlines,
-        refused: Callable[[ProviderName], None],
-        failed: Callable[[ProviderError], None],
-        most: int,
-    ) -> None:
-        """At most `most` calls are made. `refused` is called with the name of a provider that refuses our key, `failed`
-        with the error of each call, before the next one is made."""
-        self.refused, self.failed, self.most = refused, failed, most
-        self.breakers = breakers
-        self.budget = budget
-        self.contexts = contexts
-        self.deadlines = deadlines
-        self.loop = asyncio.get_running_loop()
-        self.end = self.loop.time() + deadlines.reply
-        self.made = 0
-        """The number of calls made, to all candidates together."""
-        self.failures: list[Failure] = []
-
-    @property
-    def spent(self) -> bool:
-        """Whether no further call is possible."""
-        return self.made >= self.most or self.loop.time() >= self.end
 
 
 class Call:

@@ -26,8 +26,9 @@ from app.errors import (
 )
 from app.observe import EventName, event
 from app.providers.base import Provider
+from app.routing.attempts import Attempts, Failure, RetryNotAdmitted
 from app.routing.breaker import Breakers
-from app.routing.calls import Attempts, Calls, Failure, RetryNotAdmitted
+from app.routing.calls import Calls
 from app.routing.context import Contexts
 from app.routing.deadlines import Deadlines
 from app.routing.retry import ATTEMPTS_PER_TURN, RetryBudget

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from app.store.client import Supabase
-from app.store.messages import AllowedModel, OfferedModel
+from app.store.messages import AllowedModel, OfferedModel, follows
 from app.store.usage import Budget
 from app.values import Quota
 
@@ -45,17 +45,19 @@ class Estimates:
         content: str,
         *,
         conversation_id: str | None,
+        parent_id: str | msgspec.UnsetType | None = msgspec.UNSET,
         max_tokens: int | None,
         models: Sequence[OfferedModel],
         passage_tokens: int,
         system_tokens: int,
     ) -> Estimated:
-        """Raises what the database function raises, see its comment."""
+        """`parent_id` as for `Send`. Raises what the database function raises, see its comment."""
         arguments = {
             "p_content": content,
             "p_offer": {"models": models, "passage_tokens": passage_tokens, "system_tokens": system_tokens},
             "p_conversation_id": conversation_id,
             "p_max_tokens": max_tokens,
+            **follows(parent_id),
         }
         return await self._supabase.user_rpc(token, "estimate_turn", arguments, Estimated)
 

@@ -97,6 +97,13 @@ class ReplyPart(msgspec.Struct, frozen=True):
     reasoned: int | None = None
 
 
+def follows(parent_id: str | msgspec.UnsetType | None) -> dict[str, object]:
+    """The arguments of a database function that say which message a new one follows; see `Send`."""
+    if parent_id is None:
+        return {"p_new_beginning": True}
+    return {} if parent_id is msgspec.UNSET else {"p_parent_id": parent_id}
+
+
 class Messages:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
@@ -163,10 +170,7 @@ class Messages:
         match what:
             case Send():
                 arguments |= {"p_conversation_id": what.conversation_id, "p_content": what.content}
-                if what.parent_id is None:
-                    arguments["p_new_beginning"] = True
-                elif what.parent_id is not msgspec.UNSET:
-                    arguments["p_parent_id"] = what.parent_id
+                arguments |= follows(what.parent_id)
             case Regenerate():
                 arguments |= {"p_reply_to": what.message_id}
             case _:

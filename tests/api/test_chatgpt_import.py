@@ -91,6 +91,73 @@ async def test_branches_and_steps(client: httpx.AsyncClient) -> None:
     assert (await send(client, FILE))["added_messages"] == 0
 
 
+VARIANTS: list[tuple[str, dict[str, Any], str | None]] = [
+    ("parts", {"parts": ["one", None, {"content_type": "image_asset_pointer"}, "two"]}, "one\n[attachment]\ntwo"),
+    (
+        "spoken",
+        {
+            "content_type": "multimodal_text",
+            "parts": [
+                {"content_type": "audio_transcription", "text": "Hi there.", "direction": "in"},
+                {"content_type": "real_time_user_audio_video_asset_pointer", "audio_asset_pointer": {}},
+            ],
+        },
+        "Hi there.",
+    ),
+    ("shared", {"content_type": "multimodal_text", "parts": [{"text": "A canvas"}, {}]}, "A canvas\n[attachment]"),
+    ("code", {"content_type": "code", "language": "python", "text": "print(1)\n"}, "```\nprint(1)\n```"),
+    ("recap", {"content_type": "reasoning_recap", "content": "Thought for 5 s"}, None),
+    ("context", {"content_type": "user_editable_context", "user_profile": "secret"}, None),
+    ("error", {"content_type": "system_error", "name": "x", "text": "failed"}, None),
+    ("odd thoughts", {"content_type": "thoughts", "thoughts": ["Hm.", None]}, None),
+    ("nothing", {"parts": None}, None),
+]
+
+
+@pytest.mark.parametrize(("content", "text"), [variant[1:] for variant in VARIANTS], ids=[v[0] for v in VARIANTS])
+@pytest.mark.parametrize("role", ["user", "assistant"])
+async def test_contents_of_all_kinds(
+    client: httpx.AsyncClient, role: str, content: dict[str, Any], text: str | None
+) -> None:
+    parent = "ask" if role == "assistant" else None
+    nodes = [node("ask", None, ["it"], "user", "Well?")] if parent else []
+    file = [{"id": "x", "title": None, "mapping": dict([*nodes, node("it", parent, [], role, **content)])}]
+    await send(client, file)
+    [item] = (await client.get("/v1/conversations")).json()["items"]
+    shown = [(said["role"], said["content"]) for said in await history(client, item["id"])]
+    assert shown == [*([("user", "Well?")] if parent else []), *([(role, text)] if text is not None else [])]
+
+
+async def test_what_is_not_shown_is_left_out(client: httpx.AsyncClient) -> None:
+    """Messages without a place, of tools and to tools, and those that ChatGPT writes in the user's name."""
+    hidden = node("hidden", "root", ["ask"], "user", "My profile")
+    hidden[1]["message"]["metadata"] = {"is_visually_hidden_from_conversation": True}
+    to_tool = node("search", "ask", ["found"], "assistant", "query")
+    to_tool[1]["message"]["recipient"] = "web.run"
+    nodes = [
+        node("root", None, ["hidden"]),
+        hidden,
+        node("ask", "hidden", ["search"], "user", "Well?"),
+        to_tool,
+        node("found", "search", ["answer"], "tool", "pages"),
+        node("answer", "found", ["gone"], "assistant", "Yes."),
+    ]
+    # a child that the file does not have, times that it does not say
+    for _, each in nodes[1:]:
+        each["message"]["create_time"] = None
+    await send(client, [{"conversation_id": "x", "create_time": None, "current_node": None, "mapping": dict(nodes)}])
+    [item] = (await client.get("/v1/conversations")).json()["items"]
+    shown = await history(client, item["id"])
+    assert [(said["role"], said["content"]) for said in shown] == [("user", "Well?"), ("assistant", "Yes.")]
+
+
+async def test_long_message_is_taken(client: httpx.AsyncClient) -> None:
+    """ChatGPT's users send more than Parley takes at once, and cannot change the file."""
+    await send(client, [{"id": "x", "mapping": dict([node("ask", None, [], "user", "x" * 200_000)])}])
+    [item] = (await client.get("/v1/conversations")).json()["items"]
+    assert [len(said["content"]) for said in await history(client, item["id"])] == [200_000]
+
+
 @pytest.mark.parametrize(
     ("file", "place"),
     [

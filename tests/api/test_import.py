@@ -139,6 +139,50 @@ async def test_grown_file_adds_what_is_new_and_leaves_the_head(client: httpx.Asy
     assert [shown["content"] for shown in await history(client, item["id"])] == ["a", "b"]
 
 
+@pytest.mark.parametrize(("chosen", "shown"), [(None, ["a", "x"]), ("b", ["a", "b"])])
+async def test_interrupted_import_shows_what_the_file_shows(
+    client: httpx.AsyncClient, person: Person, stack: LocalSupabase, chosen: str | None, shown: list[str]
+) -> None:
+    """Once the file is sent again; and where the user has chosen another branch meanwhile, that one."""
+    begun = [message("a"), message("b", "a", "assistant"), message("c"), message("d", "c", "assistant")]
+    rest = [message("x", "a", "assistant"), message("e", "d")]
+    whole = conversation(head_id="x")
+    with psycopg.connect(stack.database_url, autocommit=True) as owner:
+        owner.execute(
+            "with i as (insert into private.imports (user_id, conversations) values (%s, 1) returning id) "
+            "select private.import_messages(i.id, %s, %s, 'more'), private.end_import(i.id, 'It ended.') from i",
+            [
+                person.id,
+                Jsonb(whole),
+                Jsonb([{"status": "complete", "reasoning": "", "updated_at": AT, **item} for item in begun]),
+            ],
+        )
+    [item] = (await client.get("/v1/conversations")).json()["items"]
+    held = (await client.get(f"/v1/conversations/{item['id']}/export")).json()["messages"]
+    if chosen is not None:
+        [head] = [said["id"] for said in held if said["content"] == chosen]
+        await client.patch(f"/v1/conversations/{item['id']}", json={"head_id": head})
+    state = await send(client, lines(whole, *begun, *rest))
+    assert (state["status"], state["added_messages"]) == ("complete", 2)
+    assert [said["content"] for said in await history(client, item["id"])] == shown
+    # from now on, what is shown is the user's to choose
+    await send(client, lines(whole, *begun, *rest, message("f")))
+    assert [said["content"] for said in await history(client, item["id"])] == shown
+
+
+async def test_long_names_and_texts_come_back(client: httpx.AsyncClient, other: httpx.AsyncClient) -> None:
+    """As a server of one's own may have them, and as other products let them be."""
+    long = lines(
+        conversation(),
+        message("a", content="x" * 200_000),
+        message("b", "a", "assistant", model="m" * 300, provider=""),
+    )
+    assert (await send(client, long))["added_messages"] == 2
+    exported = (await client.get("/v1/export")).text
+    await send(other, exported)
+    assert without_ids_and_times((await other.get("/v1/export")).text) == without_ids_and_times(exported)
+
+
 async def test_imported_conversation_goes_on(client: httpx.AsyncClient) -> None:
     await send(client, lines(conversation(head_id="b"), message("a"), message("b", "a", "assistant")))
     [item] = (await client.get("/v1/conversations")).json()["items"]
@@ -168,7 +212,7 @@ REFUSED = [
     (lines(conversation(), message("a"), message("a")), "line 4: id"),
     (lines(conversation(), message("a", content="\0")), "line 3.content: contains a NUL"),
     (lines(conversation(), message("a", role="system")), "line 3.role: expected one of"),
-    (lines(conversation(), message("a", content="x" * 100_001)), "line 3: content: at most 100000"),
+    (lines(conversation(), message("a", content="x" * 500_001)), "line 3: content: at most 500000"),
     (lines(conversation(), message("a", created_at="yesterday")), "line 3: created_at"),
     (
         lines(conversation(), message("a"), message("b", "a", "assistant"), message("d", "b", "assistant")),

@@ -14,7 +14,7 @@ from app.errors import (
     Unreachable,
 )
 from app.store.replies import Charge
-from app.values import ChatRequest, Message, Usage
+from app.values import ChatRequest, JsonSchema, Message, Tool, ToolCall, Usage
 from tests.support.scripted_providers import failure
 
 TEN = "x" * 40
@@ -69,6 +69,20 @@ def test_call_without_an_end_is_charged_with_what_its_provider_had_counted() -> 
             cost_micro_usd=85_000,
         ),
     )
+
+
+def test_tools_calls_and_the_schema_of_the_reply_are_estimated_with_the_prompt() -> None:
+    def estimated(**more: object) -> int:
+        spent, _ = spending(ChatRequest("m", more.pop("messages", THIRTY), **more))  # type: ignore[arg-type]
+        usage = spent.answer(0, 0)
+        assert usage is not None
+        return usage.prompt_tokens
+
+    schema = {"type": "object", "properties": {"city": {"type": "string", "description": "x" * 400}}}
+    assert 100 < estimated(tools=(Tool("weather", "The weather.", schema),)) - estimated() < 150
+    assert 100 < estimated(response_format=JsonSchema("m", schema)) - estimated() < 150
+    called = (*THIRTY, Message("assistant", "", (ToolCall("a", "weather", '{"city": "' + TEN * 10 + '"}'),)))
+    assert 100 < estimated(messages=called) - estimated() < 120
 
 
 def test_reply_is_not_estimated_to_be_longer_than_it_may_be() -> None:

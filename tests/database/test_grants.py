@@ -71,7 +71,7 @@ authenticated  private.check_search(double precision,integer,jsonb)             
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
 authenticated  private.delete_my_data()                                                                     execute
 authenticated  private.delete_message(uuid)                                                                 execute
-authenticated  private.estimate_turn(uuid,text,integer,jsonb)                                               execute
+authenticated  private.estimate_turn(uuid,text,integer,jsonb,uuid,boolean)                                  execute
 authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                       execute
 authenticated  private.find_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  private.find_passages(text,extensions.vector,double precision,integer,jsonb,text)            execute
@@ -109,7 +109,7 @@ authenticated  public.delete_my_data()                                          
 authenticated  public.delete_message(uuid)                                                                  execute
 authenticated  public.export_conversations(bigint,uuid)                                                     execute
 authenticated  public.export_messages(uuid,bigint)                                                          execute
-authenticated  public.estimate_turn(text,jsonb,uuid,integer)                                                execute
+authenticated  public.estimate_turn(text,jsonb,uuid,integer,uuid,boolean)                                   execute
 authenticated  public.match_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  public.my_models(jsonb)                                                                      execute
 authenticated  public.my_usage()                                                                            execute

@@ -78,6 +78,7 @@ CORPUS: dict[str, tuple[str, list[tuple[str, list[str]]]]] = {
             ("5", ["5"]),
         ],
     ),
+    "signs": ("E = mc² in µm, by 𐐔𐐯𐑅", [("mc2", ["mc²"]), ("μm", ["µm"]), ("𐐼𐐯𐑅", ["𐐔𐐯𐑅"])]),
 }
 PROBES = [(script, query, marks) for script, (_, probes) in CORPUS.items() for query, marks in probes]
 

@@ -134,6 +134,27 @@ async def test_broken_calls_are_within_the_most(
     assert 0 < cost <= told["most_micro_usd"]
 
 
+async def test_estimate_is_of_the_branch_that_is_continued(
+    client: httpx.AsyncClient, owned: Connection, person: Person, prices: Connection
+) -> None:
+    """A branch that is not shown may be longer than the one that is."""
+    price(prices, MODEL, 1_000_000, 1_000_000)
+    conversation = await new_conversation(client)
+    hidden = await turn(client, conversation, script(padding="x" * 20_000, tokens=1))
+    shown = await turn(client, conversation, script(tokens=1), parent_id=None)
+    content = script(counts="most")
+    told = {
+        place: await estimate(client, content, conversation_id=conversation, max_tokens=10, **follows)
+        for place, follows in (("hidden", {"parent_id": hidden["id"]}), ("head", {}), ("none", {"parent_id": None}))
+    }
+    held = [told[place]["prompt_tokens"] for place in ("hidden", "head", "none")]
+    assert held[0] > held[1] + 4000 > held[2] + 4000
+    assert told["none"]["prompt_tokens"] == (await estimate(client, content, max_tokens=10))["prompt_tokens"]
+    for place, follows in (("hidden", hidden["id"]), ("head", shown["id"]), ("none", None)):
+        reply = await turn(client, conversation, content, parent_id=follows, max_tokens=10)
+        assert 0 < reply["cost_micro_usd"] <= of(told[place], MODEL)["cost_micro_usd"]
+
+
 @pytest.mark.parametrize("options", [{}, {"max_tokens": 321}])
 async def test_estimate_tells_what_the_turn_then_holds(
     client: httpx.AsyncClient, owned: Connection, person: Person, options: dict[str, Any]
@@ -187,6 +208,7 @@ async def test_refusals(client: httpx.AsyncClient, api: Api, stack: LocalSupabas
         ({"content": "x" * 100_001}, 413, "payload_too_large"),
         ({"content": " "}, 400, "invalid_request"),
         ({"content": "x", "conversation_id": str(uuid.uuid4())}, 404, "not_found"),
+        ({"content": "x", "parent_id": str(uuid.uuid4())}, 422, "invalid_request"),
         ({"content": "x", "max_tokens": 0}, 400, "invalid_request"),
         ({"content": "x", "model": PRICED}, 400, "invalid_request"),
     ):

@@ -18,7 +18,7 @@ import pytest
 from app.errors import ContextTooLong
 from app.providers.description import Configuration
 from app.providers.factory import make_providers
-from app.values import ChatRequest, Message
+from app.values import ChatRequest, Delta, Finish, JsonSchema, Message, Tool
 from scripts.local_supabase import LocalSupabase
 from tests.models.conftest import SLOT_TOKENS
 from tests.support.client import history, new_conversation, person_client, turn
@@ -106,4 +106,29 @@ async def test_what_is_refused_names_the_limit(llama_cpp: str, wire: str) -> Non
             pass
     assert refused.value.limit == SLOT_TOKENS
     assert (refused.value.counted or 0) > SLOT_TOKENS
+    await provider.aclose()
+
+
+async def test_tools_that_the_models_template_has_not(llama_cpp: str) -> None:
+    """The server ignores them, `tool_choice` too, and answers with prose: a client sees that there is no call."""
+    provider = make_providers(Configuration(settings_of(llama_cpp)))["openai"]  # type: ignore[index]
+    asked = (Message("user", "What is the weather in Oslo?"),)
+    request = ChatRequest(MODEL, asked, 40, tools=(Tool("weather"),), tool_choice="required")
+    items = [item async for item in provider.stream(request)]
+    assert "".join(item.text for item in items if isinstance(item, Delta)).strip()
+    assert isinstance(items[-1], Finish)
+    assert items[-1].reason in ("stop", "length")
+    await provider.aclose()
+
+
+async def test_a_reply_by_a_schema(llama_cpp: str) -> None:
+    provider = make_providers(Configuration(settings_of(llama_cpp)))["openai"]  # type: ignore[index]
+    properties = {"city": {"enum": ["Oslo", "Rome"]}, "warm": {"type": "boolean"}}
+    schema = {"type": "object", "properties": properties, "required": ["city", "warm"], "additionalProperties": False}
+    wanted = JsonSchema("weather", schema, strict=True)
+    request = ChatRequest(MODEL, (Message("user", "Is it warm in Oslo?"),), 200, response_format=wanted)
+    text = "".join([item.text async for item in provider.stream(request) if isinstance(item, Delta)])
+    reply = json.loads(text)
+    assert reply.keys() == properties.keys()
+    assert reply["city"] in ("Oslo", "Rome")
     await provider.aclose()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from app.errors import ParameterRefused
 from app.providers.demo.chat import DemoProvider
-from app.values import ChatRequest, Delta, Finish, Message, Usage
+from app.values import ChatRequest, Delta, Finish, Message, NamedTool, Tool, Usage
 
 PASSAGES = """<passages>
 [1] Passage:
@@ -59,3 +64,22 @@ async def test_keeps_the_output_limit() -> None:
 
 async def test_offers_itself() -> None:
     assert await DemoProvider().list_models() == {"demo"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "parameter"),
+    [
+        ({"tools": (Tool("now"),)}, "tools"),
+        ({"tools": (Tool("now"),), "tool_choice": NamedTool("now")}, "tools"),
+        ({"response_format": "json_object"}, "response_format"),
+    ],
+)
+async def test_what_it_cannot_do_is_refused_by_name(asked: dict[str, Any], parameter: str) -> None:
+    with pytest.raises(ParameterRefused) as refused:
+        [item async for item in DemoProvider(pace=0).stream(ChatRequest("demo", (Message("user", "Hi"),), **asked))]
+    assert refused.value.parameter == parameter
+
+
+async def test_tools_that_must_not_be_called_change_nothing() -> None:
+    request = ChatRequest("demo", (Message("user", "Hi"),), tools=(Tool("now"),), tool_choice="none")
+    assert [item async for item in DemoProvider(pace=0).stream(request)][-1]

@@ -375,7 +375,8 @@ class Scenario:
         told = (row["head_id"], row["message_count"], row["preview"])
         assert told == (self.tree.head, len(self.tree.nodes), self._preview())
         status, page = await self._call(api, "GET", "/v1/conversations?limit=1")
-        assert page["items"] == [row]
+        # of its fields a list leaves out one
+        assert page["items"] == [{name: value for name, value in row.items() if name != "instructions"}]
 
     async def _hears(self, ids: list[str]) -> None:
         def same() -> bool:

@@ -62,6 +62,30 @@ async def test_the_users_own_changes_through_the_data_api(
         assert (name, updated["title"], updated["model"]) == ("conversation.updated", "mine", "gpt-5-mini")
 
 
+async def test_instructions_that_are_others(
+    devices: list[Socket], db: Connection, owner: Someone, conversation: str
+) -> None:
+    """The event does not have them: a device that shows them reads them again."""
+    created = (await heard(devices))[1]
+    await db.execute("update public.conversations set instructions = 'Be brief.' where id = %s", [conversation])
+    name, updated = await heard(devices)
+    assert (name, updated["conversation_id"]) == ("conversation.updated", conversation)
+    assert updated["updated_at"] > created["updated_at"]
+    assert "instructions" not in updated
+    # the default of the user's
+    write = "insert into public.user_settings (user_id, instructions) values (%s, %s) "
+    write += "on conflict (user_id) do update set instructions = excluded.instructions"
+    for instructions in ("Be kind.", "Be kind.", "Be brief."):
+        await db.execute(write, [owner.id, instructions])
+    await db.execute("delete from public.user_settings where user_id = %s", [owner.id])
+    for _ in range(3):
+        name, told = await heard(devices)
+        assert (name, set(told)) == ("settings.updated", {"updated_at"})
+    for device in devices:
+        await device.reply(await device.push("phoenix", "heartbeat", {}))
+        assert device.unread("broadcast") == []
+
+
 async def test_what_changes_nothing_says_nothing(
     devices: list[Socket], db: Connection, owner: Someone, conversation: str
 ) -> None:

@@ -15,7 +15,18 @@ from app.routing.breaker import Breakers, Sharing
 from app.routing.deadlines import Deadlines
 from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
-from app.values import Alive, ChatRequest, Delta, Finish, Message, Opened, ProviderName, Reasoning, StreamItem
+from app.values import (
+    Alive,
+    ChatRequest,
+    Delta,
+    Finish,
+    Message,
+    Opened,
+    ProviderName,
+    Reasoning,
+    StreamItem,
+    ToolCallDelta,
+)
 
 T = TypeVar("T")
 
@@ -26,10 +37,10 @@ HANG = 1e9
 OPENED = Opened()
 ALIVE = Alive()
 
-Step = str | float | Opened | Alive | Reasoning | Finish | BaseException
+Step = str | float | Opened | Alive | Reasoning | ToolCallDelta | Finish | BaseException
 """Text arrives, seconds pass, the provider shows life, the reply ends, or something breaks."""
 Play = Sequence[Step]
-Event = Answering | Reasoning | Delta | Finish
+Event = Answering | Reasoning | Delta | ToolCallDelta | Finish
 
 ANSWER: Play = ("Hel", "lo", DONE)
 
@@ -104,7 +115,7 @@ class Scripted:
                         yield Delta(step)
                     case float() | int():
                         await asyncio.sleep(step)
-                    case Opened() | Alive() | Reasoning() | Finish():
+                    case Opened() | Alive() | Reasoning() | ToolCallDelta() | Finish():
                         yield step
                     case _:
                         raise step

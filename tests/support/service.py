@@ -20,7 +20,7 @@ from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 15.0
+START_SECONDS = 60.0
 
 
 @dataclass

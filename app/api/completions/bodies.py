@@ -81,13 +81,16 @@ class SentToolCall(Lenient):
 
 
 class ChatMessage(Lenient):
-    """A message of the prompt. `name` and further fields are left aside."""
+    """A message of the prompt. What the assistant has thought may be sent back; `name` and further fields are left
+    aside."""
 
     role: Literal["developer", "system", "user", "assistant", "tool"]
     content: Annotated[str | list[ContentPart] | None, described("Text, or parts that are text.")] = None
     tool_calls: list[SentToolCall] | None = None
     tool_call_id: Annotated[str | None, described("The tool call whose result this message is.")] = None
     refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
     function_call: Annotated[JsonObject | None, UNSUPPORTED] = None
 
 
@@ -302,7 +305,8 @@ def _messages(messages: Sequence[ChatMessage]) -> Iterator[Message]:
                 ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()
             )
             called |= {call.id for call in calls}
-            yield Message("assistant", text or message.refusal or "", calls)
+            thought = message.reasoning_content or message.reasoning
+            yield Message("assistant", text or message.refusal or "", calls, reasoning=thought)
         elif message.role == "tool":
             if message.tool_call_id is None:
                 raise InvalidRequest(f"{path}.tool_call_id: missing; expected text.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from app.errors import ParameterRefused
 from app.providers.dialect import Body
 from app.providers.ollama.description import NAME
 from app.providers.parameters import refusal
@@ -18,23 +19,30 @@ _ANY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
 
 def asked(request: ChatRequest) -> Asked:
     """What `request` lets the model write."""
-    tool = forced(request)
-    return asked_of(request) if tool is None else msgspec.structs.replace(asked_of(request), as_call=tool.name)
+    tools = _choosable(request)
+    return msgspec.structs.replace(asked_of(request), as_call=tools[0].name) if len(tools) == 1 else asked_of(request)
 
 
-def forced(request: ChatRequest) -> Tool | None:
-    """The tool that the model has to call. Ollama has no `tool_choice`, so its arguments are asked for as the format of
-    the reply. Raises `ParameterRefused` for what cannot be had in that way."""
-    choice = request.tool_choice if request.tools else None
-    named = choice.name if isinstance(choice, NamedTool) else None
-    if named is None and choice != "required":
-        if request.tools and choice != "none" and request.response_format not in (None, "text"):
-            raise _refused(request, "response_format", "it would keep the model from calling a tool")
-        return None
-    tools = [tool for tool in request.tools if named in (None, tool.name)]
-    if len(tools) != 1:
+def _choosable(request: ChatRequest) -> list[Tool]:
+    """The tools of which the model has to call one; none when it need not. Ollama has no `tool_choice`, so the
+    arguments of a tool that must be called are asked for as the format of the reply."""
+    match request.tool_choice:
+        case NamedTool(name):
+            return [tool for tool in request.tools if tool.name == name]
+        case "required":
+            return list(request.tools)
+        case _:
+            return []
+
+
+def _check(request: ChatRequest) -> None:
+    """Raises `ParameterRefused` for what cannot be had in this way."""
+    forced = request.tool_choice == "required" or isinstance(request.tool_choice, NamedTool)
+    if request.tools and forced and len(_choosable(request)) != 1:
         raise _refused(request, "tool_choice", "a model can be made to call one tool, not one of several")
-    return tools[0]
+    callable_ = request.tools and not forced and request.tool_choice != "none"
+    if callable_ and request.response_format not in (None, "text"):
+        raise _refused(request, "response_format", "it would keep the model from calling a tool")
 
 
 def called(turn: Turn) -> dict[str, Any]:
@@ -53,10 +61,11 @@ def result(result: Result) -> dict[str, Any]:
 
 
 def parameters(request: ChatRequest) -> Body:
-    """The parameters for tools and for the format of the reply. A model that must not call a tool gets none."""
-    tool = forced(request)
-    if tool is not None:
-        return {"format": tool.parameters or _ANY_OBJECT}
+    """The parameters for tools and for the format of the reply. A model that must not call a tool gets none. Raises
+    `ParameterRefused`."""
+    _check(request)
+    if tools := _choosable(request):
+        return {"format": tools[0].parameters or _ANY_OBJECT}
     body: Body = {}
     if request.tools and request.tool_choice != "none":
         body["tools"] = [{"type": "function", "function": _function(tool)} for tool in request.tools]
@@ -88,5 +97,5 @@ def _function(tool: Tool) -> dict[str, Any]:
     return {name: value for name, value in described.items() if value is not None}
 
 
-def _refused(request: ChatRequest, parameter: str, why: str) -> Exception:
+def _refused(request: ChatRequest, parameter: str, why: str) -> ParameterRefused:
     return refusal(parameter, why, provider=NAME, model=request.model)

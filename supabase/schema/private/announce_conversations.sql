@@ -48,11 +48,14 @@ begin
       select a.* from after as a
       join before as b on b.id = a.id
       where
-        (a.title, a.model, a.head_id, a.last_message_at, a.preview, a.message_count, a.cost_micro_usd, a.tokens)
-        is distinct from
-        (b.title, b.model, b.head_id, b.last_message_at, b.preview, b.message_count, b.cost_micro_usd, b.tokens)
-        -- that the release before left no tree is no news
-        and (b.message_count is not null or (a.title, a.model) is distinct from (b.title, b.model))
+        (a.title, a.model, a.instructions) is distinct from (b.title, b.model, b.instructions)
+        or (
+          (a.head_id, a.last_message_at, a.preview, a.message_count, a.cost_micro_usd, a.tokens)
+          is distinct from
+          (b.head_id, b.last_message_at, b.preview, b.message_count, b.cost_micro_usd, b.tokens)
+          -- that the release before left no tree is no news
+          and b.message_count is not null
+        )
       order by a.position
       limit c_most
     ) as c;
@@ -62,4 +65,4 @@ end;
 $$;
 
 comment on function private.announce_conversations() is
-'Trigger: conversation.created, conversation.updated when what the list shows is another, conversation.deleted.';
+'Trigger: conversation.created, conversation.updated when what the list shows or its instructions are others, conversation.deleted.';

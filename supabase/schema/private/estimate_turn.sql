@@ -4,7 +4,9 @@ create or replace function private.estimate_turn(
   p_conversation_id uuid,
   p_content text,
   p_max_tokens integer,
-  p_offer jsonb
+  p_offer jsonb,
+  p_parent_id uuid,
+  p_new_beginning boolean
 ) returns jsonb
 language plpgsql
 security definer
@@ -21,6 +23,7 @@ declare
   v_limits private.limits;
   v_asked public.messages;
   v_conversation public.conversations;
+  v_parent public.messages;
   v_output_tokens integer;
   v_passage_tokens integer;
   v_history jsonb;
@@ -49,13 +52,21 @@ begin
       raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such conversation.';
     end if;
   end if;
+  if p_parent_id is not null then
+    select * into v_parent from public.messages as m
+    where m.id = p_parent_id and m.conversation_id = v_conversation.id;
+    if not found then
+      raise exception using errcode = 'PT422', message = 'invalid_request',
+        detail = 'parent_id: no such message in this conversation.';
+    end if;
+  end if;
 
   -- what private.begin_turn would hold
   v_conversation.user_id := v_user_id;
   v_asked.conversation_id := v_conversation.id;
   v_asked.user_id := v_user_id;
   v_asked.content := p_content;
-  v_asked.parent_id := v_conversation.head_id;
+  v_asked.parent_id := case when not p_new_beginning then coalesce(v_parent.id, v_conversation.head_id) end;
   v_input := private.estimate_tokens(p_content)
     + coalesce(private.estimate_tokens(private.instructions_of(v_conversation)), 0)
     + least(greatest(0, coalesce((p_offer ->> 'system_tokens')::integer, 0)), c_system_tokens);
@@ -100,7 +111,7 @@ begin
 end;
 $$;
 
-comment on function private.estimate_turn(uuid, text, integer, jsonb) is
+comment on function private.estimate_turn(uuid, text, integer, jsonb, uuid, boolean) is
 'See public.estimate_turn.';
 
-grant execute on function private.estimate_turn(uuid, text, integer, jsonb) to authenticated;
+grant execute on function private.estimate_turn(uuid, text, integer, jsonb, uuid, boolean) to authenticated;

@@ -14,6 +14,7 @@ declare
   v_import private.imports := private.running_import(p_import_id);
   v_source constant text := p_conversation ->> 'id';
   v_fresh boolean := coalesce((p_conversation ->> 'fresh')::boolean, false);
+  v_half private.half_imported;
   v_before public.conversations;
   v_id uuid;
   v_head_id uuid;
@@ -40,6 +41,9 @@ begin
   select * into v_before from public.conversations as c
   where c.id = v_id and c.user_id = v_import.user_id
   for no key update;
+  select * into v_half from private.half_imported as h where h.conversation_id = v_id;
+  -- an import was interrupted in the middle of it, and nobody has shown anything else of it since
+  v_fresh := v_fresh or (v_half.conversation_id is not null and v_half.head_id is not distinct from v_before.head_id);
 
   with sent as (
     select
@@ -97,6 +101,13 @@ begin
     update public.conversations as c
     set head_id = v_head_id, preview = private.preview(v_head_id)
     where c.id = v_id and c.head_id is distinct from v_head_id;
+  end if;
+  if p_part = 'last' then
+    delete from private.half_imported as h where h.conversation_id = v_id;
+  elsif v_fresh then
+    insert into private.half_imported (conversation_id, head_id)
+    select c.id, c.head_id from public.conversations as c where c.id = v_id
+    on conflict (conversation_id) do update set head_id = excluded.head_id;
   end if;
   update private.imports as i
   set
