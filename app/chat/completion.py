@@ -148,4 +148,5 @@ class CompletionWriter(Writer):
 
 
 def _text_of(message: Message) -> str:
-    return "\n".join((message.content, *(call.arguments for call in message.tool_calls)))
+    parts = (message.reasoning, message.content, *(call.arguments for call in message.tool_calls))
+    return "\n".join(filter(None, parts))

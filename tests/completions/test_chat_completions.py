@@ -157,7 +157,7 @@ async def test_result_of_a_tool_goes_back_to_the_model(client: openai.AsyncOpenA
     called = {"id": "call_a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
     messages = [
         {"role": "user", "content": "The weather?"},
-        {"role": "assistant", "content": None, "tool_calls": [called]},
+        {"role": "assistant", "content": None, "tool_calls": [called], "reasoning_content": "I look it up."},
         {"role": "tool", "tool_call_id": "call_a", "content": '{"id": "tool-result", "tokens": 1}'},
     ]
     completion = await client.chat.completions.create(**chat(messages=messages), tools=TOOLS)
@@ -165,6 +165,7 @@ async def test_result_of_a_tool_goes_back_to_the_model(client: openai.AsyncOpenA
     _, _, assistant, result = (await provider.call("tool-result")).body["messages"]
     assert assistant["tool_calls"][0]["id"] == result["tool_call_id"] == "call_a"
     assert result["role"] == "tool"
+    assert assistant["reasoning_content"] == "I look it up."
 
 
 # ── what the model is sent ───────────────────────────────────────────────────────────────────────────────────────

@@ -305,7 +305,7 @@ def _messages(messages: Sequence[ChatMessage]) -> Iterator[Message]:
                 ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()
             )
             called |= {call.id for call in calls}
-            thought = message.reasoning_content or message.reasoning
+            thought = message.reasoning_content or message.reasoning or ""
             yield Message("assistant", text or message.refusal or "", calls, reasoning=thought)
         elif message.role == "tool":
             if message.tool_call_id is None:
