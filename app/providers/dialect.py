@@ -57,6 +57,8 @@ class Option(msgspec.Struct, frozen=True):
     """Whether a 4xx that names the option is a refusal of it, whatever its other words are."""
     by_value: bool = False
     """Whether all its forms are values of one parameter. A server that does not know the parameter refuses them all."""
+    kept: bool = True
+    """Whether its refusals say something of the model; otherwise they are of one request, and are not remembered."""
 
 
 def form(steps: Steps, option: Option, forms: Sequence[T]) -> T:
@@ -82,6 +84,7 @@ class Dialect:
 
     def __init__(self, *options: Option) -> None:
         self._options = options
+        self._passing = {option.name for option in options if not option.kept}
         self._steps: OrderedDict[str, Steps] = OrderedDict()
 
     def steps(self, model: str) -> Steps:
@@ -95,7 +98,7 @@ class Dialect:
     def keep(self, model: str, steps: Steps) -> None:
         """Remember `steps` for `model`, since it has answered a request that was built with them."""
         known = dict(self.steps(model))
-        for name, step in steps.items():
+        for name, step in ((name, step) for name, step in steps.items() if name not in self._passing):
             if step > known.get(name, 0):
                 known[name] = step
                 event("provider.parameter_refused", model=model, parameter=name)

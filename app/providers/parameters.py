@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from app.errors import (
     ContextTooLong,
@@ -28,6 +29,8 @@ _WORDS = {
     "stop": re.compile(r"\bstop\b|stop_?\W?(sequence|word|token)", re.IGNORECASE),
     "tools": re.compile(r"\btools?\b|tool_?\W?(use|call|param)|\bfunctions?\b|function_?\W?(call|decl)", re.IGNORECASE),
 }
+MOST_NESTED = 200
+"""Objects and lists within each other: Python encodes about 900, and nobody's schema has a tenth of this."""
 _LACKS = re.compile(r"support|\brequire|not (available|allowed|enabled|implemented)|unavailable", re.IGNORECASE)
 """What else the message of a failure says that is not a plain refusal of the request."""
 
@@ -41,6 +44,27 @@ def binding(request: ChatRequest) -> list[str]:
         "tools": bool(request.tools),
     }
     return [name for name in _WORDS if has[name]]
+
+
+def check_depth(body: object, request: ChatRequest, provider: str) -> None:
+    """Raises `RequestRefused` when `body`, made of `request`, is nested so deeply that encoding it could fail."""
+    if not (request.tools or request.response_format or any(message.tool_calls for message in request.messages)):
+        return
+    level: list[object] = [body]
+    for _ in range(MOST_NESTED):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return
+    said = f"the request is nested more than {MOST_NESTED} times"
+    if parameters := [name for name in binding(request) if name in ("tools", "response_format")]:
+        raise refusal(parameters[0], said, provider=provider, model=request.model)
+    raise RequestRefused(said, provider=provider, model=request.model)
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def refusal(parameter: str, why: str, *, provider: str, model: str) -> ParameterRefused:

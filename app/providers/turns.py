@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
@@ -67,7 +68,8 @@ class Turn(msgspec.Struct):
 def alternating(messages: Iterable[Message], steps: Steps, accepts: Accepts = anything) -> tuple[str, list[Turn]]:
     """The system text (empty when there is none) and the turns: the user's first, then in alternation.
 
-    Consecutive messages of one speaker are joined with a blank line between them; the results of tools are the user's.
+    Consecutive messages of one speaker are joined with a blank line between them; the results of tools are the user's,
+    in the order of their calls.
     Blank messages, such as a reply that was stopped early, are left out. A server is sent the ids that it `accepts`.
     """
     system: list[str] = []
@@ -95,6 +97,10 @@ def alternating(messages: Iterable[Message], steps: Steps, accepts: Accepts = an
             bare, signature = parted(made.id)
             called[made.id] = call = Call(ids.of(bare), made.name, made.arguments, signature)
             turn.calls.append(call)
+    for calling, answering in pairwise(turns):
+        # older servers know whose a result is by its place alone
+        places = {call.id: place for place, call in enumerate(calling.calls)}
+        answering.results.sort(key=lambda result: places.get(result.id, len(places)))
     if turns and turns[0].speaker == "assistant":
         turns.insert(0, Turn("user", OPENING))
     text = "\n\n".join(system)

@@ -9,9 +9,12 @@ import pytest
 from openai import AsyncOpenAI
 from pytest_httpx2 import HTTPXMock as HTTPX2Mock
 
+from app.providers.call_ids import UNSIGNED
 from app.providers.description import Configuration
 from app.providers.openai.chat import OpenAIProvider
 from app.providers.openai.client import make_client
+from app.providers.openai.tools import called
+from app.providers.turns import Call, Turn
 from app.values import ChatRequest, Message
 
 REPLY = b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\n'
@@ -61,3 +64,20 @@ async def test_path_of_a_host_of_openai(base_url: str, sent_to: str) -> None:
     await client.close()
 
     assert str(request.url) == sent_to
+
+
+@pytest.mark.parametrize(
+    ("host", "model", "signatures"),
+    [
+        ("generativelanguage.googleapis.com", "gemini-3.8-flash", ["c2ln", None, UNSIGNED]),
+        ("generativelanguage.googleapis.com", "gemini-2.5-flash", ["c2ln", None, None]),
+        ("openrouter.ai", "google/gemini-3.8-flash", [None, None, None]),
+    ],
+)
+def test_signatures_go_back_to_google_alone(host: str, model: str, signatures: list[str | None]) -> None:
+    turns = (Turn("assistant", "", [Call("a", "f", "{}", "c2ln"), Call("b", "f", "")]),)
+    turns += (Turn("assistant", "", [Call("c", "f", "{}")]),)
+    calls = [call for turn in turns for call in called(turn, host, model, {})["tool_calls"]]
+    extra = [call.get("extra_content", {}).get("google", {}).get("thought_signature") for call in calls]
+    assert extra == signatures
+    assert [call["function"]["arguments"] for call in calls] == ["{}", "{}", "{}"]

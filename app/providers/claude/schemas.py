@@ -25,8 +25,8 @@ def closed(schema: Schema) -> Schema | None:
 
 
 def _with_one_type(schema: Schema) -> Schema:
-    """`schema` with an `anyOf` in the place of each list of types, which the SDK (2.12) does not know. Raises
-    `ValueError` for an object that is open."""
+    """`schema` with an `anyOf` in the place of each list of types, and of each reference with a description, which the
+    SDK (2.12) does not know. Raises `ValueError` for an object that is open."""
     if schema.get("additionalProperties") or (schema.get("type") == "object" and not schema.get("properties")):
         raise ValueError("an open object")
     walked = dict(schema)
@@ -39,8 +39,12 @@ def _with_one_type(schema: Schema) -> Schema:
     for key in _WITH_NAMED:
         if key in walked:
             walked[key] = {name: _with_one_type(each) for name, each in walked[key].items()}
+    about: Schema = {key: walked[key] for key in ("title", "description") if key in walked}
+    if about and "$ref" in walked:
+        # what stands beside a reference would be left out
+        kept: Schema = {key: walked[key] for key in ("$defs", "definitions") if key in walked}
+        return {**about, **kept, "anyOf": [{"$ref": walked["$ref"]}]}
     if not isinstance(types := walked.get("type"), list) or "enum" in walked:
         return walked
-    del walked["type"]
-    about: Schema = {key: walked.pop(key) for key in ("title", "description") if key in walked}
+    walked = {key: value for key, value in walked.items() if key != "type" and key not in about}
     return {**about, "anyOf": [{"type": "null"} if one == "null" else {**walked, "type": one} for one in types]}

@@ -17,9 +17,10 @@ FORMAT = Option(
     "output_config.format",
     re.compile(r"output_config\W{0,3}format|output_?format|structured output|additionalProperties", re.IGNORECASE),
     by_name=True,
+    kept=False,
 )
 """Models before 4.5 have no structured output: they get a tool whose arguments are the reply."""
-STRICT = Option("strict", re.compile(r"\bstrict\b", re.IGNORECASE), by_name=True)
+STRICT = Option("strict", re.compile(r"\bstrict\b", re.IGNORECASE), by_name=True, kept=False)
 OPTIONS = (FORMAT, STRICT)
 
 REPLY_TOOL = "json_reply"

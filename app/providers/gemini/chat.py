@@ -63,7 +63,7 @@ class GeminiProvider:
 
     def _body(self, request: ChatRequest, steps: Steps) -> Body:
         system, turns = alternating(request.messages, steps)
-        body: Body = {"contents": tools.contents(turns), **tools.parameters(request)}
+        body: Body = {"contents": tools.contents(turns, request.model, steps), **tools.parameters(request)}
         if system:
             body["systemInstruction"] = {"parts": [{"text": system}]}
         config = tools.generation(request, steps)

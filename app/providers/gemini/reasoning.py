@@ -23,10 +23,10 @@ Config = dict[str, Any]
 
 def thinking_of(effort: ReasoningEffort | None, model: str, max_tokens: int | None, steps: Steps) -> Config | None:
     """The `thinkingConfig` for `effort`, in the best form that `model` has not refused; None: send none."""
-    return form(steps, EFFORTS[effort], _forms(effort, _version(model), max_tokens))
+    return form(steps, EFFORTS[effort], _forms(effort, version_of(model), max_tokens))
 
 
-def _version(model: str) -> tuple[int, int]:
+def version_of(model: str) -> tuple[int, int]:
     """The version in a model's name; (0, 0) for other models, such as Gemma or those of another server."""
     if found := _VERSION.search(model):
         return int(found[1]), int(found[2] or 0)

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.providers.call_ids import UNSIGNED
 from app.providers.dialect import Body, Option, Steps, form
+from app.providers.gemini.reasoning import version_of
 from app.providers.turns import Result, Turn, arguments_of, json_in
 from app.values import ChatRequest, JsonSchema, NamedTool, Tool
 
@@ -17,14 +18,25 @@ PENALTIES = Option(
     re.compile(r"not (enabled|supported|available)|unsupported|unknown", re.IGNORECASE),
 )
 SEED = Option("seed", re.compile(r"\bseed\b", re.IGNORECASE), re.compile("not|unsupported|unknown", re.IGNORECASE))
-OPTIONS = (PENALTIES, SEED)
+SIGNED = Option(
+    "thoughtSignature",
+    # "Function call is missing a thought_signature in functionCall parts", "Thought signature is not valid"
+    re.compile(r"thought\W?_?signature", re.IGNORECASE),
+    by_name=True,
+    kept=False,
+)
+"""The signatures that came with the calls; where one is refused or missing, what stands for one; none."""
+OPTIONS = (PENALTIES, SEED, SIGNED)
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
-def contents(turns: list[Turn]) -> list[dict[str, Any]]:
-    """The turns as Gemini's contents. The results of tools are a content of their own before the user's text, since
+def contents(turns: list[Turn], model: str, steps: Steps) -> list[dict[str, Any]]:
+    """The turns as contents for `model`. The results of tools are a content of their own before the user's text, since
     there must be as many of them as there were calls."""
+    given, instead = form(
+        steps, SIGNED, ((True, UNSIGNED if version_of(model) >= (3, 0) else None), (False, UNSIGNED), (False, None))
+    )
     listed: list[dict[str, Any]] = []
     for turn in turns:
         if turn.results:
@@ -35,7 +47,7 @@ def contents(turns: list[Turn]) -> list[dict[str, Any]]:
                 "functionCall": {"id": call.id, "name": call.name, "args": arguments_of(call.arguments)}
             }
             # only the first call of a reply is signed
-            if signature := call.signature or (UNSIGNED if place == 0 else None):
+            if signature := (call.signature if given else None) or (instead if place == 0 else None):
                 part["thoughtSignature"] = signature
             parts.append(part)
         if parts:

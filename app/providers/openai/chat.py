@@ -70,7 +70,7 @@ class OpenAIProvider:
     def _body(self, request: ChatRequest, steps: Steps) -> Body:
         streams = form(steps, STREAM, (True, False))
         system, turns = alternating(request.messages, steps, tools.accepted_ids(steps, own=self._own))
-        called = partial(tools.called, host=self._host, steps=steps)
+        called = partial(tools.called, host=self._host, model=request.model, steps=steps)
         messages = in_one_list(system, tools.acknowledged(turns, steps), called, tools.result)
         body: Body = {"model": request.model, "messages": messages, "stream": streams}
         if streams and form(steps, USAGE, (True, False)):

@@ -55,6 +55,8 @@ ACKNOWLEDGED = "OK"
 """What the assistant says between a tool's result and the user's next message, for servers that demand it."""
 
 _GOOGLE = "generativelanguage.googleapis.com"
+_SIGNING = re.compile(r"gemini-([3-9]|\d\d)")
+"""The models that refuse a call without a signature."""
 
 
 def accepted_ids(steps: Steps, *, own: bool) -> Accepts:
@@ -75,12 +77,13 @@ def acknowledged(turns: list[Turn], steps: Steps) -> list[Turn]:
     return parted
 
 
-def called(turn: Turn, host: str, steps: Steps) -> dict[str, Any]:
+def called(turn: Turn, host: str, model: str, steps: Steps) -> dict[str, Any]:
     """What a message with tool calls has beside its text."""
     calls = [_call(call) for call in turn.calls]
     if host == _GOOGLE:
-        for made, call, first in zip(calls, turn.calls, (True, *(False for _ in calls)), strict=False):
-            if signature := call.signature or (UNSIGNED if first else None):
+        for place, (made, call) in enumerate(zip(calls, turn.calls, strict=True)):
+            instead = UNSIGNED if place == 0 and _SIGNING.search(model) else None
+            if signature := call.signature or instead:
                 made["extra_content"] = {"google": {"thought_signature": signature}}
     more: dict[str, Any] = {"tool_calls": calls}
     if form(steps, REASONED, (False, True)):
