@@ -8,6 +8,8 @@ import httpx
 import openai
 import pytest
 
+from app.api.completions.bodies import ChatMessage, prompt_of
+from app.values import Message
 from tests.completions.conftest import CHAT, SYSTEM_PROMPT, chat, says, streamed
 from tests.support.callers import Connection
 from tests.support.service import Person
@@ -157,7 +159,7 @@ async def test_result_of_a_tool_goes_back_to_the_model(client: openai.AsyncOpenA
     called = {"id": "call_a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
     messages = [
         {"role": "user", "content": "The weather?"},
-        {"role": "assistant", "content": None, "tool_calls": [called], "reasoning_content": "I look it up."},
+        {"role": "assistant", "content": None, "tool_calls": [called]},
         {"role": "tool", "tool_call_id": "call_a", "content": '{"id": "tool-result", "tokens": 1}'},
     ]
     completion = await client.chat.completions.create(**chat(messages=messages), tools=TOOLS)
@@ -165,7 +167,12 @@ async def test_result_of_a_tool_goes_back_to_the_model(client: openai.AsyncOpenA
     _, _, assistant, result = (await provider.call("tool-result")).body["messages"]
     assert assistant["tool_calls"][0]["id"] == result["tool_call_id"] == "call_a"
     assert result["role"] == "tool"
-    assert assistant["reasoning_content"] == "I look it up."
+
+
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_thoughts_that_are_sent_back_are_kept_for_servers_that_demand_them(name: str) -> None:
+    messages = [ChatMessage(role="assistant", content="Ciao", **{name: "In Italian."})]
+    assert prompt_of(messages) == (Message("assistant", "Ciao", reasoning="In Italian."),)
 
 
 # ── what the model is sent ───────────────────────────────────────────────────────────────────────────────────────

@@ -423,7 +423,7 @@ DATABASE_ALONE = {
 }
 """Checks and constants that nothing outside the database has to know."""
 
-PYTHON_ALONE = {"TaskType", "FinishReason", "ReasoningEffort"}
+PYTHON_ALONE = {"TaskType", "FinishReason", "ReplyFinishReason", "PromptRole", "ReasoningEffort"}
 """Closed lists of `app/values.py` whose words the database keeps as any text, or not at all."""
 
 
