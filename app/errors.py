@@ -5,6 +5,8 @@ AppError                        an error for the client: a status, a stable code
 │   ├── IdempotencyMismatch     422 idempotency_mismatch
 │   ├── ContentFlagged          422 content_flagged
 │   ├── ParameterUnsupported    422 invalid_request: no model that could answer has a parameter of the request
+│   ├── PromptTooLong           422 invalid_request: the request does not fit any model that could answer
+│   ├── UnknownModel            422 invalid_request: nothing that the caller may ask has this name
 │   └── PayloadTooLarge         413 payload_too_large
 ├── Unauthenticated             401 unauthenticated
 ├── BudgetExceeded              402 budget_exceeded
@@ -133,6 +135,14 @@ class ParameterUnsupported(InvalidRequest):
     def __init__(self, detail: str, *, parameter: str) -> None:
         super().__init__(detail)
         self.parameter = parameter
+
+
+class PromptTooLong(InvalidRequest):
+    pass
+
+
+class UnknownModel(InvalidRequest):
+    pass
 
 
 class PayloadTooLarge(InvalidRequest):

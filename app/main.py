@@ -20,6 +20,9 @@ from app.api import problem
 from app.api.auth import TokenVerifier
 from app.api.callers import AddressLimit, identified
 from app.api.chat_ui import chat_routes, with_any_chat_id
+from app.api.completions.caller import completion_caller
+from app.api.completions.errors import LIMITS, PREFIX
+from app.api.completions.routes import completion_routes
 from app.api.conversations import conversation_routes
 from app.api.documents import document_routes, largest_body
 from app.api.estimate import estimate_routes
@@ -40,6 +43,7 @@ from app.api.usage import usage_routes
 from app.api.user_settings import user_settings_routes
 from app.api.web import ClientConfig, is_built, web
 from app.chat.choice import Choice
+from app.chat.completions import Completions
 from app.chat.finder import ReplyFinder
 from app.chat.importing import Importer
 from app.chat.journal import Journal
@@ -59,12 +63,14 @@ from app.retrieval.embedders import Embedders
 from app.retrieval.indexer import Indexer
 from app.retrieval.library import Library
 from app.retrieval.reader import FileReader
+from app.retrieval.requested import RequestedVectors
 from app.retrieval.search import Search
 from app.routing.wiring import Routing
 from app.settings import Settings, load_settings, secrets_of, without_effect
 from app.startup import in_use
 from app.store.charges import Charges
 from app.store.client import Supabase, open_supabase
+from app.store.completions import StoredCompletions
 from app.store.conversations import Conversations
 from app.store.documents import Documents
 from app.store.erasure import Erasure
@@ -145,21 +151,18 @@ class Service:
         offering = Offering(self.routing.catalog, settings.system_prompt)
         retriever = Retriever(self.search, self.charges, enabled=settings.enable_rag)
         self.choice = Choice(self.routing.offers, offering, retriever, Estimates(self.supabase))
-        self.turns = Turns(
-            self.messages,
-            self.routing.offers,
-            offering,
-            retriever,
-            self.followers,
-            Tools(
-                self.routing.failover,
-                self.moderation,
-                self.journal,
-                self.routing.catalog,
-                settings.system_prompt,
-                self.titles if settings.titles == "auto" else None,
-            ),
+        tools = Tools(
+            self.routing.failover,
+            self.moderation,
+            self.journal,
+            self.routing.catalog,
+            settings.system_prompt,
+            self.titles if settings.titles == "auto" else None,
         )
+        self.turns = Turns(self.messages, self.routing.offers, offering, retriever, self.followers, tools)
+        stored = StoredCompletions(self.supabase)
+        self.completions = Completions(stored, self.routing.offers, offering, self.followers, tools)
+        self.vectors = RequestedVectors(self.embedders, stored, self.charges)
         self.finder = ReplyFinder(self.messages, self.turns)
         self.supervisor = Supervisor()
         self.verifier = TokenVerifier(settings.supabase_url, self._fetch_keys, jwt_secret=settings.supabase_jwt_secret)
@@ -209,6 +212,7 @@ class Service:
         keep, once = self.supervisor.keep, self.supervisor.once
         keep("journal", self.journal.run)
         keep("watch", self.followers.watch)
+        keep("completions", self.completions.renew)
         keep("recovery", lambda: recover(self.replies))
         keep("indexer", self.indexer.run)
         keep("searchable", lambda: make_searchable(self.indexing))
@@ -226,10 +230,10 @@ class Service:
         patience = 0.0
         if not self.followers.draining:
             patience = DRAIN_SECONDS
-            observe.event("service.draining", replies=len(self.turns))
+            observe.event("service.draining", replies=len(self.turns) + len(self.completions))
             self.followers.drain()
             await self.finder.aclose()
-        await self.turns.drain(patience)
+        await asyncio.gather(self.turns.drain(patience), self.completions.drain(patience))
 
     @staticmethod
     async def user(request: Request[User, Any, Any]) -> User:
@@ -257,6 +261,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             document_routes(service.documents, service.library, service.admission),
             search_routes(service.admission, service.search, service.charges),
             message_routes(service.messages, service.turns, service.finder, service.followers),
+            completion_routes(service.completions, service.vectors, service.followers),
             chat_routes(service.messages, service.turns, service.finder, service.followers, service.titles),
         ],
         dependencies={"user": Provide(service.user)},
@@ -267,7 +272,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         },
         middleware=[
             identified(
-                service.verifier,
+                {"/v1/": service.verifier.verify, PREFIX: completion_caller(service.verifier)},
                 AddressLimit(settings.rate_limit_unauthenticated_per_minute),
                 InFlight(Share.for_bodies_of(max(MAX_FILE_BYTES, largest_body(settings.document_max_bytes)))),
             ),
@@ -284,7 +289,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app.state.service = service
     handler = app.asgi_handler
     if settings.web == "on":
-        handler = web(handler, app.routes, ClientConfig("", settings.supabase_url, settings.supabase_publishable_key))
+        handler = web(
+            handler, app.routes, ClientConfig("", settings.supabase_url, settings.supabase_publishable_key)
+        )
     app.asgi_handler = with_any_chat_id(observed(handler, app.routes))
     return app
 
@@ -306,6 +313,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
             "Retry-After",
             "X-Request-ID",
             *EXPOSED,
+            *LIMITS,
         ],
     )
 

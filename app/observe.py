@@ -20,6 +20,8 @@ import structlog
 EventName = Literal[
     "breaker.changed",
     "breaker.sharing_failed",
+    "completion.uncharged",
+    "completion.unrenewed",
     "connection.refused",
     "export.cut",
     "import.failed",
@@ -74,6 +76,8 @@ Level = Literal["info", "warning", "error"]
 LEVELS: dict[EventName, Level] = {
     "breaker.changed": "warning",
     "breaker.sharing_failed": "warning",
+    "completion.uncharged": "error",
+    "completion.unrenewed": "warning",
     "connection.refused": "warning",
     "export.cut": "warning",
     "import.failed": "warning",

@@ -14,9 +14,11 @@ from app.errors import (
     ContentFlagged,
     InvalidRequest,
     ParameterUnsupported,
+    PromptTooLong,
     ProviderError,
     SupabaseRefused,
     Unavailable,
+    UnknownModel,
 )
 from app.values import Problem
 
@@ -49,8 +51,8 @@ def test_promised_codes(code: str, statuses: set[int]) -> None:
 
 
 def test_every_error_is_listed_by_its_code() -> None:
-    # the first only groups the others, and the next two are told as what they are a kind of
-    told = family(AppError) - {Unavailable, SupabaseRefused, ParameterUnsupported}
+    # the first only groups the others, and the rest are told as what they are a kind of
+    told = family(AppError) - {Unavailable, SupabaseRefused, ParameterUnsupported, PromptTooLong, UnknownModel}
     assert {error.code: error for error in told} == ERRORS  # type: ignore[attr-defined]
     assert len(told) == len(ERRORS)
 

@@ -58,7 +58,18 @@ STAGE_OF_LIBRARY = {
 """Where a library may be seen; behind that, it can be replaced."""
 SERVICE_STORES = frozenset(
     f"app/store/{subject}.py"
-    for subject in ("replies", "charges", "titles", "indexing", "limits", "plans", "prices", "project", "imports")
+    for subject in (
+        "replies",
+        "charges",
+        "completions",
+        "titles",
+        "indexing",
+        "limits",
+        "plans",
+        "prices",
+        "project",
+        "imports",
+    )
 )
 """The modules that act for the service, with its key; every other acts for a user."""
 LONGEST_FILE = 400

@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.api import events, sse, views
+from app.api.completions import bodies
+from app.api.completions import views as completion_views
 from app.errors import ERRORS
 from scripts import openapi
 from tests.support.described import DOCUMENT, check_component, validator
@@ -31,12 +33,16 @@ SENT = [
 ]
 
 
-def operations(prefix: str = "/") -> list[Any]:
-    """Each operation with its method and path."""
+OPENAI = "/openai/"
+"""The paths whose errors have the shape of OpenAI's API."""
+
+
+def operations(prefix: str = "/", *, but: str = "-") -> list[Any]:
+    """Each operation with its method and path, but those of paths that begin with `but`."""
     return [
         pytest.param(path, method, operation, id=f"{method.upper()} {path}")
         for path, methods in DOCUMENT["paths"].items()
-        if path.startswith(prefix)
+        if path.startswith(prefix) and not path.startswith(but)
         for method, operation in methods.items()
     ]
 
@@ -81,7 +87,7 @@ def test_operation_asks_for_the_users_token(path: str, method: str, operation: d
     assert {"401", "429", "500", "503"} <= set(operation["responses"])
 
 
-@pytest.mark.parametrize(("path", "method", "operation"), operations())
+@pytest.mark.parametrize(("path", "method", "operation"), operations(but=OPENAI))
 def test_operation_lists_its_problems_by_code(path: str, method: str, operation: dict[str, Any]) -> None:
     """Each is a schema of its own; a choice of several is told by `code`."""
     for status, response in operation["responses"].items():
@@ -99,7 +105,18 @@ def test_operation_lists_its_problems_by_code(path: str, method: str, operation:
             assert example["value"]["status"] == int(status)
 
 
-@pytest.mark.parametrize(("path", "method", "operation"), operations())
+@pytest.mark.parametrize(("path", "method", "operation"), operations(OPENAI))
+def test_operation_of_openai_has_errors_of_openai(path: str, method: str, operation: dict[str, Any]) -> None:
+    assert operation["security"] == [{"supabase": []}]
+    refusals = {status: response for status, response in operation["responses"].items() if status >= "400"}
+    assert {"401", "403", "404", "429", "500", "503"} <= set(refusals)
+    assert ("400" in refusals) is ("requestBody" in operation)
+    for response in refusals.values():
+        schema = {"$ref": "#/components/schemas/ErrorBody"}
+        assert {kind: media["schema"] for kind, media in response["content"].items()} == {"application/json": schema}
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), operations(but=OPENAI))
 def test_operation_that_takes_a_body_says_how_it_may_be_wrong(
     path: str, method: str, operation: dict[str, Any]
 ) -> None:
@@ -211,6 +228,13 @@ def test_every_field_of_what_is_answered_is_there() -> None:
     """What there is not is null; only a problem leaves members out, a list the instructions and the hit, and a chunk
     what the AI SDK takes null for an error in."""
     sent = {*SENT, "ChatBody", "DocumentForm", "TextToCheck", "MessageToEstimate"}
+    # OpenAI's clients know no null in the place of what is not there
+    sent |= {
+        kind.__name__
+        for module in (bodies, completion_views)
+        for kind in vars(module).values()
+        if isinstance(kind, type)
+    }
     left_out = {"ConversationView": {"hit", "instructions"}, "TitleChunk": {"id", "transient"}}
     for name, schema in COMPONENTS.items():
         if name not in sent and "properties" in schema and not name.endswith("Metadata"):

@@ -49,10 +49,11 @@ def require_media_type(content_type: str | None, *accepted: str) -> str:
     return media_type
 
 
-def decode(raw: bytes, kind: type[T], name: str = "body") -> T:
-    """The JSON text `raw` as a value of the type `kind`. Raises `InvalidRequest`; what is no JSON has status 400."""
+def decode(raw: bytes, kind: type[T], name: str = "body", *, doubts: bool = True) -> T:
+    """The JSON text `raw` as a value of the type `kind`. Raises `InvalidRequest`; what is no JSON has status 400.
+    Without `doubts`, of a field that is there twice the last one counts, and NUL characters are taken."""
     explained = len(raw) <= MAX_EXPLAINED_BYTES
-    if not (explained and _doubtful(raw, kind)):
+    if not (doubts and explained and _doubtful(raw, kind)):
         try:
             value: T = _decoder(kind).decode(raw)  # type: ignore[arg-type]  # a type is hashable
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Callers: every request below `/v1` is given its user before anything of it is read, or is refused.
+"""Callers: every request below `/v1` and `/openai` is given its user before anything of it is read, or is refused.
 
 Requests without a valid token are limited by address, in this process: beyond the limit they are answered with 429. A
 valid token is always accepted, so other users of the same address are not locked out; therefore every token is checked.
@@ -12,13 +12,12 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Middleware, Receive, Scope, Send
 
 from app import observe
-from app.api.auth import TokenVerifier
 from app.api.in_flight import InFlight
 from app.errors import RateLimited, Unauthenticated
 from app.values import Quota, User
@@ -76,11 +75,16 @@ class UnnamedProxies:
             observe.event("proxy.unnamed", address=address, detail=detail)
 
 
-def identified(verifier: TokenVerifier, limit: AddressLimit, in_flight: InFlight) -> Middleware:
-    """The middleware that sets the user of a request and the account of its body."""
+Authenticate = Callable[[str], Awaitable[User]]
+"""The user whom an `Authorization` header names. Raises `Unauthenticated`."""
+
+
+def identified(callers: Mapping[str, Authenticate], limit: AddressLimit, in_flight: InFlight) -> Middleware:
+    """The middleware that sets the user of a request and the account of its body. `callers` are the beginnings of the
+    paths that need a user, each with the function that knows them; requests to other paths have none."""
     proxies = UnnamedProxies()
 
-    async def known(scope: HTTPScope) -> User:
+    async def known(scope: HTTPScope, authenticate: Authenticate) -> User:
         authorization = forwarded_for = b""
         for name, value in scope["headers"]:
             if name == b"authorization":
@@ -90,7 +94,7 @@ def identified(verifier: TokenVerifier, limit: AddressLimit, in_flight: InFlight
         if forwarded_for:
             proxies.look(_host(scope), forwarded_for)
         try:
-            return await verifier.verify(authorization.decode("latin-1"))
+            return await authenticate(authorization.decode("latin-1"))
         except Unauthenticated:
             address = _address(scope)
             if (refusal := limit.refusal(address)) is not None:
@@ -100,10 +104,14 @@ def identified(verifier: TokenVerifier, limit: AddressLimit, in_flight: InFlight
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def identify(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != ScopeType.HTTP or not scope["path"].startswith("/v1/") or scope["method"] == "OPTIONS":
+            if scope["type"] != ScopeType.HTTP or scope["method"] == "OPTIONS":
                 await app(scope, receive, send)
                 return
-            scope["user"] = user = await known(scope)
+            authenticate = next((one for path, one in callers.items() if scope["path"].startswith(path)), None)
+            if authenticate is None:
+                await app(scope, receive, send)
+                return
+            scope["user"] = user = await known(scope, authenticate)
             if scope["method"] not in METHODS_WITH_BODIES:
                 await app(scope, receive, send)
                 return

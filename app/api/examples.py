@@ -4,6 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
+from app.api.completions.bodies import ChatCompletionRequest, ChatMessage, EmbeddingsRequest
+from app.api.completions.errors import error_body
+from app.api.completions.views import (
+    ChatCompletion,
+    ChoiceView,
+    CompletionMessageView,
+    CompletionUsage,
+    EmbeddingList,
+    EmbeddingUsage,
+    EmbeddingView,
+    ListedModel,
+    ListedModels,
+)
 from app.api.estimate_views import EstimateView, MessageToEstimate, ModelEstimateView
 from app.api.file_views import ConversationFile, ErasedView, ImportView
 from app.api.model_views import DefaultView, ModelsView, ModelView, PriceView
@@ -33,10 +46,11 @@ from app.api.views import (
     TurnView,
     VerdictView,
 )
+from app.errors import UnknownModel
 from app.store.estimates import Left
 from app.store.exports import ExportedConversation, ExportedMessage
 from app.store.usage import Allowance, Budget, ModelTotals, MyUsage, OtherRequests, Storage, Totals
-from app.values import ProviderName, Quota, ReplyUsage
+from app.values import ProviderName, Quota, ReplyUsage, Usage
 
 _CONVERSATION = ConversationView(
     id="0198c6f1-8f43-7b4e-9c55-8b6f2f1c6c11",
@@ -164,6 +178,7 @@ _MODEL = ModelView(
     task_types=("creative",),
 )
 
+_LISTED_MODEL = ListedModel(_MODEL.model, 1_795_859_400, _MODEL.provider)
 _UI_REPLY = UIMessage(
     id=_REPLY.id,
     role="assistant",
@@ -243,6 +258,19 @@ EXAMPLES: dict[str, msgspec.Struct] = {
             models=(ModelEstimateView(_MODEL.provider, _MODEL.model, max_tokens=500, cost_micro_usd=1_097),),
             left=Left(requests=_USAGE.requests, tokens=_USAGE.tokens, budget=_USAGE.budget),
         ),
+        ChatCompletionRequest(model="auto", messages=[ChatMessage(role="user", content=_QUESTION.content)]),
+        ChatCompletion(
+            id="chatcmpl-0198c6f19a037c1fb0d42f6e9c7b1a55",
+            created=1_795_859_400,
+            model=_MODEL.model,
+            choices=[ChoiceView(CompletionMessageView(_REPLY.content), "stop")],
+            usage=CompletionUsage.of(Usage(31, 9)),
+        ),
+        error_body(UnknownModel("No provider offers the model 'gpt-0'. Available: gpt-5-mini.")),
+        ListedModels([_LISTED_MODEL]),
+        _LISTED_MODEL,
+        EmbeddingsRequest(model="auto", input=[_QUESTION.content]),
+        EmbeddingList([EmbeddingView(0, [0.6, -0.8])], "text-embedding-3-small", EmbeddingUsage(9, 9)),
         ModelsView(DefaultView(provider=_MODEL.provider, model=_MODEL.model), (_MODEL,)),
         _USAGE,
     )

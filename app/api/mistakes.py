@@ -29,6 +29,12 @@ def mistakes(value: object, kind: Any, path: str = BODY) -> Iterator[str]:
     if struct is not None and isinstance(value, dict):
         yield from _of_members(value, struct, path)
         return
+    items = _items_of(kind)
+    if items is not None and isinstance(value, list):
+        found = [mistake for place, item in enumerate(value) for mistake in mistakes(item, items, f"{path}[{place}]")]
+        if found:
+            yield from found
+            return
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
@@ -88,6 +94,15 @@ def struct_of(kind: Any) -> type[msgspec.Struct] | None:
     return next((one for one in options if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
 
 
+def _items_of(kind: Any) -> Any | None:
+    """The type of the items of a list that a type is, or is beside others."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    options = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    lists = (get_args(one)[0] if get_origin(one) is Annotated else one for one in options)
+    return next((get_args(one)[0] for one in lists if get_origin(one) is list), None)
+
+
 def _of_members(value: dict[str, object], struct: type[msgspec.Struct], path: str) -> Iterator[str]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     for name, field in fields.items():
@@ -124,7 +139,8 @@ def _words(info: inspect.Type) -> str:
         case inspect.DictType() | inspect.StructType():
             return "an object"
         case inspect.ListType():
-            return "a list"
+            length = _between(info.min_length, info.max_length)
+            return "a list" + (f" of{length.removeprefix(' from')} items" if length else "")
         case _:
             return "another value"
 
@@ -165,4 +181,6 @@ def _shown(value: object, info: inspect.Type) -> str:
         return str(value) if abs(value) < 1e15 else "a larger number" if value > 0 else "a smaller number"
     if isinstance(value, str):
         return f"{len(value)} characters" if _takes(info, inspect.StrType) else "text"
-    return "a list" if isinstance(value, list) else "an object"
+    if isinstance(value, list):
+        return f"{len(value)} items" if _takes(info, inspect.ListType) else "a list"
+    return "an object"

@@ -34,10 +34,13 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from app.api import events, page, ui_chunks
+from app.api.completions.bodies import Lenient
+from app.api.completions.errors import LIMITS, ErrorBody
+from app.api.completions.views import ChatCompletionChunk
 from app.api.examples import EXAMPLES
 from app.api.problem import PROBLEM_JSON
 from app.api.refusals import PROBLEMS
-from app.api.ui_messages import SENT_MESSAGE
+from app.api.ui_messages import SENT_MESSAGE, ChatBody
 from app.api.views import DocumentForm, NewDocument
 from app.errors import ERRORS
 from app.routing.catalog import provider_names
@@ -47,7 +50,8 @@ USER_TOKEN: list[SecurityRequirement] = [{"supabase": []}]
 """The security of every route below `/v1`."""
 
 DESCRIPTION = """A Supabase-native chat backend. Every call below `/v1` carries the user's own Supabase access token,
-and sees what that user may see. Errors are RFC 9457 problems with a stable `code`. Lists are read page by page: as long
+and sees what that user may see. Errors are RFC 9457 problems with a stable `code`; below `/openai` they have the shape
+of OpenAI's API. Lists are read page by page: as long
 as `next_cursor` is not null, it is the `cursor` of the next page."""
 TAGS = {
     "conversations": "Threads of messages.",
@@ -57,6 +61,7 @@ TAGS = {
     "export": "Everything of mine as a file.",
     "search": "Passages of documents.",
     "models": "What may be chosen to answer.",
+    "completions": "The surface of OpenAI's API, for its clients: their base URL is `/openai/v1` of this server.",
     "moderation": "Checking texts.",
     "settings": "What holds for all conversations of a user.",
     "usage": "Usage, and what is left of the limits.",
@@ -71,6 +76,8 @@ HEADERS = {
     "RateLimit-Policy": 'The limits, and their windows in seconds, e.g. `"requests";q=60;w=60`.',
     "Retry-After": "The seconds after which the same request may succeed.",
     "WWW-Authenticate": "`Bearer`.",
+    **dict.fromkeys(LIMITS, "What OpenAI's API says of a limit under this name."),
+    "x-should-retry": "`false` for a refusal that no repetition helps.",
     "X-Request-ID": "The id of the request in the log: the caller's own `X-Request-ID` if it is valid, else a new one.",
 }
 OF_STATUS = {
@@ -105,6 +112,11 @@ def component(name: str) -> str:
     return f"#/components/schemas/{name}"
 
 
+ON_THE_WIRE = {
+    component("EventOnTheWire"): events.ON_THE_WIRE,
+    component("UIChunkOnTheWire"): ui_chunks.ON_THE_WIRE,
+}
+"""Examples of event streams."""
 _CODES = {code: component(kind.__name__) for code, kind in PROBLEMS.items()}
 
 
@@ -228,7 +240,7 @@ class _Document(OpenAPI):
 
 def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
     """The schemas of all these structs, and of those that only our own additions name."""
-    kinds = sorted(named | {Problem, NewDocument, DocumentForm}, key=lambda kind: kind.__name__)
+    kinds = sorted(named | {Problem, NewDocument, DocumentForm, ChatCompletionChunk}, key=lambda kind: kind.__name__)
     (union, chunks, *_), components = msgspec.json.schema_components(
         [events.ReplyEvent, ui_chunks.UIMessageChunk, *kinds], ref_template=component("{name}")
     )
@@ -236,36 +248,16 @@ def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
     components["ConversationChanges"]["minProperties"] = 1
     for name in ("DefaultView", "ModelView"):
         components[name]["properties"]["provider"]["enum"] = list(provider_names())
-    components["ChatBody"]["additionalProperties"] = True
-    for schema in components.values():
-        _complete_struct(schema)
+    lenient = {ChatBody.__name__, *(kind.__name__ for kind in Lenient.__subclasses__())}
+    for name, schema in components.items():
+        _complete_struct(schema, sent=name in lenient or "additionalProperties" in schema)
     event = {"description": events.DESCRIPTION, "oneOf": union["anyOf"], "discriminator": union["discriminator"]}
     wire = {
         "description": events.WIRE_DESCRIPTION,
         "oneOf": [_on_the_wire(components[option["$ref"].rpartition("/")[2]]) for option in union["anyOf"]],
     }
-    streams = {"ReplyEvent": event, "EventOnTheWire": wire} | _chunks(chunks)
+    streams = {"ReplyEvent": event, "EventOnTheWire": wire} | ui_chunks.schemas(chunks)
     return dict(sorted((components | METADATA | SENT_MESSAGE | streams).items()))
-
-
-def _chunks(union: dict[str, Any]) -> dict[str, Any]:
-    """The schemas of a UI message stream."""
-    chunk = component("UIMessageChunk")
-    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"$ref": chunk}}
-    return {
-        "UIMessageChunk": {
-            "description": ui_chunks.DESCRIPTION,
-            "oneOf": union["anyOf"],
-            "discriminator": union["discriminator"],
-        },
-        "UIChunkOnTheWire": {
-            "type": "object",
-            "description": "A chunk as it is sent, in the `data` of an event that has nothing else. The last event's "
-            "`data` is `[DONE]`.",
-            "properties": {"data": data},
-            "required": ["data"],
-        },
-    }
 
 
 def _on_the_wire(event: dict[str, Any]) -> dict[str, Any]:
@@ -275,11 +267,11 @@ def _on_the_wire(event: dict[str, Any]) -> dict[str, Any]:
     return event | {"properties": event["properties"] | {"data": text}}
 
 
-def _complete_struct(schema: dict[str, Any]) -> None:
+def _complete_struct(schema: dict[str, Any], *, sent: bool) -> None:
     del schema["title"]  # the component's name
     schema["description"] = cleandoc(schema["description"])
     properties = schema["properties"]
-    if "additionalProperties" in schema:  # what is sent: whether unknown fields are refused
+    if sent:
         for field in properties.values():
             _say_default(field)
     else:  # what is answered: every field is there but those that may be unset, which have no default
@@ -333,23 +325,30 @@ def _complete(operation: dict[str, Any]) -> None:
         status: _completed(response, status, of_success if status < "400" else set(OF_STATUS.get(status, ())))
         for status, response in responses
         # not the 400 that Litestar has by itself for parameters
-        if status < "400" or PROBLEM_JSON in response["content"]
+        if status < "400" or PROBLEM_JSON in response["content"] or _is_error_body(response)
     }
 
 
 def _completed(response: dict[str, Any], status: str, headers: set[str]) -> dict[str, Any]:
+    if status == "429" and _is_error_body(response):
+        headers = {*headers, *LIMITS, "x-should-retry"}
     names = sorted({*headers, "X-Request-ID"})
     response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     for media_type, media in response.get("content", {}).items():
         if media_type == PROBLEM_JSON:
             _complete_problems(media, int(status))
-        elif media_type == "text/event-stream":
-            of_chat = media["schema"]["$ref"] == component("UIChunkOnTheWire")
-            example = ui_chunks.ON_THE_WIRE if of_chat else events.ON_THE_WIRE
+        elif media_type == "text/event-stream" and media["schema"]["$ref"] in ON_THE_WIRE:
+            example = ON_THE_WIRE[media["schema"]["$ref"]]
             media["examples"] = {"reply": {"summary": "On the wire", "value": example}}
         else:
             _give_example(media)
     return response
+
+
+def _is_error_body(response: dict[str, Any]) -> bool:
+    """Whether it is an error below `/openai`."""
+    schema = response["content"].get("application/json", {}).get("schema", {})
+    return bool(schema.get("$ref") == component(ErrorBody.__name__))
 
 
 def _complete_parameter(parameter: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from litestar.typing import FieldDefinition
 from litestar.utils import make_non_optional_union
 
 from app import observe
+from app.api.completions.errors import error_response, is_below
 from app.api.mistakes import expected
 from app.api.quotas import quota_headers
 from app.errors import AppError, InvalidRequest, NotFound, PayloadTooLarge
@@ -20,6 +21,8 @@ PROBLEM_JSON = "application/problem+json"
 
 
 def problem_response(request: Request[Any, Any, Any], error: AppError) -> Response[bytes]:
+    if is_below(path := request.scope["path"]):
+        return error_response(error, method=request.method, path=path)
     headers = quota_headers(error.quotas)
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))

@@ -21,6 +21,9 @@ from app.errors import AppError, InvalidRequest
 from app.values import User
 
 MAX_REQUEST_ID_CHARACTERS = 64
+DOUBTLESS = "doubtless"
+"""The option of a handler whose body is decoded without doubts, see `decode`: it is not stored, and looking for fields
+that are there twice would take many bodies for doubtful, as messages have members of the same names."""
 
 
 class JsonRequest(Request[Any, Any, Any]):
@@ -35,7 +38,7 @@ class JsonRequest(Request[Any, Any, Any]):
         declared = self.route_handler.parsed_fn_signature.parameters["data"]
         # a body that may be left out may not be null: then it is there, and is none of what is described
         kind = make_non_optional_union(declared.annotation) if declared.is_optional else declared.annotation
-        return decode(await self.body(), kind)
+        return decode(await self.body(), kind, doubts=not self.route_handler.opt.get(DOUBTLESS, False))
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """The body in pieces; Litestar reads any body by this. Raises `InvalidRequest` when it ends early,

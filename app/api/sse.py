@@ -30,7 +30,7 @@ _LINE_ENDS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\
 
 
 def encoded(data: object) -> bytes:
-    """JSON for a line of an event stream."""
+    """JSON for the `data` of an event: no reader of lines finds an end of a line in it."""
     text = msgspec.json.encode(data)
     if not text.isascii():
         for character, escaped in _LINE_ENDS:

@@ -222,7 +222,7 @@ class Journal:
             return await self._store.journal_write(pieces, alive, spent)
 
         try:
-            return await self._persist(call, deadline)
+            return await self.persist(call, deadline)
         except InvalidRequest as error:
             if len(taken) <= 1:
                 for one in taken:
@@ -260,7 +260,7 @@ class Journal:
 
         try:
             # counted from when each was asked for: those that queued behind an outage do not wait through another one
-            kept = await self._persist(call, max(final.deadline for final in batch))
+            kept = await self.persist(call, max(final.deadline for final in batch))
         except InvalidRequest as error:
             # a value that the database refuses: find the reply that holds it, so that it takes no other one with it
             if len(batch) == 1:
@@ -278,7 +278,7 @@ class Journal:
                 _settle(final.done, found.get(final.state.id))
 
     @staticmethod
-    async def _persist(call: Callable[[], Awaitable[T]], deadline: float) -> T:
+    async def persist(call: Callable[[], Awaitable[T]], deadline: float) -> T:
         """Repeat `call` until it succeeds or `deadline` has passed. Raises the last `AppError`; `InvalidRequest`, which
         no repetition helps, at once."""
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ import msgspec
 from app.chat.prompt import DEFAULT_OUTPUT_TOKENS
 from app.routing.catalog import Catalog, ModelSpec
 from app.routing.router import Candidate, ModelPreference, is_named
-from app.store.messages import AllowedModel, Begun, OfferedModel, TurnOffer
+from app.store.messages import AllowedModel, OfferedModel, TurnOffer
 from app.values import ProviderName, Usage, estimate_tokens
 
 
@@ -43,15 +43,15 @@ class Offering:
             system_tokens=self.system_tokens,
         )
 
-    def allowed(self, begun: Begun, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-        """The candidates that the user's plan allows, in the same order. If there are none, the allowed models that
-        cannot be called now: the reply says so."""
-        if begun.models is None:
+    def allowed(self, models: Sequence[AllowedModel] | None, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """The candidates that the user's plan allows, which are `models`, in the same order. If there are none, the
+        allowed models that cannot be called now: the reply says so."""
+        if models is None:
             return tuple(candidates)
-        names = {(model.provider, model.model) for model in begun.models}
+        names = {(model.provider, model.model) for model in models}
         found = [candidate for candidate in candidates if (candidate.provider, candidate.model) in names]
         if not found:
-            specs = [self._catalog.spec(ProviderName(model.provider), model.model) for model in begun.models]
+            specs = [self._catalog.spec(ProviderName(model.provider), model.model) for model in models]
             found = [Candidate.of(spec) for spec in specs if spec.provider in self._catalog.configured]
         return tuple(found)
 

@@ -71,14 +71,22 @@ def build_request(
         passages=passages,
         passage_tokens=passage_tokens,
     )
-    if context_tokens is not None:
-        left = max(LEAST_OUTPUT_TOKENS, context_tokens - round(estimate_prompt(messages) * density))
+    left = None if context_tokens is None else context_tokens - round(estimate_prompt(messages) * density)
+    limit = reply_limit(left, max_tokens=max_tokens, bound=bound)
+    return ChatRequest(model, messages, limit, reasoning=reasoning, context_tokens=context_tokens)
+
+
+def reply_limit(left: int | None, *, max_tokens: int | None, bound: int | None) -> int | None:
+    """What a reply may have in tokens: `max_tokens`, lowered to what is left of the context and to `bound`. None: no
+    limit."""
+    if left is not None:
+        left = max(LEAST_OUTPUT_TOKENS, left)
         if left < (max_tokens or DEFAULT_OUTPUT_TOKENS):
             max_tokens = left
         bound = None if bound is None else min(bound, left)
     if bound is not None:
         max_tokens = min(max_tokens or bound, bound)
-    return ChatRequest(model, messages, max_tokens, reasoning=reasoning, context_tokens=context_tokens)
+    return max_tokens
 
 
 def build_prompt(

@@ -1,4 +1,4 @@
-"""Turns: begun, found again, stopped, and drained when the process ends. `writer.ReplyWriter` writes each reply."""
+"""Turns: begun, found again, stopped, and drained when the process ends. A `ReplyWriter` writes each reply."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from app.chat.endings import Cut
 from app.chat.live import Followers, Reply
 from app.chat.offering import Offering
 from app.chat.prompt import PASSAGE_TOKENS
+from app.chat.reply_writer import ReplyWriter
 from app.chat.sources import Retriever
-from app.chat.writer import ReplyWriter, Tools
+from app.chat.writer import Tools
 from app.errors import AppError, Draining, NotFound
 from app.routing.offers import Offers
-from app.store.messages import Messages
+from app.store.messages import ChatTurn, Messages
 from app.store.rows import StoredMessage
-from app.values import ChatTurn, Quota, Send, User
+from app.values import Quota, Send, User
 
 MAX_REPLIES = 2000
 """Replies written at once by a process; further turns are refused with `draining`, another replica may take them."""
@@ -109,7 +110,7 @@ class Turns:
                     candidates = await self._offers.candidates(
                         msgspec.structs.replace(asked.preference, model=begun.model)
                     )
-            candidates = self._offering.allowed(begun, candidates)
+            candidates = self._offering.allowed(begun.models, candidates)
             search = self._retriever.settle(
                 user, begun.user_message.content, asked.use_rag, early, searchable=begun.searchable
             )

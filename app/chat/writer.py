@@ -1,7 +1,7 @@
-"""One reply, from the begun turn to its stored end.
+"""One reply, from its begin to its stored end: what a turn's reply and a completion have in common.
 
-A `ReplyWriter` holds all that there is of a reply while it is written: what it was asked, its candidates, its text, why
-it is cut short and how it ended. `_run` carries it through its steps, in a task of the process and never of a request.
+A `Writer` holds all that there is of a reply while it is written: its candidates, its text, why it is cut short and how
+it ended. `_run` carries it through its steps, in a task of the process and never of a request.
 """
 
 from __future__ import annotations
@@ -10,20 +10,15 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from functools import partial
 from typing import NamedTuple, assert_never
 
 import msgspec
 
 from app import observe
-from app.chat.asked import Asked
-from app.chat.endings import DELETED, Cut, ending_of
-from app.chat.journal import Entry, Journal
+from app.chat.endings import Cut, ending_of
+from app.chat.journal import Journal
 from app.chat.live import MAX_REPLY_CHARACTERS, Reply
-from app.chat.offering import Offering
-from app.chat.prompt import build_request
 from app.chat.screening import Screening
-from app.chat.sources import EarlySearch
 from app.chat.spending import Spending
 from app.chat.titles import Titles
 from app.errors import (
@@ -38,14 +33,12 @@ from app.guard.moderation import Moderation
 from app.routing.catalog import Catalog
 from app.routing.failover import Answering, Failover
 from app.routing.router import Candidate
-from app.store.messages import Begun
-from app.store.replies import Charge, FinishedReply
+from app.store.replies import Charge
 from app.values import (
     ChatRequest,
     Delta,
     FinalState,
     Finish,
-    Passage,
     Reasoning,
     ReplyStatus,
     ReplyUsage,
@@ -75,36 +68,20 @@ class End(msgspec.Struct, frozen=True):
     error: AppError | None = None
 
 
-class ReplyWriter:
-    """`search` looks for what the reply may draw on, where anything does."""
+class Writer:
+    """Writes `reply`. `spending` notes what its calls use."""
 
-    def __init__(
-        self,
-        tools: Tools,
-        offering: Offering,
-        user_id: str,
-        asked: Asked,
-        begun: Begun,
-        candidates: Sequence[Candidate],
-        search: EarlySearch | None,
-    ) -> None:
-        self.reply = Reply(begun.message.id, conversation_id=begun.message.conversation_id, user_id=user_id)
-        self.reply.begin(begun.user_message.id, candidates[0].provider, candidates[0].model)
+    def __init__(self, tools: Tools, reply: Reply, candidates: Sequence[Candidate], spending: Spending) -> None:
+        self.reply = reply
         self._tools = tools
-        self._offering = offering
-        self._begun = begun
-        self._asked = asked
-        self._question = begun.user_message.content
         self._candidates = candidates
-        self._search = search
-        self._passages: Sequence[Passage] = ()
         self._screening = Screening(tools.moderation, self.reply, lambda: self.cut(Cut.REFUSED))
         self._task: asyncio.Task[None] | None = None
         self._cuttable = False
         """`_task` is in the step that may be cancelled."""
         self._why: Cut | None = None
         """Why it is cut short, if it is."""
-        self._spending = Spending(partial(offering.cost, begun.models), search.spent if search is not None else ())
+        self._spending = spending
         self._most_words = sys.maxsize
         """How many words may have come when the latest call ends: it was told how many tokens it may bring."""
         self._came = 0
@@ -117,7 +94,6 @@ class ReplyWriter:
 
     def start(self, over: Callable[[], object]) -> None:
         """Begin to write. `over` is called when nothing more will change, before the readers learn it."""
-        self._tools.journal.open(Entry(self.reply, self.cut, self._spending.charges))
         self._task = asyncio.create_task(self._run(over))
 
     def cut(self, why: Cut) -> None:
@@ -131,20 +107,18 @@ class ReplyWriter:
         final: FinalState | None = None
         try:
             await self._write()
-            if self._search is not None:
-                await asyncio.wait({self._search.task})  # cancelled or done: now it is known what it has cost
+            await self._wait_for_costs()
             self._complete_usage()
             await self._check_text()
             final = await self._store()
         except Exception as error:
             observe.unforeseen("turn.failed", error)
         finally:
-            self._tools.journal.close(self.reply.id)
+            self._close()
             over()
             if final is not None:
                 self.reply.end(ending_of(final))
-                if self._tools.titles is not None and final.status == "complete" and self._begun.untitled:
-                    self._tools.titles.give(self.reply.user_id, self._begun)
+                self._told(final)
             else:
                 # What is not stored is not told. The readers look for themselves, and find the reply interrupted once
                 # its lease has run out.
@@ -158,11 +132,8 @@ class ReplyWriter:
             if self._why is not None:  # before this task got to run
                 raise asyncio.CancelledError
             self._cuttable = True
-            if self._search is not None:
-                found = await self._search.task
-                self._passages = found.passages
-                self.reply.draw_on(found.sources)
-            events = self._tools.failover.answer(self._candidates, self._request_for, self._spending.failed)
+            await self._prepare()
+            events = self._tools.failover.answer(self._candidates, self._request_for, self._failed)
             await self._screening.run(self._screened(), self._take(events))
         except asyncio.CancelledError as error:
             if self._why is not None:
@@ -187,37 +158,17 @@ class ReplyWriter:
             self._end = End("failed", error=AppError())
         finally:
             self._cuttable = False  # from here on nothing may cut the final write
-            if self._search is not None:
-                self._search.cancel()  # nobody waits for it any more
-
-    def _screened(self) -> tuple[str, ...]:
-        """What its user has written."""
-        instructions = self._begun.instructions
-        return (self._question,) if instructions is None else (self._question, instructions)
+            self._written()
 
     def _request_for(self, candidate: Candidate) -> ChatRequest:
-        request = build_request(
-            candidate.model,
-            self._begun.history,
-            self._question,
-            system_prompt=self._tools.system_prompt,
-            instructions=self._begun.instructions,
-            context_tokens=candidate.context_tokens,
-            max_tokens=self._asked.preference.max_tokens,
-            bound=self._bound(candidate),
-            density=candidate.density,
-            passages=self._passages,
-            passage_tokens=self._begun.passage_tokens,
-            reasoning=self._asked.reasoning,
-        )
+        request = self._request(candidate)
         self._most_words = sys.maxsize if request.max_tokens is None else self._words() + request.max_tokens
         self._look_at = self._came
         return self._spending.calling(candidate.provider, request, len(self.reply.whole()[1].encode()))
 
-    def _bound(self, candidate: Candidate) -> int | None:
-        """What the reply may have in tokens, so that it costs no more than is held for it."""
-        asked = self._asked.preference.max_tokens
-        return self._offering.reply_limit(self._begun.output_tokens, candidate.max_output_tokens, asked=asked)
+    def _failed(self, error: ProviderError) -> None:
+        """A call failed."""
+        self._spending.failed(error)
 
     async def _take(self, events: AsyncGenerator[Answering | Delta | Reasoning | ToolCallDelta | Finish]) -> None:
         """Put what the provider streams into the reply."""
@@ -241,6 +192,12 @@ class ReplyWriter:
                     if self._came >= self._look_at and self._is_too_long():
                         self._end = End("complete", "length")
                         return
+                elif type(event) is ToolCallDelta:
+                    self._call(event)
+                    self._came += len(event.arguments)
+                    if self._came >= self._look_at and self._is_too_long():
+                        self._end = End("complete", "length")
+                        return
                 elif type(event) is Answering and (
                     event.reason is not None or (event.provider, event.model) != (reply.provider, reply.model)
                 ):
@@ -255,7 +212,11 @@ class ReplyWriter:
         return left < 0
 
     def _words(self) -> int:
-        return sum(len(text.split()) for text in self.reply.whole())
+        return sum(len(text.split()) for text in self._whole())
+
+    def _whole(self) -> tuple[str, str]:
+        """All that the model has written, and what it has thought, with what is held back."""
+        return self.reply.whole()
 
     def _cut_short(self, why: Cut) -> None:
         match why:
@@ -279,7 +240,7 @@ class ReplyWriter:
     def _complete_usage(self) -> None:
         """Add up what was used, with estimates where the provider did not get to say it."""
         reply = self.reply
-        text, thought = reply.whole()
+        text, thought = self._whole()
         reply.discard()
         sizes = len(text.encode()), len(thought.encode())
         self._charges = self._spending.charges(*sizes)
@@ -293,10 +254,10 @@ class ReplyWriter:
         if not await self._screening.check_reply():
             self._refuse()
 
-    async def _store(self) -> FinalState | None:
-        """Commit how the reply ended. None when that was not possible."""
+    def _final(self) -> FinalState:
+        """How the reply ended."""
         reply, end = self.reply, self._end
-        final = FinalState(
+        return FinalState(
             status=end.status,
             finish_reason=end.finish_reason,
             problem=end.error.problem() if end.error else None,
@@ -305,33 +266,38 @@ class ReplyWriter:
             model=reply.model,
             length=reply.length,
         )
-        finished = FinishedReply(
-            id=reply.id,
-            user_id=reply.user_id,
-            content=reply.text(),
-            reasoning=reply.reasoning(),
-            final=final,
-            sources=reply.sources,
-            cost_micro_usd=self._cost(),
-            calls=self._charges,
-            verdict=self._screening.verdict,
-        )
-        try:
-            kept = await self._tools.journal.finish(finished)
-        except AppError as error:
-            observe.event("turn.unstored", message_id=reply.id, code=error.code)
-            return None
-        if kept is None or final.usage is None:
-            return DELETED if kept is None else final
-        usage = msgspec.structs.replace(final.usage, cost_micro_usd=kept.cost_micro_usd)
-        return msgspec.structs.replace(final, usage=usage)
 
-    def _cost(self) -> int | None:
-        """Of the call that answered, in micro-dollars; None when the price, or what was used, is not known."""
-        provider, model = self.reply.provider, self.reply.model
-        if self._usage is None or provider is None or model is None:
-            return None
-        return self._offering.cost(self._begun.models, provider, model, self._usage)
+    # ── what differs ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _request(self, candidate: Candidate) -> ChatRequest:
+        """The request that fits this candidate."""
+        raise NotImplementedError
+
+    def _screened(self) -> tuple[str, ...]:
+        """The texts of its user's that are moderated."""
+        raise NotImplementedError
+
+    async def _store(self) -> FinalState | None:
+        """Commit how the reply ended. None when that was not possible."""
+        raise NotImplementedError
+
+    async def _prepare(self) -> None:
+        """Wait for what the requests need."""
+
+    def _call(self, delta: ToolCallDelta) -> None:
+        """Take a part of a tool call; there is none where no tools are offered."""
+
+    def _written(self) -> None:
+        """No request follows."""
+
+    async def _wait_for_costs(self) -> None:
+        """Wait until all that the reply has cost is known."""
+
+    def _close(self) -> None:
+        """The reply is over, and nobody has been told yet."""
+
+    def _told(self, final: FinalState) -> None:
+        """The readers know the end."""
 
 
 def storable(text: str) -> str:

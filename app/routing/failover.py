@@ -19,6 +19,7 @@ from app.errors import (
     InvalidRequest,
     ParameterRefused,
     ParameterUnsupported,
+    PromptTooLong,
     ProviderError,
     ProviderUnavailable,
     RequestRefused,
@@ -148,7 +149,7 @@ class Failover:
         refused = {failure.candidate for failure in failures if isinstance(failure.error, RequestRefused)}
         if refused and refused.issuperset(candidates):
             if any(isinstance(failure.error, ContextTooLong) for failure in failures):
-                return InvalidRequest("The conversation is too long for every model available", status=422)
+                return PromptTooLong("The conversation is too long for every model available")
             for failure in failures:
                 if isinstance(failure.error, ParameterRefused):
                     return _unsupported(failure.error.parameter)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from app.errors import InvalidRequest, ProviderUnavailable
+from app.errors import ProviderUnavailable, UnknownModel
 from app.providers.registry import PROVIDERS
 from app.routing.catalog import ModelSpec
 from app.values import ProviderName, TaskType
@@ -92,7 +92,7 @@ def preferred(
 ) -> list[Offer]:
     """The offers that `preference` names; none when it names neither a provider nor a model.
 
-    Raises `InvalidRequest` (422), which names the valid choices, for a provider that is not configured, a model that no
+    Raises `UnknownModel`, which names the valid choices, for a provider that is not configured, a model that no
     configured provider offers, and a model that the named provider does not offer.
     """
     if preference.provider is not None and preference.provider not in configured:
@@ -101,7 +101,7 @@ def preferred(
             if preference.provider in PROVIDERS
             else f"There is no provider '{preference.provider}'"
         )
-        raise InvalidRequest(f"{what}. Available: {', '.join(configured)}.", status=422)
+        raise UnknownModel(f"{what}. Available: {', '.join(configured)}.")
     asked = [
         offer
         for offer in offers
@@ -119,7 +119,7 @@ def preferred(
         what = f"The model '{preference.model}' belongs to '{missing[0]}', which is not configured"
     else:
         what = f"No provider offers the model '{preference.model}'"
-    raise InvalidRequest(f"{what}. {_what_there_is(asked, preference.model)}", status=422)
+    raise UnknownModel(f"{what}. {_what_there_is(asked, preference.model)}")
 
 
 def is_named(spec: ModelSpec, model: str) -> bool:

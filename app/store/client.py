@@ -49,6 +49,12 @@ ServiceCall = Literal[
     "end_import",
     # charges
     "charge_usage",
+    # completions
+    "begin_completion",
+    "renew_completions",
+    "finish_completions",
+    "completion_models",
+    "begin_embeddings",
     # titles
     "begin_title",
     "finish_title",
@@ -216,13 +222,21 @@ class Supabase:
         finally:
             lane.leave(user)
 
-    async def service_rpc(self, function: ServiceCall, arguments: Mapping[str, object], result: type[T]) -> T:
-        """Call one of the listed database functions with the service key. See `_rpc` for errors."""
+    async def service_rpc(
+        self, function: ServiceCall, arguments: Mapping[str, object], result: type[T], *, user_id: str | None = None
+    ) -> T:
+        """Call one of the listed database functions with the service key. With `user_id` the call waits for its turn
+        among those of this user, who sent the request that it is made for. See `_rpc` for errors."""
+        if user_id is not None:
+            await self._turns.enter(user_id)
         try:
             answer = await self._rpc(function, arguments, self._service_headers, result, "SUPABASE_SECRET_KEY")
         except SupabaseRefused as refusal:
             self._refusal = refusal
             raise
+        finally:
+            if user_id is not None:
+                self._turns.leave(user_id)
         self._refusal = None
         return answer
 

@@ -103,8 +103,10 @@ class ObservedSupabase(Supabase):
         self.recorder.decoded(result)
         return answer
 
-    async def service_rpc(self, function: ServiceCall, arguments: Mapping[str, object], result: type[T]) -> T:
-        answer = await super().service_rpc(function, arguments, result)
+    async def service_rpc(
+        self, function: ServiceCall, arguments: Mapping[str, object], result: type[T], *, user_id: str | None = None
+    ) -> T:
+        answer = await super().service_rpc(function, arguments, result, user_id=user_id)
         self.recorder.decoded(result)
         return answer
 

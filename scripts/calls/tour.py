@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from app.errors import AppError, ContentFlagged, ProviderUnavailable
 from app.store.charges import Charges
 from app.store.client import Supabase
+from app.store.completions import FinishedCompletion, Renewed, StoredCompletions
 from app.store.conversations import Conversations
 from app.store.documents import Documents, Question
 from app.store.erasure import Erasure
@@ -17,7 +18,7 @@ from app.store.exports import Exports
 from app.store.imports import ImportedConversation, ImportedDocument, ImportedMessage, Imports
 from app.store.indexing import Indexing, PassageVector
 from app.store.limits import Limits
-from app.store.messages import Messages, OfferedModel, Stretch, TurnOffer
+from app.store.messages import ChatTurn, Messages, OfferedModel, Stretch, TurnOffer
 from app.store.plans import Plans
 from app.store.prices import Prices
 from app.store.project import Project
@@ -25,7 +26,7 @@ from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, Turn
 from app.store.titles import StoredTitles
 from app.store.usage import Usages
 from app.store.user_settings import UserSettings
-from app.values import ChatTurn, Feedback, FinalState, IdempotencyKey, Regenerate, ReplyUsage, Send, Source
+from app.values import Feedback, FinalState, IdempotencyKey, Regenerate, ReplyUsage, Send, Source
 from scripts.calls.recorder import User
 from scripts.calls.tape import VECTOR
 
@@ -40,6 +41,7 @@ async def tour(supabase: Supabase, user: User) -> None:
     await _limits_and_plans(supabase, user)
     conversation = await _conversations(supabase, user)
     await _titles(supabase, user)
+    await _completions(supabase, user)
     await _turns(supabase, user, conversation)
     await _chats(supabase, user)
     await _documents(supabase, user)
@@ -120,6 +122,24 @@ async def _titles(supabase: Supabase, user: User) -> None:
     call = Charge(kind="title", provider="a-provider", model="a-model", prompt_tokens=90, completion_tokens=4)
     await titles.finish(user.id, untitled, title_id, "A title", [call])
     await titles.begin(user.id, untitled, title_id, [model], prompt_tokens=100, output_tokens=20)  # it has one
+
+
+async def _completions(supabase: Supabase, user: User) -> None:
+    completions, completion_id, request_id = StoredCompletions(supabase), str(uuid.uuid4()), str(uuid.uuid4())
+    model = OfferedModel(provider="a-provider", model="a-model", known=True, input=250_000, output=2_000_000)
+    offer = TurnOffer(models=[model], others=[], passage_tokens=0, system_tokens=50)
+    await completions.begin(user.id, completion_id, prompt_tokens=100, max_tokens=None, offer=offer)
+    call = Charge(kind="reply", provider="a-provider", model="a-model", prompt_tokens=90, completion_tokens=4)
+    await completions.renew([Renewed(completion_id, (call,))])
+    await completions.finish(
+        FinishedCompletion(
+            id=completion_id, user_id=user.id, calls=(call,), flagged=("violence",), flagged_part="output"
+        )
+    )
+    await completions.models(user.id, [model])
+    await completions.begin_embeddings(user.id, request_id, tokens=20, provider="a-provider", model=FIRST, price=20_000)
+    embedding = Charge(kind="embedding", provider="a-provider", model=FIRST, prompt_tokens=20, cost_micro_usd=1)
+    await Charges(supabase).charge(user.id, [embedding], held=request_id)
 
 
 async def _turns(supabase: Supabase, user: User, conversation: str) -> None:

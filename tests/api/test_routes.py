@@ -1,4 +1,4 @@
-"""Every route of `/v1`, as nobody, as a stranger and as the owner. A route without a case here fails a test."""
+"""Every route, as nobody, as a stranger and as the owner. A route without a case here fails a test."""
 
 from __future__ import annotations
 
@@ -32,11 +32,14 @@ class Case:
         return self.template.format(**ids)
 
     async def call(self, client: httpx.AsyncClient, ids: dict[str, str]) -> httpx.Response:
-        return await client.request(self.method, self.path(ids), json=self.body)
+        # chats answer with text where JSON is not asked for
+        return await client.request(self.method, self.path(ids), json=self.body, headers={"Accept": "application/json"})
 
 
 CONVERSATION, MESSAGE = "/v1/conversations/{conversation_id}", "/v1/messages/{message_id}"
 DOCUMENT = "/v1/documents/{document_id}"
+COMPLETION = {"model": "auto", "messages": [{"role": "user", "content": "And then?"}]}
+CHAT_MESSAGE = {"id": "kQ3hPz7mYx2LwB9c", "role": "user", "parts": [{"type": "text", "text": "And then?"}]}
 CASES = (
     Case("GET", "/v1/models", 200, owned=False),
     Case("POST", "/v1/conversations", 201, {"title": "Plans"}, owned=False),
@@ -58,6 +61,11 @@ CASES = (
     Case("GET", f"{MESSAGE}/stream", 200),
     Case("POST", f"{MESSAGE}/stop", 200),
     Case("POST", f"{MESSAGE}/regenerate", 202, {}),
+    # of another user's chat one learns nothing: any id may be a chat's
+    Case("POST", "/v1/chat", 200, {"id": "a chat", "message": CHAT_MESSAGE}, owned=False),
+    Case("GET", "/v1/chat/{chat_id}/stream", 200, owned=False),
+    Case("GET", "/v1/chat/{chat_id}/messages", 200, owned=False),
+    Case("POST", "/v1/chat/{chat_id}/stop", 204, owned=False),
     Case("POST", "/v1/documents", 201, {"title": "Notes", "content": "A first text"}, owned=False),
     Case("GET", "/v1/documents", 200, owned=False),
     Case("GET", DOCUMENT, 200),
@@ -69,6 +77,10 @@ CASES = (
     Case("PATCH", "/v1/settings", 200, {"instructions": None}, owned=False),
     Case("POST", "/v1/estimate", 200, {"content": "And then?"}, owned=False),
     Case("POST", "/v1/moderations", 503, {"content": "A text"}, owned=False),
+    Case("GET", "/openai/v1/models", 200, owned=False),
+    Case("GET", "/openai/v1/models/{model}", 404, owned=False),
+    Case("POST", "/openai/v1/chat/completions", 200, COMPLETION, owned=False),
+    Case("POST", "/openai/v1/embeddings", 200, {"model": "auto", "input": "A text"}, owned=False),
 )
 OWNED = [case for case in CASES if case.owned]
 
@@ -89,8 +101,10 @@ async def make(as_owner: httpx.AsyncClient) -> dict[str, str]:
         imported = await as_owner.post("/v1/imports", json=file)
     assert imported.status_code == 202, imported.text
     return {
+        "model": "gpt-0",
         "import_id": imported.json()["id"],
         "conversation_id": conversation,
+        "chat_id": conversation,
         "message_id": reply["id"],
         "document_id": document.json()["id"],
     }
@@ -128,7 +142,10 @@ async def test_every_route_has_a_case() -> None:
 @pytest.mark.parametrize("case", CASES, ids=name)
 async def test_anonymous(case: Case, anonymous: httpx.AsyncClient, ids: dict[str, str]) -> None:
     response = await case.call(anonymous, ids)
-    assert_problem(response, 401, "unauthenticated")
+    if case.template.startswith("/openai/"):
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+    else:
+        assert_problem(response, 401, "unauthenticated")
     assert response.headers["www-authenticate"] == "Bearer"
 
 

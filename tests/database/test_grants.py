@@ -66,7 +66,9 @@ FUNCTIONS = """
 authenticated  private.begin_import(integer)                                                                execute
 authenticated  private.admit_request(text,boolean,text)                                                     execute
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)            execute
+authenticated  private.begin_chat_turn(uuid,uuid,text,text,text,boolean,boolean,text,text[],text,text,integer,jsonb)  execute
 authenticated  private.charge_search(text,integer)                                                          execute
+authenticated  private.chat_conversation(text)                                                              execute
 authenticated  private.check_search(double precision,integer,jsonb)                                         execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
 authenticated  private.delete_my_data()                                                                     execute
@@ -104,6 +106,8 @@ authenticated  private.usage_left()                                             
 authenticated  public.begin_import(integer)                                                                 execute
 authenticated  public.admit_request(text,boolean,text)                                                      execute
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)             execute
+authenticated  public.begin_chat_turn(uuid,text,uuid,text,text,boolean,boolean,text,text[],text,text,integer,jsonb)  execute
+authenticated  public.chat_reply(text)                                                                      execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
 authenticated  public.delete_my_data()                                                                      execute
 authenticated  public.delete_message(uuid)                                                                  execute
@@ -115,6 +119,7 @@ authenticated  public.my_models(jsonb)                                          
 authenticated  public.my_usage()                                                                            execute
 authenticated  public.passage_models()                                                                      execute
 authenticated  public.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer)                             execute
+authenticated  public.read_chat(text,bigint,integer)                                                        execute
 authenticated  public.read_import(uuid)                                                                     execute
 authenticated  public.read_message(uuid)                                                                    execute
 authenticated  public.read_reply(uuid,integer,integer)                                                      execute
@@ -160,6 +165,14 @@ service_role   public.admin_revoke(text)                                        
 service_role   public.admin_show(text)                                                                      execute
 service_role   public.admin_users(text,uuid,integer)                                                        execute
 service_role   public.applied_migrations()                                                                  execute
+service_role   private.allowed_models(private.limits,jsonb)                                                 execute
+service_role   private.begin_completion(uuid,uuid,integer,integer,jsonb)                                    execute
+service_role   private.begin_embeddings(uuid,uuid,integer,jsonb)                                            execute
+service_role   public.begin_completion(uuid,uuid,integer,integer,jsonb)                                     execute
+service_role   public.begin_embeddings(uuid,uuid,integer,jsonb)                                             execute
+service_role   public.completion_models(uuid,jsonb)                                                         execute
+service_role   public.finish_completions(jsonb)                                                             execute
+service_role   public.renew_completions(jsonb)                                                              execute
 service_role   private.begin_title(uuid,uuid,uuid,jsonb,integer,integer)                                    execute
 service_role   public.begin_title(uuid,uuid,uuid,jsonb,integer,integer)                                     execute
 service_role   public.charge_reading(uuid,integer)                                                          execute
@@ -182,7 +195,7 @@ service_role   public.reembed_progress(text)                                    
 service_role   public.release_index_jobs(uuid)                                                              execute
 service_role   public.renew_index_jobs(uuid,uuid[])                                                         execute
 service_role   public.store_reembedded(text,uuid,bigint,jsonb)                                              execute
-"""
+"""  # noqa: E501 - one of them has many arguments
 
 SEQUENCES = """
 service_role   private.revisions  usage

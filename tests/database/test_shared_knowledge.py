@@ -20,6 +20,7 @@ from app import values
 from app.admin import CAPS, MODEL_CHARACTERS, MOST_MODELS, changes
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
+from app.api.ui_messages import MAX_ID_CHARACTERS, MAX_SEEN
 from app.api.views import MAX_COMMENT_CHARACTERS, MAX_CONTENT_CHARACTERS, Instructions, ModelId, Title
 from app.chat.choice import LONGEST_REPLY
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
@@ -89,6 +90,18 @@ def setting(column: str) -> Asked:
 
 SAME: dict[str, tuple[Side, ...]] = {
     # ── sizes ────────────────────────────────────────────────────────────────────────────────────────────────────
+    "characters of an id that a client chooses": (
+        MAX_ID_CHARACTERS,
+        Constant("private.begin_chat_turn", "c_id_characters"),
+        Check("chats_chat_id_check"),
+        Check("chat_messages_client_id_check"),
+        Said(r"an id of a chat or of a message in it \| ([\d,]+) characters"),
+    ),
+    "messages whose ids say what a message follows": (
+        MAX_SEEN,
+        Constant("private.begin_chat_turn", "c_seen"),
+        Said(r"messages of a chat that are looked for, newest first \| ([\d,]+)"),
+    ),
     "characters of a user message": (
         MAX_CONTENT_CHARACTERS,
         Constant("private.begin_turn", "c_content_characters"),
@@ -206,6 +219,7 @@ SAME: dict[str, tuple[Side, ...]] = {
     ),
     "streaming replies of a user": (
         Constant("private.begin_turn", "c_live_replies"),
+        Constant("private.begin_completion", "c_live_completions"),
         Said(r"streaming replies of a user \| (\d+)"),
     ),
     "messages of history": (
@@ -250,6 +264,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         Constant("private.admit_request", "c_window"),
         Constant("private.charge_search", "c_window"),
         Constant("private.delete_my_data", "c_window"),
+        Constant("private.begin_embeddings", "c_window"),
         Written("private.my_usage", r"interval '(\d+) seconds'"),
         Written("private.tokens_wait", r"created_at (?:\+|>.*?) interval '(\d+) seconds'"),
         Written("private.request_quota", r"\((\d+) - extract"),
@@ -421,7 +436,7 @@ DATABASE_ALONE = {
 }
 """Checks and constants that nothing outside the database has to know."""
 
-PYTHON_ALONE = {"TaskType", "FinishReason", "ReasoningEffort"}
+PYTHON_ALONE = {"TaskType", "FinishReason", "ReplyFinishReason", "PromptRole", "ReasoningEffort"}
 """Closed lists of `app/values.py` whose words the database keeps as any text, or not at all."""
 
 

@@ -3,7 +3,8 @@
 The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> "
 (or what `token` makes of i, e.g. `"é{}😀 "`, or the i-th of `pieces`), each in a write of its own, as real providers
 do; with `stepped`, when the test says so. With `counts` "most" it says as many tokens as any could.
-`thoughts` are reasoning before the text, a piece each. What was asked and how each call ended is kept for the tests.
+`thoughts` are reasoning before the text, a piece each; `calls` are the parts of tool calls after it. What was asked and
+how each call ended is kept for the tests.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class Upstream:
     """Laid over what the prompt says, e.g. `{"status": 500}` for an outage."""
     by_model: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Laid over that, for the calls of one model."""
+    embedding_status: int = 200
+    """What requests for vectors are answered with."""
     models: tuple[str, ...] = (MODEL,)
     """What it lists; it answers to any name."""
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -141,6 +144,9 @@ class Upstream:
 
     def _embed(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         """The same vector for every text, at `EMBEDDED_TOKENS` each."""
+        if self.embedding_status != 200:
+            _json(writer, self.embedding_status, {"error": {"message": "scripted", "type": "scripted", "code": None}})
+            return
         texts: list[str] = body["input"]
         self.embedded += texts
         vector = [1.0] + [0.0] * (body.get("dimensions", 1536) - 1)
@@ -199,6 +205,9 @@ class Upstream:
             _event(writer, call, {"content": token(script, index)})
             call.sent = index + 1
             await writer.drain()
+        for part in script.get("calls", ()):
+            _event(writer, call, {"tool_calls": [part]})
+            await writer.drain()
         _event(writer, call, {}, script.get("finish", "stop"))
         counted = script.get("counted", tokens)
         usage = {"prompt_tokens": 7, "completion_tokens": counted, "total_tokens": 7 + counted}
@@ -237,7 +246,7 @@ def _json(writer: asyncio.StreamWriter, status: int, body: object) -> None:
     )
 
 
-def _event(writer: asyncio.StreamWriter, call: Call, delta: dict[str, str | None], finish: str | None = None) -> None:
+def _event(writer: asyncio.StreamWriter, call: Call, delta: dict[str, Any], finish: str | None = None) -> None:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     _chunk(writer, {"id": "c", "object": "chat.completion.chunk", "model": call.body["model"], "choices": [choice]})
 

@@ -232,6 +232,23 @@ async function others(api: Api): Promise<void> {
   } else assert(verdict.data.allowed || verdict.data.categories.length > 0);
 }
 
+/** The surface of OpenAI's API: its errors have a shape of their own. */
+async function completions(api: Api): Promise<void> {
+  const body = { model: "auto", messages: [{ role: "user" as const, content: "Hello" }] };
+  const completion = await api.POST("/openai/v1/chat/completions", { body });
+  assert(completion.data?.object === "chat.completion");  // or a chunk, where a stream is asked for
+  const text: string | null | undefined = completion.data.choices[0]?.message.content;
+  assert(text && completion.data.usage.total_tokens > 0);
+  const refused = await api.POST("/openai/v1/chat/completions", { body: { ...body, n: 2 } });
+  assert(refused.error?.error.param === "n");
+  const models = await api.GET("/openai/v1/models");
+  assert(models.data?.data.some((model) => model.id === "auto"));
+  const one = await api.GET("/openai/v1/models/{model}", { params: { path: { model: "auto" } } });
+  assert(one.data?.owned_by);
+  const vectors = await api.POST("/openai/v1/embeddings", { body: { model: "auto", input: ["a cat", "a dog"] } });
+  assert(vectors.data?.data.length === 2);
+}
+
 /** What must not compile: were the types `any`, it would. Nobody calls it. */
 export async function refused(api: Api, message: Schemas["MessageView"], page: Schemas["MessagePage"], event: ReplyEvent) {
   // @ts-expect-error a provider may be null
@@ -266,6 +283,7 @@ export async function everything(baseUrl: string, token: string, content: string
   await chat(api, content);
   await documents(api);
   await others(api);
+  await completions(api);
   taken(await api.DELETE("/v1/conversations/{conversation_id}", { params: { path: { conversation_id: conversation.id } } }));
   const erased = taken(await api.DELETE("/v1/me/data", { body: { confirm: "delete everything of mine" } }));
   assert(erased.conversations > 0);

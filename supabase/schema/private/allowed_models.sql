@@ -35,3 +35,5 @@ $$;
 
 comment on function private.allowed_models(private.limits, jsonb) is
 'Those of the models [{provider, model, known, named, input, cached, output}] that may answer under these limits, in the same order, each with the price that counts. known: the catalog or a setting names it.';
+
+grant execute on function private.allowed_models(private.limits, jsonb) to service_role;

@@ -523,6 +523,87 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/openai/v1/chat/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer a list of messages, as OpenAI's chat completions do.
+         * @description The messages are the whole prompt, after the operator's system prompt: nothing of the user's conversations,
+         *     instructions or documents is added. Nothing is stored but what it costs. The reply ends when its reader goes.
+         */
+        post: operations["createChatCompletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the models that may be named now: `auto`, those of chat completions, and that of embeddings.
+         * @description List the models that may be named now: `auto`, those of chat completions, and that of embeddings.
+         */
+        get: operations["listCompletionModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one model, by a name under which it may be asked for.
+         * @description Read one model, by a name under which it may be asked for.
+         */
+        get: operations["readCompletionModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/openai/v1/embeddings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make vectors of texts, by the embedding model of this server.
+         * @description Make vectors of texts, by the embedding model of this server.
+         */
+        post: operations["createEmbeddings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/chat": {
         parameters: {
             query?: never;
@@ -651,6 +732,21 @@ export interface components {
             detail?: string;
             request_id?: string;
         };
+        /** @description The function that is called, with its arguments as JSON text. */
+        CallView: {
+            name: string;
+            arguments: string;
+        };
+        /** @description The function of a tool call, with its arguments as JSON text. */
+        CalledFunction: {
+            name: string;
+            arguments: string;
+        };
+        /** @description A part of a called function: its name comes once, its arguments in parts. */
+        CalledPart: {
+            arguments: string;
+            name?: string;
+        };
         /**
          * @description What `useChat` sends: the chat's id, and the messages or only the last one. Other fields are left alone: they are
          *     the application's own, or a later AI SDK's.
@@ -678,8 +774,149 @@ export interface components {
             trigger?: ("regenerate-message" | "submit-message") | null;
             /** @description The message that is edited; of `regenerate-message`, the reply that is replaced. */
             messageId?: string | null;
-        } & {
-            [key: string]: unknown;
+        };
+        /** @description A chat completion. */
+        ChatCompletion: {
+            id: string;
+            /** @description Seconds since 1970. */
+            created: number;
+            /** @description The model that has answered. */
+            model: string;
+            choices: components["schemas"]["ChoiceView"][];
+            usage: components["schemas"]["CompletionUsage"];
+            /** @enum {string} */
+            object: "chat.completion";
+        };
+        /** @description An event of a streamed completion. After an `ErrorBody` in its place nothing follows but `[DONE]`. */
+        ChatCompletionChunk: {
+            id: string;
+            created: number;
+            model: string;
+            choices: components["schemas"]["ChunkChoice"][];
+            usage?: components["schemas"]["CompletionUsage"] | null;
+            /** @enum {string} */
+            object: "chat.completion.chunk";
+        };
+        /** @description A chat completion to write. */
+        ChatCompletionRequest: {
+            /** @description `auto`, a provider, a model, or both with a slash between them. */
+            model: string;
+            messages: components["schemas"]["ChatMessage"][];
+            stream?: boolean | null;
+            stream_options?: components["schemas"]["StreamOptions"] | null;
+            max_completion_tokens?: number | null;
+            /** @description An older name of `max_completion_tokens`. */
+            max_tokens?: number | null;
+            reasoning_effort?: ("high" | "low" | "medium" | "minimal" | "none" | "xhigh") | null;
+            stop?: string | string[] | null;
+            temperature?: number | null;
+            top_p?: number | null;
+            presence_penalty?: number | null;
+            frequency_penalty?: number | null;
+            seed?: number | null;
+            tools?: components["schemas"]["OfferedTool"][] | null;
+            tool_choice?: ("auto" | "none" | "required") | components["schemas"]["ChosenTool"] | null;
+            parallel_tool_calls?: boolean | null;
+            response_format?: components["schemas"]["FormatOfReply"] | null;
+            /** @description Taken, and without effect here. */
+            metadata?: Record<string, never> | null;
+            /** @description Taken, and without effect here. */
+            prompt_cache_key?: string | null;
+            /** @description Taken, and without effect here. */
+            prompt_cache_retention?: string | null;
+            /** @description Taken, and without effect here. */
+            safety_identifier?: string | null;
+            /** @description Taken, and without effect here. */
+            service_tier?: string | null;
+            /** @description Taken, and without effect here. */
+            store?: boolean | null;
+            /** @description Taken, and without effect here. */
+            user?: string | null;
+            /** @description Taken, and without effect here. */
+            verbosity?: string | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            audio?: Record<string, never> | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            function_call?: string | Record<string, never> | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            functions?: Record<string, never>[] | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            logit_bias?: Record<string, never> | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            logprobs?: boolean | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            modalities?: string[] | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            moderation?: Record<string, never> | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            n?: number | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            prediction?: Record<string, never> | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            top_logprobs?: number | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            web_search_options?: Record<string, never> | null;
+        };
+        /**
+         * @description A message of the prompt. What the assistant has thought may be sent back; `name` and further fields are left
+         *     aside.
+         */
+        ChatMessage: {
+            /** @enum {string} */
+            role: "assistant" | "developer" | "system" | "tool" | "user";
+            /** @description Text, or parts that are text. */
+            content?: string | components["schemas"]["ContentPart"][] | null;
+            tool_calls?: components["schemas"]["SentToolCall"][] | null;
+            /** @description The tool call whose result this message is. */
+            tool_call_id?: string | null;
+            refusal?: string | null;
+            reasoning_content?: string | null;
+            reasoning?: string | null;
+            /** @description Not supported: only the value that means the same as leaving it out is taken. */
+            function_call?: Record<string, never> | null;
+        };
+        /** @description The reply and how it ended. */
+        ChoiceView: {
+            message: components["schemas"]["CompletionMessageView"];
+            /** @enum {string} */
+            finish_reason: "content_filter" | "length" | "stop" | "tool_calls";
+            logprobs: null;
+            index: number;
+        };
+        /** @description The tool that the model must call. */
+        ChosenTool: {
+            /** @enum {string} */
+            type: "function";
+            function: components["schemas"]["ToolName"];
+        };
+        /** @description A part of the reply. `finish_reason` is null until the end. */
+        ChunkChoice: {
+            delta: components["schemas"]["DeltaView"];
+            finish_reason: ("content_filter" | "length" | "stop" | "tool_calls") | null;
+            index: number;
+        };
+        /** @description Parts of the completion's tokens. */
+        CompletionDetails: {
+            reasoning_tokens: number;
+        };
+        /** @description The reply. */
+        CompletionMessageView: {
+            content: string | null;
+            /** @description What the model showed of its thinking; also as `reasoning_content`. */
+            reasoning?: string;
+            reasoning_content?: string;
+            tool_calls?: components["schemas"]["ToolCallView"][];
+            refusal: null;
+            /** @enum {string} */
+            role: "assistant";
+        };
+        /** @description The tokens of the call that answered. */
+        CompletionUsage: {
+            prompt_tokens: number;
+            completion_tokens: number;
+            total_tokens: number;
+            prompt_tokens_details: components["schemas"]["PromptDetails"];
+            completion_tokens_details: components["schemas"]["CompletionDetails"];
         };
         /** @description The request conflicts with the current state. */
         ConflictProblem: {
@@ -708,6 +945,12 @@ export interface components {
             categories?: string[];
             detail?: string;
             request_id?: string;
+        };
+        /** @description A part of a message: text, or what the assistant refused to write. */
+        ContentPart: {
+            type: string;
+            text?: string | null;
+            refusal?: string | null;
         };
         /** @description The changes of a conversation; null removes a value, a field that is left out stays as it is. */
         ConversationChanges: {
@@ -796,6 +1039,15 @@ export interface components {
             id: string;
             data: components["schemas"]["Delta"];
         };
+        /** @description What has come of the reply. */
+        DeltaView: {
+            /** @enum {string} */
+            role?: "assistant";
+            content?: string;
+            reasoning?: string;
+            reasoning_content?: string;
+            tool_calls?: components["schemas"]["ToolCallPart"][];
+        };
         /** @description A document as a form with a file. */
         DocumentForm: {
             /**
@@ -874,11 +1126,47 @@ export interface components {
             detail?: string;
             request_id?: string;
         };
+        /** @description The vectors of the texts, in their order. */
+        EmbeddingList: {
+            data: components["schemas"]["EmbeddingView"][];
+            model: string;
+            usage: components["schemas"]["EmbeddingUsage"];
+            /** @enum {string} */
+            object: "list";
+        };
+        /** @description The tokens of all texts. */
+        EmbeddingUsage: {
+            prompt_tokens: number;
+            total_tokens: number;
+        };
+        /** @description The vector of one text. */
+        EmbeddingView: {
+            index: number;
+            /** @description Numbers; in base64, little-endian floats of 32 bits. */
+            embedding: number[] | string;
+            /** @enum {string} */
+            object: "embedding";
+        };
+        /** @description Texts to make vectors of. */
+        EmbeddingsRequest: {
+            /** @description `auto`, a provider, a model, or both with a slash between them. */
+            model: string;
+            /** @description A text, or a list of at most 2,048 texts. Lists of tokens are not supported. */
+            input: string | (string | number | number[])[];
+            encoding_format?: ("base64" | "float") | null;
+            dimensions?: number | null;
+            /** @description Taken, and without effect here. */
+            user?: string | null;
+        };
         /** @description How many were deleted. */
         ErasedView: {
             conversations: number;
             messages: number;
             documents: number;
+        };
+        /** @description An error, in the shape of OpenAI's API. */
+        ErrorBody: {
+            error: components["schemas"]["ErrorObject"];
         };
         /** @description The reply failed, or cannot be read here any longer. The problem is in the metadata, which was sent before. */
         ErrorChunk: {
@@ -902,6 +1190,17 @@ export interface components {
             /** @description Grows from event to event: the `Last-Event-ID` to go on after this one. */
             id: string;
             data: components["schemas"]["Failed"];
+        };
+        /** @description What went wrong. */
+        ErrorObject: {
+            /** @description For people. */
+            message: string;
+            /** @description The kind of error, such as `invalid_request_error`, `requests` or `server_error`. */
+            type: string;
+            /** @description The parameter that is wrong. */
+            param: string | null;
+            /** @description The error, for programs. */
+            code: string | null;
         };
         /** @description What a message would take. Nothing is sent, charged or held. */
         EstimateView: {
@@ -1030,6 +1329,19 @@ export interface components {
             /** @enum {string} */
             finishReason: "content-filter" | "length" | "other" | "stop";
         };
+        /** @description What the text of the reply is. */
+        FormatOfReply: {
+            /** @enum {string} */
+            type: "json_object" | "json_schema" | "text";
+            json_schema?: components["schemas"]["SchemaOfReply"] | null;
+        };
+        /** @description A function that the model may call. */
+        FunctionTool: {
+            name: string;
+            description?: string | null;
+            parameters?: Record<string, never> | null;
+            strict?: boolean | null;
+        };
         /** @description The process is well. */
         Health: {
             /** @enum {string} */
@@ -1131,6 +1443,22 @@ export interface components {
             status: 403;
             detail?: string;
             request_id?: string;
+        };
+        /** @description A model that may be named. */
+        ListedModel: {
+            id: string;
+            /** @description When this server started, in seconds since 1970. */
+            created: number;
+            /** @description Its provider. */
+            owned_by: string;
+            /** @enum {string} */
+            object: "model";
+        };
+        /** @description The models that may be named. */
+        ListedModels: {
+            data: components["schemas"]["ListedModel"][];
+            /** @enum {string} */
+            object: "list";
         };
         /** @description One page of messages. */
         MessagePage: {
@@ -1371,6 +1699,12 @@ export interface components {
             detail?: string;
             request_id?: string;
         };
+        /** @description A tool of the type `function`; there is no other. */
+        OfferedTool: {
+            /** @enum {string} */
+            type: "function";
+            function: components["schemas"]["FunctionTool"];
+        };
         /** @description The requests that are no turns, each kind with a limit of its own. */
         OtherRequests: {
             search: components["schemas"]["Quota"];
@@ -1454,6 +1788,10 @@ export interface components {
             detail?: string;
             categories?: string[];
             request_id?: string;
+        };
+        /** @description Parts of the prompt's tokens. */
+        PromptDetails: {
+            cached_tokens: number;
         };
         /** @description No AI provider can answer right now. */
         ProviderUnavailableProblem: {
@@ -1593,6 +1931,13 @@ export interface components {
             id: string;
             data: components["schemas"]["Restart"];
         };
+        /** @description The JSON schema that the text of the reply has to match. */
+        SchemaOfReply: {
+            name: string;
+            schema?: Record<string, never> | null;
+            description?: string | null;
+            strict?: boolean | null;
+        };
         /** @description The question or words to search for. */
         SearchQuery: {
             query: string;
@@ -1613,6 +1958,16 @@ export interface components {
             items: components["schemas"]["PassageView"][];
             /** @description Embedding models that cannot be asked now: passages that have one of them were not searched. */
             missing: string[];
+        };
+        /** @description A tool call that the assistant has made. */
+        SentToolCall: {
+            id: string;
+            function: components["schemas"]["CalledFunction"];
+            /**
+             * @description Default: `function`.
+             * @enum {string}
+             */
+            type?: "function";
         };
         /** @description A message as `useChat` has it. Of the one that is to be answered, all parts are text. */
         SentUIMessage: {
@@ -1759,6 +2114,11 @@ export interface components {
             passages: components["schemas"]["Allowance"];
             document_bytes: components["schemas"]["Allowance"];
         };
+        /** @description Options of a streamed reply. */
+        StreamOptions: {
+            /** @description End with a chunk that has `usage` and no choices; until then `usage` is null. */
+            include_usage?: boolean | null;
+        };
         /** @description The database cannot be reached right now. */
         SupabaseUnavailableProblem: {
             /**
@@ -1829,6 +2189,25 @@ export interface components {
         /** @description The title of the conversation. */
         TitleData: {
             title: string;
+        };
+        /** @description A part of a tool call. The first one of an `index` has its id. */
+        ToolCallPart: {
+            index: number;
+            function: components["schemas"]["CalledPart"];
+            id?: string;
+            /** @enum {string} */
+            type?: "function";
+        };
+        /** @description A call of one of the request's tools, which its sender runs. */
+        ToolCallView: {
+            id: string;
+            function: components["schemas"]["CallView"];
+            /** @enum {string} */
+            type: "function";
+        };
+        /** @description The name of a function. */
+        ToolName: {
+            name: string;
         };
         /** @description Sums over replies. `cost_micro_usd` does not include the `unpriced_replies`, whose price is not known. */
         Totals: {
@@ -1936,6 +2315,20 @@ export interface components {
         "Retry-After": string;
         /** @description `Bearer`. */
         "WWW-Authenticate": string;
+        /** @description What OpenAI's API says of a limit under this name. */
+        "x-ratelimit-limit-requests": string;
+        /** @description What OpenAI's API says of a limit under this name. */
+        "x-ratelimit-limit-tokens": string;
+        /** @description What OpenAI's API says of a limit under this name. */
+        "x-ratelimit-remaining-requests": string;
+        /** @description What OpenAI's API says of a limit under this name. */
+        "x-ratelimit-remaining-tokens": string;
+        /** @description What OpenAI's API says of a limit under this name. */
+        "x-ratelimit-reset-requests": string;
+        /** @description What OpenAI's API says of a limit under this name. */
+        "x-ratelimit-reset-tokens": string;
+        /** @description `false` for a refusal that no repetition helps. */
+        "x-should-retry": string;
         /** @description The id of the request in the log: the caller's own `X-Request-ID` if it is valid, else a new one. */
         "X-Request-ID": string;
     };
@@ -6240,6 +6633,902 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["SupabaseUnavailableProblem"];
+                };
+            };
+        };
+    };
+    createChatCompletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "model": "auto",
+                 *       "messages": [
+                 *         {
+                 *           "role": "user",
+                 *           "content": "Which church has the light that moves along the floor?",
+                 *           "tool_calls": null,
+                 *           "tool_call_id": null,
+                 *           "refusal": null,
+                 *           "reasoning_content": null,
+                 *           "reasoning": null,
+                 *           "function_call": null
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["ChatCompletionRequest"];
+            };
+        };
+        responses: {
+            /** @description The completion; with `stream` its chunks as server-sent events. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "x-ratelimit-limit-requests": components["headers"]["x-ratelimit-limit-requests"];
+                    "x-ratelimit-limit-tokens": components["headers"]["x-ratelimit-limit-tokens"];
+                    "x-ratelimit-remaining-requests": components["headers"]["x-ratelimit-remaining-requests"];
+                    "x-ratelimit-remaining-tokens": components["headers"]["x-ratelimit-remaining-tokens"];
+                    "x-ratelimit-reset-requests": components["headers"]["x-ratelimit-reset-requests"];
+                    "x-ratelimit-reset-tokens": components["headers"]["x-ratelimit-reset-tokens"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "chatcmpl-0198c6f19a037c1fb0d42f6e9c7b1a55",
+                     *       "created": 1795859400,
+                     *       "model": "gpt-5-mini",
+                     *       "choices": [
+                     *         {
+                     *           "message": {
+                     *             "content": "Santa Maria degli Angeli: its floor holds a meridian line.",
+                     *             "refusal": null,
+                     *             "role": "assistant"
+                     *           },
+                     *           "finish_reason": "stop",
+                     *           "logprobs": null,
+                     *           "index": 0
+                     *         }
+                     *       ],
+                     *       "usage": {
+                     *         "prompt_tokens": 31,
+                     *         "completion_tokens": 9,
+                     *         "total_tokens": 40,
+                     *         "prompt_tokens_details": {
+                     *           "cached_tokens": 0
+                     *         },
+                     *         "completion_tokens_details": {
+                     *           "reasoning_tokens": 0
+                     *         }
+                     *       },
+                     *       "object": "chat.completion"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ChatCompletion"];
+                    "text/event-stream": components["schemas"]["ChatCompletionChunk"];
+                };
+            };
+            /** @description Something is wrong with the request; `param` names the parameter. */
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key is missing, has expired or is not one of this server's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description This needs a premium plan. */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such model, or the plan does not allow it. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body comes too slowly. */
+            408: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body, or the text in it, is larger than its limit. */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has another media type than JSON. */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests or tokens, and `Retry-After` says when to try again; or the budget is used up. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "x-ratelimit-limit-requests": components["headers"]["x-ratelimit-limit-requests"];
+                    "x-ratelimit-limit-tokens": components["headers"]["x-ratelimit-limit-tokens"];
+                    "x-ratelimit-remaining-requests": components["headers"]["x-ratelimit-remaining-requests"];
+                    "x-ratelimit-remaining-tokens": components["headers"]["x-ratelimit-remaining-tokens"];
+                    "x-ratelimit-reset-requests": components["headers"]["x-ratelimit-reset-requests"];
+                    "x-ratelimit-reset-tokens": components["headers"]["x-ratelimit-reset-tokens"];
+                    "x-should-retry": components["headers"]["x-should-retry"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description An internal error; the server's log has details under `X-Request-ID`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listCompletionModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models. */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "id": "gpt-5-mini",
+                     *           "created": 1795859400,
+                     *           "owned_by": "openai",
+                     *           "object": "model"
+                     *         }
+                     *       ],
+                     *       "object": "list"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ListedModels"];
+                };
+            };
+            /** @description The API key is missing, has expired or is not one of this server's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description This needs a premium plan. */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such model, or the plan does not allow it. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests or tokens, and `Retry-After` says when to try again; or the budget is used up. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "x-ratelimit-limit-requests": components["headers"]["x-ratelimit-limit-requests"];
+                    "x-ratelimit-limit-tokens": components["headers"]["x-ratelimit-limit-tokens"];
+                    "x-ratelimit-remaining-requests": components["headers"]["x-ratelimit-remaining-requests"];
+                    "x-ratelimit-remaining-tokens": components["headers"]["x-ratelimit-remaining-tokens"];
+                    "x-ratelimit-reset-requests": components["headers"]["x-ratelimit-reset-requests"];
+                    "x-ratelimit-reset-tokens": components["headers"]["x-ratelimit-reset-tokens"];
+                    "x-should-retry": components["headers"]["x-should-retry"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description An internal error; the server's log has details under `X-Request-ID`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readCompletionModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The model. */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "gpt-5-mini",
+                     *       "created": 1795859400,
+                     *       "owned_by": "openai",
+                     *       "object": "model"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ListedModel"];
+                };
+            };
+            /** @description The API key is missing, has expired or is not one of this server's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description This needs a premium plan. */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such model, or the plan does not allow it. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests or tokens, and `Retry-After` says when to try again; or the budget is used up. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "x-ratelimit-limit-requests": components["headers"]["x-ratelimit-limit-requests"];
+                    "x-ratelimit-limit-tokens": components["headers"]["x-ratelimit-limit-tokens"];
+                    "x-ratelimit-remaining-requests": components["headers"]["x-ratelimit-remaining-requests"];
+                    "x-ratelimit-remaining-tokens": components["headers"]["x-ratelimit-remaining-tokens"];
+                    "x-ratelimit-reset-requests": components["headers"]["x-ratelimit-reset-requests"];
+                    "x-ratelimit-reset-tokens": components["headers"]["x-ratelimit-reset-tokens"];
+                    "x-should-retry": components["headers"]["x-should-retry"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description An internal error; the server's log has details under `X-Request-ID`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createEmbeddings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "model": "auto",
+                 *       "input": [
+                 *         "Which church has the light that moves along the floor?"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["EmbeddingsRequest"];
+            };
+        };
+        responses: {
+            /** @description The vectors. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "x-ratelimit-limit-requests": components["headers"]["x-ratelimit-limit-requests"];
+                    "x-ratelimit-limit-tokens": components["headers"]["x-ratelimit-limit-tokens"];
+                    "x-ratelimit-remaining-requests": components["headers"]["x-ratelimit-remaining-requests"];
+                    "x-ratelimit-remaining-tokens": components["headers"]["x-ratelimit-remaining-tokens"];
+                    "x-ratelimit-reset-requests": components["headers"]["x-ratelimit-reset-requests"];
+                    "x-ratelimit-reset-tokens": components["headers"]["x-ratelimit-reset-tokens"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "index": 0,
+                     *           "embedding": [
+                     *             0.6,
+                     *             -0.8
+                     *           ],
+                     *           "object": "embedding"
+                     *         }
+                     *       ],
+                     *       "model": "text-embedding-3-small",
+                     *       "usage": {
+                     *         "prompt_tokens": 9,
+                     *         "total_tokens": 9
+                     *       },
+                     *       "object": "list"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EmbeddingList"];
+                };
+            };
+            /** @description Something is wrong with the request; `param` names the parameter. */
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key is missing, has expired or is not one of this server's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description This needs a premium plan. */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such model, or the plan does not allow it. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body comes too slowly. */
+            408: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body, or the text in it, is larger than its limit. */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body has another media type than JSON. */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests or tokens, and `Retry-After` says when to try again; or the budget is used up. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "x-ratelimit-limit-requests": components["headers"]["x-ratelimit-limit-requests"];
+                    "x-ratelimit-limit-tokens": components["headers"]["x-ratelimit-limit-tokens"];
+                    "x-ratelimit-remaining-requests": components["headers"]["x-ratelimit-remaining-requests"];
+                    "x-ratelimit-remaining-tokens": components["headers"]["x-ratelimit-remaining-tokens"];
+                    "x-ratelimit-reset-requests": components["headers"]["x-ratelimit-reset-requests"];
+                    "x-ratelimit-reset-tokens": components["headers"]["x-ratelimit-reset-tokens"];
+                    "x-should-retry": components["headers"]["x-should-retry"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description An internal error; the server's log has details under `X-Request-ID`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No provider offers the model 'gpt-0'. Available: gpt-5-mini.",
+                     *         "type": "invalid_request_error",
+                     *         "param": "model",
+                     *         "code": "model_not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
