@@ -386,6 +386,26 @@ async def test_format_that_claude_has_not_is_a_tool(wanted: Any, schema: dict[st
     assert body["tool_choice"] == {"type": "tool", "name": "json_reply"}
 
 
+@pytest.mark.parametrize(
+    ("choice", "sent_choice", "names"),
+    [
+        (None, {"type": "any"}, ["weather", "now", "json_reply"]),
+        ("auto", {"type": "any"}, ["weather", "now", "json_reply"]),
+        ("none", {"type": "tool", "name": "json_reply"}, ["weather", "now", "json_reply"]),
+        # the reply is a call, so it is no JSON
+        ("required", {"type": "any"}, ["weather", "now"]),
+        (NamedTool("now"), {"type": "tool", "name": "now"}, ["weather", "now"]),
+    ],
+)
+async def test_format_beside_a_choice_of_claudes_tools(
+    choice: ToolChoice | None, sent_choice: dict[str, Any], names: list[str]
+) -> None:
+    request = msgspec.structs.replace(ASKED, response_format="json_object", tool_choice=choice)
+    body = await sent(ProviderName("claude"), request)
+    assert body["tool_choice"] == sent_choice
+    assert [tool["name"] for tool in body["tools"]] == names
+
+
 async def test_older_claude_writes_json_with_a_tool() -> None:
     """It refuses the structured output. The tools of the request stay, and it must call one of them or reply."""
 

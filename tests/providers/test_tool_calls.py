@@ -518,6 +518,14 @@ def test_calls_of_ollama() -> None:
     )
 
 
+@pytest.mark.parametrize(("arguments", "text"), [('{"q": "x"}', '{"q": "x"}'), (None, "{}"), ("", "{}"), ([1], "[1]")])
+def test_arguments_of_ollama_that_are_no_object(arguments: Any, text: str) -> None:
+    message = {"content": "", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": arguments}}]}
+    end = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
+    found = read_calls(OllamaDecoder("m", asked=TOOLS), ndjson({"message": message, "done": False}, end))
+    assert found == ([("a", "f", text)], "", "tool_calls")
+
+
 def test_text_that_is_the_arguments_of_a_call() -> None:
     events = [{"message": {"content": text}, "done": False} for text in ('{"q"', ': "x"', "}")]
     events.append({"message": {"content": ""}, "done": True, "done_reason": "stop"})

@@ -27,6 +27,7 @@ REPLY_TOOL = "json_reply"
 """The tool whose arguments are the reply."""
 _REPLY_WORDS = "Give your reply with this tool."
 
+_FORCING = ("any", "tool")
 _ANY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -55,7 +56,7 @@ def content(turn: Turn) -> str | list[dict[str, Any]]:
 def forces(body: Body) -> bool:
     """Whether `body` has a choice that makes the model call a tool."""
     choice = body.get("tool_choice")
-    return isinstance(choice, dict) and choice["type"] in ("any", "tool")
+    return isinstance(choice, dict) and choice["type"] in _FORCING
 
 
 def parameters(request: ChatRequest, turns: list[Turn], steps: Steps) -> Body:
@@ -64,8 +65,10 @@ def parameters(request: ChatRequest, turns: list[Turn], steps: Steps) -> Body:
     body: Body = {}
     tools = [_tool(tool, steps) for tool in request.tools]
     choice = _choice(request)
-    if reply := _reply_tool(request, steps):
-        choice = {"type": "any"} if tools else {"type": "tool", "name": REPLY_TOOL}
+    must_call = choice is not None and choice["type"] in _FORCING
+    if not must_call and (reply := _reply_tool(request, steps)):
+        may_call = tools and request.tool_choice != "none"
+        choice = {"type": "any"} if may_call else {"type": "tool", "name": REPLY_TOOL}
         tools.append(reply)
     if not tools and (names := dict.fromkeys(call.name for turn in turns for call in turn.calls)):
         # a conversation with calls needs tools, even if the model must not call one any more

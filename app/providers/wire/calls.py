@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from app.providers.call_ids import new_id, signed
+from app.providers.turns import json_in
 from app.values import ChatRequest, ToolCallDelta
 
 MOST_CALLS = 256
@@ -226,6 +227,7 @@ def _text(arguments: Any) -> str:
     if isinstance(arguments, str):
         return arguments
     if isinstance(arguments, msgspec.Raw):
-        arguments = bytes(arguments).decode(errors="replace")
-        return "" if arguments == "null" else arguments
+        written = bytes(arguments).decode(errors="replace")
+        # an object stays as it is written; anything else is text, or none
+        return written if written.startswith("{") else _text(json_in(written))
     return "" if arguments is None else json.dumps(arguments, ensure_ascii=False)
