@@ -11,7 +11,7 @@ import msgspec
 
 from app.errors import BrokenStream, ProviderError
 from app.providers.dialect import Body, Dialect, Steps
-from app.providers.parameters import check_depth, named_refusal
+from app.providers.parameters import check_depth, has_structure, named_refusal
 from app.providers.transport import TRANSPORT_ERRORS
 from app.providers.wire.decoder import ALIVE, Decoder
 from app.values import ChatRequest, Opened, ProviderName, StreamItem
@@ -67,7 +67,7 @@ async def relay(
     """
     steps = dialect.steps(model)
     body = build(steps)
-    if request is not None:
+    if request is not None and has_structure(request):
         check_depth(body, request, decoder_of(model).provider)
     while True:
         try:

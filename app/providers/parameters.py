@@ -46,10 +46,13 @@ def binding(request: ChatRequest) -> list[str]:
     return [name for name in _WORDS if has[name]]
 
 
+def has_structure(request: ChatRequest) -> bool:
+    """Whether `request` has more than text: schemas, or arguments of calls."""
+    return bool(request.tools or request.response_format) or any(message.tool_calls for message in request.messages)
+
+
 def check_depth(body: object, request: ChatRequest, provider: str) -> None:
     """Raises `RequestRefused` when `body`, made of `request`, is nested so deeply that encoding it could fail."""
-    if not (request.tools or request.response_format or any(message.tool_calls for message in request.messages)):
-        return
     level: list[object] = [body]
     for _ in range(MOST_NESTED):
         level = [inner for value in level for inner in _inside(value)]
