@@ -22,13 +22,11 @@ from app.routing.catalog import provider_names
 from app.routing.router import Candidate, ModelPreference, Offer
 from app.store.completions import BegunCompletion, FinishedCompletion, Renewed
 from app.store.messages import AllowedModel, OfferedModel, TurnOffer
-from app.values import ChatRequest, User, estimate_request
+from app.values import AUTO, ChatRequest, User, estimate_request
 
 RENEW_SECONDS = 1.0
 """How often what is held is renewed, for all completions of the process in one call. Of a process that is killed, what
 came after the last time is charged to nobody."""
-AUTO = "auto"
-"""The name of the model that the router chooses."""
 
 
 class CompletionStore(Protocol):

@@ -31,6 +31,7 @@ from tests.support.scripted_database import Database
 from tests.support.scripted_providers import OPENED, Play, Scripted, Stage, clock, failure, virtually
 
 USER = User("owner", "", 0)
+OTHER = AllowedModel(provider="gemini", model="gemini-model", input=0, output=0)
 MODEL = AllowedModel(provider="openai", model="openai-model", input=1_000_000, output=2_000_000)
 
 
@@ -43,7 +44,7 @@ class Store:
     down: bool = False
 
     async def begin(self, *_: object, **__: object) -> BegunCompletion:
-        return BegunCompletion((MODEL,), 1000)
+        return BegunCompletion((MODEL, OTHER), 1000)
 
     async def renew(self, spent: Sequence[Renewed]) -> None:
         if self.down:
@@ -59,9 +60,12 @@ class Store:
         return [MODEL]
 
 
-class OneOffer:
+@dataclass
+class Offered:
+    models: tuple[Candidate, ...]
+
     async def candidates(self, _: ModelPreference) -> tuple[Candidate, ...]:
-        return (Candidate("openai", "openai-model"),)
+        return self.models
 
     async def all(self) -> Any: ...
 
@@ -154,16 +158,18 @@ class Process:
 
 
 @asynccontextmanager
-async def process(*plays: Play, moderated: bool = False) -> AsyncGenerator[Process]:
+async def process(*plays: Play, moderated: bool = False, others: Sequence[Scripted] = ()) -> AsyncGenerator[Process]:
+    """`others` are asked when the first provider fails."""
     provider, store, followers, judge = Scripted("openai", *plays), Store(), Followers(), Judge()
     catalog = Catalog(Settings(supabase_url="", supabase_publishable_key="", supabase_secret_key=""))
+    stage = Stage(provider, *others)
     tools = Tools(
-        Stage(provider).failover,
+        stage.failover,
         Moderation(judge if moderated else None, fail="closed", output=moderated),
         Journal(Database()),
         catalog,
     )
-    completions = Completions(store, OneOffer(), Offering(catalog), followers, tools)
+    completions = Completions(store, Offered(stage.candidates), Offering(catalog), followers, tools)
     jobs = [asyncio.create_task(job) for job in (completions.renew(), followers.watch())]
     try:
         yield Process(completions, followers, store, provider, judge)
@@ -292,6 +298,32 @@ def test_long_outage_of_the_database_ends_what_is_written() -> None:
             connection = await running.answered()
             assert connection.bodies[-2][1]["error"]["code"] == "supabase_unavailable"
             assert len(running.completions) == 0
+
+    virtually(main)
+
+
+def test_another_model_answers_before_the_first_token_and_is_named() -> None:
+    async def main() -> None:
+        other = Scripted("gemini", ("yes", Finish("stop", Usage(3, 1))))
+        async with process(*[(failure(ServerError, status=503),)] * 3, others=[other]) as running:
+            connection = await running.answered()
+            assert connection.text == "yes"
+            assert {said["model"] for _, said in connection.bodies if said != "[DONE]"} == {"gemini-model"}
+            # the failed calls were answered with an error, which nobody charges
+            [finished] = running.store.finished
+            assert [(call.provider, call.prompt_tokens) for call in finished.calls] == [("gemini", 3)]
+
+    virtually(main)
+
+
+def test_no_other_model_answers_after_the_first_token() -> None:
+    async def main() -> None:
+        other = Scripted("gemini")
+        async with process(("half", failure(ServerError)), others=[other]) as running:
+            connection = await running.answered()
+            assert connection.text == "half"
+            assert connection.bodies[-2][1]["error"]["code"] == "provider_unavailable"
+            assert other.requests == []
 
     virtually(main)
 
