@@ -36,6 +36,7 @@ PAGE = 20
 ROUNDS = 40
 SEARCHER = uuid.UUID(int=1 << 96)
 MINUTE = 60_000_000
+"""In the microseconds in which Postgres takes times."""
 
 PEOPLE = """
 create unlogged table bench_owners as
@@ -130,7 +131,7 @@ def texts_of(db: Connection, words: list[str]) -> list[Text]:
 
 
 def written(owners: list[Owner], texts: list[Text]) -> Iterator[tuple[int, Owner, int, Text]]:
-    """All messages: a number, whose it is, the how manieth of theirs, and its text. The searcher's lie one by one among
+    """All messages: a number, whose it is, its place among theirs, and its text. The searcher's lie one by one among
     the others'."""
     searcher, *others = owners
     places = ((owner, ordinal) for owner in others for ordinal in range(OTHERS))
