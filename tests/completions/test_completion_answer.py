@@ -18,7 +18,7 @@ from app.chat.journal import Journal
 from app.chat.live import HEARTBEAT_SECONDS, STALL_SECONDS, WATCH_SECONDS, Followers
 from app.chat.offering import Offering
 from app.chat.writer import Tools
-from app.errors import ContextTooLong, ParameterRefused, ServerError, SupabaseUnavailable
+from app.errors import ContextTooLong, InvalidRequest, ParameterRefused, ServerError, SupabaseUnavailable
 from app.guard.moderation import Moderation
 from app.providers.base import Verdict
 from app.routing.catalog import Catalog
@@ -42,6 +42,10 @@ class Store:
     renewed: list[Sequence[Renewed]] = field(default_factory=list)
     finished: list[FinishedCompletion] = field(default_factory=list)
     down: bool = False
+    calls: int = 0
+    """How many calls have charged something."""
+    refused: set[str] = field(default_factory=set)
+    """The completions that the database does not take."""
 
     async def begin(self, *_: object, **__: object) -> BegunCompletion:
         return BegunCompletion((MODEL, OTHER), 1000)
@@ -51,10 +55,14 @@ class Store:
             raise SupabaseUnavailable
         self.renewed.append(spent)
 
-    async def finish(self, finished: FinishedCompletion) -> None:
+    async def finish(self, finished: Sequence[FinishedCompletion]) -> None:
+        await asyncio.sleep(0.05)
         if self.down:
             raise SupabaseUnavailable
-        self.finished.append(finished)
+        if any(one.id in self.refused for one in finished):
+            raise InvalidRequest
+        self.calls += 1
+        self.finished += finished
 
     async def models(self, *_: object) -> list[AllowedModel]:
         return [MODEL]
@@ -287,6 +295,30 @@ def test_end_does_not_wait_for_a_database_that_fails_and_is_charged_later() -> N
             running.store.down = False
             await asyncio.sleep(10)
             assert len(running.store.finished) == 1
+
+    virtually(main)
+
+
+def test_charges_of_many_share_calls() -> None:
+    async def main() -> None:
+        async with process() as running:
+            await asyncio.gather(*(running.answered() for _ in range(40)))
+            assert len(running.store.finished) == 40
+            assert running.store.calls <= 4
+
+    virtually(main)
+
+
+def test_charge_that_the_database_refuses_takes_no_other_one_with_it() -> None:
+    async def main() -> None:
+        async with process() as running:
+            connections = [await running.ask() for _ in range(5)]
+            refused = connections[2].answer._completion.reply.id
+            running.store.refused = {refused}
+            await asyncio.gather(*(connection.run() for connection in connections))
+            assert {one.id for one in running.store.finished} == {
+                connection.answer._completion.reply.id for connection in connections
+            } - {refused}
 
     virtually(main)
 
