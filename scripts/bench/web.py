@@ -35,11 +35,10 @@ PAINTED = """() => {
   // the time at which the text of a reply was first in a frame that had been drawn
   window.painted = []
   window.awaitText = () => {
-    const before = document.querySelectorAll('[aria-label=Reply]').length
+    const last = () => [...document.querySelectorAll('[aria-label=Reply]')].at(-1)
+    const before = last()
     const look = () => {
-      const replies = document.querySelectorAll('[aria-label=Reply]')
-      const text = replies[replies.length - 1]?.textContent ?? ''
-      if (replies.length > before && text) requestAnimationFrame(() => window.painted.push(Date.now()))
+      if (last() !== before && last()?.textContent) requestAnimationFrame(() => window.painted.push(Date.now()))
       else requestAnimationFrame(look)
     }
     requestAnimationFrame(look)
