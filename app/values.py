@@ -12,6 +12,8 @@ PromptRole = Literal[Role, "tool"]
 """Whose an entry of a prompt is. `tool`: the result of a tool call. Stored messages have no tools."""
 ProviderName = NewType("ProviderName", str)  # the valid names are in `app.providers.registry`
 TaskType = Literal["code", "creative", "analysis", "general"]
+AUTO = "auto"
+"""What clients of OpenAI's API name for the model that this server chooses."""
 ReplyStatus = Literal["streaming", "complete", "stopped", "failed", "interrupted", "filtered"]
 
 # Why a provider ended its reply: it was complete, it reached the output limit, a filter or refusal cut it, or the model

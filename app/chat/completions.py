@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from app import observe
 from app.chat.completion import TOO_LONG, CompletionWriter, with_system_prompt
 from app.chat.endings import Cut
-from app.chat.journal import OUTAGE_SECONDS, Journal
+from app.chat.journal import MAX_FINISH_BATCH, OUTAGE_SECONDS, Journal
 from app.chat.live import Followers
 from app.chat.offering import Offering
 from app.chat.turn import MAX_REPLIES, STORE_SECONDS
@@ -22,13 +22,11 @@ from app.routing.catalog import provider_names
 from app.routing.router import Candidate, ModelPreference, Offer
 from app.store.completions import BegunCompletion, FinishedCompletion, Renewed
 from app.store.messages import AllowedModel, OfferedModel, TurnOffer
-from app.values import ChatRequest, User, estimate_request
+from app.values import AUTO, ChatRequest, User, estimate_request
 
 RENEW_SECONDS = 1.0
 """How often what is held is renewed, for all completions of the process in one call. Of a process that is killed, what
 came after the last time is charged to nobody."""
-AUTO = "auto"
-"""The name of the model that the router chooses."""
 
 
 class CompletionStore(Protocol):
@@ -36,8 +34,16 @@ class CompletionStore(Protocol):
         self, user_id: str, completion_id: str, *, prompt_tokens: int, max_tokens: int | None, offer: TurnOffer
     ) -> BegunCompletion: ...
     async def renew(self, spent: Sequence[Renewed]) -> None: ...
-    async def finish(self, finished: FinishedCompletion) -> None: ...
+    async def finish(self, finished: Sequence[FinishedCompletion]) -> None: ...
     async def models(self, user_id: str, models: Sequence[OfferedModel]) -> list[AllowedModel]: ...
+
+
+class _Uncharged(NamedTuple):
+    """A completion that is over; `done` once its charge is stored, or given up."""
+
+    finished: FinishedCompletion
+    deadline: float
+    done: asyncio.Future[None]
 
 
 class Candidates(Protocol):
@@ -66,7 +72,8 @@ class Completions:
         self._writing: dict[str, CompletionWriter] = {}
         self._beginning = 0
         self._begun = asyncio.Event()
-        self._settling: set[asyncio.Task[None]] = set()
+        self._uncharged: list[_Uncharged] = []
+        self._charging: asyncio.Task[None] | None = None
         self._closed = False
 
     def __len__(self) -> int:
@@ -183,17 +190,39 @@ class Completions:
     async def _settle(self, finished: FinishedCompletion) -> None:
         """Charge a completion. It goes on when the caller is cancelled. If the database fails for too long, or the
         process ends before, recovery charges what was known at the last renewal."""
-        task = asyncio.create_task(self._charge(finished))
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
-        await asyncio.shield(task)
+        loop = asyncio.get_running_loop()
+        waiting = _Uncharged(finished, loop.time() + self._outage, loop.create_future())
+        self._uncharged.append(waiting)
+        if self._charging is None:
+            self._charging = asyncio.create_task(self._charge_all())
+        await asyncio.shield(waiting.done)
 
-    async def _charge(self, finished: FinishedCompletion) -> None:
-        deadline = asyncio.get_running_loop().time() + self._outage
+    async def _charge_all(self) -> None:
+        """Charge those that are over: while one call is made, the next collects."""
         try:
-            await Journal.persist(lambda: self._store.finish(finished), deadline)
+            while self._uncharged:
+                batch, self._uncharged = self._uncharged[:MAX_FINISH_BATCH], self._uncharged[MAX_FINISH_BATCH:]
+                await self._charge(batch)
+        finally:
+            self._charging = None
+
+    async def _charge(self, batch: Sequence[_Uncharged]) -> None:
+        finished = [one.finished for one in batch]
+        try:
+            await Journal.persist(lambda: self._store.finish(finished), max(one.deadline for one in batch))
+        except InvalidRequest as error:
+            # a value that the database refuses takes no other charge with it
+            if len(batch) == 1:
+                observe.event("completion.uncharged", completion_id=finished[0].id, code=error.code)
+            for one in batch if len(batch) > 1 else ():
+                await self._charge([one])
         except AppError as error:
-            observe.event("completion.uncharged", completion_id=finished.id, code=error.code)
+            for completion in finished:
+                observe.event("completion.uncharged", completion_id=completion.id, code=error.code)
+        finally:
+            for one in batch:
+                if not one.done.done():
+                    one.done.set_result(None)
 
     # ── the end of the process ───────────────────────────────────────────────────────────────────────────────────
 
@@ -205,7 +234,7 @@ class Completions:
         self._closed = True
         for writer in tuple(self._writing.values()):
             writer.cut(Cut.SHUTDOWN)
-        await _until(lambda: not self._writing and not self._beginning and not self._settling, STORE_SECONDS)
+        await _until(lambda: not self._writing and not self._beginning and self._charging is None, STORE_SECONDS)
 
 
 async def _until(idle: Callable[[], bool], patience: float) -> None:

@@ -14,9 +14,8 @@ from app.providers.vectors import unit
 from app.retrieval.embedders import MAX_BATCH, Embedders, embed
 from app.store.charges import Charges
 from app.store.replies import Charge
-from app.values import Quota, estimate_tokens
+from app.values import AUTO, Quota, estimate_tokens
 
-AUTO = "auto"
 _STEP = 64
 """The widths of models are multiples of it."""
 

@@ -66,9 +66,9 @@ class StoredCompletions:
         """Renew what is held for completions that are written, and keep what they have spent so far."""
         await self._supabase.service_rpc("renew_completions", {"p_completions": spent}, bool)
 
-    async def finish(self, finished: FinishedCompletion) -> None:
-        """Charge a completion and release what is held for it. A repeated call changes nothing."""
-        await self._supabase.service_rpc("finish_completions", {"p_completions": [finished]}, bool)
+    async def finish(self, finished: Sequence[FinishedCompletion]) -> None:
+        """Charge completions and release what is held for them. A repeated call changes nothing."""
+        await self._supabase.service_rpc("finish_completions", {"p_completions": finished}, bool)
 
     async def models(self, user_id: str, models: Sequence[OfferedModel]) -> list[AllowedModel]:
         """Those that the user's plan allows, in the same order."""

@@ -18,6 +18,11 @@ DELAY_SECONDS = 0.002
 """About the time of a round trip to a database in the same region."""
 
 
+COMPLETION_MODELS = [
+    {"provider": "openai", "model": f"fake-{tokens}-{gap}-0"} for tokens, gap in ((50, 0), (60, 50), (200, 50))
+]
+
+
 def message(id: str, role: str, parent: str | None) -> dict[str, object]:
     now = "2026-01-01T00:00:00.000000+00:00"
     empty = ("provider", "model", "finish_reason", "error_code", "sources", "prompt_tokens", "completion_tokens")
@@ -66,11 +71,16 @@ class Rest(Connection):
             case "journal_write":
                 return b'{"stop":[],"gone":[]}'
             case "finish_replies":
-                return json.dumps([reply["id"] for reply in json.loads(body)["p_replies"]]).encode()
+                replies = json.loads(body)["p_replies"]
+                return json.dumps([{"id": reply["id"], "cost_micro_usd": 12} for reply in replies]).encode()
             case "settings":
                 return b'{"external":{}}'
             case "jwks.json":
                 return b'{"keys":[]}'
+            case "begin_completion":
+                return json.dumps({"models": COMPLETION_MODELS, "output_tokens": 7800}).encode()
+            case "renew_completions" | "finish_completions":
+                return b"true"
             case _:
                 return b"[]"
 

@@ -131,11 +131,10 @@ async def _completions(supabase: Supabase, user: User) -> None:
     await completions.begin(user.id, completion_id, prompt_tokens=100, max_tokens=None, offer=offer)
     call = Charge(kind="reply", provider="a-provider", model="a-model", prompt_tokens=90, completion_tokens=4)
     await completions.renew([Renewed(completion_id, (call,))])
-    await completions.finish(
-        FinishedCompletion(
-            id=completion_id, user_id=user.id, calls=(call,), flagged=("violence",), flagged_part="output"
-        )
+    finished = FinishedCompletion(
+        id=completion_id, user_id=user.id, calls=(call,), flagged=("violence",), flagged_part="output"
     )
+    await completions.finish([finished])
     await completions.models(user.id, [model])
     await completions.begin_embeddings(user.id, request_id, tokens=20, provider="a-provider", model=FIRST, price=20_000)
     embedding = Charge(kind="embedding", provider="a-provider", model=FIRST, prompt_tokens=20, cost_micro_usd=1)

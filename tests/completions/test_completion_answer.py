@@ -18,7 +18,7 @@ from app.chat.journal import Journal
 from app.chat.live import HEARTBEAT_SECONDS, STALL_SECONDS, WATCH_SECONDS, Followers
 from app.chat.offering import Offering
 from app.chat.writer import Tools
-from app.errors import ContextTooLong, ParameterRefused, ServerError, SupabaseUnavailable
+from app.errors import ContextTooLong, InvalidRequest, ParameterRefused, ServerError, SupabaseUnavailable
 from app.guard.moderation import Moderation
 from app.providers.base import Verdict
 from app.routing.catalog import Catalog
@@ -31,6 +31,7 @@ from tests.support.scripted_database import Database
 from tests.support.scripted_providers import OPENED, Play, Scripted, Stage, clock, failure, virtually
 
 USER = User("owner", "", 0)
+OTHER = AllowedModel(provider="gemini", model="gemini-model", input=0, output=0)
 MODEL = AllowedModel(provider="openai", model="openai-model", input=1_000_000, output=2_000_000)
 
 
@@ -41,27 +42,38 @@ class Store:
     renewed: list[Sequence[Renewed]] = field(default_factory=list)
     finished: list[FinishedCompletion] = field(default_factory=list)
     down: bool = False
+    calls: int = 0
+    """How many calls have charged something."""
+    refused: set[str] = field(default_factory=set)
+    """The completions that the database does not take."""
 
     async def begin(self, *_: object, **__: object) -> BegunCompletion:
-        return BegunCompletion((MODEL,), 1000)
+        return BegunCompletion((MODEL, OTHER), 1000)
 
     async def renew(self, spent: Sequence[Renewed]) -> None:
         if self.down:
             raise SupabaseUnavailable
         self.renewed.append(spent)
 
-    async def finish(self, finished: FinishedCompletion) -> None:
+    async def finish(self, finished: Sequence[FinishedCompletion]) -> None:
+        await asyncio.sleep(0.05)
         if self.down:
             raise SupabaseUnavailable
-        self.finished.append(finished)
+        if any(one.id in self.refused for one in finished):
+            raise InvalidRequest
+        self.calls += 1
+        self.finished += finished
 
     async def models(self, *_: object) -> list[AllowedModel]:
         return [MODEL]
 
 
-class OneOffer:
+@dataclass
+class Offered:
+    models: tuple[Candidate, ...]
+
     async def candidates(self, _: ModelPreference) -> tuple[Candidate, ...]:
-        return (Candidate("openai", "openai-model"),)
+        return self.models
 
     async def all(self) -> Any: ...
 
@@ -154,16 +166,18 @@ class Process:
 
 
 @asynccontextmanager
-async def process(*plays: Play, moderated: bool = False) -> AsyncGenerator[Process]:
+async def process(*plays: Play, moderated: bool = False, others: Sequence[Scripted] = ()) -> AsyncGenerator[Process]:
+    """`others` are asked when the first provider fails."""
     provider, store, followers, judge = Scripted("openai", *plays), Store(), Followers(), Judge()
     catalog = Catalog(Settings(supabase_url="", supabase_publishable_key="", supabase_secret_key=""))
+    stage = Stage(provider, *others)
     tools = Tools(
-        Stage(provider).failover,
+        stage.failover,
         Moderation(judge if moderated else None, fail="closed", output=moderated),
         Journal(Database()),
         catalog,
     )
-    completions = Completions(store, OneOffer(), Offering(catalog), followers, tools)
+    completions = Completions(store, Offered(stage.candidates), Offering(catalog), followers, tools)
     jobs = [asyncio.create_task(job) for job in (completions.renew(), followers.watch())]
     try:
         yield Process(completions, followers, store, provider, judge)
@@ -285,6 +299,30 @@ def test_end_does_not_wait_for_a_database_that_fails_and_is_charged_later() -> N
     virtually(main)
 
 
+def test_charges_of_many_share_calls() -> None:
+    async def main() -> None:
+        async with process() as running:
+            await asyncio.gather(*(running.answered() for _ in range(40)))
+            assert len(running.store.finished) == 40
+            assert running.store.calls <= 4
+
+    virtually(main)
+
+
+def test_charge_that_the_database_refuses_takes_no_other_one_with_it() -> None:
+    async def main() -> None:
+        async with process() as running:
+            connections = [await running.ask() for _ in range(5)]
+            refused = connections[2].answer._completion.reply.id
+            running.store.refused = {refused}
+            await asyncio.gather(*(connection.run() for connection in connections))
+            assert {one.id for one in running.store.finished} == {
+                connection.answer._completion.reply.id for connection in connections
+            } - {refused}
+
+    virtually(main)
+
+
 def test_long_outage_of_the_database_ends_what_is_written() -> None:
     async def main() -> None:
         async with process((*("word ", 0.5) * 400, Finish("stop", None))) as running:
@@ -292,6 +330,32 @@ def test_long_outage_of_the_database_ends_what_is_written() -> None:
             connection = await running.answered()
             assert connection.bodies[-2][1]["error"]["code"] == "supabase_unavailable"
             assert len(running.completions) == 0
+
+    virtually(main)
+
+
+def test_another_model_answers_before_the_first_token_and_is_named() -> None:
+    async def main() -> None:
+        other = Scripted("gemini", ("yes", Finish("stop", Usage(3, 1))))
+        async with process(*[(failure(ServerError, status=503),)] * 3, others=[other]) as running:
+            connection = await running.answered()
+            assert connection.text == "yes"
+            assert {said["model"] for _, said in connection.bodies if said != "[DONE]"} == {"gemini-model"}
+            # the failed calls were answered with an error, which nobody charges
+            [finished] = running.store.finished
+            assert [(call.provider, call.prompt_tokens) for call in finished.calls] == [("gemini", 3)]
+
+    virtually(main)
+
+
+def test_no_other_model_answers_after_the_first_token() -> None:
+    async def main() -> None:
+        other = Scripted("gemini")
+        async with process(("half", failure(ServerError)), others=[other]) as running:
+            connection = await running.answered()
+            assert connection.text == "half"
+            assert connection.bodies[-2][1]["error"]["code"] == "provider_unavailable"
+            assert other.requests == []
 
     virtually(main)
 

@@ -51,7 +51,9 @@ def names(source: str) -> Iterator[tuple[int, str]]:
 
 def mentioned(name: str) -> set[str]:
     """The providers that an identifier, a text of one word or a text that is a list of names mentions. `DEMO_EMAIL` and
-    the like are the demo user's."""
+    the like are the demo user's, and a path below `/openai` is the service's own."""
+    if name.startswith("/openai/"):
+        return set()
     if set(name.split()) <= WORDS:
         return set(name.split())
     if " " in name or "\n" in name:

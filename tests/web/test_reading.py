@@ -102,6 +102,24 @@ async def test_a_long_conversation_opens_at_its_end_and_older_messages_come_with
     await expect(chat.page.get_by_text("message 1", exact=True)).to_be_visible()
 
 
+async def test_a_message_that_was_found_is_shown_wherever_it_is(open_chat: OpenChat, long_conversation: str) -> None:
+    chat = await open_chat()
+    await chat.page.goto(f"{chat.api.url}/c/{long_conversation}")
+    await expect(chat.replies.last).to_be_visible()
+    oldest = await chat.page.evaluate(
+        """async (id) => {
+          const { access_token } = JSON.parse(localStorage.getItem('sb-127-auth-token'))
+          const answer = await fetch(`/v1/conversations/${id}/messages?limit=3`, {
+            headers: { Authorization: `Bearer ${access_token}` },
+          })
+          return (await answer.json()).items[2].id
+        }""",
+        long_conversation,
+    )
+    await chat.page.goto(f"{chat.api.url}/c/{long_conversation}?m={oldest}")
+    await expect(chat.page.get_by_text("message 3", exact=True)).to_be_in_viewport()
+
+
 async def test_everything_is_reached_by_keyboard(open_chat: OpenChat, as_visitor: httpx.AsyncClient) -> None:
     conversation = await new_conversation(as_visitor)
     await turn(as_visitor, conversation, script(tokens=60, token=LINE))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 from playwright.async_api import expect
 
@@ -9,8 +11,8 @@ from scripts.local_supabase import LocalSupabase
 from tests.support.browser import NewPage
 from tests.support.client import history, new_conversation, script, turn
 from tests.support.proxy import Proxy
-from tests.support.service import Api, Person, sign_up
-from tests.support.upstream import Upstream
+from tests.support.service import Api, Person, running_api, sign_up
+from tests.support.upstream import MODEL, Upstream
 from tests.web.pages import Chat, OpenChat, session_script
 
 
@@ -169,3 +171,30 @@ async def test_after_two_silent_seconds_the_chat_says_that_it_still_works(
     await expect(chat.page.get_by_text("Still working …")).to_have_count(0)
     call.step()
     await chat.ended()
+
+
+async def test_a_reply_goes_on_through_another_replica_while_its_own_drains(
+    stack: LocalSupabase,
+    web_api: Api,
+    visitor: Person,
+    new_page: NewPage,
+    upstream: Upstream,
+    tmp_path: Path,
+) -> None:
+    settings = {"OPENAI_API_KEY": "test", "OPENAI_BASE_URL": upstream.url, "OPENAI_MODEL": MODEL, "ENABLE_RAG": "false"}
+    async with running_api(stack, tmp_path / "api.log", **settings) as leaving, Proxy(leaving.url) as proxy:
+        tab = await new_page()
+        await tab.page.add_init_script(await session_script(stack, visitor))
+        await tab.page.goto(proxy.url)
+        chat = Chat(tab, leaving)
+        await chat.send(script(id="drained", tokens=9, stepped=True))
+        call = await upstream.call("drained")
+        call.step(3)
+        await expect(chat.replies).to_contain_text("tok2")
+        proxy.target = web_api.url
+        leaving.terminate()
+        call.step(3)
+        await expect(chat.replies).to_contain_text("tok5")
+        call.step(3)
+        await chat.ended()
+        assert (await chat.replies.locator("p").first.inner_text()).split() == [f"tok{i}" for i in range(9)]

@@ -27,13 +27,13 @@ from app.api.completions.views import (
 from app.api.openapi import USER_TOKEN, answers_with
 from app.api.quotas import EXPOSED
 from app.api.requests import DOUBTLESS
-from app.chat.completions import AUTO, Completions
+from app.chat.completions import Completions
 from app.chat.endings import Cut
 from app.chat.live import Followers
 from app.errors import UnknownModel
 from app.retrieval.requested import RequestedVectors
 from app.routing.catalog import provider_names
-from app.values import User
+from app.values import AUTO, User
 
 OWNER_OF_AUTO = "parley"
 

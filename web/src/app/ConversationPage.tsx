@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { lazy } from 'react'
+import { useSearch } from 'wouter'
 import { titleOf } from '../conversations/title'
 import { useTexts } from '../i18n/texts'
 import { asProblem } from '../lib/problem'
@@ -14,6 +15,7 @@ export function ConversationPage({ id }: { id: string }) {
   const texts = useTexts()
   const { api } = useServices()
   const queries = useQueryClient()
+  const search = useSearch()
   const { data, error } = useQuery({
     queryKey: ['conversation', id],
     queryFn: async ({ signal }) => {
@@ -32,6 +34,7 @@ export function ConversationPage({ id }: { id: string }) {
       <h1 className="visually-hidden">{title ?? texts.common.loading}</h1>
       <ChatPane
         conversationId={id}
+        messageId={new URLSearchParams(search).get('m')}
         onConversation={() => void queries.invalidateQueries({ queryKey: ['conversation', id] })}
       />
     </>

@@ -21,16 +21,19 @@ import { type Refused, useConversation } from './useConversation'
 /** The conversation with its composer. `conversationId` is null before the first message of a new one. */
 export default function ChatPane({
   conversationId,
+  messageId = null,
   onConversation,
 }: {
   conversationId: string | null
+  /** The message to begin with, such as one that a search has found; null: the end. */
+  messageId?: string | null
   /** Called once the first message has made the conversation. */
   onConversation: (id: string) => void
 }) {
   return conversationId === null ? (
     <NewChat onConversation={onConversation} />
   ) : (
-    <Chat key={conversationId} id={conversationId} />
+    <Chat key={conversationId} id={conversationId} messageId={messageId} />
   )
 }
 
@@ -88,7 +91,7 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
   )
 }
 
-function Chat({ id }: { id: string }) {
+function Chat({ id, messageId }: { id: string; messageId: string | null }) {
   const texts = useTexts()
   const user = useUser()
   const [preferences] = usePreferences()
@@ -97,6 +100,11 @@ function Chat({ id }: { id: string }) {
   const isBusy = state === 'sent' || state === 'replying'
   const last = messages.at(-1)
   const composer = useRef<Composer>(null)
+  const [target, setTarget] = useState<string | null>(null)
+  const { find } = chat
+  useEffect(() => {
+    if (messageId) find(messageId).then((isThere) => setTarget(isThere ? messageId : null))
+  }, [messageId, find])
 
   useEffect(() => {
     // not at once: in development React shows everything twice, and the first time is taken back
@@ -154,6 +162,7 @@ function Chat({ id }: { id: string }) {
       ) : (
         <MessageList
           messages={messages}
+          target={target}
           keyOf={chat.keyOf}
           isReplyAwaited={isBusy && !isReply(last)}
           hasOlder={chat.hasOlder}

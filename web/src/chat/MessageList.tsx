@@ -17,6 +17,7 @@ const NEARLY_AT_TOP = 1500
  */
 export function MessageList({
   messages,
+  target,
   keyOf,
   isReplyAwaited,
   hasOlder,
@@ -25,6 +26,8 @@ export function MessageList({
   awaited,
 }: {
   messages: readonly ChatMessage[]
+  /** The message to scroll to, once. */
+  target: string | null
   keyOf: (message: ChatMessage) => string
   /** Whether the last question has no reply yet: `awaited` stands in its place. */
   isReplyAwaited: boolean
@@ -64,6 +67,11 @@ export function MessageList({
   visible.current = scrolling.visible
   const items = virtualizer.getVirtualItems()
   const first = items[0]?.index ?? 0
+  const targetIndex = useRef(-1)
+  targetIndex.current = target === null ? -1 : messages.findIndex(({ id }) => id === target)
+  useLayoutEffect(() => {
+    if (target !== null && targetIndex.current >= 0) virtualizer.scrollToIndex(targetIndex.current, { align: 'start' })
+  }, [target, virtualizer])
   useLayoutEffect(() => {
     if (hasOlder && (virtualizer.scrollOffset ?? Number.POSITIVE_INFINITY) < NEARLY_AT_TOP && first < 8) onOlder()
   }, [hasOlder, onOlder, first, virtualizer])

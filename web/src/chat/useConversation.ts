@@ -33,6 +33,8 @@ export interface Conversation {
   /** A name of a message that stays the same when the API gives it its id. */
   keyOf: (message: ChatMessage) => string
   readOlder: () => Promise<void>
+  /** Reads until this message is among those that are shown, on whatever branch it is. Whether it is there. */
+  find: (id: string) => Promise<boolean>
   reread: () => void
   send: (text: string) => void
   edit: (id: string, text: string) => void
@@ -51,6 +53,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   const [refused, setRefused] = useState<Refused | null>(null)
   const [unreadable, setUnreadable] = useState<ProblemError | null>(null)
   const [isRead, setIsRead] = useState(false)
+  const [isTurning, setIsTurning] = useState(false) // from a message that is sent to its reply's end, through cuts
   const [hasOlder, setHasOlder] = useState(false)
   const wanted = useRef(preferences)
   useEffect(() => {
@@ -82,18 +85,17 @@ export function useConversation(id: string, preferences: Preferences): Conversat
 
   const isCut = useRef(false)
   const refusal = useRef<ProblemError | null>(null)
-  const { messages, status, setMessages, sendMessage, regenerate, resumeStream, stop, clearError } =
-    useChat<ChatMessage>({
-      id,
-      transport,
-      throttle: FRAME_MS,
-      onError(error) {
-        if (error instanceof ProblemError) refusal.current = error
-      },
-      onFinish({ isDisconnect }) {
-        isCut.current = isDisconnect
-      },
-    })
+  const { messages, setMessages, sendMessage, regenerate, resumeStream, stop, clearError } = useChat<ChatMessage>({
+    id,
+    transport,
+    throttle: FRAME_MS,
+    onError(error) {
+      if (error instanceof ProblemError) refusal.current = error
+    },
+    onFinish({ isDisconnect }) {
+      isCut.current = isDisconnect
+    },
+  })
   // what is shown at this moment, for what runs beside the renders
   const shown = useRef(messages)
   const setShown = useCallback(
@@ -154,6 +156,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     async (action: () => Promise<void>) => {
       isBusy.current = true
       isCut.current = false
+      setIsTurning(true)
       await action()
       for (let cuts = 0; isCut.current && !isGone.current; cuts += 1) {
         isCut.current = false
@@ -164,6 +167,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
         if (textOf(shown.current.at(-1) ?? NONE).length > length) cuts = -1
       }
       isBusy.current = false
+      setIsTurning(false)
       clearError()
     },
     [resumeStream, clearError],
@@ -247,13 +251,11 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     [api],
   )
   const last = messages.at(-1)
-  // the SDK says `streaming` with the first text only, and the reply is known before
-  const isReplying = status === 'streaming' || status === 'submitted'
-  const replyId = isReplying && last && isReply(last) ? last.id : null
+  const replyId = isTurning && last && isReply(last) ? last.id : null
   useEffect(() => {
     if (replyId && wantsStop.current) stopReply(replyId)
-    if (status === 'ready' || status === 'error') wantsStop.current = false
-  }, [replyId, status, stopReply])
+    if (!isTurning) wantsStop.current = false
+  }, [replyId, isTurning, stopReply])
 
   const readingOlder = useRef(false)
   const readOlder = useCallback(async () => {
@@ -273,6 +275,26 @@ export function useConversation(id: string, preferences: Preferences): Conversat
       readingOlder.current = false
     }
   }, [api, id, setShown])
+
+  const find = useCallback(
+    async (messageId: string) => {
+      const isShown = () => shown.current.some((one) => one.id === messageId)
+      try {
+        // of a message that is shown this changes nothing
+        const params = { path: { conversation_id: id } }
+        await api.PATCH('/v1/conversations/{conversation_id}', { params, body: { head_id: messageId } })
+        await readNewest()
+        for (let first: string | undefined; !isShown() && first !== shown.current[0]?.id; ) {
+          first = shown.current[0]?.id
+          await readOlder()
+        }
+      } catch {
+        return false // it was deleted, or there is no connection: the conversation is shown without it
+      }
+      return isShown()
+    },
+    [api, id, readNewest, readOlder],
+  )
 
   const actions = useMemo(
     () => ({
@@ -311,6 +333,10 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   )
 
   const isWaiting = waiting !== null
+  let state: Conversation['state'] = 'ready'
+  if (unreadable) state = 'unreadable'
+  else if (isTurning) state = isReply(last) ? 'replying' : 'sent'
+  else if (!isRead && messages.length === 0) state = 'reading'
   const stopNow = useCallback(() => {
     if (replyId) {
       stopReply(replyId)
@@ -326,23 +352,19 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   return {
     ...actions,
     messages,
-    state: unreadable
-      ? 'unreadable'
-      : !isRead && status === 'ready' && messages.length === 0
-        ? 'reading'
-        : STATES[status],
+    state,
     problem: unreadable,
     waiting,
     refused,
     hasOlder,
     keyOf,
     readOlder,
+    find,
     stop: stopNow,
   }
 }
 
 const NONE: ChatMessage = { id: '', role: 'user', parts: [] }
-const STATES = { ready: 'ready', error: 'ready', submitted: 'sent', streaming: 'replying' } as const
 
 const withFeedback = (message: ChatMessage, feedback: Schemas['Feedback'] | null): ChatMessage => ({
   ...message,

@@ -1208,7 +1208,7 @@ export interface components {
             prompt_tokens: number;
             /** @description What would be held for the reply; null where nothing has to limit it. */
             output_tokens: number | null;
-            /** @description What it costs at most whatever happens: calls that fail are made again, also of other models, five at most. Null where a model has no known price. */
+            /** @description What it costs at most whatever happens: calls that fail are made again, also of other models, five at most, and a conversation without a title is given one. Null where a model has no known price. */
             most_micro_usd: number | null;
             /** @description The models that may be chosen now, in the order of `GET /v1/models`. */
             models: components["schemas"]["ModelEstimateView"][];
