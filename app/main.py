@@ -291,9 +291,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app.state.service = service
     handler = app.asgi_handler
     if settings.web == "on":
-        handler = web(
-            handler, app.routes, ClientConfig("", settings.supabase_url, settings.supabase_publishable_key)
-        )
+        handler = web(handler, app.routes, ClientConfig("", settings.supabase_url, settings.supabase_publishable_key))
     app.asgi_handler = with_any_chat_id(observed(handler, app.routes))
     return app
 
