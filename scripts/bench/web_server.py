@@ -117,7 +117,8 @@ class ChatServer:
             reply["content"] = "".join(self.script.pieces)
             messages += [question, reply]
             await send(type="text-end", id="0")
-            await send(type="finish", finishReason="stop", messageMetadata={"status": "complete"})
+            await send(type="message-metadata", messageMetadata={"status": "complete"})
+            await send(type="finish", finishReason="stop")
             await answer.write(b"data: [DONE]\n\n")
         return answer
 
