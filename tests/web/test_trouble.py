@@ -58,6 +58,27 @@ async def test_a_cut_connection_is_said_and_resumed_without_a_lost_or_doubled_wo
         assert (await chat.replies.locator("p").first.inner_text()).split() == [f"tok{i}" for i in range(10)]
 
 
+async def test_a_cut_reply_that_is_no_longer_streamed_is_read_as_it_is_stored(
+    stack: LocalSupabase, web_api: Api, visitor: Person, new_page: NewPage, upstream: Upstream
+) -> None:
+    async with Proxy(web_api.url) as proxy:
+        tab = await new_page()
+        await tab.page.add_init_script(await session_script(stack, visitor))
+        await tab.page.goto(proxy.url)
+        await tab.page.route("**/v1/chat/*/stream", lambda route: route.fulfill(status=204))
+        chat = Chat(tab, web_api)
+        await chat.send(script(id="over", tokens=6, stepped=True))
+        call = await upstream.call("over")
+        call.step(3)
+        await expect(chat.replies).to_contain_text("tok2")
+        proxy.down()
+        call.step(3)
+        await expect(chat.page.get_by_text("The connection was lost.")).to_be_visible()
+        proxy.up()
+        await expect(chat.replies).to_contain_text("tok5")
+        await chat.ended()
+
+
 async def test_a_message_whose_answer_is_lost_is_sent_again_and_begins_one_turn(
     stack: LocalSupabase,
     web_api: Api,

@@ -68,7 +68,8 @@ export function patientFetch(
 
 /** The answer, whose body fails when nothing arrives for so long that the connection must be dead. */
 function watched(answer: Response): Response {
-  if (!answer.body) return answer
+  // 204, nothing to resume: browsers differ in whether it has a body, and it may not be given one
+  if (!answer.body || answer.status === 204) return answer
   let timer: ReturnType<typeof setTimeout> | undefined
   const watch = (controller: TransformStreamDefaultController<Uint8Array>) => {
     clearTimeout(timer)
