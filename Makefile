@@ -96,7 +96,7 @@ bench-search: install ## Measure search: recall and latency by the owner's size 
 	nice $(BIN)/python -m scripts.bench.search $(ARGS)
 
 .PHONY: bench-conversations
-bench-conversations: install ## Measure search over conversations (a minute or two; ARGS=--full for 10 million messages, an hour)
+bench-conversations: install ## Measure search over conversations (a minute; ARGS=--full for 10 million messages, which takes 37 GB of disk)
 	nice $(BIN)/python -m scripts.bench.conversations $(ARGS)
 
 .PHONY: clean

@@ -148,7 +148,9 @@ class Service:
         )
         offering = Offering(self.routing.catalog, settings.system_prompt)
         retriever = Retriever(self.search, self.charges, enabled=settings.enable_rag)
-        self.choice = Choice(self.routing.offers, offering, retriever, Estimates(self.supabase))
+        self.choice = Choice(
+            self.routing.offers, offering, retriever, Estimates(self.supabase), titles=settings.titles == "auto"
+        )
         tools = Tools(
             self.routing.failover,
             self.moderation,

@@ -6,6 +6,7 @@ message becomes one reply, since ChatGPT writes a message for each of its steps.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,9 @@ MOST_STEPS = 500
 """Between a user message and the end of its reply."""
 ATTACHMENT = "[attachment]"
 """In place of what is no text, such as an image."""
+_HIGH, _LOW = rb"u[dD][89abAB][0-9a-fA-F]{2}", rb"u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPES = re.compile(rb"\\(?:%b\\%b|(?P<half>%b|%b)|(?P<nul>u0000)|.)" % (_HIGH, _LOW, _HIGH, _LOW), re.DOTALL)
+"""The escapes of JSON, one by one: a character beyond the first 65,536, half of one, NUL, all others."""
 
 
 class Author(msgspec.Struct):
@@ -74,13 +78,18 @@ def read_chatgpt(data: bytes) -> ImportFile:
     """What the file holds. Raises `InvalidRequest`, which names the conversation."""
     reader = Reader()
     try:
-        conversations = msgspec.json.decode(data, type=list[msgspec.Raw])
+        conversations = msgspec.json.decode(_ESCAPES.sub(_storable, data), type=list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The file is not valid JSON: {error}.", status=400) from None
     for index, conversation in enumerate(conversations):
         where = f"file[{index}]"
         _Tree(decode(bytes(conversation), Conversation, where), where, reader).read()
     return reader.file
+
+
+def _storable(escape: re.Match[bytes]) -> bytes:
+    """What can be stored: models have said halves of characters, tools NUL, and nobody can change that in the file."""
+    return b"\\ufffd" if escape["half"] else b"" if escape["nul"] else escape[0]
 
 
 class _Tree:

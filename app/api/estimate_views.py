@@ -53,7 +53,7 @@ class EstimateView(View, frozen=True):
         int | None,
         described(
             "What it costs at most whatever happens: calls that fail are made again, also of other models, five at "
-            "most. Null where a model has no known price."
+            "most, and a conversation without a title is given one. Null where a model has no known price."
         ),
     ]
     models: Annotated[

@@ -9,6 +9,7 @@ import msgspec
 from app.chat.offering import Offering
 from app.chat.prompt import PASSAGE_TOKENS
 from app.chat.sources import Retriever
+from app.chat.title_text import OUTPUT_TOKENS, TITLE_PROMPT_BYTES
 from app.errors import AppError
 from app.routing.catalog import ModelSpec
 from app.routing.offers import Offers
@@ -59,7 +60,11 @@ class Estimate(msgspec.Struct, frozen=True):
 class Choice:
     """Asks the router what there is, and the database what the user's plan allows of it."""
 
-    def __init__(self, offers: Offers, offering: Offering, retriever: Retriever, estimates: Estimates) -> None:
+    def __init__(
+        self, offers: Offers, offering: Offering, retriever: Retriever, estimates: Estimates, *, titles: bool
+    ) -> None:
+        """`titles`: whether conversations are given some."""
+        self._titles = titles
         self._offers = offers
         self._offering = offering
         self._retriever = retriever
@@ -114,7 +119,14 @@ class Choice:
         most = None
         if known and len(known) == len(costs):
             most = ATTEMPTS_PER_TURN * (max(known) - estimated.embedding_micro_usd) + estimated.embedding_micro_usd
+            if self._titles and estimated.untitled:
+                most += max(self._title(one) for one in estimated.models)
         return Estimate(estimated.prompt_tokens, estimated.output_tokens, most, models, estimated.left)
+
+    def _title(self, allowed: AllowedModel) -> int:
+        """What a title by this model costs at most. It is one call of the cheapest that can be called."""
+        usage = Usage(TITLE_PROMPT_BYTES + 2 * MESSAGE_TEMPLATE_TOKENS + TEMPLATE_TOKENS, OUTPUT_TOKENS)
+        return self._offering.price(allowed, allowed.provider, allowed.model, usage) or 0
 
     def _of(
         self, spec: ModelSpec, allowed: AllowedModel, estimated: Estimated, max_tokens: int | None

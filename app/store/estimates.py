@@ -27,6 +27,8 @@ class Estimated(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[AllowedModel, ...]
     prompt_tokens: int
     messages: int
+    untitled: bool = False
+    """After a complete reply, the conversation may be given a title."""
     output_tokens: int | None
     """What the reply may have if the message is sent now."""
     most_output_tokens: int | None

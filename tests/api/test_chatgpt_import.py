@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -149,6 +150,23 @@ async def test_what_is_not_shown_is_left_out(client: httpx.AsyncClient) -> None:
     [item] = (await client.get("/v1/conversations")).json()["items"]
     shown = await history(client, item["id"])
     assert [(said["role"], said["content"]) for said in shown] == [("user", "Well?"), ("assistant", "Yes.")]
+
+
+async def test_what_cannot_be_stored_is_left_out(client: httpx.AsyncClient) -> None:
+    """NUL, and halves of characters; a backslash before the same letters is a text."""
+    text = r"a\u0000b \ud83dc \ude00d \ud83d\ude00 \\u0000 \\\u0000e \\ud83d \ud83d\ud83d\ude00 \n"
+    file = json.dumps([{"id": "x", "mapping": dict([node("ask", None, [], "user", "TEXT")])}]).replace("TEXT", text)
+    response = await client.post("/v1/imports", content=file.encode(), headers={"Content-Type": "application/json"})
+    assert response.status_code == 202, response.text
+    half = "\ufffd"
+    expected = f"ab {half}c {half}d 😀 \\u0000 \\e \\ud83d {half}😀"
+
+    async def shown() -> bool:
+        return bool((await client.get(response.headers["location"])).json()["status"] == "complete")
+
+    await eventually(shown, within=60)
+    [item] = (await client.get("/v1/conversations")).json()["items"]
+    assert [said["content"] for said in await history(client, item["id"])] == [expected]
 
 
 async def test_long_message_is_taken(client: httpx.AsyncClient) -> None:

@@ -14,7 +14,8 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsStr
 from pydantic import TypeAdapter
 
 from app.values import ChatRequest, NamedTool, ProviderName
-from tests.contract.test_tools import ALL, ASKED, HISTORY, MODEL, REPLY, SIGNED, sent
+from tests.contract.conftest import MODEL
+from tests.contract.tool_requests import ALL, ASKED, HISTORY, REPLY, SIGNED, sent
 
 REQUESTS: dict[str, ChatRequest] = {
     "tools": ASKED,

@@ -29,53 +29,22 @@ from app.values import (
     Usage,
 )
 from tests.contract.conftest import MODEL, served
+from tests.contract.tool_requests import (
+    ALL,
+    ASKED,
+    HISTORY,
+    NOW,
+    REPLY,
+    SCHEMA,
+    SIGNED,
+    WEATHER,
+    Server,
+    plain,
+    sent,
+)
 from tests.support.aimock import AIMock
 from tests.support.raw_upstream import Exchange
 from tests.support.wires import WIRES, called
-
-SCHEMA = {
-    "type": "object",
-    "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
-    "required": ["city"],
-}
-WEATHER = Tool("weather", "The weather of a city.", SCHEMA)
-NOW = Tool("now")
-ASKED = ChatRequest(MODEL, (Message("user", "Oslo and Rome?"),), tools=(WEATHER, NOW))
-REPLY = JsonSchema("forecast", SCHEMA, "A forecast.", True)
-
-
-class Server:
-    """Plays a provider: gives each of `replies` once, the last one for ever, and keeps what it was sent."""
-
-    def __init__(self, adapter: ProviderName, *replies: bytes) -> None:
-        self.adapter = adapter
-        self.replies = list(replies)
-        self.bodies: list[Any] = []
-
-    async def answer(self, exchange: Exchange) -> None:
-        if exchange.path in ("/api/show", "/api/ps"):  # how much an Ollama has room for
-            exchange.reply(404, b"{}")
-            return
-        self.bodies.append(exchange.json)
-        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        exchange.start()
-        exchange.send(reply)
-
-    async def ask(self, *requests: ChatRequest) -> list[list[StreamItem]]:
-        async with served(self.adapter, self.answer) as (provider, _):
-            return [[item async for item in provider.stream(request)] for request in requests]
-
-
-def plain(adapter: ProviderName) -> bytes:
-    return WIRES[adapter].opening + WIRES[adapter].token + WIRES[adapter].ending
-
-
-async def sent(adapter: ProviderName, request: ChatRequest) -> Any:
-    """The body of `request`."""
-    server = Server(adapter, plain(adapter))
-    await server.ask(request)
-    (body,) = server.bodies
-    return body
 
 
 def calls_in(items: list[StreamItem]) -> tuple[ToolCall, ...]:
@@ -434,7 +403,6 @@ async def test_older_claude_writes_json_with_a_tool() -> None:
     assert bodies[1]["tool_choice"] == {"type": "any"}
 
 
-ALL = Sampling(("END",), 0.5, 0.9, 7, 0.1, 0.2)
 SAMPLING: dict[ProviderName, dict[str, Any]] = {
     "openai": {
         "stop": ["END"],
@@ -746,14 +714,6 @@ async def test_a_schema_without_a_bottom_is_refused(adapter: ProviderName) -> No
             await sent(adapter, ChatRequest(MODEL, messages))
 
 
-HISTORY = (
-    Message("user", "Hi"),
-    Message("assistant", "", (ToolCall("functions.weather:0", "weather", '{"city": "Oslo"}'),)),
-    Message("tool", "rain", tool_call_id="functions.weather:0"),
-    Message("user", "Thanks."),
-)
-
-
 async def test_a_conversation_with_calls_and_no_tools() -> None:
     """Anthropic refuses it without tools, so it gets those that were called, and may call none."""
     body = await sent(ProviderName("claude"), ChatRequest(MODEL, HISTORY))
@@ -788,16 +748,6 @@ async def test_signature_that_gemini_refuses(words: str) -> None:
     first, second, third, fourth = signatures_in(await sent_to_gemini("some-gemini", [words], times=2))
     assert first == third == ["c2ln", None, None]
     assert second == fourth == [UNSIGNED, None, UNSIGNED]
-
-
-SIGNED = (
-    Message("user", "Hi"),
-    Message("assistant", "", (ToolCall("a__thought__c2ln", "weather", "{}"), ToolCall("b", "weather", "{}"))),
-    Message("tool", "rain", tool_call_id="a__thought__c2ln"),
-    Message("tool", "sun", tool_call_id="b"),
-    Message("assistant", "", (ToolCall("c", "now", "{}"),)),
-    Message("tool", "12:00", tool_call_id="c"),
-)
 
 
 async def sent_to_gemini(model: str, refusals: list[str], times: int = 1) -> list[Any]:

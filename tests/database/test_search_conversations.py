@@ -250,16 +250,66 @@ def test_newer_texts_come_first_and_whole_words_before_beginnings(db: Connection
     assert messages(search(db, owner, "tea")) == [str(new), str(old), str(begins), str(ancient)]
 
 
+def in_stretches(db: Connection, user: Caller, number: int) -> None:
+    """As if the user's texts were many: so many stretches, of which each has some of them."""
+    db.execute(
+        "update private.searched_texts set ordinal = ordinal + 2048 * (id %% %(number)s), "
+        "words = array_to_tsvector(array(select replace(w.word, private.stretch_of(user_id, 0), "
+        "private.stretch_of(user_id, id %% %(number)s)) from unnest(tsvector_to_array(words)) as w (word))) "
+        "where user_id = %(user)s",
+        {"number": number, "user": user.id},
+    )
+
+
+@pytest.mark.parametrize("query", ["okapi tea", "te OKAPIS", "tea 京都"])
+def test_rare_word_beside_a_frequent_one_is_found_in_every_stretch(db: Connection, owner: Caller, query: str) -> None:
+    """Rare in most stretches, and in one in more texts than are read one by one."""
+    conversation = new_conversation(db, owner)
+    for number in range(160):
+        write(
+            db, owner, f"tea {number} okapis 京都" if number in (3, 44, 45) or number % 8 == 2 else "tea", conversation
+        )
+    in_stretches(db, owner, 8)
+    held = one(
+        db,
+        "select count(*) from private.searched_texts where user_id = %s and words::text ~ 'okapis'",
+        [owner.id],
+    )
+    assert held == 23
+    found: list[str] = []
+    after = None
+    while True:
+        page = search(db, owner, query, match_count=5, after=after)
+        found += messages(page)
+        if len(page) < 5:
+            break
+        after = page[-1]["cursor"]
+    assert len(found) == len(set(found)) == held
+    assert search(db, owner, "tea zebra") == []
+
+
+def test_what_is_a_rare_word(db: Connection, owner: Caller) -> None:
+    conversation = new_conversation(db, owner)
+    for number in range(20):
+        write(db, owner, "tea okapi" if number % 2 else "tea elephants", conversation)
+
+    def rare(query: str, last: str | None = None) -> str | None:
+        term: str | None = one(
+            db,
+            "select (private.rare_term(%s, 0, private.search_terms(%s), (private.search_terms(%s))[1])).letters",
+            [owner.id, query, last],
+        )
+        return term
+
+    # the longest one that at most 16 texts have
+    assert [rare("tea okapi"), rare("tea okap eleph"), rare("te t"), rare("tea zz")] == ["okapi", "eleph", "t", "zz"]
+    assert (rare("tea okapi", "tea"), rare("tea okapi", "okapi")) == (None, "okapi")
+
+
 def test_pages_hold_each_hit_once_while_more_is_written(db: Connection, owner: Caller) -> None:
     conversation = new_conversation(db, owner)
     written = [str(write(db, owner, f"tea {number}", conversation)) for number in range(25)]
-    # as if they were many: a stretch for each of some texts
-    db.execute(
-        "update private.searched_texts set ordinal = ordinal + 2048 * (id %% 3), "
-        "words = array_to_tsvector(array(select replace(w.word, private.stretch_of(user_id, 0), "
-        "private.stretch_of(user_id, id %% 3)) from unnest(tsvector_to_array(words)) as w (word))) where user_id = %s",
-        [owner.id],
-    )
+    in_stretches(db, owner, 3)
     found: list[str] = []
     after = None
     for _ in range(10):
@@ -278,6 +328,19 @@ def test_another_users_texts_are_not_found(db: Connection, owner: Caller, strang
     mine = write(db, owner, "my tea")
     assert messages(search(db, owner, "tea")) == [str(mine)]
     assert search(db, owner, "secret") == []
+
+
+def test_hits_are_looked_up_one_by_one(db: Connection, owner: Caller) -> None:
+    """What a page reads does not grow with the user's conversations."""
+    for number in range(300):
+        write(db, owner, f"tea {number}")
+    db.execute("analyze public.conversations, public.messages")
+    db.execute("set local enable_seqscan = off")
+    read = "select sum(seq_tup_read + idx_tup_fetch)::integer from pg_stat_xact_user_tables where relname = %s"
+    before = [one(db, read, [table]) for table in ("conversations", "messages")]
+    assert len(search(db, owner, "tea")) == 20
+    after = [one(db, read, [table]) for table in ("conversations", "messages")]
+    assert [after[0] - before[0], after[1] - before[1]] == [20, 20]
 
 
 def test_owners_whose_words_begin_alike_are_told_apart(db: Connection, owner: Caller) -> None:

@@ -408,6 +408,8 @@ DATABASE_ALONE = {
     "private.require_model.c_named",
     "private.found_in_stretch.c_weight",
     "private.found_texts.c_ranked",
+    "private.rare_term.c_few",
+    "private.rare_term.c_tried",
     "private.index_message.c_at_once",
     "private.index_text.c_most_bytes",
     "private.index_text.c_piece",

@@ -59,6 +59,38 @@ async def test_cheapest_listed_model_names_it_once(
     assert len(provider.calls_of("title")) == 1
 
 
+async def test_estimate_allows_for_the_title(
+    client: httpx.AsyncClient, conversation: str, provider: Upstream, owned: Connection, person: Person
+) -> None:
+    """Of a message whose reply is shorter than a title, with models that count a token for each byte."""
+    plan = give_plan(owned, person.id, premium=True)
+    owned.execute("insert into private.plan_models (plan, models) values (%s, %s)", [plan, [MODEL, CHEAP]])
+    owned.execute("insert into private.model_prices values ('openai', %s, 0, 0, 0)", [MODEL])
+    provider.by_model = {model: {"counts": "most"} for model in (MODEL, CHEAP)}
+    content = f"<message>{QUESTION}</message>" * 100
+    asked = {"content": content[:9], "conversation_id": conversation, "max_tokens": 1}
+    told = (await client.post("/v1/estimate", json=asked)).json()
+    long = (await client.post("/v1/estimate", json={**asked, "content": content})).json()
+    assert {one["model"] for one in told["models"]} == {MODEL, CHEAP}
+    await turn(client, conversation, content[:9], max_tokens=1, model=CHEAP)
+    await eventually(lambda: charged(owned, person), 15)
+    spent = "select sum(cost_micro_usd)::bigint from private.usage_ledger where user_id = %s"
+    first = one(owned, spent, [person.id])
+    assert first <= told["most_micro_usd"]
+    # the longest prompt there is for a title
+    await turn(client, await new_conversation(client), content, max_tokens=1, model=CHEAP)
+    await eventually(lambda: len(charged(owned, person)) == 2, 15)
+    assert one(owned, spent, [person.id]) - first <= long["most_micro_usd"]
+    await eventually(lambda: _titled(client, conversation), 15)
+    again = (await client.post("/v1/estimate", json=asked)).json()
+    assert again["most_micro_usd"] < told["most_micro_usd"]
+    owned.execute("delete from private.model_prices where (provider, model) = ('openai', %s)", [MODEL])
+
+
+async def _titled(client: httpx.AsyncClient, conversation: str) -> bool:
+    return await title(client, conversation) is not None
+
+
 async def test_devices_are_told_by_the_event_of_the_list(
     client: httpx.AsyncClient, conversation: str, owned: Connection, person: Person
 ) -> None:

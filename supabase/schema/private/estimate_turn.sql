@@ -101,6 +101,7 @@ begin
     'models', private.allowed_models(v_limits, p_offer -> 'models'),
     'prompt_tokens', v_input + v_passage_tokens,
     'messages', jsonb_array_length(v_history) + 1,
+    'untitled', v_conversation.title is null,
     'output_tokens', case when v_now < c_output_tokens or p_max_tokens is not null then v_now end,
     'most_output_tokens', case when v_most < c_output_tokens or p_max_tokens is not null then v_most end,
     'embedding_micro_usd', case when v_passage_tokens > 0 then private.query_cost(p_content) else 0 end,

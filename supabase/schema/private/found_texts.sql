@@ -28,6 +28,8 @@ declare
   v_first bigint;
   v_last bigint;
   v_found private.found_text[];
+  v_rare private.search_term;
+  v_read integer := 0;
   v_count integer := 0;
   v_hit record;
 begin
@@ -43,7 +45,12 @@ begin
     v_first := v_stretch;
     v_found := '{}';
     loop
-      v_found := v_found || private.found_in_stretch(v_user_id, v_stretch, v_terms);
+      -- the first stretch is enough for words that are frequent together
+      if cardinality(v_terms) > 1 and (v_read = 1 or v_rare is not null) then
+        v_rare := private.rare_term(v_user_id, v_stretch, v_terms, v_rare);
+      end if;
+      v_read := v_read + 1;
+      v_found := v_found || private.found_in_stretch(v_user_id, v_stretch, v_terms, v_rare);
       v_stretch := v_stretch - 1;
       exit when
         v_stretch < v_oldest
