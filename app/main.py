@@ -19,6 +19,7 @@ from app import observe
 from app.api import problem
 from app.api.auth import TokenVerifier
 from app.api.callers import AddressLimit, identified
+from app.api.chat_ui import chat_routes, with_any_chat_id
 from app.api.completions.caller import completion_caller
 from app.api.completions.errors import LIMITS, PREFIX
 from app.api.completions.routes import completion_routes
@@ -260,6 +261,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             search_routes(service.admission, service.search, service.charges),
             message_routes(service.messages, service.turns, service.finder, service.followers),
             completion_routes(service.completions, service.vectors, service.followers),
+            chat_routes(service.messages, service.turns, service.finder, service.followers, service.titles),
         ],
         dependencies={"user": Provide(service.user)},
         exception_handlers={
@@ -284,7 +286,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         logging_config=None,
     )
     app.state.service = service
-    app.asgi_handler = observed(app.asgi_handler, app.routes)
+    app.asgi_handler = with_any_chat_id(observed(app.asgi_handler, app.routes))
     return app
 
 

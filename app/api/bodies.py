@@ -77,9 +77,11 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 @functools.cache
 def _names(kind: Any) -> Sequence[bytes]:
-    """The fields of a body as they stand in JSON."""
+    """The fields of a body as they stand in JSON; none of one whose objects have fields of the same names."""
     struct = struct_of(kind)
-    return tuple(b'"%s"' % name.encode() for name in struct.__struct_encode_fields__) if struct is not None else ()
+    if struct is None or not getattr(struct, "names_once", True):
+        return ()
+    return tuple(b'"%s"' % name.encode() for name in struct.__struct_encode_fields__)
 
 
 def _doubtful(raw: bytes, kind: Any) -> bool:

@@ -11,7 +11,7 @@ from litestar import Request, Response
 from litestar.types import Receive, Scope, Send
 
 from app import observe
-from app.api.sse import disconnected
+from app.api.reply_stream import disconnected
 from app.errors import AppError, RateLimited
 
 FILES_AT_ONCE = 3

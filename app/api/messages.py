@@ -18,7 +18,8 @@ from app.api.openapi import USER_TOKEN, EventStreamOperation, answers_with
 from app.api.paging import DEFAULT_LIMIT, Bound, Cursor, Limit, Order, read_stretch, split_stretch
 from app.api.quotas import EXPOSED, quota_headers
 from app.api.refusals import problems
-from app.api.sse import EventStream, disconnected
+from app.api.reply_stream import disconnected
+from app.api.sse import EventStream
 from app.api.views import (
     AnswerOptions,
     MessagePage,
@@ -139,10 +140,10 @@ def message_routes(messages: Messages, turns: Turns, finder: ReplyFinder, follow
         check_room(user, accept, prefer)
         parent = data.parent_id
         what = Send(str(conversation_id), data.content, str(parent) if isinstance(parent, UUID) else parent)
-        key = _key(idempotency_key, "send", conversation_id, data)
+        key = key_of(idempotency_key, "send", conversation_id, data)
         turn = await turns.begin(
             user,
-            Asked(what=what, preference=_preference(data), use_rag=data.use_rag, reasoning=data.reasoning, key=key),
+            Asked(what=what, preference=preference_of(data), use_rag=data.use_rag, reasoning=data.reasoning, key=key),
         )
         return await respond(user, turn, request, accept, prefer)
 
@@ -172,10 +173,12 @@ def message_routes(messages: Messages, turns: Turns, finder: ReplyFinder, follow
         check_room(user, accept, prefer)
         asked = data or AnswerOptions()
         what = Regenerate(str(message_id))
-        key = _key(idempotency_key, "regenerate", message_id, asked)
+        key = key_of(idempotency_key, "regenerate", message_id, asked)
         turn = await turns.begin(
             user,
-            Asked(what=what, preference=_preference(asked), use_rag=asked.use_rag, reasoning=asked.reasoning, key=key),
+            Asked(
+                what=what, preference=preference_of(asked), use_rag=asked.use_rag, reasoning=asked.reasoning, key=key
+            ),
         )
         return await respond(user, turn, request, accept, prefer)
 
@@ -308,7 +311,8 @@ def message_routes(messages: Messages, turns: Turns, finder: ReplyFinder, follow
     )
 
 
-def _preference(options: AnswerOptions) -> ModelPreference:
+def preference_of(options: AnswerOptions) -> ModelPreference:
+    """Who is to answer."""
     return ModelPreference(
         provider=options.provider,
         model=options.model,
@@ -317,7 +321,7 @@ def _preference(options: AnswerOptions) -> ModelPreference:
     )
 
 
-def _key(key: str | None, kind: str, target: UUID, body: msgspec.Struct) -> IdempotencyKey | None:
+def key_of(key: str | None, kind: str, target: UUID | str, body: msgspec.Struct) -> IdempotencyKey | None:
     """The key of a request, with what makes two requests under it the same."""
     if key is None:
         return None

@@ -33,13 +33,14 @@ from litestar.openapi.spec import (
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
-from app.api import events, page
+from app.api import events, page, ui_chunks
 from app.api.completions.bodies import Lenient
 from app.api.completions.errors import LIMITS, ErrorBody
 from app.api.completions.views import ChatCompletionChunk
 from app.api.examples import EXAMPLES
 from app.api.problem import PROBLEM_JSON
 from app.api.refusals import PROBLEMS
+from app.api.ui_messages import SENT_MESSAGE
 from app.api.views import DocumentForm, NewDocument
 from app.errors import ERRORS
 from app.routing.catalog import provider_names
@@ -54,6 +55,7 @@ of OpenAI's API. Lists are read page by page: as long
 as `next_cursor` is not null, it is the `cursor` of the next page."""
 TAGS = {
     "conversations": "Threads of messages.",
+    "chat": "The AI SDK's `useChat` protocol.",
     "messages": "What is said in a conversation; sending, following, stopping and regenerating replies.",
     "documents": "Texts that replies draw on, and what is searched.",
     "export": "Everything of mine as a file.",
@@ -110,6 +112,11 @@ def component(name: str) -> str:
     return f"#/components/schemas/{name}"
 
 
+ON_THE_WIRE = {
+    component("EventOnTheWire"): events.ON_THE_WIRE,
+    component("UIChunkOnTheWire"): ui_chunks.ON_THE_WIRE,
+}
+"""Examples of event streams."""
 _CODES = {code: component(kind.__name__) for code, kind in PROBLEMS.items()}
 
 
@@ -148,6 +155,26 @@ class EventStreamOperation(Operation):
             }
             stream = OpenAPIMediaType(Reference(component("EventOnTheWire")))
             answer.content = {"text/event-stream": stream, **json}
+
+
+@dataclass
+class ChatOperation(Operation):
+    """An operation of the AI SDK's protocol: its 200 is a UI message stream, unless it is JSON, and its errors are text
+    where JSON is not asked for."""
+
+    def __post_init__(self) -> None:
+        for status, answer in (self.responses or {}).items():
+            if not isinstance(answer, OpenAPIResponse) or answer.content is None:
+                continue
+            if status >= "400":
+                text = OpenAPIMediaType(Schema(type=OpenAPIType.STRING, description="The problem in words."))
+                answer.content = {"text/plain": text, **answer.content}
+            elif any(
+                isinstance(media.schema, Schema) and media.schema.type == OpenAPIType.NULL
+                for media in answer.content.values()
+            ):
+                stream = OpenAPIMediaType(Reference(component("UIChunkOnTheWire")))
+                answer.content = {"text/event-stream": stream} if status == "200" else None
 
 
 @dataclass
@@ -214,8 +241,8 @@ class _Document(OpenAPI):
 def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
     """The schemas of all these structs, and of those that only our own additions name."""
     kinds = sorted(named | {Problem, NewDocument, DocumentForm, ChatCompletionChunk}, key=lambda kind: kind.__name__)
-    (union, *_), components = msgspec.json.schema_components(
-        [events.ReplyEvent, *kinds], ref_template=component("{name}")
+    (union, chunks, *_), components = msgspec.json.schema_components(
+        [events.ReplyEvent, ui_chunks.UIMessageChunk, *kinds], ref_template=component("{name}")
     )
     components["Problem"]["properties"]["code"]["enum"] = list(ERRORS)
     components["ConversationChanges"]["minProperties"] = 1
@@ -229,7 +256,28 @@ def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
         "description": events.WIRE_DESCRIPTION,
         "oneOf": [_on_the_wire(components[option["$ref"].rpartition("/")[2]]) for option in union["anyOf"]],
     }
-    return dict(sorted((components | METADATA | {"ReplyEvent": event, "EventOnTheWire": wire}).items()))
+    streams = {"ReplyEvent": event, "EventOnTheWire": wire} | _chunks(chunks)
+    return dict(sorted((components | METADATA | SENT_MESSAGE | streams).items()))
+
+
+def _chunks(union: dict[str, Any]) -> dict[str, Any]:
+    """The schemas of a UI message stream."""
+    chunk = component("UIMessageChunk")
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"$ref": chunk}}
+    return {
+        "UIMessageChunk": {
+            "description": ui_chunks.DESCRIPTION,
+            "oneOf": union["anyOf"],
+            "discriminator": union["discriminator"],
+        },
+        "UIChunkOnTheWire": {
+            "type": "object",
+            "description": "A chunk as it is sent, in the `data` of an event that has nothing else. The last event's "
+            "`data` is `[DONE]`.",
+            "properties": {"data": data},
+            "required": ["data"],
+        },
+    }
 
 
 def _on_the_wire(event: dict[str, Any]) -> dict[str, Any]:
@@ -309,8 +357,9 @@ def _completed(response: dict[str, Any], status: str, headers: set[str]) -> dict
     for media_type, media in response.get("content", {}).items():
         if media_type == PROBLEM_JSON:
             _complete_problems(media, int(status))
-        elif media_type == "text/event-stream" and media["schema"]["$ref"] == component("EventOnTheWire"):
-            media["examples"] = {"reply": {"summary": "On the wire", "value": events.ON_THE_WIRE}}
+        elif media_type == "text/event-stream" and media["schema"]["$ref"] in ON_THE_WIRE:
+            example = ON_THE_WIRE[media["schema"]["$ref"]]
+            media["examples"] = {"reply": {"summary": "On the wire", "value": example}}
         else:
             _give_example(media)
     return response

@@ -5,32 +5,18 @@ The id of an event says how much of the reply its reader then holds, see `event_
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import msgspec
-from litestar import Request, Response
-from litestar.types import Receive, Scope, Send
 
 from app.api.event_ids import TEXT_ID, Place
+from app.api.reply_stream import MAX_FRAME_CHARACTERS, ReplyStream
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS, Follower, Followers, Reply
 from app.values import Done, Ending, Failed, Preamble, Restart, Sources, Started, Stopped
 
 TOLD_AGAIN = 2
 """How far beyond the text the id of its end may be: 1, or 2 for a reader that comes back after it."""
-MAX_FRAME_CHARACTERS = 32_768
-"""Of a long reply that somebody catches up with, so that what waits in memory for a slow connection stays small."""
-
-HEARTBEAT = b": keep-alive\n\n"
 RECONNECT = b"event: reconnect\ndata: {}\n\n"
-HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    # no-transform and x-accel-buffering: a proxy that compresses or collects would hold the tokens back
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
-
 _NAMES: dict[type[msgspec.Struct], bytes] = {
     Started: b"message.started",
     Sources: b"sources",
@@ -69,8 +55,9 @@ def _event_frame(number: int, event: Preamble | Ending) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, _NAMES[type(event)], encoded(event))
 
 
-class _Frames:
-    """The newest text and reasoning of one reply as they are sent, encoded once for all readers that are up to date."""
+class _Events:
+    """One reply as the events of the native API. The newest text and reasoning are encoded once for all readers that
+    are up to date."""
 
     __slots__ = ("_reasoning", "_reasoning_id", "_reasoning_start", "_text", "_text_id", "_text_start")
 
@@ -99,35 +86,50 @@ class _Frames:
             self._reasoning_start, self._reasoning_id = start, number
         return self._reasoning
 
+    def news(self, follower: Follower) -> bytes:
+        """Everything that the follower has not been sent yet."""
+        reply = follower.reply
+        news = b""
+        if follower.announced < len(reply.preamble):
+            held = _place(follower)
+            news = b"".join(
+                _event_frame(held._replace(announced=number).id, event) for number, event in follower.take_announced()
+            )
+        if follower.reasoned < reply.reasoned:
+            news += self.reasoning(follower)
+            if follower.reasoned < reply.reasoned:  # the rest of it comes before the text
+                return news
+        if follower.offset < reply.length:
+            text = self.text(follower)
+            return news + text if news else text
+        return news
+
+    def ended(self, follower: Follower, ending: Ending) -> bytes:
+        """The one terminal event."""
+        reply = follower.reply
+        # the reader of a withdrawn reply holds more than the reply has, and ids only go up
+        held = max(reply.length, follower.offset)
+        if not isinstance(ending, Failed):
+            held = min(held, reply.length + TOLD_AGAIN - 1)
+        end = Place(follower.announced, held + 1, max(reply.reasoned, follower.reasoned))
+        return _event_frame(end.id, ending)
+
+    def elsewhere(self, follower: Follower) -> bytes:
+        return RECONNECT
+
+    async def after(self, follower: Follower) -> bytes:
+        return b""
+
 
 def _place(follower: Follower) -> Place:
     return Place(follower.announced, follower.offset, follower.reasoned)
 
 
-_frames: WeakKeyDictionary[Reply, _Frames] = WeakKeyDictionary()
+_events: WeakKeyDictionary[Reply, _Events] = WeakKeyDictionary()
 
 
-def _news(follower: Follower, frames: _Frames) -> bytes:
-    """Everything that the follower has not been sent yet; empty when it is up to date."""
-    reply = follower.reply
-    news = b""
-    if follower.announced < len(reply.preamble):
-        held = _place(follower)
-        news = b"".join(
-            _event_frame(held._replace(announced=number).id, event) for number, event in follower.take_announced()
-        )
-    if follower.reasoned < reply.reasoned:
-        news += frames.reasoning(follower)
-        if follower.reasoned < reply.reasoned:  # the rest of it comes before the text
-            return news
-    if follower.offset < reply.length:
-        text = frames.text(follower)
-        return news + text if news else text
-    return news
-
-
-class EventStream(Response[None]):
-    """The response that follows `reply` for one reader until its end, the reader's, or this process's."""
+class EventStream(ReplyStream):
+    """The events of `reply` for one reader."""
 
     def __init__(
         self,
@@ -139,68 +141,7 @@ class EventStream(Response[None]):
         headers: dict[str, str] | None = None,
     ) -> None:
         """`written`: this process writes the reply."""
-        super().__init__(None, headers=headers)
         held = Place.of(last_event_id, _furthest(reply, written=written))
-        self._followers = followers
         # refused here, before the response starts, when there are too many readers
-        self._follower = followers.follow(reply, announced=held.announced, offset=held.offset, reasoned=held.reasoned)
-
-    def to_asgi_response(self, request: Request[Any, Any, Any], **_: Any) -> Any:  # type: ignore[override]
-        return self._respond
-
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        follower = self._follower
-        follower.connect(scope.get("parley.abort"))  # type: ignore[arg-type]  # our server's, see app/serve.py
-        own = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
-        leaving = asyncio.create_task(_drop_with(receive, follower))
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": HEADERS + own})
-            if await _write_all(follower, send):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            leaving.cancel()
-            self._followers.unfollow(follower)
-
-
-async def _write_all(follower: Follower, send: Send) -> bool:
-    """Write until the reply ends or the reader is sent elsewhere; False when the reader was cut."""
-    reply = follower.reply
-    frames = _frames.setdefault(reply, _Frames())
-    while not follower.cut:
-        last = False
-        frame = _news(follower, frames)
-        if not frame:
-            if reply.ending is not None:
-                # the reader of a withdrawn reply holds more than the reply has, and ids only go up
-                held = max(reply.length, follower.offset)
-                if not isinstance(reply.ending, Failed):
-                    held = min(held, reply.length + TOLD_AGAIN - 1)
-                end = Place(follower.announced, held + 1, max(reply.reasoned, follower.reasoned))
-                frame = _event_frame(end.id, reply.ending)
-                last = True
-            elif follower.reconnect:
-                frame = RECONNECT
-                last = True
-            elif follower.beat:
-                frame = HEARTBEAT
-            else:
-                await follower.changed()
-                continue
-        follower.sending()
-        await send({"type": "http.response.body", "body": frame, "more_body": True})
-        follower.sent()
-        if last:
-            return True
-    return False
-
-
-async def disconnected(receive: Receive) -> None:
-    """Wait until whoever sent the request disconnects."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _drop_with(receive: Receive, follower: Follower) -> None:
-    """A reader that disconnects ends its following and nothing else."""
-    await disconnected(receive)
-    follower.drop()
+        follower = followers.follow(reply, announced=held.announced, offset=held.offset, reasoned=held.reasoned)
+        super().__init__(followers, follower, _events.setdefault(reply, _Events()), headers=headers)

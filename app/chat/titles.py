@@ -73,7 +73,7 @@ class Titles:
         self._failover = failover
         self._catalog = catalog
         self._offering = Offering(catalog)
-        self._making: dict[str, asyncio.Task[None]] = {}
+        self._making: dict[str, asyncio.Task[str | None]] = {}
         """By conversation."""
 
     def give(self, user_id: str, begun: Begun) -> None:
@@ -87,6 +87,15 @@ class Titles:
         self._making[conversation_id] = task
         task.add_done_callback(lambda _: self._making.pop(conversation_id))
 
+    async def made(self, conversation_id: str, within: float) -> str | None:
+        """The title that the conversation is being given, once it has it; None after `within` seconds, and where none
+        is made here."""
+        task = self._making.get(conversation_id)
+        if task is None:
+            return None
+        done, _ = await asyncio.wait({task}, timeout=within)
+        return task.result() if done and not task.cancelled() else None
+
     async def aclose(self) -> None:
         """Make no more. The call of a title that is being made is charged by recovery."""
         making = tuple(self._making.values())
@@ -94,7 +103,8 @@ class Titles:
             task.cancel()
         await asyncio.gather(*making, return_exceptions=True)
 
-    async def _make(self, user_id: str, conversation_id: str, message: str) -> None:
+    async def _make(self, user_id: str, conversation_id: str, message: str) -> str | None:
+        """The title, if it was set."""
         title_id = str(uuid.uuid4())
         answer, spending = _Answer(), None
         try:
@@ -102,7 +112,7 @@ class Titles:
                 async with asyncio.timeout(TITLE_SECONDS):
                     begun = await self._begin(user_id, conversation_id, title_id, message)
                     if begun is None:
-                        return
+                        return None
                     spending = Spending(partial(self._offering.cost, begun.models), kind="title")
                     if begun.models:
                         await self._ask(begun.models, message, spending, answer)
@@ -113,14 +123,16 @@ class Titles:
                 if spending is None:
                     raise
             if spending is None:
-                return  # the database did not answer in time
-            title = title_of(answer.text) if answer.whole else None
+                return None  # the database did not answer in time
+            title = (title_of(answer.text) if answer.whole else None) or first_words(message)
             calls = spending.charges(len(answer.text.encode(errors="replace")), answer.thought)
-            await self._store.finish(user_id, conversation_id, title_id, title or first_words(message), calls)
+            if await self._store.finish(user_id, conversation_id, title_id, title, calls):
+                return title
         except AppError as error:
             observe.event("title.failed", code=error.code)
         except Exception as error:
             observe.unforeseen("title.failed", error)
+        return None
 
     async def _begin(self, user_id: str, conversation_id: str, title_id: str, message: str) -> BegunTitle | None:
         specs = (await self._models.cheapest())[:MOST_OFFERED]

@@ -21,7 +21,7 @@ from app.errors import AppError, Draining, NotFound
 from app.routing.offers import Offers
 from app.store.messages import Messages
 from app.store.rows import StoredMessage
-from app.values import Quota, Send, User
+from app.values import ChatTurn, Quota, Send, User
 
 MAX_REPLIES = 2000
 """Replies written at once by a process; further turns are refused with `draining`, another replica may take them."""
@@ -39,6 +39,10 @@ class Turn(msgspec.Struct, frozen=True):
     reply: Reply | None
     quotas: Mapping[str, Quota] = {}
     """What is left of the user's limits."""
+    title: str | None = None
+    """That of the conversation, in a turn of a chat."""
+    busy: bool = False
+    """Nothing was begun: `message` has to be stopped first, in a turn of a chat."""
 
 
 class Turns:
@@ -78,7 +82,7 @@ class Turns:
         """
         self._check_capacity()
         self._beginning += 1
-        question = asked.what.content if isinstance(asked.what, Send) else None
+        question = asked.what.content if isinstance(asked.what, Send | ChatTurn) else None
         early = self._retriever.start_early(user, question, asked.use_rag)
         search = None
         try:
@@ -100,7 +104,7 @@ class Turns:
                 offer=self._offering.of(asked.preference, candidates, passage_tokens),
             )
             if begun.replayed:
-                return Turn(begun.user_message, begun.message, None)
+                return Turn(begun.user_message, begun.message, None, title=begun.title, busy=begun.busy)
             if begun.model is not None and asked.preference.provider is None and asked.preference.model is None:
                 with suppress(AppError):  # a model that has gone since is no reason not to answer
                     candidates = await self._offers.candidates(
@@ -120,7 +124,7 @@ class Turns:
         if self._closed:  # begun too late for an answer
             writer.cut(Cut.SHUTDOWN)
         writer.start(over=lambda: self._writers.pop(reply.id))
-        return Turn(begun.user_message, begun.message, reply, begun.quotas)
+        return Turn(begun.user_message, begun.message, reply, begun.quotas, begun.title)
 
     def _check_capacity(self) -> None:
         # begin no turn whose sender could not read the reply here

@@ -10,7 +10,7 @@ import msgspec
 from app.errors import NotFound
 from app.store.client import Supabase
 from app.store.rows import StoredMessage
-from app.values import Feedback, IdempotencyKey, Message, Quota, Regenerate, Send
+from app.values import ChatTurn, Feedback, IdempotencyKey, Message, Quota, Regenerate, ReplyStatus, Send
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -78,6 +78,21 @@ class Begun(msgspec.Struct, frozen=True):
     """The limit of the reply. None: it needs none."""
     passage_tokens: int | None = None
     """How many tokens the passages in the prompt may have."""
+    title: str | None = None
+    """That of the conversation, in a turn of a chat."""
+    busy: bool = False
+    """`message` is still streaming, and has to be stopped before another reply is asked for; in a turn of a chat."""
+
+
+class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply that a chat's shown branch ends with; None where it ends with none. `fresh`: it is being written, or
+    was until a few minutes ago."""
+
+    conversation_id: str
+    title: str | None
+    reply_id: str | None
+    status: ReplyStatus | None
+    fresh: bool | None
 
 
 class Deleted(msgspec.Struct, frozen=True):
@@ -128,6 +143,16 @@ class Messages:
             raise NotFound("No such conversation.")
         return rows
 
+    async def chat_page(self, token: str, chat_id: str, before: int | None, *, limit: int) -> list[StoredMessage]:
+        """The last `limit` messages of a chat before that position, newest first; none of a chat that is not there."""
+        arguments: dict[str, object] = {"p_chat_id": chat_id, "p_limit": limit, "p_before": before}
+        return await self._supabase.user_rpc(token, "read_chat", arguments, list[StoredMessage])
+
+    async def chat_reply(self, token: str, chat_id: str) -> ChatReply | None:
+        """The reply that a chat ends with; None where there is no such chat."""
+        arguments = {"p_chat_id": chat_id}
+        return await self._supabase.user_rpc(token, "chat_reply", arguments, ChatReply | None)  # type: ignore[arg-type]
+
     async def get(self, token: str, message_id: str) -> StoredMessage:
         arguments = {"p_message_id": message_id}
         found: StoredMessage | None = await self._supabase.user_rpc(
@@ -154,7 +179,7 @@ class Messages:
     async def begin_turn(
         self,
         token: str,
-        what: Send | Regenerate,
+        what: Send | Regenerate | ChatTurn,
         *,
         writer: str,
         reply_id: str,
@@ -167,19 +192,23 @@ class Messages:
         function raises, see its comment."""
         self._supabase.require_service()  # without it, nothing could write the reply
         arguments: dict[str, object] = {"p_writer": writer, "p_reply_id": reply_id, "p_max_tokens": max_tokens}
+        function = "begin_turn"
         match what:
             case Send():
                 arguments |= {"p_conversation_id": what.conversation_id, "p_content": what.content}
                 arguments |= follows(what.parent_id)
             case Regenerate():
                 arguments |= {"p_reply_to": what.message_id}
+            case ChatTurn():
+                function = "begin_chat_turn"
+                arguments |= {f"p_{name}": value for name, value in msgspec.structs.asdict(what).items()}
             case _:
                 assert_never(what)
         if offer is not None:
             arguments["p_offer"] = offer
         if key is not None:
             arguments |= {"p_idempotency_key": key.key, "p_request_hash": key.request_hash}
-        return await self._supabase.user_rpc(token, "begin_turn", arguments, Begun)
+        return await self._supabase.user_rpc(token, function, arguments, Begun)
 
     async def replay_turn(self, token: str, key: IdempotencyKey) -> Begun | None:
         """The turn that was begun under this key, or None. Raises `IdempotencyMismatch`."""

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.api.event_ids import Place
-from app.api.sse import MAX_FRAME_CHARACTERS, EventStream
+from app.api.reply_stream import MAX_FRAME_CHARACTERS
+from app.api.sse import EventStream
 from app.chat.live import HEARTBEAT_SECONDS, MAX_REPLY_CHARACTERS, Followers, Reply
 from app.errors import ContentFlagged, Interrupted, InvalidRequest
 from app.values import Done, Failed, Started, Stopped, Usage

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.api.sse import MAX_FRAME_CHARACTERS
+from app.api.reply_stream import MAX_FRAME_CHARACTERS
 from tests.support.replica_client import Client, Event, Transcript, read, tokens
 from tests.support.rows import Rows
 from tests.support.service import Api

@@ -1,0 +1,194 @@
+"""Messages in the AI SDK's form: what `useChat` sends is read, and stored messages are written.
+
+Of what is sent, the message that is to be answered is taken, and the ids of those before it, as its place. Their texts
+are not: the stored conversation is the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from app.api.paging import Page
+from app.api.ui_chunks import (
+    ReasoningPart,
+    SourcePart,
+    TextPart,
+    UIMessage,
+    UIMetadata,
+)
+from app.api.ui_stream import source_metadata
+from app.api.views import AnswerOptions, described, require_short, require_words
+from app.errors import InvalidRequest
+from app.store.rows import StoredMessage
+from app.values import ChatTurn, Source
+
+MAX_ID_CHARACTERS = 255
+MAX_SEEN = 50
+"""Of a history that is sent, so many of the newest messages are looked for."""
+
+SentMessage = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/SentUIMessage"})]
+SENT_MESSAGE = {
+    "SentUIMessage": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS},
+            "role": {"type": "string", "enum": ["system", "user", "assistant"]},
+            "parts": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+        },
+        "required": ["id", "role", "parts"],
+        "additionalProperties": True,
+        "description": "A message as `useChat` has it. Of the one that is to be answered, all parts are text.",
+    }
+}
+"""The schema of what is sent, which is looked at only as far as it is used."""
+
+
+class ChatBody(AnswerOptions, forbid_unknown_fields=False, kw_only=True):
+    """What `useChat` sends: the chat's id, and the messages or only the last one. Other fields are left alone: they are
+    the application's own, or a later AI SDK's."""
+
+    names_once: ClassVar[bool] = False
+    id: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=1,
+            max_length=MAX_ID_CHARACTERS,
+            description="The client's own id of the chat, any text, or the id of a conversation.",
+        ),
+    ]
+    messages: Annotated[list[SentMessage] | None, described("The chat; the last message is to be answered.")] = None
+    message: Annotated[SentMessage | None, described("The message that is to be answered, where it is sent alone.")] = (
+        None
+    )
+    trigger: Annotated[
+        Literal["submit-message", "regenerate-message"] | None, described("Left out, `submit-message`.")
+    ] = None
+    message_id: Annotated[
+        str | None, described("The message that is edited; of `regenerate-message`, the reply that is replaced.")
+    ] = msgspec.field(default=None, name="messageId")
+
+
+def turn_of(body: ChatBody) -> ChatTurn:
+    """What is asked. Raises `InvalidRequest`, naming the message and the part."""
+    messages = body.messages or []
+    if body.message is not None:
+        sent, before, place = body.message, messages, "message"
+    elif messages:
+        sent, before, place = messages[-1], messages[:-1], f"messages[{len(messages) - 1}]"
+    else:
+        sent, before, place = None, [], "messages"
+    regenerate = body.trigger == "regenerate-message"
+    target = _id(body.message_id, "messageId") if body.message_id is not None else None
+    if sent is None or (regenerate and sent.get("role") == "assistant"):
+        target = target or (_id(sent.get("id"), f"{place}.id") if sent is not None else None)
+        if not regenerate or target is None:
+            raise InvalidRequest("messages: expected the message that is to be answered, or `message`; got none.")
+        return ChatTurn(chat_id=body.id, message_id=None, content=None, regenerate=True, target_id=target)
+    message_id = _id(sent.get("id"), f"{place}.id")
+    return ChatTurn(
+        chat_id=body.id,
+        message_id=message_id,
+        content=_text(sent, place),
+        regenerate=regenerate,
+        edited=not regenerate and target == message_id,
+        target_id=target if regenerate and target != message_id else None,
+        seen=tuple(_seen(before)),
+    )
+
+
+def _id(value: object, place: str) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID_CHARACTERS:
+        raise InvalidRequest(f"{place}: expected text of 1 to {MAX_ID_CHARACTERS} characters.")
+    return value
+
+
+def _text(sent: dict[str, Any], place: str) -> str:
+    """The text of a user's message; its parts are paragraphs."""
+    if sent.get("role") != "user":
+        held = [what for index, part in enumerate(_parts(sent, place)) if (what := _refused(part, place, index))]
+        raise InvalidRequest(
+            f"{place}.role: expected a message of the user's to answer."
+            + ("".join(f" {what}" for what in held) or " One of another role is never sent.")
+        )
+    parts = _parts(sent, place)
+    refused = [what for index, part in enumerate(parts) if (what := _refused(part, place, index))]
+    if refused:
+        raise InvalidRequest(" ".join(refused))
+    content = "\n\n".join(part["text"] for part in parts if part["text"])
+    require_words(f"{place}.parts", content)
+    require_short(content)
+    return content
+
+
+def _parts(sent: dict[str, Any], place: str) -> list[Any]:
+    parts = sent.get("parts")
+    if not isinstance(parts, list) or not parts:
+        raise InvalidRequest(f"{place}.parts: expected a list with a part of type `text`.")
+    return parts
+
+
+def _refused(part: object, place: str, index: int) -> str | None:
+    """Why this part is not taken; None for text."""
+    where = f"{place}.parts[{index}]"
+    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(part, dict) or not isinstance(kind, str):
+        return f"{where}: expected a part with a type."
+    if kind == "text":
+        return None if isinstance(part.get("text"), str) else f"{where}.text: expected text."
+    if kind == "file":
+        name = next((part[key] for key in ("filename", "mediaType") if isinstance(part.get(key), str)), "unnamed")
+        return f"{where} is a file ({name[:100]}): files are not taken here, only text."
+    if kind == "dynamic-tool" or kind.startswith("tool-"):
+        name = part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-")
+        return f"{where} is of the tool {str(name)[:100]}: tools are not taken here, only text."
+    return f"{where} is of type {kind[:100]}: only text is taken here."
+
+
+def _seen(before: list[dict[str, Any]]) -> Iterator[str]:
+    for message in before[: -MAX_SEEN - 1 : -1]:
+        known = message.get("id")
+        # ids that could be no message's are skipped: nothing before the last message has to be valid
+        if isinstance(known, str) and 1 <= len(known) <= MAX_ID_CHARACTERS:
+            yield known
+
+
+class UIMessagePage(Page[UIMessage], frozen=True):
+    """One page of a chat, the oldest message first; `next_cursor` leads to older ones."""
+
+
+def ui_message(stored: StoredMessage) -> UIMessage:
+    """A stored message as `useChat` has it."""
+    state: Literal["streaming", "done"] = "streaming" if stored.status == "streaming" else "done"
+    sources = msgspec.convert(stored.sources or (), tuple[Source, ...])
+    parts: list[SourcePart | ReasoningPart | TextPart] = [
+        SourcePart(source.id, "text/plain", source.title, source_metadata(source)) for source in sources
+    ]
+    if stored.reasoning:
+        parts.append(ReasoningPart(stored.reasoning, "done" if stored.content else state))
+    if stored.content or not parts:
+        parts.append(TextPart(stored.content, state))
+    return UIMessage(stored.id, stored.role, tuple(parts), _metadata(stored))
+
+
+def _metadata(stored: StoredMessage) -> UIMetadata:
+    known: dict[str, Any] = {
+        "conversation_id": stored.conversation_id,
+        "status": stored.status,
+        "created_at": stored.created_at,
+    }
+    if stored.role == "assistant":
+        known |= {
+            "user_message_id": stored.parent_id,
+            "provider": stored.provider,
+            "model": stored.model,
+            "finish_reason": stored.finish_reason,
+            "usage": stored.usage,
+            "cost_micro_usd": stored.cost_micro_usd,
+            "problem": stored.why(),
+        }
+        if stored.status != "streaming":
+            known["length"] = len(stored.content)
+    return UIMetadata(**{name: value for name, value in known.items() if value is not None})
