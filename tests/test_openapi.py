@@ -94,7 +94,8 @@ def test_operation_lists_its_problems_by_code(path: str, method: str, operation:
         if status < "400":
             continue
         media = response["content"][PROBLEM]
-        assert list(response["content"]) == [PROBLEM]
+        # useChat shows an error's body as it is
+        assert list(response["content"]) == (["text/plain", PROBLEM] if path.startswith("/v1/chat") else [PROBLEM])
         refs = [choice["$ref"] for choice in media["schema"].get("oneOf", [media["schema"]])]
         codes = [COMPONENTS[ref.rpartition("/")[2]]["properties"]["code"]["enum"][0] for ref in refs]
         assert set(media["examples"]) == set(codes) <= set(ERRORS)
@@ -224,8 +225,9 @@ def test_nothing_that_may_be_left_out_is_required_of_what_is_sent(name: str) -> 
 
 
 def test_every_field_of_what_is_answered_is_there() -> None:
-    """What there is not is null; only a problem leaves members out, and a list the instructions and the hit."""
-    sent = {*SENT, "DocumentForm", "TextToCheck", "MessageToEstimate"}
+    """What there is not is null; only a problem leaves members out, a list the instructions and the hit, and a chunk
+    what the AI SDK takes null for an error in."""
+    sent = {*SENT, "ChatBody", "DocumentForm", "TextToCheck", "MessageToEstimate"}
     # OpenAI's clients know no null in the place of what is not there
     sent |= {
         kind.__name__
@@ -233,11 +235,12 @@ def test_every_field_of_what_is_answered_is_there() -> None:
         for kind in vars(module).values()
         if isinstance(kind, type)
     }
+    left_out = {"ConversationView": {"hit", "instructions"}, "TitleChunk": {"id", "transient"}}
     for name, schema in COMPONENTS.items():
         if name not in sent and "properties" in schema and not name.endswith("Metadata"):
             absent = set(schema["properties"]) - set(schema["required"])
             optional = {"detail", "request_id", "categories"} if name.endswith("Problem") else set()
-            assert absent <= optional | ({"hit", "instructions"} if name == "ConversationView" else set()), name
+            assert absent <= optional | left_out.get(name, set()), name
 
 
 def examples() -> Iterator[Any]:
@@ -300,6 +303,15 @@ def test_data_of_an_event_is_what_is_sent() -> None:
     described = {msgspec.structs.fields(kind)[-1].type: kind for kind in get_args(events.ReplyEvent)}
     for kind, name in sse._NAMES.items():
         assert described[kind].__struct_config__.tag == name.decode()
+
+
+def test_chunks_of_a_chat_are_described() -> None:
+    chat = DOCUMENT["paths"]["/v1/chat"]["post"]["responses"]["200"]["content"]["text/event-stream"]
+    assert chat["schema"] == {"$ref": "#/components/schemas/UIChunkOnTheWire"}
+    *frames, last = chat["examples"]["reply"]["value"].removesuffix("\n\n").split("\n\n")
+    for frame in frames:
+        check_component("UIMessageChunk", msgspec.json.decode(frame.removeprefix("data: ")))
+    assert last == "data: [DONE]"
 
 
 def test_example_on_the_wire_is_of_events() -> None:

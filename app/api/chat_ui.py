@@ -149,7 +149,7 @@ def chat_routes(messages: Messages, turns: Turns, finder: ReplyFinder, followers
         response_description="The reply as it is now: it has stopped, or had ended before.",
         responses={202: STOPPING, 204: NOT_WRITTEN, **problems("not_found", "invalid_request")},
     )
-    async def stop(user: Caller, chat_id: FromPath[str]) -> Response[UIMessage | None]:
+    async def stop(user: Caller, chat_id: FromPath[str]) -> Response[UIMessage]:
         """Stop the reply that a chat ends with, and keep what has been written.
 
         `stop()` of `useChat` ends its own reading alone, as leaving the page does: call this first. 202 means that
@@ -157,7 +157,7 @@ def chat_routes(messages: Messages, turns: Turns, finder: ReplyFinder, followers
         """
         shown = await messages.chat_reply(user.token, _chat_id(chat_id))
         if shown is None or shown.reply_id is None or shown.status != "streaming":
-            return Response(None, status_code=204)
+            return Response(None, status_code=204)  # type: ignore[arg-type]  # it has no body
         stopped = await turns.stop(user, shown.reply_id)
         return Response(ui_message(stopped), status_code=202 if stopped.status == "streaming" else 200)
 

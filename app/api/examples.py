@@ -20,6 +20,8 @@ from app.api.completions.views import (
 from app.api.estimate_views import EstimateView, MessageToEstimate, ModelEstimateView
 from app.api.file_views import ConversationFile, ErasedView, ImportView
 from app.api.model_views import DefaultView, ModelsView, ModelView
+from app.api.ui_chunks import TextPart, UIMessage, UIMetadata
+from app.api.ui_messages import ChatBody, UIMessagePage
 from app.api.views import (
     AnswerOptions,
     ConversationChanges,
@@ -174,11 +176,37 @@ _MODEL = ModelView(
 )
 
 _LISTED_MODEL = ListedModel(_MODEL.model, 1_795_859_400, _MODEL.provider)
+_UI_REPLY = UIMessage(
+    id=_REPLY.id,
+    role="assistant",
+    parts=(TextPart(_REPLY.content, "done"),),
+    metadata=UIMetadata(
+        conversation_id=_CONVERSATION.id,
+        user_message_id=_QUESTION.id,
+        provider="openai",
+        model="gpt-5-mini",
+        status="complete",
+        finish_reason="stop",
+        usage=ReplyUsage(prompt_tokens=31, completion_tokens=14, cost_micro_usd=36),
+        cost_micro_usd=36,
+        length=58,
+        created_at=_REPLY.created_at,
+    ),
+)
 
 EXAMPLES: dict[str, msgspec.Struct] = {
     type(example).__name__: example
     for example in (
         Health(),
+        ChatBody(
+            id="V1StGXR8_Z5jdHi6",
+            messages=[
+                {"id": "kQ3hPz7mYx2LwB9c", "role": "user", "parts": [{"type": "text", "text": _QUESTION.content}]}
+            ],
+            trigger="submit-message",
+        ),
+        _UI_REPLY,
+        UIMessagePage([_UI_REPLY], None),
         NewConversation(title=_CONVERSATION.title),
         ConversationChanges(title="Rome in May"),
         _CONVERSATION,

@@ -40,7 +40,7 @@ from app.api.completions.views import ChatCompletionChunk
 from app.api.examples import EXAMPLES
 from app.api.problem import PROBLEM_JSON
 from app.api.refusals import PROBLEMS
-from app.api.ui_messages import SENT_MESSAGE
+from app.api.ui_messages import SENT_MESSAGE, ChatBody
 from app.api.views import DocumentForm, NewDocument
 from app.errors import ERRORS
 from app.routing.catalog import provider_names
@@ -248,7 +248,7 @@ def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
     components["ConversationChanges"]["minProperties"] = 1
     for name in ("DefaultView", "ModelView"):
         components[name]["properties"]["provider"]["enum"] = list(provider_names())
-    lenient = {kind.__name__ for kind in Lenient.__subclasses__()}
+    lenient = {ChatBody.__name__, *(kind.__name__ for kind in Lenient.__subclasses__())}
     for name, schema in components.items():
         _complete_struct(schema, sent=name in lenient or "additionalProperties" in schema)
     event = {"description": events.DESCRIPTION, "oneOf": union["anyOf"], "discriminator": union["discriminator"]}

@@ -37,7 +37,7 @@ class UIMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         int | msgspec.UnsetType, described("The length of the stored text, in code points, once the reply is over.")
     ] = msgspec.UNSET
     resume: Annotated[
-        Literal[True] | msgspec.UnsetType,
+        bool | msgspec.UnsetType,
         described("The reply goes on, and this stream does not: call `resumeStream()`."),
     ] = msgspec.UNSET
     restart: Annotated[

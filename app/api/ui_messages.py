@@ -36,7 +36,15 @@ SENT_MESSAGE = {
         "properties": {
             "id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS},
             "role": {"type": "string", "enum": ["system", "user", "assistant"]},
-            "parts": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+            "parts": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": True,
+                    "properties": {"type": {"type": "string"}, "text": {"type": "string"}},
+                    "required": ["type"],
+                },
+            },
         },
         "required": ["id", "role", "parts"],
         "additionalProperties": True,

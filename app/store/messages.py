@@ -192,7 +192,6 @@ class Messages:
         function raises, see its comment."""
         self._supabase.require_service()  # without it, nothing could write the reply
         arguments: dict[str, object] = {"p_writer": writer, "p_reply_id": reply_id, "p_max_tokens": max_tokens}
-        function = "begin_turn"
         match what:
             case Send():
                 arguments |= {"p_conversation_id": what.conversation_id, "p_content": what.content}
@@ -200,7 +199,6 @@ class Messages:
             case Regenerate():
                 arguments |= {"p_reply_to": what.message_id}
             case ChatTurn():
-                function = "begin_chat_turn"
                 arguments |= {f"p_{name}": value for name, value in msgspec.structs.asdict(what).items()}
             case _:
                 assert_never(what)
@@ -208,7 +206,9 @@ class Messages:
             arguments["p_offer"] = offer
         if key is not None:
             arguments |= {"p_idempotency_key": key.key, "p_request_hash": key.request_hash}
-        return await self._supabase.user_rpc(token, function, arguments, Begun)
+        if isinstance(what, ChatTurn):
+            return await self._supabase.user_rpc(token, "begin_chat_turn", arguments, Begun)
+        return await self._supabase.user_rpc(token, "begin_turn", arguments, Begun)
 
     async def replay_turn(self, token: str, key: IdempotencyKey) -> Begun | None:
         """The turn that was begun under this key, or None. Raises `IdempotencyMismatch`."""

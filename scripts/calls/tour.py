@@ -26,7 +26,7 @@ from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, Turn
 from app.store.titles import StoredTitles
 from app.store.usage import Usages
 from app.store.user_settings import UserSettings
-from app.values import Feedback, FinalState, IdempotencyKey, Regenerate, ReplyUsage, Send, Source
+from app.values import ChatTurn, Feedback, FinalState, IdempotencyKey, Regenerate, ReplyUsage, Send, Source
 from scripts.calls.recorder import User
 from scripts.calls.tape import VECTOR
 
@@ -43,6 +43,7 @@ async def tour(supabase: Supabase, user: User) -> None:
     await _titles(supabase, user)
     await _completions(supabase, user)
     await _turns(supabase, user, conversation)
+    await _chats(supabase, user)
     await _documents(supabase, user)
     await _end(supabase, user, conversation)
 
@@ -228,6 +229,26 @@ async def _turns(supabase: Supabase, user: User, conversation: str) -> None:
     await messages.delete(user.token, beside.user_message.id)
     await replies.recover_replies()
     await replies.reachable()
+
+
+async def _chats(supabase: Supabase, user: User) -> None:
+    messages = Messages(supabase)
+    writer = str(uuid.uuid4())
+    sent = ChatTurn(chat_id="a-chat", message_id="a-message", content="A question", seen=("another-message",))
+    again = ChatTurn(chat_id="a-chat", message_id="a-message", content="A question", regenerate=True, target_id="x")
+    unknown = ChatTurn(chat_id="no-chat", message_id=None, content=None, regenerate=True, target_id="x")
+    await messages.chat_reply(user.token, "a-chat")
+    for what in (sent, sent, again):  # sent; sent twice; busy
+        begun = await messages.begin_turn(user.token, what, writer=writer, reply_id=str(uuid.uuid4()))
+    with suppress(AppError):
+        await messages.begin_turn(user.token, unknown, writer=writer, reply_id=str(uuid.uuid4()))
+    await messages.chat_reply(user.token, "a-chat")
+    await messages.chat_page(user.token, "a-chat", None, limit=10)
+    await messages.chat_page(user.token, "a-chat", BEYOND, limit=10)
+    ended = FinalState(status="failed", problem=ProviderUnavailable("Why.").problem(), length=0)
+    finished = FinishedReply(id=begun.message.id, user_id=user.id, content="", final=ended)
+    await Replies(supabase).finish_replies([finished])
+    await messages.begin_turn(user.token, again, writer=writer, reply_id=str(uuid.uuid4()))
 
 
 async def _documents(supabase: Supabase, user: User) -> None:

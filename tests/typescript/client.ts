@@ -16,12 +16,12 @@ function assert(condition: unknown): asserts condition {
   if (!condition) throw new Error("not as described");
 }
 
-/** What openapi-fetch answers; of a problem every operation has at least this. */
-type Answer<Data> = { data?: Data; error?: { code: string; detail?: string } };
+/** What openapi-fetch answers; of a problem every operation has at least this, or where JSON is not asked for its words. */
+type Answer<Data> = { data?: Data; error?: { code: string; detail?: string } | string };
 
 /** The data of an answer; a problem becomes an error with its code. */
 function taken<Data>({ data, error }: Answer<Data>): Data {
-  if (error) throw new Error(`${error.code}: ${error.detail ?? ""}`);
+  if (error) throw new Error(typeof error === "string" ? error : `${error.code}: ${error.detail ?? ""}`);
   return data as Data;
 }
 
@@ -160,6 +160,20 @@ async function messages(api: Api, conversation: Schemas["ConversationView"], con
   return text;
 }
 
+async function chat(api: Api, text: string): Promise<void> {
+  const path = { chat_id: "Köln/Straße 5?" };
+  const message: Schemas["SentUIMessage"] = { id: "kQ3hPz7mYx2LwB9c", role: "user", parts: [{ type: "text", text }] };
+  const sent: unknown = taken(await api.POST("/v1/chat", { body: { id: path.chat_id, message }, parseAs: "stream" }));
+  await new Response(sent as ReadableStream).text();
+  const resumed: unknown = taken(await api.GET("/v1/chat/{chat_id}/stream", { params: { path }, parseAs: "stream" }));
+  assert((await new Response(resumed as ReadableStream).text()).endsWith("data: [DONE]\n\n"));
+  const stopped = await api.POST("/v1/chat/{chat_id}/stop", { params: { path } });
+  assert(stopped.response.status === 204);
+  const page = taken(await api.GET("/v1/chat/{chat_id}/messages", { params: { path } }));
+  const [asked, reply] = page.items;
+  assert(asked?.parts[0]?.type === "text" && asked.parts[0].text === text && reply?.metadata.status === "complete");
+}
+
 async function documents(api: Api): Promise<void> {
   const metadata = { language: "en", shelf: { row: 3 } };
   const body = { title: "House rules", content: "The kitchen closes at ten.", metadata };
@@ -266,6 +280,7 @@ export async function everything(baseUrl: string, token: string, content: string
   const api = connect(baseUrl, token);
   const conversation = await conversations(api);
   const text = await messages(api, conversation, content);
+  await chat(api, content);
   await documents(api);
   await others(api);
   await completions(api);
