@@ -60,6 +60,8 @@ class ReplyStream(Response[None]):
         follower = self._follower
         follower.connect(scope.get("parley.abort"))  # type: ignore[arg-type]  # our server's, see app/serve.py
         own = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        if self._followers.draining:
+            own.append((b"connection", b"close"))  # else it comes back by the same one, and so to this server
         leaving = asyncio.create_task(_drop_with(receive, follower))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS + own})
