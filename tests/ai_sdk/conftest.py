@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -15,7 +17,7 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.support import upstream as scripted
-from tests.support.aimock import NODE
+from tests.support.aimock import NODE, ROOT
 from tests.support.browser import NewPage, Tab, browser, new_page
 from tests.support.service import Api, Person, running_api
 from tests.support.upstream import Upstream
@@ -23,6 +25,8 @@ from tests.support.upstream import Upstream
 __all__ = ["browser", "new_page"]
 
 SOURCES = Path(__file__).parent / "page"
+PAGES = ("probe", "documented")
+CLIENTS = ROOT / "docs/clients.md"
 RELEASES = {5: ("ai5", "ai-sdk-react2"), 6: ("ai6", "ai-sdk-react3"), 7: ("ai", "@ai-sdk/react")}
 """The packages of each major version of `ai`, as they are named here."""
 
@@ -37,15 +41,31 @@ class QuietFiles(SimpleHTTPRequestHandler):
         pass
 
 
+def documented() -> dict[str, str]:
+    """The files of docs/clients.md, by the names in their first lines."""
+    blocks: list[str] = re.findall(r"```tsx?\n(// ([\w-]+\.tsx?)\n.*?)```", CLIENTS.read_text(), re.DOTALL)
+    return {name: text for text, name in blocks}
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The origin of the pages: `/{name}-{release}.html`."""
+    """The origin of the pages: `/{name}-{release}.html`, where `probe` is ours and `documented` that of the docs."""
     folder = tmp_path_factory.mktemp("site")
     for release in RELEASES:
-        bundle(SOURCES / "probe.tsx", folder / f"probe-{release}.js", release)
-        script = f"<script type=module src=probe-{release}.js></script>"
-        html = f'<!doctype html><link rel="icon" href="data:,"><div id=root></div>{script}'
-        (folder / f"probe-{release}.html").write_text(html)
+        sources = folder / f"sources-{release}"
+        shutil.copytree(SOURCES, sources)
+        for name, text in documented().items():
+            # the page is told where its API is
+            text = text.replace('"https://api.example.com/v1/chat"', 'new URLSearchParams(location.search).get("api")!')
+            if name == "chat.tsx" and release < 7:
+                added = text.replace("({ api, headers })", "({ api, headers, fetch: plainErrors })")
+                text = f'import {{ plainErrors }} from "./plain-errors";\n{added}'
+            (sources / name).write_text(text)
+        for page in PAGES:
+            bundle(sources / f"{page}.tsx", folder / f"{page}-{release}.js", release)
+            script = f"<script type=module src={page}-{release}.js></script>"
+            html = f'<!doctype html><link rel="icon" href="data:,"><div id=root></div>{script}'
+            (folder / f"{page}-{release}.html").write_text(html)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=str(folder)))
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
@@ -53,6 +73,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.shutdown()
     serving.join()
     server.server_close()
+
+
+def address(site: str, page: str, release: int, api: str, person: Person, chat: str, *flags: str) -> str:
+    query = {"api": f"{api}/v1/chat", "id": chat, "token": person.token} | dict.fromkeys(flags, "1")
+    return f"{site}/{page}-{release}.html?{urlencode(query)}"
 
 
 class ChatPage:
@@ -108,12 +133,11 @@ OpenChat = Callable[..., Awaitable[ChatPage]]
 
 @pytest.fixture
 async def open_chat(new_page: NewPage, site: str) -> OpenChat:
-    """Opens `open_chat(release, api_url, person, chat_id, *flags)`; flags: `resume`, `strict`, `fresh`."""
+    """Opens `open_chat(release, api_url, person, chat_id, *flags)`; flags: `resume`, `strict`, `plain`."""
 
     async def opened(release: int, api: str, person: Person, chat: str, *flags: str) -> ChatPage:
         tab = await new_page()
-        query = {"api": f"{api}/v1/chat", "id": chat, "token": person.token} | dict.fromkeys(flags, "1")
-        await tab.page.goto(f"{site}/probe-{release}.html?{urlencode(query)}")
+        await tab.page.goto(address(site, "probe", release, api, person, chat, *flags))
         await tab.page.wait_for_selector("main", state="attached")
         return ChatPage(tab)
 

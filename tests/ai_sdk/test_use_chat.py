@@ -9,7 +9,8 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.ai_sdk.chunks import chat_messages, new_id
-from tests.ai_sdk.conftest import RELEASES, ChatPage, OpenChat
+from tests.ai_sdk.conftest import RELEASES, ChatPage, OpenChat, address
+from tests.support.browser import NewPage
 from tests.support.client import history, person_client, script
 from tests.support.cluster import Cluster, cluster
 from tests.support.documents import put_in
@@ -205,6 +206,35 @@ async def test_regenerate_and_edit(
     assert (await chat.texts)[2:] == [script(tokens=5), "tok0 tok1 tok2 tok3 tok4 "]
 
 
+@every_release
+async def test_documented_chat_works_as_it_stands(
+    new_page: NewPage, site: str, web_api: Api, owner: Person, upstream: Upstream, release: int
+) -> None:
+    chat_id, marker = new_id(), new_id()
+    async with Proxy(web_api.url) as front:
+        page = (await new_page()).page
+        await page.goto(address(site, "documented", release, front.url, owner, chat_id))
+        await page.fill("input", script(id=marker, stepped=True, tokens=4))
+        await page.keyboard.press("Enter")
+        call = await upstream.call(marker)
+        call.step()
+        await page.wait_for_selector("p:text-is('tok0')")
+        front.cut()
+        call.step()
+        await page.wait_for_selector("p:text-is('tok0 tok1')")
+        await page.reload()
+        call.step()
+        await page.wait_for_selector("p:text-is('tok0 tok1 tok2')")
+        await page.click("button")
+        await eventually(partial(stopped, web_api, owner, chat_id))
+        assert await page.locator("p").count() == 2
+
+
+async def stopped(api: Api, person: Person, chat_id: str) -> bool:
+    async with person_client(api, person) as client:
+        return bool((await chat_messages(client, chat_id))[-1]["metadata"]["status"] == "stopped")
+
+
 # ── replicas that end ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -227,7 +257,7 @@ async def pages_on(
     found = []
     for release in RELEASES:
         # `ai` 5 and 6 go on with the parts that they have when a connection was lost
-        flags = () if release == 7 else ("fresh",)
+        flags = () if release == 7 else ("plain",)
         chat = await open_chat(release, front.url, person, new_id(), *flags)
         marker = new_id()
         await chat.send(script(id=marker, stepped=True, tokens=tokens, thoughts=["Hm."]))
@@ -299,7 +329,8 @@ async def test_lost_connection_is_resumed_without_doubling(
 ) -> None:
     async with Proxy(web_api.url) as front:
         for release in RELEASES:
-            chat, marker = await open_chat(release, front.url, owner, new_id(), "fresh"), new_id()
+            flags = () if release == 7 else ("plain",)
+            chat, marker = await open_chat(release, front.url, owner, new_id(), *flags), new_id()
             await chat.send(script(id=marker, stepped=True, tokens=2))
             call = await upstream.call(marker)
             call.step()

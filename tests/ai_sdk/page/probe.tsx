@@ -3,13 +3,12 @@ import { useChat } from "@ai-sdk/react";
 import { DefaultChatTransport } from "ai";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { plainErrors } from "./plain-errors"; // of docs/clients.md
 
 const said = new URLSearchParams(location.search);
 const [api, id, token] = ["api", "id", "token"].map((name) => said.get(name)!);
 const headers = { Authorization: `Bearer ${token}`, "X-UI-Message-Chunks": said.get("chunks") ?? "" };
-// `ai` 5 goes on with the parts that it has when a connection broke; see docs/clients.md
-const fetchWhole = (await import("./fresh-resume")).freshResume;
-const transport = new DefaultChatTransport({ api, headers, fetch: said.has("fresh") ? fetchWhole(fetch) : undefined });
+const transport = new DefaultChatTransport({ api, headers, fetch: said.has("plain") ? plainErrors : undefined });
 const stopEverywhere = () => fetch(`${api}/${encodeURIComponent(id)}/stop`, { method: "POST", headers });
 /** As an application does that is told to resume; connections that are kept lead to the old server. */
 const resumeUntilReady = () => {
