@@ -193,8 +193,8 @@ begin
     v_parent.id, v_asked_again is null and v_parent.id is null
   );
   if v_asked_again is null and not (v_begun ->> 'replayed')::boolean then
-    insert into private.chat_messages (message_id, conversation_id, client_id, edited)
-    values ((v_begun -> 'user_message' ->> 'id')::uuid, v_conversation.id, p_message_id, v_edited);
+    insert into private.chat_messages (message_id, user_id, conversation_id, client_id, edited)
+    values ((v_begun -> 'user_message' ->> 'id')::uuid, v_user_id, v_conversation.id, p_message_id, v_edited);
   end if;
   return v_begun || jsonb_build_object('title', v_conversation.title);
 end;

@@ -29,6 +29,8 @@ PLACES = (
     "private.searched_texts",
     "private.carried_costs",
     "private.imports",
+    "private.chats",
+    "private.chat_messages",
     "public.user_settings",
 )
 # Where what was used is kept: without text, and with nobody's name once the user is gone.

@@ -66,7 +66,9 @@ FUNCTIONS = """
 authenticated  private.begin_import(integer)                                                                execute
 authenticated  private.admit_request(text,boolean,text)                                                     execute
 authenticated  private.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)            execute
+authenticated  private.begin_chat_turn(uuid,uuid,text,text,text,boolean,boolean,text,text[],text,text,integer,jsonb)  execute
 authenticated  private.charge_search(text,integer)                                                          execute
+authenticated  private.chat_conversation(text)                                                              execute
 authenticated  private.check_search(double precision,integer,jsonb)                                         execute
 authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                execute
 authenticated  private.delete_my_data()                                                                     execute
@@ -104,6 +106,8 @@ authenticated  private.usage_left()                                             
 authenticated  public.begin_import(integer)                                                                 execute
 authenticated  public.admit_request(text,boolean,text)                                                      execute
 authenticated  public.begin_turn(uuid,uuid,uuid,text,uuid,text,text,integer,jsonb,uuid,boolean)             execute
+authenticated  public.begin_chat_turn(uuid,text,uuid,text,text,boolean,boolean,text,text[],text,text,integer,jsonb)  execute
+authenticated  public.chat_reply(text)                                                                      execute
 authenticated  public.create_document(text,jsonb,text,jsonb,text,uuid,text,integer,integer)                 execute
 authenticated  public.delete_my_data()                                                                      execute
 authenticated  public.delete_message(uuid)                                                                  execute
@@ -115,6 +119,7 @@ authenticated  public.my_models(jsonb)                                          
 authenticated  public.my_usage()                                                                            execute
 authenticated  public.passage_models()                                                                      execute
 authenticated  public.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer)                             execute
+authenticated  public.read_chat(text,bigint,integer)                                                        execute
 authenticated  public.read_import(uuid)                                                                     execute
 authenticated  public.read_message(uuid)                                                                    execute
 authenticated  public.read_reply(uuid,integer,integer)                                                      execute

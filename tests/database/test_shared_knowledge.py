@@ -20,6 +20,7 @@ from app import values
 from app.admin import CAPS, MODEL_CHARACTERS, MOST_MODELS, changes
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
+from app.api.ui_messages import MAX_ID_CHARACTERS, MAX_SEEN
 from app.api.views import MAX_COMMENT_CHARACTERS, MAX_CONTENT_CHARACTERS, Instructions, ModelId, Title
 from app.chat.choice import LONGEST_REPLY
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
@@ -89,6 +90,18 @@ def setting(column: str) -> Asked:
 
 SAME: dict[str, tuple[Side, ...]] = {
     # ── sizes ────────────────────────────────────────────────────────────────────────────────────────────────────
+    "characters of an id that a client chooses": (
+        MAX_ID_CHARACTERS,
+        Constant("private.begin_chat_turn", "c_id_characters"),
+        Check("chats_chat_id_check"),
+        Check("chat_messages_client_id_check"),
+        Said(r"an id of a chat or of a message in it \| ([\d,]+) characters"),
+    ),
+    "messages whose ids say what a message follows": (
+        MAX_SEEN,
+        Constant("private.begin_chat_turn", "c_seen"),
+        Said(r"messages of a chat that are looked for, newest first \| ([\d,]+)"),
+    ),
     "characters of a user message": (
         MAX_CONTENT_CHARACTERS,
         Constant("private.begin_turn", "c_content_characters"),
