@@ -10,7 +10,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 npm install --loglevel=error --no-audit --no-fund --ignore-scripts \
-  ai@6.0.325 @ai-sdk/react@3.0.328 react@19.3.1 react-dom@19.3.1 jsdom@31.0.1 >&2
+  ai@6.0.325 @ai-sdk/react@3.0.328 react@19.3.1 react-dom@19.3.1 jsdom@31.0.1 >/dev/null
 
 cat >probe.mjs <<'JS'
 import { createRequire } from "node:module";

@@ -80,6 +80,10 @@ def test_deleted_user_leaves_nothing(db: Connection, owner: Caller) -> None:
     db.execute("insert into private.carried_costs (user_id, month, cost_micro_usd) values (%s, now(), 1)", [owner.id])
     db.execute("insert into private.imports (user_id, conversations) values (%s, 1)", [owner.id])
     converse(db, owner)
+    with acting(db, owner):
+        db.execute(
+            "select public.begin_chat_turn(gen_random_uuid(), 'chat', p_message_id => 'one', p_content => 'three')"
+        )
     assert set(kept(db, owner)) == set(PLACES)
     db.execute("delete from auth.users where id = %s", [owner.id])
     assert kept(db, owner) == {}

@@ -195,7 +195,7 @@ service_role   public.reembed_progress(text)                                    
 service_role   public.release_index_jobs(uuid)                                                              execute
 service_role   public.renew_index_jobs(uuid,uuid[])                                                         execute
 service_role   public.store_reembedded(text,uuid,bigint,jsonb)                                              execute
-"""
+"""  # noqa: E501 - one of them has many arguments
 
 SEQUENCES = """
 service_role   private.revisions  usage
