@@ -48,26 +48,6 @@ class Regenerate(msgspec.Struct, frozen=True):
     message_id: str
 
 
-class ChatTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for a turn by a client that has its own ids for conversations and messages: answer this message of the
-    chat. A message that is known is answered again with `regenerate`, otherwise its newest reply is the answer; with
-    other words than before, it is another version of it. The first message of a chat creates its conversation."""
-
-    chat_id: str
-    message_id: str | None
-    """The client's own id of the message, or ours; None where only `target_id` says what is answered again."""
-    content: str | None
-    """None: no message is sent, one that is there is answered again."""
-    regenerate: bool = False
-    edited: bool = False
-    """The client says that it is another version, also where the words are the same."""
-    target_id: str | None = None
-    """What is answered again: a message, or a reply to it."""
-    seen: tuple[str, ...] = ()
-    """The ids of the messages that the client shows before this one, newest first. A new message follows the first of
-    them that is known, or the head."""
-
-
 class IdempotencyKey(msgspec.Struct, frozen=True):
     """A repeated request with this key attaches to the reply of the first one. `request_hash` must be the same."""
 

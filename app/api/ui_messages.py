@@ -22,8 +22,9 @@ from app.api.ui_chunks import (
 from app.api.ui_stream import source_metadata
 from app.api.views import AnswerOptions, described, require_short, require_words
 from app.errors import InvalidRequest
+from app.store.messages import ChatTurn
 from app.store.rows import StoredMessage
-from app.values import ChatTurn, Source
+from app.values import Source
 
 MAX_ID_CHARACTERS = 255
 MAX_SEEN = 50

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from app.routing.router import ModelPreference
-from app.values import ChatTurn, IdempotencyKey, ReasoningEffort, Regenerate, Send
+from app.store.messages import ChatTurn
+from app.values import IdempotencyKey, ReasoningEffort, Regenerate, Send
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,9 +19,9 @@ from app.chat.sources import Retriever
 from app.chat.writer import Tools
 from app.errors import AppError, Draining, NotFound
 from app.routing.offers import Offers
-from app.store.messages import Messages
+from app.store.messages import ChatTurn, Messages
 from app.store.rows import StoredMessage
-from app.values import ChatTurn, Quota, Send, User
+from app.values import Quota, Send, User
 
 MAX_REPLIES = 2000
 """Replies written at once by a process; further turns are refused with `draining`, another replica may take them."""

@@ -10,7 +10,7 @@ import msgspec
 from app.errors import NotFound
 from app.store.client import Supabase
 from app.store.rows import StoredMessage
-from app.values import ChatTurn, Feedback, IdempotencyKey, Message, Quota, Regenerate, ReplyStatus, Send
+from app.values import Feedback, IdempotencyKey, Message, Quota, Regenerate, ReplyStatus, Send
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -19,6 +19,26 @@ class Stretch(msgspec.Struct, frozen=True):
     before: int | str | None = None
     after: int | str | None = None
     backward: bool = False
+
+
+class ChatTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for a turn by a client that has its own ids for conversations and messages: answer this message of the
+    chat. A message that is known is answered again with `regenerate`, otherwise its newest reply is the answer; with
+    other words than before, it is another version of it. The first message of a chat creates its conversation."""
+
+    chat_id: str
+    message_id: str | None
+    """The client's own id of the message, or ours; None where only `target_id` says what is answered again."""
+    content: str | None
+    """None: no message is sent, one that is there is answered again."""
+    regenerate: bool = False
+    edited: bool = False
+    """The client says that it is another version, also where the words are the same."""
+    target_id: str | None = None
+    """What is answered again: a message, or a reply to it."""
+    seen: tuple[str, ...] = ()
+    """The ids of the messages that the client shows before this one, newest first. A new message follows the first of
+    them that is known, or the head."""
 
 
 class OfferedModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

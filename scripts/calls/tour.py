@@ -18,7 +18,7 @@ from app.store.exports import Exports
 from app.store.imports import ImportedConversation, ImportedDocument, ImportedMessage, Imports
 from app.store.indexing import Indexing, PassageVector
 from app.store.limits import Limits
-from app.store.messages import Messages, OfferedModel, Stretch, TurnOffer
+from app.store.messages import ChatTurn, Messages, OfferedModel, Stretch, TurnOffer
 from app.store.plans import Plans
 from app.store.prices import Prices
 from app.store.project import Project
@@ -26,7 +26,7 @@ from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, Turn
 from app.store.titles import StoredTitles
 from app.store.usage import Usages
 from app.store.user_settings import UserSettings
-from app.values import ChatTurn, Feedback, FinalState, IdempotencyKey, Regenerate, ReplyUsage, Send, Source
+from app.values import Feedback, FinalState, IdempotencyKey, Regenerate, ReplyUsage, Send, Source
 from scripts.calls.recorder import User
 from scripts.calls.tape import VECTOR
 

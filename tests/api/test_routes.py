@@ -32,12 +32,14 @@ class Case:
         return self.template.format(**ids)
 
     async def call(self, client: httpx.AsyncClient, ids: dict[str, str]) -> httpx.Response:
-        return await client.request(self.method, self.path(ids), json=self.body)
+        # chats answer with text where JSON is not asked for
+        return await client.request(self.method, self.path(ids), json=self.body, headers={"Accept": "application/json"})
 
 
 CONVERSATION, MESSAGE = "/v1/conversations/{conversation_id}", "/v1/messages/{message_id}"
 DOCUMENT = "/v1/documents/{document_id}"
 COMPLETION = {"model": "auto", "messages": [{"role": "user", "content": "And then?"}]}
+CHAT_MESSAGE = {"id": "kQ3hPz7mYx2LwB9c", "role": "user", "parts": [{"type": "text", "text": "And then?"}]}
 CASES = (
     Case("GET", "/v1/models", 200, owned=False),
     Case("POST", "/v1/conversations", 201, {"title": "Plans"}, owned=False),
@@ -59,6 +61,11 @@ CASES = (
     Case("GET", f"{MESSAGE}/stream", 200),
     Case("POST", f"{MESSAGE}/stop", 200),
     Case("POST", f"{MESSAGE}/regenerate", 202, {}),
+    # of another user's chat one learns nothing: any id may be a chat's
+    Case("POST", "/v1/chat", 200, {"id": "a chat", "message": CHAT_MESSAGE}, owned=False),
+    Case("GET", "/v1/chat/{chat_id}/stream", 200, owned=False),
+    Case("GET", "/v1/chat/{chat_id}/messages", 200, owned=False),
+    Case("POST", "/v1/chat/{chat_id}/stop", 204, owned=False),
     Case("POST", "/v1/documents", 201, {"title": "Notes", "content": "A first text"}, owned=False),
     Case("GET", "/v1/documents", 200, owned=False),
     Case("GET", DOCUMENT, 200),
@@ -97,6 +104,7 @@ async def make(as_owner: httpx.AsyncClient) -> dict[str, str]:
         "model": "gpt-0",
         "import_id": imported.json()["id"],
         "conversation_id": conversation,
+        "chat_id": conversation,
         "message_id": reply["id"],
         "document_id": document.json()["id"],
     }
