@@ -256,28 +256,8 @@ def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
         "description": events.WIRE_DESCRIPTION,
         "oneOf": [_on_the_wire(components[option["$ref"].rpartition("/")[2]]) for option in union["anyOf"]],
     }
-    streams = {"ReplyEvent": event, "EventOnTheWire": wire} | _chunks(chunks)
+    streams = {"ReplyEvent": event, "EventOnTheWire": wire} | ui_chunks.schemas(chunks)
     return dict(sorted((components | METADATA | SENT_MESSAGE | streams).items()))
-
-
-def _chunks(union: dict[str, Any]) -> dict[str, Any]:
-    """The schemas of a UI message stream."""
-    chunk = component("UIMessageChunk")
-    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"$ref": chunk}}
-    return {
-        "UIMessageChunk": {
-            "description": ui_chunks.DESCRIPTION,
-            "oneOf": union["anyOf"],
-            "discriminator": union["discriminator"],
-        },
-        "UIChunkOnTheWire": {
-            "type": "object",
-            "description": "A chunk as it is sent, in the `data` of an event that has nothing else. The last event's "
-            "`data` is `[DONE]`.",
-            "properties": {"data": data},
-            "required": ["data"],
-        },
-    }
 
 
 def _on_the_wire(event: dict[str, Any]) -> dict[str, Any]:

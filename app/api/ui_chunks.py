@@ -6,7 +6,7 @@ that they do not know; releases before 5.0.217, 6.0.231 and 7.0.32 do so for a f
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -231,3 +231,26 @@ _EXAMPLE: tuple[UIMessageChunk, ...] = (
     FinishChunk("stop"),
 )
 ON_THE_WIRE = "".join(f"data: {msgspec.json.encode(chunk).decode()}\n\n" for chunk in _EXAMPLE) + "data: [DONE]\n\n"
+
+
+def schemas(union: dict[str, Any]) -> dict[str, Any]:
+    """The schemas of a stream in the OpenAPI document, from msgspec's of any chunk."""
+    data = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": "#/components/schemas/UIMessageChunk"},
+    }
+    return {
+        "UIMessageChunk": {
+            "description": DESCRIPTION,
+            "oneOf": union["anyOf"],
+            "discriminator": union["discriminator"],
+        },
+        "UIChunkOnTheWire": {
+            "type": "object",
+            "description": "A chunk as it is sent, in the `data` of an event that has nothing else. The last event's "
+            "`data` is `[DONE]`.",
+            "properties": {"data": data},
+            "required": ["data"],
+        },
+    }

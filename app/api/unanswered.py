@@ -17,7 +17,7 @@ from app.errors import RateLimited
 from app.values import User
 
 MOST_TURNS, MOST_OTHERS = 500, 100
-"""Of one user in this process: POST requests to conversations, messages, chats and chat completions, which begin and stop
+"""Of one user in this process: POST requests to conversations, messages, chats and completions, which begin and stop
 turns; all others. A stream counts until it begins."""
 TURN_PATHS = ("/v1/conversations/", "/v1/messages/", "/v1/chat", "/openai/v1/chat/")
 PAUSE_SECONDS = 1.0

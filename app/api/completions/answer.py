@@ -19,7 +19,8 @@ from app.api.completions.views import (
     ToolCallPart,
     tool_calls_of,
 )
-from app.api.sse import HEADERS, MAX_FRAME_CHARACTERS, disconnected, encoded
+from app.api.reply_stream import HEADERS, MAX_FRAME_CHARACTERS, disconnected
+from app.api.sse import encoded
 from app.chat.completion import CompletionWriter
 from app.chat.endings import Cut
 from app.chat.live import Followers
