@@ -51,14 +51,42 @@ def install_node_packages(folder: Path, programs: Path) -> None:
 
 
 def missing_packages(folder: Path, packages: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """The paths of the `packages` of a lock that are meant for this machine but are not installed."""
+    """The paths of the `packages` of a lock that are meant for this machine but are not installed. What only packages
+    for other machines depend on is not meant for it, though the lock does not say so."""
+    reached = {""}
+    waiting = [""]
+    while waiting:
+        path = waiting.pop()
+        if path and not (folder / path / "package.json").is_file():
+            yield path
+        for name in _dependencies(packages[path]):
+            found = _found_from(path, name, packages)
+            if found is not None and found not in reached and _is_meant_for_this_machine(packages[found]):
+                reached.add(found)
+                waiting.append(found)
+
+
+def _dependencies(package: dict[str, Any]) -> Iterator[str]:
+    for kind in ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies"):
+        yield from package.get(kind, {})
+
+
+def _found_from(path: str, name: str, packages: dict[str, dict[str, Any]]) -> str | None:
+    """Where Node finds the package `name` from the package at `path`: in the nearest `node_modules` above."""
+    while True:
+        candidate = f"{path}/node_modules/{name}".removeprefix("/")
+        if candidate in packages:
+            return candidate
+        if not path:
+            return None
+        path = path.rpartition("node_modules/")[0].removesuffix("/")
+
+
+def _is_meant_for_this_machine(package: dict[str, Any]) -> bool:
     cpu = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     libc = "glibc" if platform.libc_ver()[0] == "glibc" else "musl"
-    for path, package in packages.items():
-        meant = (
-            sys.platform in package.get("os", [sys.platform])
-            and cpu in package.get("cpu", [cpu])
-            and (sys.platform != "linux" or libc in package.get("libc", [libc]))
-        )
-        if path and meant and not (folder / path / "package.json").is_file():
-            yield path
+    return (
+        sys.platform in package.get("os", [sys.platform])
+        and cpu in package.get("cpu", [cpu])
+        and (sys.platform != "linux" or libc in package.get("libc", [libc]))
+    )

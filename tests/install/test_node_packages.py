@@ -25,7 +25,8 @@ HERE = {
 ELSEWHERE = {"os": ["aix"], "cpu": ["ppc64"]}
 
 NATIVE = Package("native-here", "1.0.0", HERE)
-FOREIGN = Package("native-elsewhere", "1.0.0", ELSEWHERE)
+OF_FOREIGN = Package("native-part", "1.0.0")
+FOREIGN = Package("native-elsewhere", "1.0.0", {**ELSEWHERE, "dependencies": {"native-part": "^1.0.0"}})
 PEER = Package("peer", "1.0.0")
 LIBRARY = Package(
     "library",
@@ -43,7 +44,7 @@ NEWER = (
     Package("peer", "1.1.0"),
     Package("newcomer", "1.0.0"),
 )
-LOCKED = (LIBRARY, NATIVE, FOREIGN, PEER)
+LOCKED = (LIBRARY, NATIVE, FOREIGN, OF_FOREIGN, PEER)
 
 
 def lay(folder: Path, *locked: Package) -> None:
@@ -97,7 +98,7 @@ def test_again_is_silent_and_asks_nothing(folder: Path, registry: Registry, capf
 def test_changed_lock_is_installed(folder: Path, registry: Registry) -> None:
     lay(folder, *LOCKED)
     install_node_packages(folder, PROGRAMS)
-    lay(folder, LIBRARY, NEWER[1], FOREIGN, PEER)
+    lay(folder, LIBRARY, NEWER[1], FOREIGN, OF_FOREIGN, PEER)
     install_node_packages(folder, PROGRAMS)
     assert installed(folder)["native-here"] == "1.1.0"
 
