@@ -69,9 +69,10 @@ export function MessageList({
   const first = items[0]?.index ?? 0
   const targetIndex = useRef(-1)
   targetIndex.current = target === null ? -1 : messages.findIndex(({ id }) => id === target)
+  const isThere = targetIndex.current >= 0
   useLayoutEffect(() => {
-    if (target !== null && targetIndex.current >= 0) virtualizer.scrollToIndex(targetIndex.current, { align: 'start' })
-  }, [target, virtualizer])
+    if (target !== null && isThere) virtualizer.scrollToIndex(targetIndex.current, { align: 'start' })
+  }, [target, isThere, virtualizer])
   useLayoutEffect(() => {
     if (hasOlder && (virtualizer.scrollOffset ?? Number.POSITIVE_INFINITY) < NEARLY_AT_TOP && first < 8) onOlder()
   }, [hasOlder, onOlder, first, virtualizer])

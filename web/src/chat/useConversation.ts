@@ -257,23 +257,26 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     if (!isTurning) wantsStop.current = false
   }, [replyId, isTurning, stopReply])
 
-  const readingOlder = useRef(false)
-  const readOlder = useCallback(async () => {
-    const first = shown.current[0]
-    if (!first || readingOlder.current) return
-    readingOlder.current = true
-    try {
+  const readingOlder = useRef<Promise<void> | null>(null)
+  const readOlder = useCallback(() => {
+    const read = async (first: ChatMessage) => {
       const { data } = await api.GET('/v1/conversations/{conversation_id}/messages', {
         params: { path: { conversation_id: id }, query: { order: 'desc', limit: PAGE, before: first.id } },
       })
       if (!data || shown.current[0]?.id !== first.id) return
       setShown((before) => [...data.items.map(fromView).reverse(), ...before])
       setHasOlder(data.next_cursor !== null)
-    } catch {
-      // no connection: scrolling tries again
-    } finally {
-      readingOlder.current = false
     }
+    const first = shown.current[0]
+    // whoever asks meanwhile waits for the same page
+    if (first && !readingOlder.current) {
+      readingOlder.current = read(first)
+        .catch(() => undefined) // no connection: scrolling tries again
+        .finally(() => {
+          readingOlder.current = null
+        })
+    }
+    return readingOlder.current ?? Promise.resolve()
   }, [api, id, setShown])
 
   const find = useCallback(
