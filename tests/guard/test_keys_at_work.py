@@ -16,6 +16,8 @@ from tests.support.callers import Connection, one
 from tests.support.client import person_client, script
 from tests.support.service import Api, Person, sign_up
 
+pytestmark = pytest.mark.usefixtures("kept_settings")
+
 PER_MINUTE = 120
 CHANGES = {
     "banned": "update auth.users set banned_until = now() + interval '1 hour' where id = %s",
