@@ -23,7 +23,7 @@ run: install ## Run everything: the embedded Supabase and the API (Ctrl-C stops 
 
 .PHONY: test
 test: install ## Run all tests
-	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-models
 test-models: install ## Run the tests with a real small model in full: each of its conversations takes minutes
@@ -39,7 +39,7 @@ fuzz: install ## Send what schemathesis makes of docs/openapi.json to the API, w
 
 .PHONY: check
 check: static ## The quick checks: code, types, SQL, and the tests that start nothing (about a minute)
-	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup -m "not stack and not installing"
+	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist worksteal -m "not stack and not installing"
 
 .PHONY: lint
 lint: static ## Check code, types, SQL, and ask the database's advisors and pgrls
