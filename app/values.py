@@ -26,7 +26,10 @@ ReasoningEffort = Literal["off", "low", "medium", "high"]
 
 
 class User(msgspec.Struct, frozen=True):
-    """A signed-in user. Row level security uses `token`, which is valid until `expires_at` (seconds since 1970)."""
+    """A signed-in user. Row level security uses `token`, which is valid until `expires_at` (seconds since 1970).
+
+    The owner of a personal key has an empty token: with it no row of theirs can be read.
+    """
 
     id: str
     token: str

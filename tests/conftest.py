@@ -17,18 +17,13 @@ from tests.support.upstream import Upstream
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need the embedded Supabase, and group those that have to run in one process.
+    """Mark the tests that need the embedded Supabase.
 
-    Each process of `make test` has a stack of its own. The files of a folder that need it share its settings and what
-    else the folder's fixtures put there; other files share nothing.
+    Each process of `make test` has one of its own, and runs whole files: what a file's fixtures start is started once.
     """
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker("stack")
-    shared = {item.path for item in items if item.get_closest_marker("stack")}
-    for item in items:
-        together = item.path.parent if item.path in shared else item.path
-        item.add_marker(pytest.mark.xdist_group(together.relative_to(item.config.rootpath).as_posix()))
 
 
 @pytest.fixture

@@ -14,15 +14,16 @@ from tests.support.sources import APP, SOURCES, imports, shown
 LEAVES = frozenset({"values", "errors", "observe"})
 """What anyone may import."""
 ARROWS: dict[str, frozenset[str]] = {
-    "api": frozenset({"chat", "guard", "retrieval", "routing", "store"}),
+    "api": frozenset({"chat", "guard", "lanes", "personal_keys", "retrieval", "routing", "store"}),
     "chat": frozenset({"guard", "retrieval", "routing", "store"}),
     "guard": frozenset({"providers", "settings", "store"}),
     "retrieval": frozenset({"lanes", "providers", "settings", "store"}),
     "routing": frozenset({"providers", "settings"}),
     "settings": frozenset({"project_keys", "providers"}),
     "project_keys": frozenset(),
+    "personal_keys": frozenset(),
     "providers": frozenset(),
-    "store": frozenset({"lanes"}),
+    "store": frozenset({"lanes", "personal_keys"}),
     "lanes": frozenset(),
     "misspelt": frozenset({"providers", "settings"}),
     "startup": frozenset({"providers", "routing", "settings"}),
@@ -32,7 +33,9 @@ ARROWS: dict[str, frozenset[str]] = {
     ),
     "front_door": frozenset(),
     "serve": frozenset({"front_door", "main", "misspelt", "settings"}),
-    "admin": frozenset({"settings", "store"}),
+    "admin": frozenset({"admin_arguments", "admin_keys", "settings", "store"}),
+    "admin_arguments": frozenset(),
+    "admin_keys": frozenset({"admin_arguments", "personal_keys", "store"}),
     "__main__": frozenset({"serve"}),
     "__init__": frozenset(),
 }
@@ -69,6 +72,7 @@ SERVICE_STORES = frozenset(
         "prices",
         "project",
         "imports",
+        "keys",
     )
 )
 """The modules that act for the service, with its key; every other acts for a user."""

@@ -107,7 +107,7 @@ def test_operation_lists_its_problems_by_code(path: str, method: str, operation:
 
 @pytest.mark.parametrize(("path", "method", "operation"), operations(OPENAI))
 def test_operation_of_openai_has_errors_of_openai(path: str, method: str, operation: dict[str, Any]) -> None:
-    assert operation["security"] == [{"supabase": []}]
+    assert operation["security"] == [{"supabase": []}, {"personalKey": []}]
     refusals = {status: response for status, response in operation["responses"].items() if status >= "400"}
     assert {"401", "403", "404", "429", "500", "503"} <= set(refusals)
     assert ("400" in refusals) is ("requestBody" in operation)
@@ -227,7 +227,7 @@ def test_nothing_that_may_be_left_out_is_required_of_what_is_sent(name: str) -> 
 def test_every_field_of_what_is_answered_is_there() -> None:
     """What there is not is null; only a problem leaves members out, a list the instructions and the hit, and a chunk
     what the AI SDK takes null for an error in."""
-    sent = {*SENT, "ChatBody", "DocumentForm", "TextToCheck", "MessageToEstimate"}
+    sent = {*SENT, "ChatBody", "DocumentForm", "TextToCheck", "MessageToEstimate", "NewKey"}
     # OpenAI's clients know no null in the place of what is not there
     sent |= {
         kind.__name__

@@ -18,6 +18,7 @@ import jwt
 from litestar.di import NamedDependency
 
 from app.errors import SupabaseUnavailable, Unauthenticated
+from app.personal_keys import is_meant_as_key
 from app.values import User
 
 JWKS_SECONDS = 600.0
@@ -30,6 +31,8 @@ CACHED_TOKENS = 10_000
 CLOCK_SKEW_SECONDS = 10
 """Allowed for `iat` and `nbf`; never for `exp`."""
 MAX_TOKEN_CHARACTERS = 16_384
+PROJECT_KEYS = ("sb_publishable_", "sb_secret_")
+"""How Supabase's own keys begin, which are nobody's token."""
 
 _REQUIRED = {"require": ["exp", "iat", "sub", "aud", "iss"]}
 
@@ -76,9 +79,13 @@ class TokenVerifier:
 
     async def verify(self, authorization: str | None) -> User:
         """The user of an `Authorization` header. Raises `Unauthenticated`, or `SupabaseUnavailable` without keys."""
-        token = _bearer(authorization)
+        token = bearer(authorization)
         if token is None:
             raise Unauthenticated("Send the user's Supabase access token as a Bearer token.")
+        if is_meant_as_key(token):
+            raise Unauthenticated(
+                "This is a personal key, which opens /openai/v1 only; send the user's Supabase access token here."
+            )
         digest = _digest(token)
         verdict = self._verified.get(digest)
         now = self._clock()
@@ -96,6 +103,8 @@ class TokenVerifier:
         return verdict.user
 
     async def _check(self, token: str) -> _Verdict:
+        if token.startswith(PROJECT_KEYS):
+            raise Unauthenticated("This is a key of the Supabase project; send a user's access token.")
         try:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError:
@@ -182,7 +191,7 @@ class TokenVerifier:
             self._verified = OrderedDict(kept)
 
 
-def _bearer(authorization: str | None) -> str | None:
+def bearer(authorization: str | None) -> str | None:
     """The token of the header, when it can be one."""
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()

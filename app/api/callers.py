@@ -75,8 +75,8 @@ class UnnamedProxies:
             observe.event("proxy.unnamed", address=address, detail=detail)
 
 
-Authenticate = Callable[[str], Awaitable[User]]
-"""The user whom an `Authorization` header names. Raises `Unauthenticated`."""
+Authenticate = Callable[[str, str], Awaitable[User]]
+"""The user whom an `Authorization` header names that came from an address. Raises `Unauthenticated`."""
 
 
 def identified(callers: Mapping[str, Authenticate], limit: AddressLimit, in_flight: InFlight) -> Middleware:
@@ -93,10 +93,10 @@ def identified(callers: Mapping[str, Authenticate], limit: AddressLimit, in_flig
                 forwarded_for = value
         if forwarded_for:
             proxies.look(_host(scope), forwarded_for)
+        address = _address(scope)
         try:
-            return await authenticate(authorization.decode("latin-1"))
+            return await authenticate(authorization.decode("latin-1"), address)
         except Unauthenticated:
-            address = _address(scope)
             if (refusal := limit.refusal(address)) is not None:
                 raise refusal from None
             limit.count(address)

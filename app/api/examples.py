@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from app.api.completions.bodies import ChatCompletionRequest, ChatMessage, EmbeddingsRequest
@@ -19,6 +21,7 @@ from app.api.completions.views import (
 )
 from app.api.estimate_views import EstimateView, MessageToEstimate, ModelEstimateView
 from app.api.file_views import ConversationFile, ErasedView, ImportView
+from app.api.key_views import KeyPage, KeyView, NewKey, NewKeyView
 from app.api.model_views import DefaultView, ModelsView, ModelView, PriceView
 from app.api.ui_chunks import TextPart, UIMessage, UIMetadata
 from app.api.ui_messages import ChatBody, UIMessagePage
@@ -178,6 +181,15 @@ _MODEL = ModelView(
     task_types=("creative",),
 )
 
+_KEY = KeyView(
+    id="0198c6f2-7a10-7c44-9d1e-6b0f3a2c5d77",
+    name="notebook",
+    hint="parley_Ab3d",
+    scope="completions",
+    created_at="2026-11-28T09:30:00.000000+00:00",
+    expires_at="2027-05-01T00:00:00+00:00",
+    last_used_at=None,
+)
 _LISTED_MODEL = ListedModel(_MODEL.model, 1_795_859_400, _MODEL.provider)
 _UI_REPLY = UIMessage(
     id=_REPLY.id,
@@ -227,6 +239,10 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         _REPLY,
         MessagePage([_QUESTION, _REPLY], None),
         TurnView(_QUESTION, _BEGUN),
+        NewKey(name=_KEY.name, expires_at=datetime(2027, 5, 1, tzinfo=UTC)),
+        NewKeyView(**msgspec.structs.asdict(_KEY), key=_KEY.hint + "Example" * 6 + "000"),
+        _KEY,
+        KeyPage([_KEY], None),
         SettingsChanges(instructions="Answer in Italian."),
         SettingsView(instructions="Answer in Italian."),
         NewDocument(title=_DOCUMENT.title, content=_PASSAGE.content, metadata=_DOCUMENT.metadata),

@@ -136,6 +136,8 @@ def _words(info: inspect.Type) -> str:
             return "text" + (f" of {length.removeprefix(' from ').strip()} characters" if length else "") + pattern
         case inspect.UUIDType():
             return "a UUID"
+        case inspect.DateTimeType():
+            return "a time with its zone, such as 2027-01-31T18:00:00Z"
         case inspect.DictType() | inspect.StructType():
             return "an object"
         case inspect.ListType():

@@ -48,6 +48,8 @@ from app.values import Problem
 
 USER_TOKEN: list[SecurityRequirement] = [{"supabase": []}]
 """The security of every route below `/v1`."""
+TOKEN_OR_KEY: list[SecurityRequirement] = [*USER_TOKEN, {"personalKey": []}]
+"""The security of every route below `/openai/v1`."""
 
 DESCRIPTION = """A Supabase-native chat backend. Every call below `/v1` carries the user's own Supabase access token,
 and sees what that user may see. Errors are RFC 9457 problems with a stable `code`; below `/openai` they have the shape
@@ -64,6 +66,7 @@ TAGS = {
     "completions": "The surface of OpenAI's API, for its clients: their base URL is `/openai/v1` of this server.",
     "moderation": "Checking texts.",
     "settings": "What holds for all conversations of a user.",
+    "keys": "Personal keys, for clients that hold one string.",
     "usage": "Usage, and what is left of the limits.",
     "me": "Everything of the caller.",
     "health": "For load balancers and orchestrators; no token is asked for.",
@@ -207,7 +210,13 @@ def openapi_config(named: NamedStructs) -> OpenAPIConfig:
                     scheme="bearer",
                     bearer_format="JWT",
                     description="The access token of a signed-in user, as Supabase Auth gives it.",
-                )
+                ),
+                "personalKey": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description="A personal key of a user, `parley_…`, which `POST /v1/keys` has made. It opens the "
+                    "operations below `/openai/v1` and no others.",
+                ),
             }
         ),
         named=named,

@@ -82,6 +82,11 @@ ServiceCall = Literal[
     "admin_show",
     "admin_users",
     "admin_delete_plan",
+    # keys
+    "check_key",
+    "admin_create_key",
+    "admin_keys",
+    "admin_revoke_key",
     # project
     "applied_migrations",
 ]
@@ -156,6 +161,18 @@ def _full() -> SupabaseUnavailable:
     return SupabaseUnavailable("Too many calls wait for the database; send the request again.", retry_after=1)
 
 
+def _lane(at_once: int, share: int, waiting: int, what: str) -> Lane:
+    return Lane(
+        at_once=at_once,
+        share=share,
+        waiting=waiting,
+        waiting_of_all=WAITING_OF_ALL,
+        seconds=WAIT_SECONDS,
+        what=what,
+        full=_full,
+    )
+
+
 class Supabase:
     """The client of one Supabase project, one per process. Make it with `open_supabase`.
 
@@ -169,24 +186,8 @@ class Supabase:
         self._publishable_key = publishable_key
         self._refusal: SupabaseRefused | None = None
         self._service_headers = self._headers(secret_key, secret_key)
-        self._turns = Lane(
-            at_once=TURNS_AT_ONCE,
-            share=TURNS_OF_A_USER,
-            waiting=TURNS_WAITING,
-            waiting_of_all=WAITING_OF_ALL,
-            seconds=WAIT_SECONDS,
-            what="turns",
-            full=_full,
-        )
-        self._reads = Lane(
-            at_once=READS_AT_ONCE,
-            share=READS_OF_A_USER,
-            waiting=READS_WAITING,
-            waiting_of_all=WAITING_OF_ALL,
-            seconds=WAIT_SECONDS,
-            what="calls of the database",
-            full=_full,
-        )
+        self._turns = _lane(TURNS_AT_ONCE, TURNS_OF_A_USER, TURNS_WAITING, "turns")
+        self._reads = _lane(READS_AT_ONCE, READS_OF_A_USER, READS_WAITING, "calls of the database")
         # the official client on the same pool: creating one per request costs microseconds
         self._http = httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=10)
 

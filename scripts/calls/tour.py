@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app.errors import AppError, ContentFlagged, ProviderUnavailable
+from app.personal_keys import make_key
 from app.store.charges import Charges
 from app.store.client import Supabase
 from app.store.completions import FinishedCompletion, Renewed, StoredCompletions
@@ -17,6 +18,7 @@ from app.store.estimates import Estimates
 from app.store.exports import Exports
 from app.store.imports import ImportedConversation, ImportedDocument, ImportedMessage, Imports
 from app.store.indexing import Indexing, PassageVector
+from app.store.keys import Keys
 from app.store.limits import Limits
 from app.store.messages import ChatTurn, Messages, OfferedModel, Stretch, TurnOffer
 from app.store.plans import Plans
@@ -42,6 +44,7 @@ async def tour(supabase: Supabase, user: User) -> None:
     conversation = await _conversations(supabase, user)
     await _titles(supabase, user)
     await _completions(supabase, user)
+    await _keys(supabase, user)
     await _turns(supabase, user, conversation)
     await _chats(supabase, user)
     await _documents(supabase, user)
@@ -139,6 +142,18 @@ async def _completions(supabase: Supabase, user: User) -> None:
     await completions.begin_embeddings(user.id, request_id, tokens=20, provider="a-provider", model=FIRST, price=20_000)
     embedding = Charge(kind="embedding", provider="a-provider", model=FIRST, prompt_tokens=20, cost_micro_usd=1)
     await Charges(supabase).charge(user.id, [embedding], held=request_id)
+
+
+async def _keys(supabase: Supabase, user: User) -> None:
+    keys, key = Keys(supabase), make_key()
+    created = await keys.create(user.token, key, "A key", datetime.now(UTC) + timedelta(days=1))
+    await keys.check(key.hash)
+    await keys.check(make_key().hash)
+    await keys.all(user.token)
+    await keys.revoke(user.token, created.id)
+    created = await keys.create_for(user.email, make_key(), "Another key", None)
+    await keys.all_of(user.email)
+    await keys.revoke_any(created.id)
 
 
 async def _turns(supabase: Supabase, user: User, conversation: str) -> None:

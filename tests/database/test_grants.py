@@ -132,6 +132,21 @@ authenticated  public.search_passages(text,extensions.vector,double precision,in
 authenticated  public.set_feedback(uuid,text,text)                                                          execute
 authenticated  public.stop_reply(uuid)                                                                      execute
 authenticated  public.switch_branch(uuid,uuid)                                                              execute
+authenticated  private.create_key(text,text,text,timestamp with time zone)                                  execute
+authenticated  private.forget_my_keys()                                                                     execute
+authenticated  private.my_keys()                                                                            execute
+authenticated  private.revoke_key(uuid)                                                                     execute
+authenticated  public.create_key(text,text,text,timestamp with time zone)                                   execute
+authenticated  public.my_keys()                                                                             execute
+authenticated  public.revoke_key(uuid)                                                                      execute
+service_role   private.add_key(uuid,text,text,text,timestamp with time zone)                                execute
+service_role   private.check_key(text)                                                                      execute
+service_role   private.delete_key(uuid)                                                                     execute
+service_role   private.list_keys(uuid)                                                                      execute
+service_role   public.admin_create_key(text,text,text,text,timestamp with time zone)                        execute
+service_role   public.admin_keys(text)                                                                      execute
+service_role   public.admin_revoke_key(uuid)                                                                execute
+service_role   public.check_key(text)                                                                       execute
 service_role   private.applied_migrations()                                                                 execute
 service_role   private.carried_cost(uuid,timestamp with time zone)                                          execute
 service_role   private.charge_reading(uuid,integer)                                                         execute

@@ -17,7 +17,10 @@ from msgspec.inspect import type_info
 from psycopg.types.json import Jsonb
 
 from app import values
-from app.admin import CAPS, MODEL_CHARACTERS, MOST_MODELS, changes
+from app.admin import CAPS, changes
+from app.admin_arguments import KEY_NAME_CHARACTERS, MODEL_CHARACTERS, MOST_MODELS
+from app.api.key_owners import KEY_SECONDS
+from app.api.key_views import NewKey
 from app.api.paging import MAX_LIMIT
 from app.api.search import SearchQuery
 from app.api.ui_messages import MAX_ID_CHARACTERS, MAX_SEEN
@@ -119,6 +122,30 @@ SAME: dict[str, tuple[Side, ...]] = {
         longest(Title),
         Check("conversations_title_check"),
         Constant("private.check_conversation", "c_title_characters"),
+    ),
+    "characters of a key's name": (
+        field(NewKey, "name").type.max_length,
+        KEY_NAME_CHARACTERS,
+        Check("personal_keys_name_check"),
+        Constant("private.add_key", "c_name_characters"),
+    ),
+    "keys of a user": (
+        Constant("private.add_key", "c_keys"),
+        commented("public.create_key", r"limit_reached \((\d+) keys\)"),
+        Said(r"personal keys of a user \| (\d+)"),
+        Said(r"user has at most (\d+) keys"),
+    ),
+    "days of a key": (
+        Constant("private.add_key", "c_longest_days"),
+        commented("public.create_key", r"more than (\d+) days"),
+        Said(r"at most (\d+) days\s+ahead"),
+        Said(r"at most (\d+) days ahead", "app/**/*.py"),
+    ),
+    "seconds that a revoked key works": (
+        KEY_SECONDS,
+        Said(r"a personal key that was revoked \| (\d+) s"),
+        Said(r"refused after at most (\d+) seconds", "app/api/*.py"),
+        Said(r"working within (\d+) seconds", "app/*.py"),
     ),
     "characters of instructions": (
         longest(Instructions),

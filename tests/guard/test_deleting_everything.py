@@ -23,6 +23,7 @@ PLACES = (
     "public.documents",
     "public.embeddings",
     "public.user_settings",
+    "private.personal_keys",
     "private.live_replies",
     "private.idempotency_keys",
     "private.index_jobs",
@@ -76,6 +77,7 @@ async def test_all_of_mine_and_nothing_of_others(
     await client.put(f"/v1/messages/{reply['id']}/feedback", json={"rating": "up"})
     await new_conversation(client)
     await client.patch("/v1/settings", json={"instructions": "Be brief."})
+    await client.post("/v1/keys", json={"name": "notebook"})
     await client.post("/v1/documents", json={"title": "D", "content": "A text"})
     used = one(owned, "select sum(tokens)::int from private.usage_ledger where reply_id = %s", [reply["id"]])
     assert await delete(client) == {"conversations": 2, "messages": 2, "documents": 1}

@@ -21,6 +21,8 @@ from scripts.local_supabase.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
+PASSWORD = "correct horse battery staple"
+"""Of everybody who signs up."""
 
 
 @dataclass
@@ -127,7 +129,7 @@ async def sign_up(stack: LocalSupabase, plan: str | None = "premium", *, email: 
         response = await client.post(
             f"{stack.url}/auth/v1/signup",
             headers={"apikey": stack.publishable_key},
-            json={"email": email, "password": "correct horse battery staple"},
+            json={"email": email, "password": PASSWORD},
         )
         response.raise_for_status()
         session: dict[str, Any] = response.json()

@@ -211,6 +211,10 @@ async function others(api: Api): Promise<void> {
   const estimate = taken(await api.POST("/v1/estimate", { body: { content: "Hello" } }));
   const most: number = Math.max(...estimate.models.map((model) => model.cost_micro_usd ?? 0));
   assert(most >= 0 && estimate.left.requests.limit > 0);
+  const key = taken(await api.POST("/v1/keys", { body: { name: "notebook", expires_at: new Date(Date.now() + 60_000).toISOString() } }));
+  const keys = taken(await api.GET("/v1/keys"));
+  assert(key.key.startsWith(key.hint) && keys.items.some((one) => one.id === key.id && one.last_used_at === null));
+  taken(await api.DELETE("/v1/keys/{key_id}", { params: { path: { key_id: key.id } } }));
   const live = taken(await api.GET("/health/live"));
   const ready = taken(await api.GET("/health/ready"));
   assert(best && open && left > 0 && live.status === "ok" && ready.status === "ok");

@@ -1,4 +1,5 @@
-"""`/openai/v1`: what OpenAI's clients call. The base URL of a client is `…/openai/v1`, its key the user's token."""
+"""`/openai/v1`: what OpenAI's clients call. The base URL of a client is `…/openai/v1`, its key a personal key or the
+user's token."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from app.api.completions.views import (
     ListedModel,
     ListedModels,
 )
-from app.api.openapi import USER_TOKEN, answers_with
+from app.api.openapi import TOKEN_OR_KEY, answers_with
 from app.api.quotas import EXPOSED
 from app.api.requests import DOUBTLESS
 from app.chat.completions import Completions
@@ -125,7 +126,7 @@ def completion_routes(completions: Completions, vectors: RequestedVectors, follo
         "/openai/v1",
         route_handlers=[complete, models, model, embeddings],
         tags=["completions"],
-        security=USER_TOKEN,
+        security=TOKEN_OR_KEY,
     )
 
 

@@ -5,11 +5,12 @@ language sql
 security invoker
 set search_path = ''
 as $$
+  select private.forget_my_keys();
   select private.forget_my_imports();
   select private.delete_my_data();
 $$;
 
 comment on function public.delete_my_data() is
-'Deletes a part of everything of the caller: conversations with messages and feedback, then documents with passages; replies that are being written end. Call it again while `more`. At the end the caller''s entries in the ledger become nobody''s; the cost of the month and the tokens of the minute stay counted. The plan stays. Returns {more, ended: the replies that were being written, conversations, messages, documents: how many went}.';
+'Deletes a part of everything of the caller: keys, imports, conversations with messages and feedback, then documents with passages; replies that are being written end. Call it again while `more`. At the end the caller''s entries in the ledger become nobody''s; the cost of the month and the tokens of the minute stay counted. The plan stays. Returns {more, ended: the replies that were being written, conversations, messages, documents: how many went}.';
 
 grant execute on function public.delete_my_data() to authenticated;

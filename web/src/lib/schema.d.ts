@@ -244,6 +244,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List my personal keys, the newest first.
+         * @description There are at most 20, so the page is the only one.
+         */
+        get: operations["listKeys"];
+        put?: never;
+        /**
+         * Create a personal key, for a client that holds one string and cannot refresh a token.
+         * @description It opens `/openai/v1` and nothing else, under my plan and my limits. The key is in this answer and nowhere
+         *     else: only a hash of it is stored.
+         */
+        post: operations["createKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a personal key, for good.
+         * @description Requests that carry it are refused after at most 10 seconds. A reply that has begun is not ended.
+         */
+        delete: operations["revokeKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/usage": {
         parameters: {
             query?: never;
@@ -1423,6 +1468,29 @@ export interface components {
             detail?: string;
             request_id?: string;
         };
+        /** @description All keys of the caller, the newest first; `next_cursor` is null. */
+        KeyPage: {
+            items: components["schemas"]["KeyView"][];
+            next_cursor: string | null;
+        };
+        /** @description A personal key, without the key itself. */
+        KeyView: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /** @description How the key begins: `parley_` and four characters. */
+            hint: string;
+            /**
+             * @description What it opens: `completions` is `/openai/v1`.
+             * @enum {string}
+             */
+            scope: "completions";
+            /** Format: date-time */
+            created_at: string;
+            expires_at: string | null;
+            /** @description Exact to the minute; null: it was never used. */
+            last_used_at: string | null;
+        };
         /** @description What is left of the limits: `requests` counts turns, `budget` is null when the plan has none. */
         Left: {
             requests: components["schemas"]["Quota"];
@@ -1652,6 +1720,33 @@ export interface components {
             /** @enum {string} */
             rating: "down" | "up";
             comment?: string | null;
+        };
+        /** @description A personal key to create. */
+        NewKey: {
+            /** @description What the key is for, for its owner. */
+            name: string;
+            /** @description When the key ends, at most 366 days ahead; null or left out: when it is revoked. */
+            expires_at?: string | null;
+        };
+        /** @description A personal key that was just created. */
+        NewKeyView: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /** @description How the key begins: `parley_` and four characters. */
+            hint: string;
+            /**
+             * @description What it opens: `completions` is `/openai/v1`.
+             * @enum {string}
+             */
+            scope: "completions";
+            /** Format: date-time */
+            created_at: string;
+            expires_at: string | null;
+            /** @description Exact to the minute; null: it was never used. */
+            last_used_at: string | null;
+            /** @description The key: `parley_` and 49 letters and digits. It cannot be read again. */
+            key: string;
         };
         /** @description A message to send, and how it is to be answered. */
         NewMessage: {
@@ -3868,6 +3963,312 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to try again. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RateLimitedProblem"];
+                };
+            };
+            /** @description An internal error; the server's log has details under the `request_id`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SupabaseUnavailableProblem"];
+                };
+            };
+        };
+    };
+    listKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "0198c6f2-7a10-7c44-9d1e-6b0f3a2c5d77",
+                     *           "name": "notebook",
+                     *           "hint": "parley_Ab3d",
+                     *           "scope": "completions",
+                     *           "created_at": "2026-11-28T09:30:00.000000+00:00",
+                     *           "expires_at": "2027-05-01T00:00:00+00:00",
+                     *           "last_used_at": null
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["KeyPage"];
+                };
+            };
+            /** @description The access token is missing, has expired or is not one of this project's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnauthenticatedProblem"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to try again. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RateLimitedProblem"];
+                };
+            };
+            /** @description An internal error; the server's log has details under the `request_id`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SupabaseUnavailableProblem"];
+                };
+            };
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "notebook",
+                 *       "expires_at": "2027-05-01T00:00:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description The new key. This is the only answer that has it. */
+            201: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "0198c6f2-7a10-7c44-9d1e-6b0f3a2c5d77",
+                     *       "name": "notebook",
+                     *       "hint": "parley_Ab3d",
+                     *       "scope": "completions",
+                     *       "created_at": "2026-11-28T09:30:00.000000+00:00",
+                     *       "expires_at": "2027-05-01T00:00:00+00:00",
+                     *       "last_used_at": null,
+                     *       "key": "parley_Ab3dExampleExampleExampleExampleExampleExample000"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NewKeyView"];
+                };
+            };
+            /** @description The body cannot be read: it is not JSON, or not UTF-8, or its end is missing. */
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description The access token is missing, has expired or is not one of this project's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnauthenticatedProblem"];
+                };
+            };
+            /** @description This needs a premium plan, or the plan holds no more of what is to be stored; `detail` names its limit. */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["LimitReachedProblem"];
+                };
+            };
+            /** @description The body comes too slowly. */
+            408: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description The body, or the text in it, is larger than its limit, which `detail` names. */
+            413: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
+                };
+            };
+            /** @description The body has another media type than those listed. */
+            415: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description A value is not allowed; `detail` names the field and what is allowed. */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to try again. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RateLimitedProblem"];
+                };
+            };
+            /** @description An internal error; the server's log has details under the `request_id`. */
+            500: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description The service, the database or every AI provider is unavailable; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SupabaseUnavailableProblem"];
+                };
+            };
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is revoked. */
+            204: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The access token is missing, has expired or is not one of this project's users. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnauthenticatedProblem"];
+                };
+            };
+            /** @description The caller has nothing with this id. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
             /** @description Too many requests; `Retry-After` says when to try again. */

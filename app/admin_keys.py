@@ -1,0 +1,60 @@
+"""The operator's commands for users' personal keys: `python -m app.admin keys create|list|revoke`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncGenerator
+
+import msgspec
+
+from app.admin_arguments import key_id, key_name, moment
+from app.personal_keys import make_key
+from app.store.keys import Keys, StoredKey
+
+
+def add_key_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], epilog: str) -> None:
+    does = "create, list or revoke the personal keys of a user"
+    whole = commands.add_parser("keys", help=does, description=f"{does.capitalize()}.", epilog=epilog)
+    verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, does: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=does, description=f"{does.capitalize()}.", epilog=epilog)
+        made.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
+        return made
+
+    create = verb("create", "make a key for a user and print it, this once")
+    create.add_argument("email")
+    create.add_argument("--name", required=True, type=key_name, help="what the key is for, 1 to 100 characters")
+    create.add_argument(
+        "--until", type=moment, metavar="DATE", help="when the key ends, at most 366 days ahead; left out: never"
+    )
+    verb("list", "list the keys of a user, the newest first").add_argument("email")
+    revoke = verb("revoke", "end a key for good; it stops working within 10 seconds")
+    revoke.add_argument("id", type=key_id, help="the id of the key, as `list` prints it")
+
+
+async def key_lines(asked: argparse.Namespace, keys: Keys) -> AsyncGenerator[str]:
+    """The lines that the command prints."""
+    match asked.verb:
+        case "create":
+            made = make_key()
+            stored = await keys.create_for(asked.email, made, asked.name, asked.until)
+            if asked.json:
+                yield msgspec.json.encode(msgspec.structs.asdict(stored) | {"key": made.text}).decode()
+            else:
+                yield f"{made.text}\n{_described(stored)}"
+        case "list":
+            found = await keys.all_of(asked.email)
+            for key in found:
+                yield msgspec.json.encode(key).decode() if asked.json else _described(key)
+            if not found and not asked.json:
+                yield "no keys"
+        case _:
+            revoked = await keys.revoke_any(asked.id)
+            yield msgspec.json.encode(revoked).decode() if asked.json else f"revoked: {_described(revoked)}"
+
+
+def _described(key: StoredKey) -> str:
+    until = "without end" if key.expires_at is None else f"until {key.expires_at}"
+    used = "never used" if key.last_used_at is None else f"last used {key.last_used_at}"
+    return f"{key.id}  {key.hint}…  {until}, {used}: {key.name}"
