@@ -22,8 +22,8 @@ BUILD = Path(__file__).parents[2] / "web" / "dist"
 INDEX, CONFIG = "/index.html", "/config.json"
 HASHED = "/assets/"
 """The folder of files whose names hold a hash of their content."""
-RESERVED = frozenset({"assets", "health", "metrics", "openai", "schema", "v1"})
-"""First parts of paths that are never a page of the client, whatever routes the API has."""
+RESERVED = frozenset({"assets", "metrics"})
+"""First parts of paths that are never a page of the client, beside those of the API's routes."""
 ENCODINGS = {"br": ".br", "gzip": ".gz"}
 """The encodings in which the build holds a file, the best first, and the ends of their names."""
 YEAR_SECONDS = 31_536_000
