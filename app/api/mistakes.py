@@ -25,23 +25,29 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 def mistakes(value: object, kind: Any, path: str = BODY) -> Iterator[str]:
     """Every mistake in `value`, decoded JSON, as one of the type `kind`; none when `msgspec.convert` takes it.
     `path` is what the value is: the body, a field, a member of an object in it."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        pass
+    else:
+        return  # at once, as a body may have thousands of items of which one is wrong
     struct = struct_of(kind)
     if struct is not None and isinstance(value, dict):
         yield from _of_members(value, struct, path)
         return
     items = _items_of(kind)
     if items is not None and isinstance(value, list):
-        found = [mistake for place, item in enumerate(value) for mistake in mistakes(item, items, f"{path}[{place}]")]
+        found = False
+        for place, item in enumerate(value):  # one after the other: whoever asks stops at some mistakes
+            for mistake in mistakes(item, items, f"{path}[{place}]"):
+                found = True
+                yield mistake
         if found:
-            yield from found
             return
-    try:
-        msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        info = inspect.type_info(kind)
-        close = _close(value, _choices(info)) if isinstance(value, str) else None
-        hint = f" Did you mean `{close}`?" if close is not None else ""
-        yield f"{path}: expected {_words(info)}, got {_shown(value, info)}.{hint}"
+    info = inspect.type_info(kind)
+    close = _close(value, _choices(info)) if isinstance(value, str) else None
+    hint = f" Did you mean `{close}`?" if close is not None else ""
+    yield f"{path}: expected {_words(info)}, got {_shown(value, info)}.{hint}"
 
 
 def expected(kind: Any) -> str:

@@ -6,6 +6,8 @@ What is written is a `Reader`'s: the events of the native API, or the chunks of 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from litestar import Request, Response
@@ -104,6 +106,16 @@ async def disconnected(receive: Receive) -> None:
     """Wait until whoever sent the request disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+@contextmanager
+def reader_of(receive: Receive) -> Iterator[Callable[[], bool]]:
+    """Watches whoever sent the request; the function that it gives says whether they are gone."""
+    leaving = asyncio.create_task(disconnected(receive))
+    try:
+        yield leaving.done
+    finally:
+        leaving.cancel()
 
 
 async def _drop_with(receive: Receive, follower: Follower) -> None:

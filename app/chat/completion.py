@@ -21,7 +21,16 @@ from app.errors import AppError, ContextTooLong, ParameterRefused, ParameterUnsu
 from app.routing.router import Candidate
 from app.store.completions import BegunCompletion, FinishedCompletion
 from app.store.replies import Charge
-from app.values import ChatRequest, FinalState, Message, ToolCallDelta, Usage, estimate_request
+from app.values import (
+    ChatRequest,
+    FinalState,
+    JsonSchema,
+    Message,
+    Tool,
+    ToolCallDelta,
+    Usage,
+    estimate_request,
+)
 
 SETTLE_SECONDS = 2.0
 """How long the end of a completion waits for its charge to be stored. Storing goes on after that."""
@@ -91,9 +100,18 @@ class CompletionWriter(Writer):
         return self._spending.charges(len(text.encode()), len(thought.encode()))
 
     def _screened(self) -> tuple[str, ...]:
-        """Everything is the caller's, whatever role it is given; the newest message is judged by itself."""
-        texts = [text for message in self._asked.messages if (text := _text_of(message)).strip()]
-        return tuple(filter(None, (texts[-1] if texts else "", "\n\n".join(texts[:-1]))))
+        """Everything that the model reads is the caller's, whatever role it is given; the newest message is judged by
+        itself."""
+        asked = self._asked
+        texts = [text for message in asked.messages if (text := _text_of(message)).strip()]
+        newest, before = "".join(texts[-1:]), texts[:-1]
+        described = [
+            _as_json(one) for one in (*asked.tools, asked.response_format) if isinstance(one, Tool | JsonSchema)
+        ]
+        return tuple(filter(None, (newest, "\n\n".join([*described, *before]))))
+
+    def _shown(self) -> tuple[str, ...]:
+        return *super()._shown(), "".join(f"{call.name or ''}{call.arguments}" for call in self.calls())
 
     def _request(self, candidate: Candidate) -> ChatRequest:
         most = candidate.max_output_tokens
@@ -148,5 +166,9 @@ class CompletionWriter(Writer):
 
 
 def _text_of(message: Message) -> str:
-    parts = (message.reasoning, message.content, *(call.arguments for call in message.tool_calls))
-    return "\n".join(filter(None, parts))
+    calls = (part for call in message.tool_calls for part in (call.name, call.arguments))
+    return "\n".join(filter(None, (message.reasoning, message.content, *calls)))
+
+
+def _as_json(described: Tool | JsonSchema) -> str:
+    return msgspec.json.encode(described).decode()

@@ -169,8 +169,7 @@ class Reply:
         text, reasoning = self.discard()
         if reasoning:
             self.think(reasoning)
-        if text:
-            self.append(text)
+        self.append(text)  # even if there is none: readers must learn of tool calls too
 
     def discard(self) -> tuple[str, str]:
         """Hold nothing back any longer. Returns the text and the reasoning that were held; nobody will see them."""

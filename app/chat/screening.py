@@ -60,13 +60,13 @@ class Screening:
         self._refused(error, "input")
         self._refuse()
 
-    async def check_reply(self) -> bool:
-        """Check the whole text and what was thought, where that is asked for; False when one is refused and both are
-        withdrawn from their readers."""
+    async def check_reply(self, texts: Sequence[str]) -> bool:
+        """Check all that the model has written, where that is asked for; False when a text is refused and the reply is
+        withdrawn from its readers."""
         if not self._moderation.checks_output:
             return True
         try:
-            for text in filter(None, (self._reply.text(), self._reply.reasoning())):
+            for text in filter(None, texts):
                 await self._moderation.screen(text)
         except Exception as error:
             self._refused(error, "output")

@@ -85,7 +85,9 @@ class Writer:
         self._most_words = sys.maxsize
         """How many words may have come when the latest call ends: it was told how many tokens it may bring."""
         self._came = 0
-        """How many characters have come, of text and of reasoning."""
+        """How many characters have come, of text, reasoning and tool calls."""
+        self._called = 0
+        """How many of them are of tool calls."""
         self._look_at = sys.maxsize
         """From how many on the words are counted."""
         self._usage: Usage | None = None
@@ -195,7 +197,8 @@ class Writer:
                 elif type(event) is ToolCallDelta:
                     self._call(event)
                     self._came += len(event.arguments)
-                    if self._came >= self._look_at and self._is_too_long():
+                    self._called += len(event.arguments)
+                    if self._called > MAX_REPLY_CHARACTERS or (self._came >= self._look_at and self._is_too_long()):
                         self._end = End("complete", "length")
                         return
                 elif type(event) is Answering and (
@@ -250,8 +253,8 @@ class Writer:
             self._usage = self._spending.answer(*sizes)
 
     async def _check_text(self) -> None:
-        """Have the whole text moderated, where that is asked for."""
-        if not await self._screening.check_reply():
+        """Have all that the readers see moderated, where that is asked for."""
+        if not await self._screening.check_reply(self._shown()):
             self._refuse()
 
     def _final(self) -> FinalState:
@@ -276,6 +279,10 @@ class Writer:
     def _screened(self) -> tuple[str, ...]:
         """The texts of its user's that are moderated."""
         raise NotImplementedError
+
+    def _shown(self) -> tuple[str, ...]:
+        """The texts that the readers see when all is written."""
+        return self.reply.text(), self.reply.reasoning()
 
     async def _store(self) -> FinalState | None:
         """Commit how the reply ended. None when that was not possible."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable
 
 _SEPARATOR = "__thought__"
@@ -60,19 +61,20 @@ def nine(call_id: str) -> bool:
 
 
 class WireIds:
-    """The ids of one request, by the order of its calls. Each is the client's where the provider accepts it and no call
-    before has it; the same conversation always gets the same ids."""
+    """The ids of one request, by the order of its calls. Each is the client's where it is not empty, the provider
+    accepts it and no call before has it; the same conversation always gets the same ids."""
 
     def __init__(self, accepts: Accepts) -> None:
         self._accepts = accepts
         self._used: set[str] = set()
+        self._tried: Counter[str] = Counter()
+        """How many ids were made for each of the client's: a request may have one id thousands of times."""
 
     def of(self, call_id: str) -> str:
         """The id of the next call."""
         wire = call_id
-        number = 0
-        while not self._accepts(wire) or wire in self._used:
-            wire = hashlib.sha256(f"{number} {call_id}".encode()).hexdigest()[:9]
-            number += 1
+        while not wire or not self._accepts(wire) or wire in self._used:
+            wire = hashlib.sha256(f"{self._tried[call_id]} {call_id}".encode()).hexdigest()[:9]
+            self._tried[call_id] += 1
         self._used.add(wire)
         return wire

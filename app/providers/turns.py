@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Literal
@@ -75,7 +76,7 @@ def alternating(messages: Iterable[Message], steps: Steps, accepts: Accepts = an
     system: list[str] = []
     turns: list[Turn] = []
     ids = WireIds(accepts)
-    called: dict[str, Call] = {}
+    called: dict[str, deque[Call]] = {}
     for message in messages:
         if message.role == "system":
             if message.content.strip():
@@ -88,14 +89,17 @@ def alternating(messages: Iterable[Message], steps: Steps, accepts: Accepts = an
             turns.append(Turn(speaker))
         turn = turns[-1]
         if message.role == "tool":
-            call = called.get(message.tool_call_id or "") or Call(ids.of(message.tool_call_id or ""), "tool", "")
+            waiting = called.get(message.tool_call_id or "")
+            # calls of one id are answered in their order
+            call = waiting.popleft() if waiting else Call(ids.of(message.tool_call_id or ""), "tool", "")
             turn.results.append(Result(call.id, call.name, message.content))
             continue
         turn.add(message.content)
         turn.reasoning = turn.reasoning or message.reasoning
         for made in message.tool_calls:
             bare, signature = parted(made.id)
-            called[made.id] = call = Call(ids.of(bare), made.name, made.arguments, signature)
+            call = Call(ids.of(bare), made.name, made.arguments, signature)
+            called.setdefault(made.id, deque()).append(call)
             turn.calls.append(call)
     for calling, answering in pairwise(turns):
         # older servers know whose a result is by its place alone

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
 
+from app.api import mistakes
+from app.api.bodies import decode
+from app.api.completions.bodies import ChatCompletionRequest
+from app.api.mistakes import struct_of
+from app.errors import InvalidRequest
 from tests.support.client import WAIT, assert_problem, history, new_conversation
 from tests.support.upstream import Upstream
 
@@ -365,3 +372,21 @@ async def test_options_that_are_taken(as_owner: httpx.AsyncClient, upstream: Ups
     assert response.status_code == 200, response.text
     assert response.json()["status"] == "complete"
     assert upstream.calls[-1].body.get("max_tokens") == options.get("max_tokens")
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([None] * 20_000, "messages[0]: expected an object, got null."),
+        ([{"role": "user", "content": "x"}] * 10_000 + [None], "messages[10000]: expected an object, got null."),
+    ],
+)
+def test_long_list_is_explained_without_looking_at_each_item(
+    monkeypatch: pytest.MonkeyPatch, items: list[Any], said: str
+) -> None:
+    looked = Mock(side_effect=struct_of)
+    monkeypatch.setattr(mistakes, "struct_of", looked)
+    with pytest.raises(InvalidRequest) as refusal:
+        decode(json.dumps({"model": "auto", "messages": items}).encode(), ChatCompletionRequest)
+    assert said in (refusal.value.detail or "")
+    assert looked.call_count < 100

@@ -15,7 +15,7 @@ import pytest
 from app.api.completions.answer import BEGIN_SECONDS, CompletionAnswer
 from app.chat.completions import RENEW_SECONDS, Completions
 from app.chat.journal import Journal
-from app.chat.live import HEARTBEAT_SECONDS, STALL_SECONDS, WATCH_SECONDS, Followers
+from app.chat.live import HEARTBEAT_SECONDS, MAX_REPLY_CHARACTERS, STALL_SECONDS, WATCH_SECONDS, Followers
 from app.chat.offering import Offering
 from app.chat.writer import Tools
 from app.errors import ContextTooLong, InvalidRequest, ParameterRefused, ServerError, SupabaseUnavailable
@@ -26,7 +26,18 @@ from app.routing.router import Candidate, ModelPreference
 from app.settings import Settings
 from app.store.completions import BegunCompletion, FinishedCompletion, Renewed
 from app.store.messages import AllowedModel
-from app.values import ChatRequest, Finish, Message, Reasoning, Usage, User
+from app.values import (
+    ChatRequest,
+    Finish,
+    JsonSchema,
+    Message,
+    Reasoning,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+    User,
+)
 from tests.support.scripted_database import Database
 from tests.support.scripted_providers import OPENED, Play, Scripted, Stage, clock, failure, virtually
 
@@ -154,8 +165,8 @@ class Process:
     provider: Scripted
     judge: Judge
 
-    async def ask(self, *, stream: bool = True, model: str = "auto", text: str = "Hello") -> Connection:
-        asked = ChatRequest(model, (Message("assistant", "before"), Message("user", text)))
+    async def ask(self, *, stream: bool = True, model: str = "auto", text: str = "Hello", **more: Any) -> Connection:
+        asked = ChatRequest(model, (Message("assistant", "before"), Message("user", text)), **more)
         completion = await self.completions.begin(USER, asked)
         return Connection(CompletionAnswer(self.followers, completion, stream=stream, usage=False))
 
@@ -414,6 +425,70 @@ def test_flagged_reply_ends_in_an_error(stream: bool, status: int) -> None:
                 for _, said in connection.bodies
             )
             assert running.store.finished[0].flagged_part == "output"
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tools": (Tool("lookup", "Tell how to do something bad."),)},
+        {"tools": (Tool("lookup", None, {"properties": {"a": {"description": "bad"}}}),)},
+        {"response_format": JsonSchema("reply", {"properties": {"bad": {}}})},
+    ],
+)
+def test_tools_and_schemas_are_moderated_as_the_rest_of_the_prompt(more: dict[str, Any]) -> None:
+    async def main() -> None:
+        async with process(WORDS, moderated=True) as running:
+            connection = await running.answered(**more)
+            assert connection.status == 400
+            assert connection.bodies[-1][1]["error"]["code"] == "content_policy_violation"
+            assert len(running.judge.judged) == 2
+
+    virtually(main)
+
+
+def test_names_of_called_tools_are_moderated() -> None:
+    async def main() -> None:
+        async with process(WORDS, moderated=True) as running:
+            calls = (ToolCall("a", "something bad", "{}"),)
+            asked = ChatRequest("auto", (Message("assistant", "", calls), Message("tool", "x", tool_call_id="a")))
+            completion = await running.completions.begin(USER, asked)
+            connection = Connection(CompletionAnswer(running.followers, completion, stream=False, usage=False))
+            await connection.run()
+            assert connection.status == 400
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(("stream", "status"), [(False, 400), (True, 200)])
+def test_flagged_arguments_of_a_call_end_in_an_error(stream: bool, status: int) -> None:
+    async def main() -> None:
+        play: Play = (ToolCallDelta(0, "a", "post", '{"text": "a ba'), ToolCallDelta(0, None, None, 'd word"}'),
+                      Finish("tool_calls", None))  # fmt: skip
+        async with process(play, moderated=True) as running:
+            connection = await running.answered(stream=stream, tools=(Tool("post"),))
+            assert connection.status == status
+            error = next(said for _, said in connection.bodies if "error" in said)
+            assert error["error"]["code"] == "content_policy_violation"
+            assert not any('"tool_calls"' in json.dumps(said) for _, said in connection.bodies[-2:])
+            assert running.store.finished[0].flagged_part == "output"
+
+    virtually(main)
+
+
+def test_endless_arguments_of_a_call_end_as_too_long() -> None:
+    async def main() -> None:
+        piece = "x" * (MAX_REPLY_CHARACTERS // 4)
+        play: Play = (ToolCallDelta(0, "a", "post", '{"text": "'), *(ToolCallDelta(0, None, None, piece),) * 20,
+                      Finish("tool_calls", None))  # fmt: skip
+        async with process(play) as running:
+            connection = await running.answered(stream=False, tools=(Tool("post"),))
+            [choice] = connection.bodies[0][1]["choices"]
+            assert choice["finish_reason"] == "length"
+            [call] = choice["message"]["tool_calls"]
+            assert len(call["function"]["arguments"]) <= MAX_REPLY_CHARACTERS + len(piece)
+            assert running.provider.streaming == 0
 
     virtually(main)
 

@@ -172,6 +172,35 @@ async def test_client_that_gives_up_waiting_ends_the_call(
     await eventually(lambda: len(ledger(owned, person)) == 1 and held(owned, person) == 0)
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, chat(messages=says(id="gone-before"))),
+        (CHAT, chat(messages=says(id="gone-before"), stream=True)),
+        ("/openai/v1/embeddings", {"model": "auto", "input": ["gone-before"] * 100}),
+    ],
+)
+async def test_client_that_goes_before_the_provider_is_asked_pays_nothing(
+    service: Api, person: Person, owned: Connection, provider: Upstream, path: str, body: dict[str, Any]
+) -> None:
+    with owned.transaction():  # the admission waits for this lock
+        owned.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [person.id])
+        async with person_client(service, person) as wire:
+            asking = asyncio.create_task(wire.post(path, json=body))
+            await eventually(lambda: one(owned, "select count(*) from pg_locks where not granted") == 1)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        async with httpx.AsyncClient(base_url=service.url) as later:
+            # the service has seen the end of the other connection when it answers this one
+            await later.get("/health/live")
+    held_now = "select coalesce(sum(cost_micro_usd), 0) from private.reservations where user_id = %s"
+    meter = "select count(*) from private.meters where user_id = %s"
+    await eventually(lambda: one(owned, meter, [person.id]) == 1 and one(owned, held_now, [person.id]) == 0)
+    assert provider.calls_of("gone-before") == []
+    assert "gone-before" not in provider.embedded
+    assert ledger(owned, person) == []
+
+
 # ── the process ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

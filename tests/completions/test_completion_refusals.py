@@ -24,6 +24,16 @@ def message(**fields: Any) -> dict[str, Any]:
     return {"messages": [USER, {"role": "user", "content": "x"} | fields]}
 
 
+BLANK = {"role": "system", "content": " "}
+RESULT = {"role": "tool", "tool_call_id": "a", "content": "x"}
+
+
+def calling(*then: dict[str, Any], ids: tuple[str, ...] = ("a",)) -> dict[str, Any]:
+    """A conversation with tool calls of these ids, and what comes after them."""
+    made = {"role": "assistant", "content": None, "tool_calls": [CALL | {"id": one} for one in ids]}
+    return {"messages": [USER, made, *then]}
+
+
 @pytest.mark.parametrize(
     ("body", "code", "param"),
     [
@@ -59,6 +69,15 @@ def message(**fields: Any) -> dict[str, Any]:
         (message(content=[{"type": "text"}]), "missing_required_parameter", "messages[1].content[0].text"),
         (message(role="tool"), "missing_required_parameter", "messages[1].tool_call_id"),
         (message(role="tool", tool_call_id="b"), "invalid_value", "messages[1].tool_call_id"),
+        (calling(), "invalid_value", "messages[1].tool_calls"),
+        (calling(USER), "invalid_value", "messages[1].tool_calls"),
+        (calling(RESULT, ids=("a", "b")), "invalid_value", "messages[1].tool_calls"),
+        (calling(RESULT, RESULT), "invalid_value", "messages[3].tool_call_id"),
+        (calling(USER, {"role": "assistant", "content": "x"}, RESULT), "invalid_value", "messages[1].tool_calls"),
+        (calling(RESULT, {"role": "assistant", "content": "x"}, RESULT), "invalid_value", "messages[4].tool_call_id"),
+        ({"messages": [{"role": "user", "content": ""}]}, "invalid_value", "messages"),
+        ({"messages": [{"role": "user", "content": []}, BLANK]}, "invalid_value", "messages"),
+        ({"messages": [{"role": "assistant", "content": None}]}, "invalid_value", "messages"),
         (message(role="assistant", tool_calls=[{"id": "a"}]), "missing_required_parameter",
          "messages[1].tool_calls[0].function"),
         ({"tools": [{"type": "retrieval"}]}, "invalid_value", "tools[0].type"),

@@ -75,6 +75,15 @@ async def test_what_is_refused(
     refused(await wire.post(EMBEDDINGS, json={"model": "auto"} | body), status, code, param)
 
 
+async def test_more_numbers_than_any_vector_has_are_refused_before_they_cost(
+    wire: httpx.AsyncClient, owned: Connection, person: Person
+) -> None:
+    body = {"model": "auto", "input": "x", "dimensions": 1537}
+    refused(await wire.post(EMBEDDINGS, json=body), 400, "invalid_value", "dimensions")
+    for table in ("meters", "usage_ledger"):
+        assert one(owned, f"select count(*) from private.{table} where user_id = %s", [person.id]) == 0  # noqa: S608
+
+
 async def test_they_are_charged_once_and_count_for_the_minute(
     wire: httpx.AsyncClient, owned: Connection, person: Person
 ) -> None:

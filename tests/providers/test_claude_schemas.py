@@ -52,6 +52,15 @@ def test_schemas_that_it_accepts(schema: dict[str, Any], accepted: dict[str, Any
     assert closed(schema) == accepted
 
 
+@pytest.mark.parametrize("depth", [15, 45])
+def test_lists_of_types_within_each_other_are_not_multiplied_without_end(depth: int) -> None:
+    """A small body may hold 45 of them, which would be read as 2 ** 45 schemas."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": ["object", "array"], "properties": {"a": schema}, "items": {"type": "string"}}
+    assert closed(schema) is None
+
+
 def nested(depth: int) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(depth):

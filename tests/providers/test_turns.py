@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from unittest.mock import Mock
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.providers.call_ids import forty, nine, plain, signed
+from app.providers import call_ids
+from app.providers.call_ids import WireIds, anything, forty, nine, plain, signed
 from app.providers.turns import OPENING, Call, Result, Turn, alternating, arguments_of
 from app.values import Message, Role, ToolCall
 
@@ -82,6 +87,26 @@ def test_ids_that_come_again_are_told_apart() -> None:
     assert first.calls[0].id == one.results[0].id == "call_0"
     assert second.calls[0].id == two.results[0].id != "call_0"
     assert alternating(messages, {})[1][3].calls[0].id == second.calls[0].id
+
+
+def test_calls_of_one_id_in_one_message_get_their_results_in_order() -> None:
+    twice = tuple(ToolCall("", name, "{}") for name in ("f", "g"))
+    results = [Message("tool", content, tool_call_id="") for content in ("of f", "of g")]
+    _, [_, calling, answering] = alternating([Message("user", "Hi"), Message("assistant", "", twice), *results], {})
+    first, second = (call.id for call in calling.calls)
+    assert first
+    assert second
+    assert first != second
+    assert answering.results == [Result(first, "f", "of f"), Result(second, "g", "of g")]
+
+
+def test_thousands_of_calls_of_one_id_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every hash is counted; the client may send as many calls as a body holds."""
+    sha256 = Mock(side_effect=hashlib.sha256)
+    monkeypatch.setattr(call_ids.hashlib, "sha256", sha256)
+    ids = WireIds(anything)
+    assert len({ids.of("a") for _ in range(1000)}) == 1000
+    assert sha256.call_count < 1100
 
 
 def test_a_result_without_its_call_is_kept() -> None:

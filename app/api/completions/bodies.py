@@ -6,11 +6,13 @@ are refused by name; others are mistakes. Messages may have further fields: clie
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from app.api.mistakes import shortened
 from app.api.views import described
 from app.errors import InvalidRequest, ParameterUnsupported
 from app.values import (
@@ -284,16 +286,58 @@ class EmbeddingsRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
 
 def prompt_of(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
     """The prompt: system text first, whichever role and place it has in the request. Raises `InvalidRequest`."""
-    prompt = list(_messages(messages))
-    system = [message for message in prompt if message.role == "system"]
-    turns = [message for message in prompt if message.role != "system"]
+    said = [(path, message) for path, message in _messages(messages) if not _is_blank(message)]
+    if not said:  # the operator's text alone is no question
+        raise InvalidRequest("messages: expected at least one with text; all of them are blank.")
+    _check_results(said)
+    system = [message for _, message in said if message.role == "system"]
+    turns = [message for _, message in said if message.role != "system"]
     if not turns:  # models answer a message, not instructions alone
         return (*system[:-1], Message("user", system[-1].content))
     return (*system, *turns)
 
 
-def _messages(messages: Sequence[ChatMessage]) -> Iterator[Message]:
-    called: set[str] = set()
+def _is_blank(message: Message) -> bool:
+    return not (message.content.strip() or message.tool_calls or message.role == "tool")
+
+
+def _check_results(said: Iterable[tuple[str, Message]]) -> None:
+    """Raises `InvalidRequest` unless each tool call has one result before the assistant speaks again: providers refuse
+    anything else, in words that name tools."""
+    waiting: Counter[str] = Counter()
+    calling, answering = "", False
+    for path, message in said:
+        if message.role == "assistant":
+            if answering:
+                _check_none(waiting, calling)
+                waiting.clear()
+            answering = False
+            if message.tool_calls:
+                calling = path
+                waiting.update(call.id for call in message.tool_calls)
+        elif message.role == "tool":
+            answering = True
+            if not waiting[call_id := message.tool_call_id or ""]:
+                raise InvalidRequest(
+                    f"{path}.tool_call_id: expected the id of a tool call that the assistant has just made and that "
+                    "has no result yet."
+                )
+            waiting[call_id] -= 1
+        elif message.role == "user":
+            answering = True
+    _check_none(waiting, calling)
+
+
+def _check_none(waiting: Counter[str], calling: str) -> None:
+    if left := list(waiting.elements()):
+        raise InvalidRequest(
+            f"{calling}.tool_calls: expected a message of the role `tool` for each of them before the assistant's next "
+            f"message; {len(left)} without one: {shortened(left[0])}"
+        )
+
+
+def _messages(messages: Sequence[ChatMessage]) -> Iterator[tuple[str, Message]]:
+    """Each message with its path in the request."""
     for place, message in enumerate(messages):
         path = f"messages[{place}]"
         text = _text(message, path)
@@ -304,21 +348,16 @@ def _messages(messages: Sequence[ChatMessage]) -> Iterator[Message]:
             calls = tuple(
                 ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()
             )
-            called |= {call.id for call in calls}
             thought = message.reasoning_content or message.reasoning or ""
-            yield Message("assistant", text or message.refusal or "", calls, reasoning=thought)
+            yield path, Message("assistant", text or message.refusal or "", calls, reasoning=thought)
         elif message.role == "tool":
             if message.tool_call_id is None:
                 raise InvalidRequest(f"{path}.tool_call_id: missing; expected text.")
-            if message.tool_call_id not in called:
-                raise InvalidRequest(
-                    f"{path}.tool_call_id: expected the id of a tool call in an earlier message of the assistant."
-                )
-            yield Message("tool", text, tool_call_id=message.tool_call_id)
+            yield path, Message("tool", text, tool_call_id=message.tool_call_id)
         else:
             if message.content is None:
                 raise InvalidRequest(f"{path}.content: expected text or a list of parts, got null.")
-            yield Message("user" if message.role == "user" else "system", text)
+            yield path, Message("user" if message.role == "user" else "system", text)
 
 
 def _text(message: ChatMessage, path: str) -> str:

@@ -8,8 +8,9 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from litestar import Response, Router, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.params import FromPath, JSONBody
 
 from app.api.auth import Caller
@@ -27,6 +28,7 @@ from app.api.completions.views import (
 )
 from app.api.openapi import TOKEN_OR_KEY, answers_with
 from app.api.quotas import EXPOSED
+from app.api.reply_stream import reader_of
 from app.api.requests import DOUBTLESS
 from app.chat.completions import Completions
 from app.chat.endings import Cut
@@ -52,13 +54,19 @@ def completion_routes(completions: Completions, vectors: RequestedVectors, follo
         responses=refusals(body=True),
         opt={DOUBTLESS: True},
     )
-    async def complete(user: Caller, data: JSONBody[ChatCompletionRequest]) -> Response[ChatCompletion]:
+    async def complete(
+        request: Request[Any, Any, Any], user: Caller, data: JSONBody[ChatCompletionRequest]
+    ) -> Response[ChatCompletion]:
         """Answer a list of messages, as OpenAI's chat completions do.
 
         The messages are the whole prompt, after the operator's system prompt: nothing of the user's conversations,
         instructions or documents is added. Nothing is stored but what it costs. The reply ends when its reader goes.
         """
-        completion = await completions.begin(user, data.asked())
+        asked = data.asked()
+        with reader_of(request.receive) as gone:
+            completion = await completions.begin(user, asked)
+            if gone():  # before a provider is called
+                completion.cut(Cut.STOPPED)
         try:
             options = data.stream_options
             usage = options is not None and options.include_usage is True
@@ -111,9 +119,13 @@ def completion_routes(completions: Completions, vectors: RequestedVectors, follo
         responses=refusals(body=True),
         opt={DOUBTLESS: True},
     )
-    async def embeddings(user: Caller, data: JSONBody[EmbeddingsRequest]) -> Response[EmbeddingList]:
-        """Make vectors of texts, by the embedding model of this server."""
-        found = await vectors.embed(user.id, data.model, data.texts(), dimensions=data.dimensions)
+    async def embeddings(
+        request: Request[Any, Any, Any], user: Caller, data: JSONBody[EmbeddingsRequest]
+    ) -> Response[EmbeddingList]:
+        """Make vectors of texts, by the embedding model of this server. No more are made when the reader goes."""
+        texts = data.texts()
+        with reader_of(request.receive) as gone:
+            found = await vectors.embed(user.id, data.model, texts, dimensions=data.dimensions, gone=gone)
         base = data.encoding_format == "base64"
         items = [
             EmbeddingView(place, _base64(vector) if base else list(vector))

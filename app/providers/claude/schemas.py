@@ -12,16 +12,35 @@ _WITH_ONE = ("items", "not")
 _WITH_LIST = ("anyOf", "oneOf", "allOf", "prefixItems")
 _WITH_NAMED = ("properties", "$defs", "definitions")
 
+MOST_PARTS = 10_000
+"""Of a schema. Lists of types within each other multiply what is in them: thirty of them would be read for an hour."""
+
 
 def closed(schema: Schema) -> Schema | None:
     """`schema` with no other fields than those that it names, and with the limits that Claude does not know in its
-    descriptions. None when it has what the structured output lacks: an object of any fields, or of none that it names.
+    descriptions. None when it has what the structured output lacks: an object of any fields, or of none that it names;
+    and when it would have more than `MOST_PARTS`.
     """
     try:
-        return transform_schema(_with_one_type(schema))
+        plain = _with_one_type(schema)
+        return None if _is_larger(plain) else transform_schema(plain)
     # the SDK's function raises them for schemas that are valid, but not by its own subset
     except (ValueError, TypeError, AttributeError, AssertionError, RecursionError):
         return None
+
+
+def _is_larger(schema: Schema) -> bool:
+    """Whether `schema` has more than `MOST_PARTS`, those counted again that stand in several places."""
+    waiting: list[object] = [schema]
+    for _ in range(MOST_PARTS):
+        if not waiting:
+            return False
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return bool(waiting)
 
 
 def _with_one_type(schema: Schema) -> Schema:

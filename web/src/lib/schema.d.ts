@@ -639,8 +639,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make vectors of texts, by the embedding model of this server.
-         * @description Make vectors of texts, by the embedding model of this server.
+         * Make vectors of texts, by the embedding model of this server. No more are made when the reader goes.
+         * @description Make vectors of texts, by the embedding model of this server. No more are made when the reader goes.
          */
         post: operations["createEmbeddings"];
         delete?: never;
