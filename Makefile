@@ -21,6 +21,20 @@ install: ## Install the locked dependencies (done by every other target)
 run: install ## Run everything: the embedded Supabase and the API (Ctrl-C stops it)
 	@exec $(BIN)/python -m scripts.run
 
+.PHONY: web
+web: install ## Run Vite's development server for web/, beside `make run`
+	@exec $(BIN)/python -m scripts.web develop
+
+.PHONY: web-build
+web-build: install ## Build web/ into web/dist, where its sources have changed (`make run` does this)
+	@$(BIN)/python -m scripts.web build
+
+.PHONY: screenshots
+screenshots: install ## Write the web client's states to web/dist-states, and the README's three to docs/images
+	$(BIN)/python -m pytest --quiet tests/web/test_states.py
+	mkdir -p docs/images
+	cp web/dist-states/conversation-light.png web/dist-states/models-dark.png web/dist-states/search-phone.png docs/images
+
 .PHONY: test
 test: install ## Run all tests
 	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -51,16 +65,20 @@ static: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 supabase scripts/local_supabase
+	node_modules/.bin/biome ci --error-on-warnings web
+	node_modules/.bin/tsc --project web
 
 .PHONY: fmt
 fmt: install ## Format code and SQL
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix --quiet --processes 2 supabase scripts/local_supabase
+	node_modules/.bin/biome check --write web
 
 .PHONY: openapi
-openapi: install ## Write docs/openapi.json anew
+openapi: install ## Write docs/openapi.json and the client's types of it anew
 	$(BIN)/python -m scripts.openapi
+	node_modules/.bin/openapi-typescript docs/openapi.json --output web/src/lib/schema.d.ts
 
 .PHONY: schema
 schema: install ## Write supabase/schema, every function as the migrations leave it, anew
@@ -112,6 +130,10 @@ bench-search: install ## Measure search: recall and latency by the owner's size 
 bench-conversations: install ## Measure search over conversations (a minute; ARGS=--full for 10 million messages, which takes 37 GB of disk)
 	nice $(BIN)/python -m scripts.bench.conversations $(ARGS)
 
+.PHONY: bench-web
+bench-web: install ## Measure the web client's chat in a real browser: long tasks, load, first text (about two minutes)
+	$(BIN)/python -m scripts.bench.web $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
-	rm -rf .venv .venv-clients .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-clients .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist

@@ -43,6 +43,7 @@ from app.api.search import search_routes
 from app.api.unanswered import limited
 from app.api.usage import usage_routes
 from app.api.user_settings import user_settings_routes
+from app.api.web import ClientConfig, is_built, web
 from app.chat.choice import Choice
 from app.chat.completions import Completions
 from app.chat.finder import ReplyFinder
@@ -204,6 +205,8 @@ class Service:
                 observe.event("settings.in_use", detail=line)
             for line in without_effect(self.settings):
                 observe.event("settings.without_effect", detail=line)
+            if self.settings.web == "on" and not is_built():
+                observe.event("settings.in_use", detail="Web client: not served, as web/dist is not built")
             await self._start_jobs()
             # all objects so far live as long as the process, so the garbage collector can skip them
             gc.collect()
@@ -300,7 +303,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
         logging_config=None,
     )
     app.state.service = service
-    app.asgi_handler = with_any_chat_id(observed(app.asgi_handler, app.routes))
+    handler = app.asgi_handler
+    if settings.web == "on":
+        handler = web(handler, app.routes, ClientConfig("", settings.supabase_url, settings.supabase_publishable_key))
+    app.asgi_handler = with_any_chat_id(observed(handler, app.routes))
     return app
 
 

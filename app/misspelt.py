@@ -24,17 +24,19 @@ ALIASES = {
     **{alias: setting.name for setting in PROVIDERS.settings.values() for alias in setting.aliases},
     "ALLOWED_ORIGINS": "CORS_ALLOW_ORIGINS",
     "CORS_ORIGINS": "CORS_ALLOW_ORIGINS",
+    "ENABLE_WEB": "WEB",
     "PARLEY_DATABASE_PORT": "PARLEY_DB_PORT",
     "PREMIUM_REQUIRED": "REQUIRE_PREMIUM",
     "RAG_ENABLED": "ENABLE_RAG",
     "SUPABASE_API_KEY": "SUPABASE_PUBLISHABLE_KEY",
+    "WEB_ENABLED": "WEB",
 }
 """Other programs' names for our settings: mistakes in `.env`, but right in the environment."""
 OTHER_NAMES = {**LEGACY_NAMES, **ALIASES}
 """Both kinds of other names. A misspelt one is reported too."""
 FOREIGN = frozenset({"SUPABASE_DB_URL"})
 """Settings of the Supabase CLI."""
-EVERYBODYS = frozenset({"LOG_LEVEL", "REDIS_URL"})
+EVERYBODYS = frozenset({"LOG_LEVEL", "REDIS_URL", "WEB"})
 """Settings with common names: a similar name in the environment probably belongs to another program."""
 OURS = frozenset({"PARLEY", "SUPABASE", *(name.partition("_")[0] for name in PROVIDERS.settings)})
 """First words of names that are probably meant for Parley."""

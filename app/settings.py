@@ -91,6 +91,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     parley_host: str = "127.0.0.1"
     parley_port: Port = 8000
+    web: Literal["on", "off"] = "on"
+    """Whether the API serves the web client at `/`."""
 
     @property
     def providers(self) -> Configuration:

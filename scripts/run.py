@@ -28,6 +28,7 @@ from scripts.local_supabase.node import REPOSITORY
 from scripts.local_supabase.processes import Child, StackError, require_free_port, wait_until
 from scripts.local_supabase.stack import LocalSupabase
 from scripts.notices import Notices
+from scripts.web import WebError, build
 
 # The API takes up to 10 s to end: it stores the replies that it is writing and tells their readers.
 _API_PATIENCE_SECONDS = 12
@@ -47,6 +48,8 @@ def main() -> None:
         # before anything else, since processes that a killed run has left may hold the ports
         stack.claim()
         require_free_api_ports(settings)
+        if api_settings.web == "on":
+            build_web()
         with stack, api_processes(settings, stack) as apis:
             demo = ensure_demo_user(stack)
             content = addresses(settings, stack, demo)
@@ -73,6 +76,14 @@ def settings_of_api(settings: RunSettings, stack: LocalSupabase) -> Settings:
         return load_settings({**settings.inherited, "SUPABASE_URL": stack.url, **keys})
     except SettingsError as error:
         raise StackError(str(error)) from error
+
+
+def build_web() -> None:
+    """Build the web client where its sources have changed. The API needs none, so the run goes on without one."""
+    try:
+        build()
+    except WebError as error:
+        print(f"warning: {error}", file=sys.stderr, flush=True)
 
 
 def require_free_api_ports(settings: RunSettings) -> None:
@@ -150,9 +161,10 @@ def summary(content: dict[str, str], settings: RunSettings, api_settings: Settin
     models = "\n  ".join(in_use(api_settings))
     warnings = "".join(f"warning: {line}\n" for line in misspelt(settings.environment, settings.in_file))
     second = f" and {content['API_URL_2']}" if "API_URL_2" in content else ""
+    page = f"Chat       {content['API_URL']}\n  " if api_settings.web == "on" else ""
     return f"""
 Parley is running (Ctrl-C stops it)
-  API        {content["API_URL"]}{second}    its OpenAPI: {content["API_URL"]}/schema
+  {page}API        {content["API_URL"]}{second}    its OpenAPI: {content["API_URL"]}/schema
   Supabase   {content["SUPABASE_URL"]}
   demo user  {content["DEMO_EMAIL"]}    password: {content["DEMO_PASSWORD"]}
   addresses and keys: {file}    logs: {settings.data / "logs"}

@@ -17,8 +17,10 @@ from tests.support.upstream import Upstream
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need the embedded Supabase. Each process of `make test` has one of its own, and runs whole files:
-    what a file's fixtures start is started once."""
+    """Mark the tests that need the embedded Supabase.
+
+    Each process of `make test` has one of its own, and runs whole files: what a file's fixtures start is started once.
+    """
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker("stack")

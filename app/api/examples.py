@@ -22,7 +22,7 @@ from app.api.completions.views import (
 from app.api.estimate_views import EstimateView, MessageToEstimate, ModelEstimateView
 from app.api.file_views import ConversationFile, ErasedView, ImportView
 from app.api.key_views import KeyPage, KeyView, NewKey, NewKeyView
-from app.api.model_views import DefaultView, ModelsView, ModelView
+from app.api.model_views import DefaultView, ModelsView, ModelView, PriceView
 from app.api.ui_chunks import TextPart, UIMessage, UIMetadata
 from app.api.ui_messages import ChatBody, UIMessagePage
 from app.api.views import (
@@ -147,6 +147,7 @@ _TOTALS = {
 }
 _USAGE = MyUsage(
     plan="premium",
+    allowed=True,
     today=Totals(**_TOTALS),
     month=Totals(**_TOTALS),
     models=(ModelTotals(provider="openai", model="gpt-5-mini", **_TOTALS),),
@@ -174,7 +175,9 @@ _MODEL = ModelView(
     unavailable=None,
     breaker="closed",
     streaming=True,
+    context_tokens=400_000,
     max_output_tokens=128_000,
+    price=PriceView(input=250_000, cached=25_000, output=2_000_000),
     task_types=("creative",),
 )
 

@@ -8,7 +8,17 @@ import msgspec
 
 from app.api.views import described
 from app.routing.router import BreakerState, Offer
+from app.store.messages import AllowedModel
 from app.values import ProviderName, TaskType
+
+
+class PriceView(msgspec.Struct, frozen=True):
+    """What a model costs, in micro-dollars per million tokens. `cached` are tokens of the prompt that the provider had
+    read before."""
+
+    input: int
+    cached: int
+    output: int
 
 
 class ModelView(msgspec.Struct, frozen=True):
@@ -26,21 +36,33 @@ class ModelView(msgspec.Struct, frozen=True):
     ]
     breaker: BreakerState
     streaming: Annotated[bool, described("Always true: every model's replies are streamed.")]
+    context_tokens: Annotated[int | None, described("How much it takes in, prompt and reply; null if unknown.")]
     max_output_tokens: Annotated[int | None, described("Null if unknown.")]
+    price: Annotated[PriceView | None, described("The operator's price, else the published one; null if unknown.")]
     task_types: tuple[TaskType, ...]
 
     @classmethod
-    def of(cls, offer: Offer, *, allowed: bool) -> ModelView:
+    def of(cls, offer: Offer, allowed: AllowedModel | None) -> ModelView:
+        """`allowed`: what the caller's plan says of it; None: the plan does not have it."""
         return cls(
             provider=offer.spec.provider,
             model=offer.spec.model,
-            available=offer.available and allowed,
+            available=offer.available and allowed is not None,
             unavailable="unreachable" if not offer.available else None if allowed else "not_allowed",
             breaker=offer.breaker,
             streaming=True,
+            context_tokens=offer.spec.context_tokens,
             max_output_tokens=offer.spec.max_output_tokens,
+            price=_price(offer, allowed),
             task_types=offer.spec.task_types,
         )
+
+
+def _price(offer: Offer, allowed: AllowedModel | None) -> PriceView | None:
+    if allowed is not None and allowed.input is not None:
+        return PriceView(allowed.input, allowed.cached or 0, allowed.output or 0)
+    price = offer.spec.price
+    return PriceView(price.input, price.cached, price.output) if price is not None else None
 
 
 class DefaultView(msgspec.Struct, frozen=True):

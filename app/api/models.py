@@ -21,7 +21,7 @@ def model_routes(choice: Choice) -> Router:
         return ModelsView(
             default,
             tuple(
-                ModelView.of(offer, allowed=(offer.spec.provider, offer.spec.model) in found.allowed)
+                ModelView.of(offer, found.allowed.get((offer.spec.provider, offer.spec.model)))
                 for offer in found.offers
             ),
         )

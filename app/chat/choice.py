@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -31,8 +31,8 @@ class Choosable(msgspec.Struct, frozen=True):
     """All offers, those that the user's plan allows, and the model of a turn that names none."""
 
     offers: Sequence[Offer]
-    allowed: Collection[tuple[str, str]]
-    """Provider and model."""
+    allowed: Mapping[tuple[str, str], AllowedModel]
+    """By provider and model."""
     default: Candidate | None
 
 
@@ -73,7 +73,7 @@ class Choice:
     async def models(self, user: User) -> Choosable:
         offers, best = await self._offers.all()
         offered = [self._offering.offered(offer.spec) for offer in offers]
-        allowed = {(one.provider, one.model) for one in await self._estimates.allowed(user.token, offered)}
+        allowed = {(one.provider, one.model): one for one in await self._estimates.allowed(user.token, offered)}
         if best is not None and (best.provider, best.model) not in allowed:
             best = await self._first(allowed)
         return Choosable(offers, allowed, best)

@@ -65,10 +65,12 @@ class OtherRequests(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MyUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """A user's usage, in UTC days and months. `models` are sums of this month by model; `held_tokens` are reserved for
-    replies being written; `requests` counts turns; `budget` is null when the plan has none."""
+    """A user's usage, in UTC days and months. `allowed`: the plan allows chat, documents and search. `models` are sums
+    of this month by model; `held_tokens` are reserved for replies being written; `requests` counts turns; `budget` is
+    null when the plan has none."""
 
     plan: str
+    allowed: bool
     today: Totals
     month: Totals
     models: tuple[ModelTotals, ...]

@@ -73,6 +73,9 @@ CASES = (
     Case("DELETE", DOCUMENT, 204),
     Case("POST", "/v1/search", 200, {"query": "A text"}, owned=False),
     Case("GET", "/v1/usage", 200, owned=False),
+    Case("POST", "/v1/keys", 201, {"name": "notebook"}, owned=False),
+    Case("GET", "/v1/keys", 200, owned=False),
+    Case("DELETE", "/v1/keys/{key_id}", 204),
     Case("GET", "/v1/settings", 200, owned=False),
     Case("PATCH", "/v1/settings", 200, {"instructions": None}, owned=False),
     Case("POST", "/v1/estimate", 200, {"content": "And then?"}, owned=False),
@@ -100,7 +103,11 @@ async def make(as_owner: httpx.AsyncClient) -> dict[str, str]:
     while imported.status_code == 409:  # the one before is still running
         imported = await as_owner.post("/v1/imports", json=file)
     assert imported.status_code == 202, imported.text
+    # a user has at most 20 keys
+    keys = (await as_owner.get("/v1/keys")).json()["items"]
+    key = keys[0] if keys else (await as_owner.post("/v1/keys", json={"name": "notebook"})).json()
     return {
+        "key_id": key["id"],
         "model": "gpt-0",
         "import_id": imported.json()["id"],
         "conversation_id": conversation,
@@ -172,9 +179,8 @@ async def test_owner(case: Case, as_owner: httpx.AsyncClient, ids: dict[str, str
 @pytest.mark.parametrize("case", OWNED, ids=name)
 @pytest.mark.parametrize("unknown", ["1", "not-a-uuid", "null", "%00", "..%2f..%2fhealth%2flive"])
 async def test_id_that_is_none(case: Case, unknown: str, as_owner: httpx.AsyncClient) -> None:
-    response = await case.call(
-        as_owner, dict.fromkeys(("conversation_id", "message_id", "document_id", "import_id"), unknown)
-    )
+    names = ("conversation_id", "message_id", "document_id", "import_id", "key_id")
+    response = await case.call(as_owner, dict.fromkeys(names, unknown))
     assert_problem(response, 404, "not_found")
 
 

@@ -19,7 +19,7 @@ SDKS = {"openai": "openai", "anthropic": "claude", "google": "gemini", "ollama":
 COMPANIES = {"anthropic", "google"}
 """Whose names stand in the settings of a provider that is called otherwise."""
 WORDS = {*PROVIDERS.names, *COMPANIES}
-EXAMPLES = {"app/api/events.py", "app/api/examples.py"}
+EXAMPLES = {"app/api/events.py", "app/api/examples.py", "app/api/ui_chunks.py"}
 """Answers that are shown in the API's description, one provider's among them."""
 PROGRAMS = {
     path: path.read_text()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from app.api.model_views import ModelView
+from app.api.model_views import ModelView, PriceView
 from app.errors import (
     AuthenticationRefused,
     InvalidRequest,
@@ -30,6 +30,7 @@ from app.routing.offers import Offers
 from app.routing.router import ModelPreference
 from app.routing.window import LEAST_CALLS
 from app.settings import Settings
+from app.store.messages import AllowedModel
 from app.values import ProviderName
 from tests.support.scripted_providers import HANG, Scripted, clock, failure, virtually
 
@@ -469,13 +470,17 @@ def test_what_models_shows() -> None:
         offers, best = await world.offers.all()
         assert best is not None
         assert (best.provider, best.model) == ("ollama", "qwen3:8b")
-        shown = {view.model: view for view in (ModelView.of(offer, allowed=True) for offer in offers)}
+        priced = AllowedModel(provider="openai", model="gpt-6.1-terra", input=5, cached=1, output=9)
+        shown = {view.model: view for view in (ModelView.of(offer, priced) for offer in offers)}
         terra = shown["gpt-6.1-terra"]
         assert (terra.available, terra.breaker) == (True, "open")
         assert (terra.max_output_tokens, terra.task_types) == (128_000, ("creative",))
         assert (shown["gpt-6-luna"].breaker, shown["gpt-6-luna"].available) == ("closed", True)
         assert shown["claude-sonnet-5-5"].available is False
         assert shown["qwen3:8b"].max_output_tokens is None
+        assert terra.price == PriceView(5, 1, 9)
+        assert terra.context_tokens == 1_050_000
+        assert {ModelView.of(offer, None).available for offer in offers} == {False}
         assert "demo" not in shown
 
     virtually(main)

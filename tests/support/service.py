@@ -122,9 +122,9 @@ async def _answers(api: Api, path: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def sign_up(stack: LocalSupabase, plan: str | None = "premium") -> Person:
+async def sign_up(stack: LocalSupabase, plan: str | None = "premium", *, email: str | None = None) -> Person:
     """A new user, through the Auth API, with a plan or, for None, without."""
-    email = f"{uuid.uuid4().hex}@example.com"
+    email = email or f"{uuid.uuid4().hex}@example.com"
     async with httpx.AsyncClient() as client:
         response = await client.post(
             f"{stack.url}/auth/v1/signup",

@@ -6,6 +6,7 @@ security definer
 set search_path = ''
 as $$
   select jsonb_build_object(
+    'allowed', (private.limits_of(u.id)).allowed,
     'other_requests', (
       select jsonb_object_agg(
         k.kind,

@@ -1,0 +1,84 @@
+"""The pages of the web client as a user sees them: found by role and name, never by class."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx
+from playwright.async_api import Locator, Page, expect
+
+from scripts.local_supabase import LocalSupabase
+from tests.support.browser import PATIENCE_MS, Tab
+from tests.support.service import Api, Person
+
+expect.set_options(timeout=PATIENCE_MS)
+PASSWORD = "correct horse battery staple"
+
+
+async def session_script(stack: LocalSupabase, person: Person) -> str:
+    """A script that signs a page in, with the session where supabase-js keeps it."""
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(
+            f"{stack.url}/auth/v1/token",
+            params={"grant_type": "password"},
+            headers={"apikey": stack.publishable_key},
+            json={"email": person.email, "password": PASSWORD},
+        )
+        answer.raise_for_status()
+    kept = json.dumps(answer.text)
+    # only once: a page that signs out must stay so
+    return f"if (!localStorage.getItem('sb-127-auth-token')) localStorage.setItem('sb-127-auth-token', {kept})"
+
+
+@dataclass
+class Chat:
+    """A page with a conversation."""
+
+    tab: Tab
+    api: Api
+
+    @property
+    def page(self) -> Page:
+        return self.tab.page
+
+    @property
+    def message(self) -> Locator:
+        """The composer's field."""
+        return self.page.get_by_role("textbox", name="Message", exact=True)
+
+    @property
+    def replies(self) -> Locator:
+        return self.page.get_by_role("article", name="Reply")
+
+    @property
+    def questions(self) -> Locator:
+        return self.page.get_by_role("article", name="You")
+
+    @property
+    def list(self) -> Locator:
+        """What scrolls."""
+        return self.page.get_by_role("region", name="Messages")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    async def send(self, text: str) -> None:
+        await self.message.fill(text)
+        await self.message.press("Enter")
+
+    async def ended(self) -> None:
+        """Wait until no reply is being written."""
+        await expect(self.replies).not_to_have_count(0)
+        await expect(self.button("Stop the reply")).to_have_count(0)
+
+    @property
+    def conversation(self) -> str:
+        """The id in the page's address."""
+        return self.page.url.rpartition("/c/")[2]
+
+
+OpenChat = Callable[..., Awaitable[Chat]]
+OpenPage = Callable[..., Awaitable[Tab]]
+"""Opens the client at a path, signed in."""

@@ -1,0 +1,201 @@
+"""Every state of the client without a finding of axe, in light, in dark and as wide as a phone, with a screenshot each.
+
+The screenshots go to `web/dist-states`, which git ignores; `make screenshots` copies the README's from there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from scripts.local_supabase import LocalSupabase
+from scripts.local_supabase.node import REPOSITORY
+from tests.support.client import new_conversation, turn
+from tests.support.documents import put_in
+from tests.support.service import Api, Person, sign_up
+from tests.support.upstream import Upstream
+from tests.web.accessibility import findings
+from tests.web.pages import OpenPage
+
+FOLDER = REPOSITORY / "web" / "dist-states"
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light", "has_touch": True},
+}
+QUESTION = "We have one day in Rome. Where do we walk, and when does the kitchen of our house close?"
+ANSWER = (
+    "Three places in one walk:\n\n",
+    "1. **Sant'Ivo alla Sapienza**, for the light under its dome\n",
+    "2. The *Aventine keyhole*, early in the morning\n",
+    "3. Testaccio's market, for lunch [1]\n\n",
+    "| From | To | On foot |\n|---|---|---|\n| Navona | Sant'Ivo | 6 min |\n| Sant'Ivo | Keyhole | 25 min |\n\n",
+    "The kitchen of your house closes at ten, and dogs are welcome in the garden [2].\n",
+)
+
+
+def problem(status: int, code: str, **headers: str) -> Callable[[Route], Awaitable[None]]:
+    """Answers a call with this problem, as the API does."""
+    body = {
+        "type": f"urn:parley:problem:{code}",
+        "title": code,
+        "status": status,
+        "code": code,
+        "request_id": "c0ffee42",
+    }
+
+    async def answer(route: Route) -> None:
+        content = "application/problem+json"
+        await route.fulfill(status=status, body=json.dumps(body), headers={"Content-Type": content, **headers})
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+async def resident(stack: LocalSupabase) -> Person:
+    """A user with some conversations and documents, the same in all states."""
+    return await sign_up(stack, email="lena@example.com")
+
+
+@pytest.fixture(scope="module")
+async def rome(resident: Person, web_api: Api, upstream: Upstream) -> str:
+    """Their conversation about Rome; its id."""
+    async with httpx.AsyncClient(base_url=web_api.url, headers=resident.headers, timeout=60) as client:
+        for title in ("Minutes of the board", "Row level security, explained", "Names for a boat"):
+            await new_conversation(client, title=title)
+        await put_in(client, "The kitchen closes at ten. Dogs are welcome in the garden.", title="House rules")
+        await put_in(client, "In Rome, walk to Testaccio's market and bring shoes for wet stone.", title="Rome on foot")
+        made = await new_conversation(client, title="A walk through Rome")
+        upstream.script = {"pieces": list(ANSWER)}
+        try:
+            await turn(client, made, QUESTION)
+        finally:
+            upstream.script = {}
+        return made
+
+
+async def shown(page: Page, look: str, state: str) -> None:
+    """Keep a picture of the state, and hold it against axe."""
+    FOLDER.mkdir(exist_ok=True)
+    await page.evaluate("document.fonts.ready")
+    await page.screenshot(path=FOLDER / f"{state}-{look}.png", animations="disabled")
+    assert await findings(page) == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_without_an_account(open_page: OpenPage, look: str) -> None:
+    page = (await open_page(person=None, **LOOKS[look])).page
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    await shown(page, look, "sign-in")
+    await page.get_by_label("Email").fill("ada@example.com")
+    await page.get_by_label("Password").fill("not this one")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await shown(page, look, "sign-in-refused")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_without_anything_yet(open_page: OpenPage, stack: LocalSupabase, look: str) -> None:
+    page = (await open_page(person=await sign_up(stack, plan=None), **LOOKS[look])).page
+    await expect(page.get_by_role("textbox", name="Message", exact=True)).to_be_visible()
+    await shown(page, look, "empty")
+    await page.goto(page.url + "account")
+    await expect(page.get_by_text("A plan is needed to chat")).to_be_visible()
+    await shown(page, look, "premium-required")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_at_home(open_page: OpenPage, resident: Person, rome: str, look: str) -> None:
+    page = (await open_page(f"/c/{rome}", person=resident, **LOOKS[look])).page
+    await expect(page.get_by_role("article", name="Reply")).to_contain_text("Testaccio")
+    await expect(page.get_by_role("main").get_by_role("table")).to_be_visible()
+    await shown(page, look, "conversation")
+    await page.get_by_role("button", name="Model: Automatic").click()
+    await expect(page.get_by_role("radio", name="scripted-1 openai")).to_be_visible()
+    await shown(page, look, "models")
+    await page.keyboard.press("Escape")
+    if look == "phone":
+        await page.get_by_role("button", name="Show conversations").click()
+    await page.get_by_role("textbox", name="Search conversations").fill("testaccio")
+    await expect(page.locator("mark").first).to_be_visible()
+    await shown(page, look, "search")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_documents_and_help(open_page: OpenPage, resident: Person, rome: str, look: str) -> None:
+    page = (await open_page("/documents", person=resident, **LOOKS[look])).page
+    await expect(page.get_by_text("House rules", exact=True)).to_be_visible()
+    photo = {"name": "photo.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n"}
+    await page.locator("input[type=file]").set_input_files(files=[photo])
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await shown(page, look, "documents")
+    await page.get_by_role("heading", name="Documents").click()
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    await shown(page, look, "help")
+    await page.keyboard.press("Escape")
+    await page.goto(page.url.replace("/documents", "/account"))
+    await expect(page.get_by_role("meter").first).to_be_visible()
+    await shown(page, look, "account")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_while_something_is_wrong(open_page: OpenPage, resident: Person, rome: str, look: str) -> None:
+    page = (await open_page("/documents", person=resident, **LOOKS[look])).page
+    await expect(page.get_by_text("House rules", exact=True)).to_be_visible()
+    await page.context.set_offline(True)
+    await expect(page.get_by_text("You are offline")).to_be_visible()
+    await shown(page, look, "offline")
+    await page.context.set_offline(False)
+    await expect(page.get_by_text("You are offline")).to_have_count(0)
+
+    await page.route("**/v1/documents?*", problem(500, "internal_error"))
+    await page.route("**/v1/documents", problem(500, "internal_error"))
+    await page.reload()
+    await expect(page.get_by_role("alert").filter(has_text="c0ffee42")).to_be_visible()
+    await shown(page, look, "error")
+
+    await page.unroute_all()
+    await page.route("**/v1/documents", problem(429, "rate_limited", **{"Retry-After": "30"}))
+    await page.reload()
+    await expect(page.get_by_role("button", name="Try again in")).to_be_disabled()
+    await shown(page, look, "rate-limited")
+
+    await page.unroute_all()
+    await page.route("**/v1/documents", problem(503, "draining", **{"Retry-After": "1"}))
+    await page.reload()
+    await expect(page.get_by_text("The server restarts. This page")).to_be_visible()
+    await shown(page, look, "draining")
+
+    await page.unroute_all()
+    held: list[Route] = []
+
+    async def hold(route: Route) -> None:
+        held.append(route)
+
+    await page.route("**/v1/documents", hold)
+    await page.reload()
+    await expect(page.get_by_text("The service is slow to answer")).to_be_visible()
+    await shown(page, look, "slow")
+    for route in held:
+        await route.continue_()
+    await expect(page.get_by_text("House rules", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_page_that_does_not_exist(open_page: OpenPage, resident: Person, look: str) -> None:
+    page = (await open_page("/no/such/page", person=resident, **LOOKS[look])).page
+    await expect(page.get_by_text("This page does not exist")).to_be_visible()
+    await shown(page, look, "not-found")
+
+
+async def test_motion_is_reduced_where_the_user_wants_it(open_page: OpenPage) -> None:
+    page = (await open_page(reduced_motion="reduce")).page
+    await expect(page.get_by_role("textbox", name="Message", exact=True)).to_be_visible()
+    times = "getComputedStyle(document.documentElement).getPropertyValue('--calm')"
+    assert await page.evaluate(times) in ("0ms", "0s")

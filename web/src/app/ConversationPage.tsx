@@ -1,0 +1,42 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { lazy } from 'react'
+import { useSearch } from 'wouter'
+import { titleOf } from '../conversations/title'
+import { useTexts } from '../i18n/texts'
+import { asProblem } from '../lib/problem'
+import { useServices } from '../lib/services'
+import { NotFoundPage } from './NotFoundPage'
+import { PageTitle } from './PageTitle'
+
+const ChatPane = lazy(() => import('../chat/ChatPane'))
+
+/** A stored conversation. */
+export function ConversationPage({ id }: { id: string }) {
+  const texts = useTexts()
+  const { api } = useServices()
+  const queries = useQueryClient()
+  const search = useSearch()
+  const { data, error } = useQuery({
+    queryKey: ['conversation', id],
+    queryFn: async ({ signal }) => {
+      const { data } = await api.GET('/v1/conversations/{conversation_id}', {
+        params: { path: { conversation_id: id } },
+        signal,
+      })
+      return data ?? null
+    },
+  })
+  if (error && asProblem(error).code === 'not_found') return <NotFoundPage />
+  const title = data ? titleOf(data, texts) : undefined
+  return (
+    <>
+      <PageTitle {...(title && { title })} />
+      <h1 className="visually-hidden">{title ?? texts.common.loading}</h1>
+      <ChatPane
+        conversationId={id}
+        messageId={new URLSearchParams(search).get('m')}
+        onConversation={() => void queries.invalidateQueries({ queryKey: ['conversation', id] })}
+      />
+    </>
+  )
+}

@@ -1,0 +1,99 @@
+import { ArrowUp, Square } from 'lucide-react'
+import { memo, type ReactNode, type Ref, useEffect, useImperativeHandle, useRef } from 'react'
+import { useTexts } from '../i18n/texts'
+import styles from './ChatInput.module.css'
+import { GrowingText } from './GrowingText'
+import { useDraft } from './useDraft'
+
+/** What others may do with the composer. */
+export interface Composer {
+  /** Empties it, if this text is what it holds: it was sent from elsewhere. */
+  take: (text: string) => void
+}
+
+/** Where messages are written. What is written survives a reload, an expired session, and a refusal. */
+export const ChatInput = memo(function ChatInput({
+  userId,
+  place,
+  isBusy,
+  returned,
+  onSend,
+  onStop,
+  children,
+  ref,
+}: {
+  userId: string
+  /** What the draft belongs to: a conversation's id, or `new`. */
+  place: string
+  /** Whether a reply is being written: it can be stopped, and nothing is sent until then. */
+  isBusy: boolean
+  /** A message that was refused: it comes back, if nothing new was written. */
+  returned: string | null
+  onSend: (text: string) => void
+  /** Null: what runs cannot be stopped. */
+  onStop: (() => void) | null
+  /** What stands beside the button: the choice of the model and the like. */
+  children?: ReactNode
+  ref?: Ref<Composer>
+}) {
+  const texts = useTexts()
+  const [text, setText] = useDraft(userId, place)
+  const field = useRef<HTMLTextAreaElement>(null)
+  const latest = useRef(text)
+  latest.current = text
+  useEffect(() => {
+    if (returned && !latest.current) setText(returned)
+  }, [returned, setText])
+  useImperativeHandle(ref, () => ({ take: (sent) => latest.current === sent && setText('') }), [setText])
+  // a finger on the screen does not want the keyboard over the page
+  useEffect(() => {
+    if (matchMedia('(pointer: fine)').matches) field.current?.focus()
+  }, [])
+  const send = () => {
+    if (isBusy || !text.trim()) return
+    setText('')
+    onSend(text)
+  }
+  return (
+    <form
+      className={styles.composer}
+      onSubmit={(event) => {
+        event.preventDefault()
+        send()
+      }}
+    >
+      <GrowingText
+        ref={field}
+        value={text}
+        onChange={setText}
+        onEnter={send}
+        label={texts.chat.message}
+        placeholder={texts.chat.placeholder}
+      />
+      <div className={styles.tools}>
+        <div>{children}</div>
+        {isBusy && onStop ? (
+          <button
+            type="button"
+            className={styles.send}
+            aria-label={texts.chat.stop}
+            title={texts.chat.stop}
+            onClick={onStop}
+          >
+            <Square aria-hidden size={16} fill="currentColor" />
+          </button>
+        ) : (
+          <button
+            type="submit"
+            className={styles.send}
+            aria-label={texts.chat.send}
+            title={texts.chat.send}
+            disabled={isBusy || !text.trim()}
+          >
+            <ArrowUp aria-hidden size={20} />
+          </button>
+        )}
+      </div>
+    </form>
+  )
+})

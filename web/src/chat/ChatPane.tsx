@@ -1,0 +1,200 @@
+import { useCallback, useEffect, useRef, useState } from 'react'
+import { DocumentsSwitch } from '../documents/DocumentsSwitch'
+import { useTexts } from '../i18n/texts'
+import { asProblem } from '../lib/problem'
+import { useServices } from '../lib/services'
+import { useUser } from '../lib/session'
+import { ModelSelector } from '../models/ModelSelector'
+import { usePreferences } from '../models/preferences'
+import { Activity } from './Activity'
+import { Announcer } from './Announcer'
+import { ChatInput, type Composer } from './ChatInput'
+import { RefusedNotice, WaitingNotice } from './ChatNotice'
+import styles from './ChatPane.module.css'
+import { hasFirstMessage, leaveFirstMessage, takeFirstMessage } from './firstMessage'
+import { MessageList } from './MessageList'
+import { type ChatMessage, isReply } from './messages'
+import { Reply } from './Reply'
+import { UserMessage } from './UserMessage'
+import { type Refused, useConversation } from './useConversation'
+
+/** The conversation with its composer. `conversationId` is null before the first message of a new one. */
+export default function ChatPane({
+  conversationId,
+  messageId = null,
+  onConversation,
+}: {
+  conversationId: string | null
+  /** The message to begin with, such as one that a search has found; null: the end. */
+  messageId?: string | null
+  /** Called once the first message has made the conversation. */
+  onConversation: (id: string) => void
+}) {
+  return conversationId === null ? (
+    <NewChat onConversation={onConversation} />
+  ) : (
+    <Chat key={conversationId} id={conversationId} messageId={messageId} />
+  )
+}
+
+function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
+  const texts = useTexts()
+  const { api } = useServices()
+  const user = useUser()
+  const [isMaking, setIsMaking] = useState(false)
+  const [refused, setRefused] = useState<Refused | null>(null)
+  const send = useCallback(
+    async (text: string) => {
+      setIsMaking(true)
+      setRefused(null)
+      try {
+        const { data } = await api.POST('/v1/conversations', { body: {} })
+        if (!data) return
+        leaveFirstMessage(data.id, text)
+        onConversation(data.id)
+      } catch (error) {
+        setRefused({ problem: asProblem(error), text, editOf: null })
+      } finally {
+        setIsMaking(false)
+      }
+    },
+    [api, onConversation],
+  )
+  return (
+    <div className={`${styles.pane} ${styles.empty}`}>
+      <div className={styles.greeting}>
+        <h1>{texts.chat.emptyTitle}</h1>
+        <p>{texts.chat.emptyHint}</p>
+      </div>
+      <div className={styles.foot}>
+        {refused ? (
+          <RefusedNotice
+            key={refused.text}
+            problem={refused.problem}
+            onRetry={() => send(refused.text)}
+            onClose={() => setRefused(null)}
+          />
+        ) : null}
+        <ChatInput
+          userId={user.id}
+          place="new"
+          isBusy={isMaking}
+          returned={refused?.text ?? null}
+          onSend={send}
+          onStop={null}
+        >
+          <ModelSelector />
+          <DocumentsSwitch />
+        </ChatInput>
+      </div>
+    </div>
+  )
+}
+
+function Chat({ id, messageId }: { id: string; messageId: string | null }) {
+  const texts = useTexts()
+  const user = useUser()
+  const [preferences] = usePreferences()
+  const chat = useConversation(id, preferences)
+  const { messages, state, send, edit, regenerate, showVersion, rate, stop, forgetRefused, refused, waiting } = chat
+  const isBusy = state === 'sent' || state === 'replying'
+  const last = messages.at(-1)
+  const composer = useRef<Composer>(null)
+  const [target, setTarget] = useState<string | null>(null)
+  const { find } = chat
+  useEffect(() => {
+    if (messageId) find(messageId).then((isThere) => setTarget(isThere ? messageId : null))
+  }, [messageId, find])
+
+  useEffect(() => {
+    // not at once: in development React shows everything twice, and the first time is taken back
+    if (!hasFirstMessage(id)) return
+    const timer = setTimeout(() => {
+      const text = takeFirstMessage(id)
+      if (text) send(text)
+    })
+    return () => clearTimeout(timer)
+  }, [id, send])
+
+  const render = useCallback(
+    (message: ChatMessage) =>
+      isReply(message) ? (
+        <Reply
+          message={message}
+          isOpen={message === last && isBusy}
+          isBusy={isBusy}
+          onRegenerate={regenerate}
+          onShowVersion={showVersion}
+          onRate={rate}
+        />
+      ) : (
+        <UserMessage
+          message={message}
+          isBusy={isBusy}
+          refusedEdit={refused?.editOf === message.id ? refused.text : null}
+          onEdit={edit}
+          onShowVersion={showVersion}
+        />
+      ),
+    [last, isBusy, refused, regenerate, showVersion, rate, edit],
+  )
+
+  if (state === 'unreadable' && chat.problem)
+    return (
+      <div className={styles.pane}>
+        <div className={styles.foot}>
+          <RefusedNotice problem={chat.problem} onRetry={chat.reread} onClose={chat.reread} />
+        </div>
+      </div>
+    )
+  const retry = () => {
+    if (!refused) return
+    composer.current?.take(refused.text)
+    send(refused.text)
+  }
+  return (
+    <div className={styles.pane}>
+      <h1 className={styles.hidden}>{texts.chat.conversation}</h1>
+      {state === 'reading' ? (
+        <p className={styles.reading} role="status">
+          {texts.chat.loading}
+        </p>
+      ) : (
+        <MessageList
+          messages={messages}
+          target={target}
+          keyOf={chat.keyOf}
+          isReplyAwaited={isBusy && !isReply(last)}
+          hasOlder={chat.hasOlder}
+          onOlder={chat.readOlder}
+          render={render}
+          awaited={<Activity progress={0} />}
+        />
+      )}
+      <div className={styles.foot}>
+        {waiting ? <WaitingNotice waiting={waiting} /> : null}
+        {refused ? (
+          <RefusedNotice
+            key={refused.problem.requestId ?? refused.text}
+            problem={refused.problem}
+            onRetry={refused.text && refused.editOf === null ? retry : null}
+            onClose={forgetRefused}
+          />
+        ) : null}
+        <ChatInput
+          ref={composer}
+          userId={user.id}
+          place={id}
+          isBusy={isBusy}
+          returned={refused?.editOf === null ? refused.text : null}
+          onSend={send}
+          onStop={stop}
+        >
+          <ModelSelector />
+          <DocumentsSwitch />
+        </ChatInput>
+      </div>
+      <Announcer last={last} isBusy={isBusy} />
+    </div>
+  )
+}

@@ -1,0 +1,45 @@
+import { ThumbsDown, ThumbsUp } from 'lucide-react'
+import { useId, useState } from 'react'
+import { useTexts } from '../i18n/texts'
+import type { Schemas } from '../lib/api'
+import { Button, IconButton } from '../ui/Button'
+import styles from './Message.module.css'
+
+type Given = Schemas['Feedback'] | null
+
+/** Thumbs up or down for a reply; after a thumb down, what was wrong can be said. */
+export function Feedback({ given, onGive }: { given: Given; onGive: (feedback: Given) => void }) {
+  const texts = useTexts()
+  const id = useId()
+  const [comment, setComment] = useState<string | null>(null)
+  const rate = (rating: 'up' | 'down') => {
+    const isTakenBack = given?.rating === rating
+    onGive(isTakenBack ? null : { rating, comment: null })
+    setComment(rating === 'down' && !isTakenBack ? '' : null)
+  }
+  return (
+    <>
+      <IconButton aria-pressed={given?.rating === 'up'} label={texts.chat.good} onClick={() => rate('up')}>
+        <ThumbsUp aria-hidden size={16} />
+      </IconButton>
+      <IconButton aria-pressed={given?.rating === 'down'} label={texts.chat.bad} onClick={() => rate('down')}>
+        <ThumbsDown aria-hidden size={16} />
+      </IconButton>
+      {comment === null ? null : (
+        <form
+          className={styles.comment}
+          onSubmit={(event) => {
+            event.preventDefault()
+            onGive({ rating: 'down', comment: comment.trim() || null })
+            setComment(null)
+          }}
+          onKeyDown={(event) => event.key === 'Escape' && setComment(null)}
+        >
+          <label htmlFor={id}>{texts.chat.whatWasWrong}</label>
+          <input id={id} value={comment} maxLength={2000} onChange={(event) => setComment(event.target.value)} />
+          <Button type="submit">{texts.chat.sendComment}</Button>
+        </form>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,76 @@
+import { Pencil } from 'lucide-react'
+import { memo, useEffect, useRef, useState } from 'react'
+import { useTexts } from '../i18n/texts'
+import { Button, IconButton } from '../ui/Button'
+import { CopyButton } from './CopyButton'
+import { GrowingText } from './GrowingText'
+import styles from './Message.module.css'
+import { type ChatMessage, textOf } from './messages'
+import { Versions } from './Versions'
+
+/** What the user has said, as it was typed. It can be edited, which begins another branch. */
+export const UserMessage = memo(function UserMessage({
+  message,
+  isBusy,
+  refusedEdit,
+  onEdit,
+  onShowVersion,
+}: {
+  message: ChatMessage
+  isBusy: boolean
+  /** The text of an edit that was refused: it is open again, so that it is not lost. */
+  refusedEdit: string | null
+  onEdit: (id: string, text: string) => void
+  onShowVersion: (id: string) => void
+}) {
+  const texts = useTexts()
+  const [edited, setEdited] = useState<string | null>(refusedEdit)
+  const editButton = useRef<HTMLButtonElement>(null)
+  useEffect(() => {
+    if (refusedEdit !== null) setEdited(refusedEdit)
+  }, [refusedEdit])
+  const { id, metadata = {} } = message
+  const text = textOf(message)
+
+  if (edited !== null) {
+    const close = () => {
+      setEdited(null)
+      requestAnimationFrame(() => editButton.current?.focus())
+    }
+    const submit = () => {
+      if (!edited.trim() || isBusy) return
+      setEdited(null)
+      if (edited !== text) onEdit(id, edited)
+    }
+    return (
+      <form
+        className={styles.editor}
+        onSubmit={(event) => {
+          event.preventDefault()
+          submit()
+        }}
+        onKeyDown={(event) => event.key === 'Escape' && close()}
+      >
+        <GrowingText value={edited} onChange={setEdited} onEnter={submit} label={texts.chat.editMessage} isFocused />
+        <div>
+          <Button onClick={close}>{texts.common.cancel}</Button>
+          <Button type="submit" kind="primary" disabled={!edited.trim() || isBusy}>
+            {texts.chat.sendEdit}
+          </Button>
+        </div>
+      </form>
+    )
+  }
+  return (
+    <article className={styles.user} aria-label={texts.chat.you}>
+      <p className={styles.said}>{text}</p>
+      <footer className={styles.actions}>
+        <Versions siblings={metadata.siblings} isDisabled={isBusy} onShow={onShowVersion} />
+        <CopyButton text={text} what="message" />
+        <IconButton ref={editButton} label={texts.chat.edit} disabled={isBusy} onClick={() => setEdited(text)}>
+          <Pencil aria-hidden size={16} />
+        </IconButton>
+      </footer>
+    </article>
+  )
+})

@@ -1,0 +1,151 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { Braces, Ellipsis, FileText, Pencil, Trash2 } from 'lucide-react'
+import { type KeyboardEvent, useRef, useState } from 'react'
+import { Link, useLocation } from 'wouter'
+import { useTexts } from '../i18n/texts'
+import { useDeletions } from '../lib/deletions'
+import { download } from '../lib/download'
+import { asProblem, problemOf } from '../lib/problem'
+import { useServices } from '../lib/services'
+import { IconButton } from '../ui/Button'
+import { Menu, MenuItem } from '../ui/Menu'
+import { useTell } from '../ui/Toasts'
+import styles from './ConversationItem.module.css'
+import { titleOf } from './title'
+import { CONVERSATIONS, type Conversation } from './useConversations'
+
+/** The path of a conversation in the API. */
+export function pathOf(id: string): string {
+  return `/v1/conversations/${id}`
+}
+
+interface ConversationItemProps {
+  conversation: Conversation
+  isCurrent: boolean
+  onOpen?: () => void
+}
+
+/** One conversation in the list: opens it, renames, exports and deletes it. */
+export function ConversationItem({ conversation, isCurrent, onOpen }: ConversationItemProps) {
+  const texts = useTexts()
+  const { authorized } = useServices()
+  const { remove } = useDeletions()
+  const [, navigate] = useLocation()
+  const tell = useTell()
+  const [isRenaming, setIsRenaming] = useState(false)
+  const link = useRef<HTMLAnchorElement>(null)
+  const title = titleOf(conversation, texts)
+  const { id } = conversation
+
+  const drop = () => {
+    const address = window.location.pathname
+    remove(pathOf(id), texts.conversations.deleted(title), () => isCurrent && navigate(address))
+    if (isCurrent) navigate('/')
+  }
+  const save = async (format: 'markdown' | 'json') => {
+    try {
+      const answer = await authorized(`${pathOf(id)}/export?format=${format}`)
+      if (!answer.ok) throw await problemOf(answer)
+      await download(answer, `${title}.${format === 'markdown' ? 'md' : 'json'}`)
+    } catch (error) {
+      tell(texts.problems[asProblem(error).code].title)
+    }
+  }
+  const pressed = (event: KeyboardEvent) => {
+    if (event.key === 'F2') setIsRenaming(true)
+    else if (event.key === 'Delete' || (event.key === 'Backspace' && event.metaKey)) drop()
+    else return
+    event.preventDefault()
+  }
+
+  if (isRenaming)
+    return (
+      <li className={styles.item}>
+        <Rename
+          conversation={conversation}
+          onDone={() => {
+            setIsRenaming(false)
+            requestAnimationFrame(() => link.current?.focus())
+          }}
+        />
+      </li>
+    )
+  return (
+    <li className={`${styles.item} ${isCurrent ? styles.current : ''}`}>
+      <Link
+        ref={link}
+        href={`/c/${id}`}
+        className={styles.link}
+        aria-current={isCurrent ? 'page' : undefined}
+        onClick={() => onOpen?.()}
+        onKeyDown={pressed}
+        title={title}
+      >
+        {title}
+      </Link>
+      <Menu
+        trigger={
+          <IconButton label={texts.conversations.actions(title)} className={styles.actions}>
+            <Ellipsis size={16} aria-hidden="true" />
+          </IconButton>
+        }
+      >
+        <MenuItem icon={<Pencil size={16} aria-hidden="true" />} onSelect={() => setIsRenaming(true)}>
+          {texts.conversations.rename}
+        </MenuItem>
+        <MenuItem icon={<FileText size={16} aria-hidden="true" />} onSelect={() => void save('markdown')}>
+          {texts.conversations.exportMarkdown}
+        </MenuItem>
+        <MenuItem icon={<Braces size={16} aria-hidden="true" />} onSelect={() => void save('json')}>
+          {texts.conversations.exportJson}
+        </MenuItem>
+        <MenuItem danger icon={<Trash2 size={16} aria-hidden="true" />} onSelect={drop}>
+          {texts.common.delete}
+        </MenuItem>
+      </Menu>
+    </li>
+  )
+}
+
+/** The title as a field. Enter and leaving it keep what was written, Escape does not. */
+function Rename({ conversation, onDone }: { conversation: Conversation; onDone: () => void }) {
+  const texts = useTexts()
+  const { api } = useServices()
+  const queries = useQueryClient()
+  const tell = useTell()
+  const isOver = useRef(false)
+  const before = titleOf(conversation, texts)
+
+  const end = async (written: string | null) => {
+    if (isOver.current) return
+    isOver.current = true
+    onDone()
+    const title = written?.trim()
+    if (!title || title === before) return
+    try {
+      await api.PATCH('/v1/conversations/{conversation_id}', {
+        params: { path: { conversation_id: conversation.id } },
+        body: { title },
+      })
+      void queries.invalidateQueries({ queryKey: CONVERSATIONS })
+    } catch (error) {
+      tell(texts.problems[asProblem(error).code].title)
+    }
+  }
+  return (
+    <input
+      className={styles.rename}
+      aria-label={texts.conversations.renameLabel}
+      defaultValue={before}
+      maxLength={200}
+      ref={(input) => input?.select()}
+      onBlur={(event) => void end(event.target.value)}
+      onKeyDown={(event) => {
+        if (event.nativeEvent.isComposing) return
+        if (event.key === 'Enter') void end(event.currentTarget.value)
+        if (event.key === 'Escape') void end(null)
+        event.stopPropagation()
+      }}
+    />
+  )
+}

@@ -1,0 +1,37 @@
+import type { SupabaseClient } from '@supabase/supabase-js'
+import createClient, { type Client, type Middleware } from 'openapi-fetch'
+import type { Config } from './config'
+import { asProblem, problemOf } from './problem'
+import type { components, paths } from './schema'
+
+export type Schemas = components['schemas']
+export type Api = Client<paths>
+
+/** A `fetch` on the API with the user's token, which supabase-js renews when it must. Throws what `fetch` throws. */
+export function authorizedFetch(config: Config, supabase: SupabaseClient): typeof fetch {
+  return async (input, init) => {
+    const request = new Request(
+      typeof input === 'string' && input.startsWith('/') ? config.apiUrl + input : input,
+      init,
+    )
+    const { data } = await supabase.auth.getSession()
+    if (data.session) request.headers.set('Authorization', `Bearer ${data.session.access_token}`)
+    return fetch(request)
+  }
+}
+
+/** A client of the API with the types of its description. Its calls throw a `ProblemError` for every failure. */
+export function createApi(config: Config, authorized: typeof fetch): Api {
+  const refuse: Middleware = {
+    async onResponse({ response }) {
+      if (!response.ok) throw await problemOf(response)
+    },
+    onError: ({ error }) => asProblem(error),
+  }
+  const api = createClient<paths>({
+    baseUrl: config.apiUrl || window.location.origin,
+    fetch: (request) => authorized(request),
+  })
+  api.use(refuse)
+  return api
+}

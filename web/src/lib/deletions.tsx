@@ -1,0 +1,82 @@
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react'
+import { useTexts } from '../i18n/texts'
+import { useTell } from '../ui/Toasts'
+import { asProblem, problemOf } from './problem'
+import { useServices } from './services'
+
+const UNDO_MS = 6000
+
+interface Deletions {
+  /** Whether the thing at this path of the API is on its way out, so that it is not shown. */
+  isGoing: (path: string) => boolean
+  /** Hides it, says so, and deletes it unless it is taken back within some seconds. */
+  remove: (path: string, told: string, onUndo?: () => void) => void
+}
+
+const DeletionsContext = createContext<Deletions | null>(null)
+
+/** Deletes things after a moment in which the user can take it back. Leaving the page deletes at once. */
+export function DeletionsProvider({ children }: { children: ReactNode }) {
+  const { authorized } = useServices()
+  const texts = useTexts()
+  const tell = useTell()
+  const [going, setGoing] = useState<ReadonlySet<string>>(new Set())
+  const undecided = useRef(new Map<string, () => void>())
+
+  const show = useCallback(
+    (path: string) => setGoing((before) => new Set([...before].filter((one) => one !== path))),
+    [],
+  )
+
+  const remove = (path: string, told: string, onUndo?: () => void) => {
+    setGoing((before) => new Set(before).add(path))
+    const doIt = () => {
+      if (!undecided.current.delete(path)) return
+      authorized(path, { method: 'DELETE', keepalive: true })
+        .then(async (answer) => {
+          if (!answer.ok && answer.status !== 404) throw await problemOf(answer)
+        })
+        .catch((error: unknown) => {
+          show(path)
+          tell(texts.problems[asProblem(error).code].title)
+        })
+    }
+    undecided.current.set(path, doIt)
+    tell(told, {
+      milliseconds: UNDO_MS,
+      undo: () => {
+        undecided.current.delete(path)
+        show(path)
+        onUndo?.()
+      },
+      onGone: doIt,
+    })
+  }
+
+  useEffect(() => {
+    const leave = () => {
+      if (document.visibilityState === 'hidden') for (const doIt of [...undecided.current.values()]) doIt()
+    }
+    document.addEventListener('visibilitychange', leave)
+    return () => document.removeEventListener('visibilitychange', leave)
+  }, [])
+
+  const removeNow = useRef(remove)
+  useEffect(() => {
+    removeNow.current = remove
+  })
+  const value = useMemo<Deletions>(
+    () => ({
+      isGoing: (path) => going.has(path),
+      remove: (path, told, onUndo) => removeNow.current(path, told, onUndo),
+    }),
+    [going],
+  )
+  return <DeletionsContext value={value}>{children}</DeletionsContext>
+}
+
+export function useDeletions(): Deletions {
+  const deletions = useContext(DeletionsContext)
+  if (!deletions) throw new Error('useDeletions needs a DeletionsProvider around it')
+  return deletions
+}

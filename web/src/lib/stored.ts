@@ -1,0 +1,40 @@
+import { useCallback, useSyncExternalStore } from 'react'
+
+const changed = new EventTarget()
+
+function read(key: string): string | null {
+  try {
+    return localStorage.getItem(key)
+  } catch {
+    return null // storage is refused: nothing is kept
+  }
+}
+
+/** Keeps `value` under `parley.{key}` for the next visit; null removes it. */
+export function store(key: string, value: string | null): void {
+  try {
+    if (value === null) localStorage.removeItem(`parley.${key}`)
+    else localStorage.setItem(`parley.${key}`, value)
+  } catch {
+    // storage is refused or full: the value is lost with the page
+  }
+  changed.dispatchEvent(new Event(key))
+}
+
+/** A text that is kept in the browser, the same in all components and tabs; null: none is kept. */
+export function useStored(key: string): [string | null, (value: string | null) => void] {
+  const subscribe = useCallback(
+    (notify: () => void) => {
+      changed.addEventListener(key, notify)
+      window.addEventListener('storage', notify)
+      return () => {
+        changed.removeEventListener(key, notify)
+        window.removeEventListener('storage', notify)
+      }
+    },
+    [key],
+  )
+  const value = useSyncExternalStore(subscribe, () => read(`parley.${key}`))
+  const set = useCallback((next: string | null) => store(key, next), [key])
+  return [value, set]
+}
