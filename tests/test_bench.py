@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.bench.load import arriving, closed_loop
-from scripts.bench.servers import beside, calls, floor, parley
+from scripts.bench.servers import beside, calls, floor, parley, surfaces
 
 
 async def test_turns_of_the_benchmark_are_answered() -> None:
@@ -29,3 +29,17 @@ async def test_the_floors_pass_whole_replies_on(kind: str) -> None:
 
     assert result.failed == []
     assert len(result.total) >= 2
+
+
+async def test_each_surface_answers_with_whole_replies() -> None:
+    with beside() as ports, parley(ports) as server:
+        results = {
+            surface.name: await arriving(surface.request("fake-50-0-0"), turns=2, per_second=1000)
+            for surface in surfaces(ports, server)
+        }
+        counted = calls(ports.supabase)
+
+    assert {name: (len(result.total), result.failed) for name, result in results.items()} == dict.fromkeys(
+        ("Parley", "/v1/chat", "/openai/v1"), (2, [])
+    )
+    assert (counted["begin_turn"], counted["begin_chat_turn"], counted["begin_completion"]) == (2, 2, 2)

@@ -91,9 +91,10 @@ async def by_turns(
     servers: Sequence[Contender],
     rounds: int,
     scenarios: Sequence[Scenario] = EACH_ROUND,
+    once: Sequence[Scenario] = ONCE,
     may_fail: Collection[str] = (),
 ) -> Samples:
-    """Measure all servers: what is measured once, then `rounds` rounds of `scenarios`. Figures are missing where a
+    """Measure all servers: what is measured `once`, then `rounds` rounds of `scenarios`. Figures are missing where a
     server that `may_fail` does not answer all requests in time."""
     samples: Samples = {server.name: {} for server in servers}
 
@@ -111,7 +112,7 @@ async def by_turns(
                 samples[server.name].setdefault(figure, []).append(value)
 
     started = time.monotonic()
-    for scenario in ONCE:
+    for scenario in once:
         await measure(scenario)
     for number in range(rounds):
         for scenario in scenarios:
@@ -134,6 +135,8 @@ def table(samples: Samples, to: str) -> Iterable[str]:
     width = max(map(len, found)) + 2
     yield "".join(f"{'':42}") + "".join(f"{name:>{width + 9}}" for name in found)
     for figure, (label, unit) in LABELS.items():
+        if figure not in base:
+            continue
         cells = []
         for name in found:
             value = found[name].get(figure)

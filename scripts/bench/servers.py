@@ -166,6 +166,19 @@ def sending(ports: Beside) -> str:
     )
 
 
+def surfaces(ports: Beside, server: Contender) -> list[Contender]:
+    """The API's three ways to ask for a reply: its own, `useChat`'s and that of OpenAI's clients."""
+    authorized = f" HTTP/1.1\r\nAuthorization: Bearer {access_token(ports.supabase)}\r\n"
+    message = {"id": "kQ3hPz7mYx2LwB9c", "role": "user", "parts": [{"type": "text", "text": QUESTION}]}
+    return [
+        server,
+        server._replace(
+            name="/v1/chat", head=f"POST /v1/chat{authorized}", body={"id": CONVERSATION, "message": message}
+        ),
+        server._replace(name="/openai/v1", head=f"POST /openai{COMPLETIONS_PATH}{authorized}", body=CHAT),
+    ]
+
+
 @contextlib.contextmanager
 def floor(kind: str, name: str, ports: Beside) -> Iterator[Contender]:
     """The floor `floor_<kind>`."""
@@ -178,5 +191,6 @@ def floor(kind: str, name: str, ports: Beside) -> Iterator[Contender]:
         yield Contender(name, process, port, seconds, COMPLETIONS, CHAT)
 
 
-COMPLETIONS = "POST /v1/chat/completions HTTP/1.1\r\n"
+COMPLETIONS_PATH = "/v1/chat/completions"
+COMPLETIONS = f"POST {COMPLETIONS_PATH} HTTP/1.1\r\n"
 CHAT = {"messages": [{"role": "user", "content": QUESTION}], "stream": True}

@@ -79,7 +79,7 @@ class Rest(Connection):
     @staticmethod
     def _answer(name: str, body: bytes) -> bytes:
         match name:
-            case "begin_turn":
+            case "begin_turn" | "begin_chat_turn":
                 reply_id = json.loads(body)["p_reply_id"]
                 user_id = "6b1f0c0e-0000-4000-8000-000000000003"
                 turn = {

@@ -1,4 +1,5 @@
-"""`make bench`: whole stored turns beside two floors that store nothing, by turns; then the journal's calls.
+"""`make bench`: whole stored turns beside two floors that store nothing, by turns; the three surfaces, by turns; the
+journal's calls.
 
 The servers run on one core, the clients, the fake provider and a stub of Supabase on another, if there are two.
 """
@@ -12,8 +13,8 @@ import psutil
 import uvloop
 
 from scripts.bench.load import arriving
-from scripts.bench.scenarios import by_turns, checked, table
-from scripts.bench.servers import LOAD_CORE, Contender, beside, calls, floor, parley, pin
+from scripts.bench.scenarios import burst, by_turns, checked, paced, table
+from scripts.bench.servers import LOAD_CORE, Contender, beside, calls, floor, parley, pin, surfaces
 
 ROUNDS = 3
 BARE = "bare aiohttp"
@@ -48,6 +49,8 @@ async def measure() -> None:
             name: round(count / counted["begin_turn"], 2) for name, count in counted.items() if name != "begin_turn"
         }
         print(f"database calls a turn: begin_turn 1, others {others}")
+        by_surface = await by_turns(surfaces(ports, own), ROUNDS, (burst, paced), once=())
+        print("\n".join(table(by_surface, own.name)))
         await journal(own, ports.supabase)
 
 
