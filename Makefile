@@ -110,9 +110,17 @@ bench-providers: install ## Measure the token path: CPU of a reply read by each 
 	$(BIN)/python -m scripts.bench.providers
 
 .PHONY: bench
-bench: install ## Measure whole turns and the limiter: CPU, throughput, latency, calls (about two minutes)
+bench: install ## Measure whole turns beside two floors, and the limiter: CPU, latency, memory, calls (about four minutes)
 	$(BIN)/python -m scripts.bench.turns
 	$(BIN)/python -m scripts.bench.limits
+
+.PHONY: bench-compare
+bench-compare: install ## Measure this checkout and a revision by turns, REV=main (four minutes; ARGS="burst --rounds 3")
+	$(BIN)/python -m scripts.bench.compare $(or $(REV),main) $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: install ## Measure beside LiteLLM and the AI SDK, and write docs/benchmarks.md (half an hour; ARGS="--rounds 1")
+	$(BIN)/python -m scripts.bench.peers $(ARGS)
 
 .PHONY: bench-search
 bench-search: install ## Measure search: recall and latency by the owner's size (a few minutes; ARGS=--full for more)

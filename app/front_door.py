@@ -18,10 +18,10 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import observe
 from app.errors import AppError, Draining, InvalidRequest
+from app.line import Line
 
 DESCRIPTORS_KEPT = 256
 """File descriptors that are kept for the database, the providers and the readers of files."""
@@ -126,10 +126,10 @@ class FrontDoor:
             self._logged_at, self._refused = now, 0
 
 
-class Connection(HttpToolsProtocol):
-    """A connection of uvicorn with the limits of the front door. The application gets two things from it: a function
-    that closes the connection at once (`scope["parley.abort"]`), and, for a body that ended early, the error that its
-    sender was told (`scope["parley.refusal"]`)."""
+class Connection(Line):
+    """A connection of uvicorn with the limits of the front door. The application gets two things from it: itself, to
+    write to and to close at once (`scope["parley.line"]`), and, for a body that ended early, the error that its sender
+    was told (`scope["parley.refusal"]`)."""
 
     def __init__(self, *arguments: Any, door: FrontDoor, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -227,7 +227,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._begun = True
         self._uncounted = self._shared
-        self.scope["parley.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+        self.scope["parley.line"] = self  # type: ignore[typeddict-unknown-key]
 
     def on_headers_complete(self) -> None:
         limits = self._limits

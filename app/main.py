@@ -97,6 +97,8 @@ START_SECONDS = 2.0
 DRAIN_SECONDS = 6.0
 """How long replies may continue after the order to stop. The process ends within 10 s: after this come
 `turn.STORE_SECONDS`, `serve.SHUTDOWN_SECONDS`, and `CLOSE_SECONDS` for closing all parts."""
+GC_THRESHOLDS = (10_000, 20, 20)
+"""A turn makes some thousand objects that the collector looks at, and hardly a circle among them."""
 CLOSE_SECONDS = 0.5
 """How long closing all parts of the process may take together; the database may be unreachable."""
 
@@ -209,6 +211,8 @@ class Service:
             # all objects so far live as long as the process, so the garbage collector can skip them
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
+            gc.enable()
             observe.event("service.started")
             yield
 
@@ -223,13 +227,14 @@ class Service:
         keep("recovery", lambda: recover(self.replies))
         keep("indexer", self.indexer.run)
         keep("searchable", lambda: make_searchable(self.indexing))
-        # ask the providers for their models now, so that no turn waits for a slow provider
-        once("offers", self.routing.offers.all)
-        once("default models", self.routing.offers.check_defaults)
-        once("warm", lambda: warm(self.providers.values()))
         # wait, so that the first turn has these limits; without a database the start continues, since no turn can begin
         limits = once("limits", lambda: share_limits(self.limits, self.settings, self.embedders.current.model))
         await asyncio.wait({limits}, timeout=START_SECONDS)
+        # Ask the providers for their models now, so that no turn waits for a slow provider. That imports their SDKs, in
+        # a thread; before the limits, it would make the start wait.
+        once("offers", self.routing.offers.all)
+        once("default models", self.routing.offers.check_defaults)
+        once("warm", lambda: warm(self.providers.values()))
 
     async def drain(self) -> None:
         """Refuse new turns, tell readers to reconnect elsewhere, and wait for replies to end. Those that have not ended

@@ -176,6 +176,10 @@ class Tally:
         return None if self._read is None else self._read()
 
 
+Take = Callable[["StreamItem"], bool]
+"""Takes an item of a provider's stream at once; False: it is not taken, and comes the usual way."""
+
+
 class ChatRequest(msgspec.Struct, frozen=True):
     """A request to one provider. System text is in messages of role `system`, which come first."""
 
@@ -195,6 +199,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """Whether a reply may have several calls; None: the provider's own value. Only with tools."""
     response_format: ResponseFormat | None = None
     sampling: Sampling = Sampling()
+    take: Take | None = None
+    """Is offered each item in the call that receives it, see `Provider.stream`; None: nothing is."""
 
 
 def estimate_request(request: ChatRequest) -> int:

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from scripts.bench.load import closed_loop, turn_request
-from scripts.bench.turns import CONVERSATION, access_token, calls, service
+import pytest
+
+from scripts.bench.load import arriving, closed_loop
+from scripts.bench.servers import beside, calls, floor, parley, surfaces
 
 
 async def test_turns_of_the_benchmark_are_answered() -> None:
-    with service() as (_, port, supabase_port):
-        request = turn_request(port, access_token(supabase_port), CONVERSATION, "fake-50-0-0")
-        result = await closed_loop(port, request, connections=2, seconds=1)
-        counted = calls(supabase_port)
+    with beside() as ports, parley(ports) as server:
+        request = server.request("fake-50-0-0")
+        first = await arriving(request, turns=2, per_second=1000)
+        looked = calls(ports.supabase).get("passage_models", 0)
+        later = await arriving(request, turns=4, per_second=1000)
+        counted = calls(ports.supabase)
+
+    assert first.failed == later.failed == []
+    assert counted["begin_turn"] == 6
+    # a user without documents is known as such after a turn: no later one looks for any
+    assert counted.get("passage_models", 0) == looked <= 2
+
+
+@pytest.mark.parametrize("kind", ["bare", "litestar"])
+async def test_the_floors_pass_whole_replies_on(kind: str) -> None:
+    with beside() as ports, floor(kind, kind, ports) as server:
+        result = await closed_loop(server.request("fake-50-0-0"), connections=2, seconds=0.5)
 
     assert result.failed == []
-    assert counted["begin_turn"] == len(result.total) >= 2
-    # a user without documents is known as such after a turn: no later one looks for any
-    assert counted.get("passage_models", 0) <= 2 < len(result.total)
+    assert len(result.total) >= 2
+
+
+async def test_each_surface_answers_with_whole_replies() -> None:
+    with beside() as ports, parley(ports) as server:
+        results = {
+            surface.name: await arriving(surface.request("fake-50-0-0"), turns=2, per_second=1000)
+            for surface in surfaces(ports, server)
+        }
+        counted = calls(ports.supabase)
+
+    assert {name: (len(result.total), result.failed) for name, result in results.items()} == dict.fromkeys(
+        ("Parley", "/v1/chat", "/openai/v1"), (2, [])
+    )
+    assert (counted["begin_turn"], counted["begin_chat_turn"], counted["begin_completion"]) == (2, 2, 2)

@@ -14,7 +14,7 @@ from tests.support.sources import APP, SOURCES, imports, shown
 LEAVES = frozenset({"values", "errors", "observe"})
 """What anyone may import."""
 ARROWS: dict[str, frozenset[str]] = {
-    "api": frozenset({"chat", "guard", "lanes", "personal_keys", "retrieval", "routing", "store"}),
+    "api": frozenset({"chat", "guard", "lanes", "line", "personal_keys", "retrieval", "routing", "store"}),
     "chat": frozenset({"guard", "retrieval", "routing", "store"}),
     "guard": frozenset({"providers", "settings", "store"}),
     "retrieval": frozenset({"lanes", "providers", "settings", "store"}),
@@ -31,7 +31,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "main": frozenset(
         {"api", "chat", "guard", "retrieval", "routing", "providers", "settings", "startup", "store", "supervisor"}
     ),
-    "front_door": frozenset(),
+    "line": frozenset(),
+    "front_door": frozenset({"line"}),
     "serve": frozenset({"front_door", "main", "misspelt", "settings"}),
     "admin": frozenset({"admin_arguments", "admin_keys", "settings", "store"}),
     "admin_arguments": frozenset(),
@@ -47,7 +48,7 @@ LEAF_ARROWS = {
 }
 STAGE_OF_LIBRARY = {
     "litestar": {"api", "main", "serve"},
-    "uvicorn": {"front_door", "serve"},
+    "uvicorn": {"front_door", "line", "serve"},
     "jwt": {"api"},
     "postgrest": {"store"},
     "supabase": {"retrieval"},

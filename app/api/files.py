@@ -13,6 +13,7 @@ from litestar.types import Receive, Scope, Send
 from app import observe
 from app.api.reply_stream import disconnected
 from app.errors import AppError, RateLimited
+from app.line import Line
 
 FILES_AT_ONCE = 3
 """Of a user, in this process. Each holds one piece at a time."""
@@ -72,9 +73,8 @@ class FileResponse(Response[Any]):
             await self._send(send, bytes(waiting), more=False)
         except (AppError, TimeoutError) as error:
             observe.event("export.cut", error=error.code if isinstance(error, AppError) else "stalled")
-            abort: Callable[[], None] | None = scope.get("parley.abort")  # type: ignore[assignment]
-            if abort is not None:  # our server's, see app/serve.py
-                abort()
+            line: Line = scope["parley.line"]  # type: ignore[typeddict-item]  # our server's, see app/line.py
+            line.abort()
         finally:
             leaving.cancel()
             self._close()

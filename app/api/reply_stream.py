@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from litestar import Request, Response
 from litestar.types import Receive, Scope, Send
 
 from app.chat.live import Follower, Followers
+from app.line import Line
 from app.values import Ending
 
 MAX_FRAME_CHARACTERS = 32_768
@@ -30,6 +32,9 @@ HEADERS = [
 
 class Reader(Protocol):
     """What one follower is sent."""
+
+    trails: bool
+    """Whether anything may follow the end of the reply, see `after`."""
 
     def news(self, follower: Follower) -> bytes:
         """Everything that it has not been sent yet; empty when it is up to date."""
@@ -59,47 +64,88 @@ class ReplyStream(Response[None]):
         return self._respond
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        follower = self._follower
-        follower.connect(scope.get("parley.abort"))  # type: ignore[arg-type]  # our server's, see app/serve.py
+        line: Line = scope["parley.line"]  # type: ignore[typeddict-item]  # our server's, see app/line.py
+        follower, reader = self._follower, self._reader
         own = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
         if self._followers.draining:
             own.append((b"connection", b"close"))  # else it comes back by the same one, and so to this server
-        leaving = asyncio.create_task(_drop_with(receive, follower))
         try:
+            line.hold()
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS + own})
-            if await _write_all(self._reader, follower, send):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            last = await Writing(follower, line, partial(_next, reader, follower)).run()
+            if last is None:
+                return
+            if reader.trails:
+                await send({"type": "http.response.body", "body": last, "more_body": True})
+                last = await reader.after(follower)
+            await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
-            leaving.cancel()
             self._followers.unfollow(follower)
 
 
-async def _write_all(reader: Reader, follower: Follower, send: Send) -> bool:
-    """Write until the reply ends or the reader is sent elsewhere; False when the reader was cut."""
-    reply = follower.reply
-    while not follower.cut:
-        last = False
-        frame = reader.news(follower)
-        if not frame:
-            if reply.ending is not None:
-                frame = reader.ended(follower, reply.ending)
-                last = True
-            elif follower.reconnect:
-                frame = reader.elsewhere(follower)
-                last = True
-            elif follower.beat:
-                frame = HEARTBEAT
-            else:
-                await follower.changed()
-                continue
-        follower.sending()
-        await send({"type": "http.response.body", "body": frame, "more_body": True})
-        follower.sent()
-        if last:
-            if rest := await reader.after(follower):
-                await send({"type": "http.response.body", "body": rest, "more_body": True})
-            return True
-    return False
+class Writing:
+    """Writes to a line what its follower has not been sent: at once, in the call that brings it, as long as the line
+    takes it. The request's task waits for the end meanwhile."""
+
+    __slots__ = ("_follower", "_line", "_next", "_over")
+
+    def __init__(self, follower: Follower, line: Line, next_frame: Callable[[], tuple[bytes, bool]]) -> None:
+        """`next_frame` makes the next part of the stream, and says whether it is the last; empty when the follower is
+        up to date. What it makes counts as sent."""
+        self._follower = follower
+        self._line = line
+        self._next = next_frame
+        self._over: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> bytes | None:
+        """Write until the reply ends or the reader is sent elsewhere. Returns the last frame; None when the reader was
+        cut."""
+        follower, line = self._follower, self._line
+        follower.connect(self._write, line.abort)
+        try:
+            line.open(self._write, follower.drop)
+            self._write()
+            line.flush()  # nothing may have come since the place at which the reader goes on
+            return await self._over
+        finally:
+            line.close()
+            follower.connect(None, None)
+
+    def _write(self) -> None:
+        """There may be something to write, and room for it."""
+        if self._over.done():
+            return
+        try:
+            self._write_news()
+        except Exception as error:  # of this reader, and not of whoever brings the news to all of them
+            self._over.set_exception(error)
+
+    def _write_news(self) -> None:
+        follower, line = self._follower, self._line
+        while not follower.cut:
+            if line.paused:
+                follower.wait()
+                return
+            frame, last = self._next()
+            if last:
+                self._over.set_result(frame)
+            if last or not frame:
+                return
+            line.write(frame)
+            follower.sent()
+        self._over.set_result(None)
+
+
+def _next(reader: Reader, follower: Follower) -> tuple[bytes, bool]:
+    """See `Writing`."""
+    if news := reader.news(follower):
+        return news, False
+    ending = follower.reply.ending
+    if ending is not None:
+        return reader.ended(follower, ending), True
+    if follower.reconnect:
+        return reader.elsewhere(follower), True
+    return (HEARTBEAT, False) if follower.beat else (b"", False)
 
 
 async def disconnected(receive: Receive) -> None:
@@ -116,9 +162,3 @@ def reader_of(receive: Receive) -> Iterator[Callable[[], bool]]:
         yield leaving.done
     finally:
         leaving.cancel()
-
-
-async def _drop_with(receive: Receive, follower: Follower) -> None:
-    """A reader that disconnects ends its following and nothing else."""
-    await disconnected(receive)
-    follower.drop()

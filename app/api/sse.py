@@ -59,6 +59,8 @@ class _Events:
     """One reply as the events of the native API. The newest text and reasoning are encoded once for all readers that
     are up to date."""
 
+    trails = False
+
     __slots__ = ("_reasoning", "_reasoning_id", "_reasoning_start", "_text", "_text_id", "_text_start")
 
     def __init__(self) -> None:

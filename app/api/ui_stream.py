@@ -104,6 +104,8 @@ _deltas: WeakKeyDictionary[Reply, _Deltas] = WeakKeyDictionary()
 class UIReader:
     """What one follower is sent."""
 
+    trails = True
+
     __slots__ = ("_deltas", "_draining", "_made", "_resets", "_thinking", "_title", "_writing")
 
     def __init__(

@@ -241,7 +241,7 @@ class Follower:
         "_loop",
         "_sending",
         "_sent_at",
-        "_waiter",
+        "_write",
         "announced",
         "beat",
         "cut",
@@ -270,7 +270,8 @@ class Follower:
         self._sent_at = self._loop.time()
         """When it was last handed something, or came."""
         self._sending = False
-        self._waiter: asyncio.Future[None] | None = None
+        """Something waits for its connection to take more."""
+        self._write: Callable[[], None] | None = None
 
     def take_announced(self) -> Sequence[tuple[int, Preamble]]:
         """The events before the text that it has not been sent, each with its number, from 1; they count as sent."""
@@ -290,29 +291,26 @@ class Follower:
         self.reasoned += len(text)
         return text
 
-    def connect(self, abort: Callable[[], None] | None) -> None:
-        """`abort` closes its connection at once, whatever is still buffered for it."""
-        self._abort = abort
+    def connect(self, write: Callable[[], None] | None, abort: Callable[[], None] | None) -> None:
+        """`write` writes what it has not been sent, and is called with every change; it must not raise. `abort` closes
+        its connection at once, whatever is still buffered for it."""
+        self._write, self._abort = write, abort
 
-    def sending(self) -> None:
-        """Something is handed to the connection, which may take its time."""
-        self.beat = False
-        self._sent_at = self._loop.time()
-        self._sending = True
+    def wait(self) -> None:
+        """There is something for it, which its connection does not take yet."""
+        if not self._sending:
+            self._sending = True
+            self._sent_at = self._loop.time()
 
     def sent(self) -> None:
-        """The connection has taken it."""
-        self._sending = False
+        """The connection has taken something."""
+        self.beat = self._sending = False
+        self._sent_at = self._loop.time()
 
     def wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def changed(self) -> asyncio.Future[None]:
-        """Await it until there is something to send. The caller has just found that there is nothing."""
-        self._waiter = waiter = self._loop.create_future()
-        return waiter
+        """There is something for it."""
+        if self._write is not None:
+            self._write()
 
     def send_elsewhere(self) -> None:
         """Ask it to connect again."""
@@ -321,6 +319,8 @@ class Follower:
 
     def drop(self) -> None:
         """Send nothing more: the reader is gone or takes nothing."""
+        if self.cut:
+            return
         self.cut = True
         self.wake()
         if self._sending and self._abort is not None:

@@ -42,6 +42,7 @@ from app.values import (
     Reasoning,
     ReplyStatus,
     ReplyUsage,
+    StreamItem,
     ToolCallDelta,
     Usage,
 )
@@ -135,7 +136,9 @@ class Writer:
                 raise asyncio.CancelledError
             self._cuttable = True
             await self._prepare()
-            events = self._tools.failover.answer(self._candidates, self._request_for, self._failed)
+            events = self._tools.failover.answer(
+                self._candidates, self._request_for, self._failed, take=self._take_at_once
+            )
             await self._screening.run(self._screened(), self._take(events))
         except asyncio.CancelledError as error:
             if self._why is not None:
@@ -205,6 +208,25 @@ class Writer:
                     event.reason is not None or (event.provider, event.model) != (reply.provider, reply.model)
                 ):
                     reply.restart(event.reason or "provider_unavailable", event.provider, event.model)
+
+    def _take_at_once(self, item: StreamItem) -> bool:
+        """Put into the reply what has just arrived. Nearly all of a reply comes here, in the call that receives it, and
+        what ends the reply by `_take`."""
+        if self._why is not None or (type(item) is not Delta and type(item) is not Reasoning):
+            return False
+        reply = self.reply
+        text = storable(item.text)
+        size = len(text)
+        if self._came + size >= self._look_at:
+            return False
+        if type(item) is Delta:
+            if reply.written + size > MAX_REPLY_CHARACTERS:
+                return False
+            reply.append(text)
+        else:
+            reply.think(text)
+        self._came += size
+        return True
 
     def _is_too_long(self) -> bool:
         """Whether more has come than the provider was told that it may bring: not each of them obeys. No token holds

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from app.errors import BrokenStream, ProviderError
+from app.providers.arrivals import Arrivals
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.parameters import check_depth, has_structure, named_refusal
 from app.providers.transport import TRANSPORT_ERRORS
@@ -62,8 +63,9 @@ async def relay(
 
     `translated` translates errors of sending. When the server refuses a part of the request that `dialect` knows, the
     request is sent again without that part; when it refuses a parameter of `request` that must not be left out, it is
-    a `ParameterRefused`. The request's tally learns what the provider counts while it streams. However the generator
-    ends, the connection is closed; a second cancellation does not interrupt that.
+    a `ParameterRefused`. The request's tally learns what the provider counts while it streams, and its `take` is
+    offered the items as they arrive. However the generator ends, the connection is closed; a second cancellation does
+    not interrupt that.
     """
     steps = dialect.steps(model)
     body = build(steps)
@@ -82,11 +84,24 @@ async def relay(
         if request is not None and request.tally is not None:
             request.tally.take(decoder.counted_so_far)
         chunks = _reads(response)
+        take = request.take if request is not None else None
+        arrivals = Arrivals.of(response) if take is not None else None
         answered = False
         until: float | None = None
         try:
             yield OPENED
             while True:
+                if answered and arrivals is not None and take is not None and not decoder.complete:
+                    # nearly all of a reply passes here, without waking this task
+                    items, failure = await arrivals.through(decoder, take)
+                    for item in items:
+                        yield item
+                    if failure is not None:
+                        raise failure
+                    if decoder.finished:
+                        return
+                    if items:
+                        continue
                 try:
                     if decoder.complete:
                         until = until or asyncio.get_running_loop().time() + LAST_EVENTS_LIMIT_SECONDS

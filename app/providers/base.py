@@ -25,6 +25,9 @@ class Provider(Protocol):
         """Stream the reply to `request`: an `Opened` when the provider has accepted it, then text and reasoning as they
         come, then exactly one `Finish`. An `Alive` stands for a read that only shows that the provider works.
 
+        Items that `request.take` takes at once are left out of the stream, and those of a read that follow one which it
+        does not take come the usual way. A provider need not ask it.
+
         When the server refuses a part of the request by name, the request is sent again without that part. A stream
         that ends without a finish reason raises `BrokenStream`; a refusal or filter raises `ContentFiltered`. Closing
         the generator closes the connection, which stops the provider's work.

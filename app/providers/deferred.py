@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Generic, TypeVar
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
 
 from app.providers.base import Embedder, EmbeddingKind, Moderator, Provider, Verdict
 from app.values import ChatRequest, ProviderName, StreamItem
@@ -22,19 +23,15 @@ class Deferred(Generic[T]):
     def __init__(self, make: Callable[[], T]) -> None:
         self.value: T | None = None
         self._make = make
-        self._making: asyncio.Task[T] | None = None
+        self._making: asyncio.Future[T] | None = None
 
     async def get(self) -> T:
         """The value. Cancelling a caller does not stop `make`, since other callers may wait for it."""
         if self.value is None:
             if self._making is None:
-                self._making = asyncio.create_task(asyncio.to_thread(self._made))
+                self._making = _in_a_thread(self._made)
             self.value = await asyncio.shield(self._making)
         return self.value
-
-    async def settled(self) -> T | None:
-        """The value if it was ever needed, else None."""
-        return None if self._making is None else await self.get()
 
     def _made(self) -> T:
         with _one_at_a_time:
@@ -63,7 +60,7 @@ class DeferredProvider:
 
     async def aclose(self) -> None:
         """See `Provider.aclose`."""
-        if (provider := await self._provider.settled()) is not None:
+        if (provider := self._provider.value) is not None:
             await provider.aclose()
 
     async def _first_stream(self, request: ChatRequest) -> AsyncGenerator[StreamItem]:
@@ -88,7 +85,7 @@ class DeferredEmbedder:
 
     async def aclose(self) -> None:
         """See `Embedder.aclose`."""
-        if (embedder := await self._embedder.settled()) is not None:
+        if (embedder := self._embedder.value) is not None:
             await embedder.aclose()
 
 
@@ -104,5 +101,27 @@ class DeferredModerator:
 
     async def aclose(self) -> None:
         """See `Moderator.aclose`."""
-        if (moderator := await self._moderator.settled()) is not None:
+        if (moderator := self._moderator.value) is not None:
             await moderator.aclose()
+
+
+def _in_a_thread(make: Callable[[], T]) -> asyncio.Future[T]:
+    """What `make` returns. Its thread is a daemon: unlike those of asyncio, it does not keep a process that is about to
+    end waiting for an import."""
+    loop = asyncio.get_running_loop()
+    made: asyncio.Future[T] = loop.create_future()
+
+    def tell(say: Callable[[Any], None], result: object) -> None:
+        if not made.done():
+            say(result)
+
+    def run() -> None:
+        try:
+            say, result = made.set_result, make()
+        except BaseException as error:
+            say, result = made.set_exception, error  # type: ignore[assignment]
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(tell, say, result)
+
+    threading.Thread(target=run, daemon=True, name="deferred").start()
+    return made

@@ -13,7 +13,7 @@ from app.routing.context import Contexts
 from app.routing.deadlines import Deadlines
 from app.routing.retry import RetryBudget
 from app.routing.router import Candidate
-from app.values import ProviderName
+from app.values import ProviderName, Take
 
 
 class RetryNotAdmitted(Exception):
@@ -41,10 +41,11 @@ class Attempts:
         refused: Callable[[ProviderName], None],
         failed: Callable[[ProviderError], None],
         most: int,
+        take: Take | None,
     ) -> None:
         """At most `most` calls are made. `refused` is called with the name of a provider that refuses our key, `failed`
-        with the error of each call, before the next one is made."""
-        self.refused, self.failed, self.most = refused, failed, most
+        with the error of each call, before the next one is made. For `take` see `Failover.answer`."""
+        self.refused, self.failed, self.most, self.take = refused, failed, most, take
         self.breakers = breakers
         self.budget = budget
         self.contexts = contexts

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
+import msgspec
+
 from app.errors import (
     AuthenticationRefused,
     BrokenStream,
@@ -62,6 +64,7 @@ class Call:
         "_loop",
         "_patience",
         "_permit",
+        "_take",
         "_text",
         "_thought",
         "provider",
@@ -73,6 +76,9 @@ class Call:
     def __init__(self, provider: Provider, request: ChatRequest, permit: Permit, turn: Attempts) -> None:
         self.provider = provider
         self.request = request
+        self._take = turn.take
+        if turn.take is not None:
+            request = msgspec.structs.replace(request, take=self._passed_on)
         self.stream: AsyncGenerator[StreamItem] = provider.stream(request)
         self._patience = turn.deadlines.patience[provider.name]
         self.watchdog = Watchdog(self._patience.first_sign, turn.end)
@@ -125,6 +131,19 @@ class Call:
         except BaseException as error:
             self.fail(error)
             raise
+
+    def _passed_on(self, item: StreamItem) -> bool:
+        """Pass reasoning, after the first of it, and text, after the first of that, to whoever reads the turn: called
+        for every token, in the call that receives it."""
+        if self.watchdog.over or self._take is None:
+            return False
+        self.watchdog.since = self._loop.time()
+        kind = type(item)
+        if kind is Alive:
+            return True
+        if self._text or (self._thought and kind is Reasoning):
+            return self._take(item)
+        return False
 
     def fail(self, error: BaseException) -> None:
         """End the call with `error`. If `error` stands for another `ProviderError`, such as a timeout, raises that."""

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import statistics
 import time
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
+
+FIRST_TOKEN = b"tok0 "
+"""What the fake provider's first token is, in whatever frame a server sends it."""
+LAST_EVENTS = (b"event: done", b"[DONE]")
+"""How a whole reply ends: Parley's, and everybody else's."""
+PATIENCE_SECONDS = 120
+
+
+class Request(NamedTuple):
+    """What asks the server at `port` for a reply."""
+
+    port: int
+    content: bytes
 
 
 @dataclass
@@ -49,10 +61,10 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         seen = self._tail + data
-        if not self.first and b"event: delta" in seen:
+        if not self.first and FIRST_TOKEN in seen:
             self.first = time.perf_counter()
         if seen.endswith(b"0\r\n\r\n"):
-            self._settle("" if b"event: done" in seen else "no done")
+            self._settle("" if any(last in seen for last in LAST_EVENTS) else f"not whole: {seen[-200:]!r}")
         elif not self.first and b"HTTP/1.1 " in seen and b"HTTP/1.1 200" not in seen:
             self._settle(repr(seen[:200]))
         self._tail = seen[-400:]
@@ -67,7 +79,7 @@ class Client(asyncio.Protocol):
         self._done = asyncio.get_running_loop().create_future()
         started = time.perf_counter()
         self._transport.write(self._request)
-        failure = await asyncio.wait_for(self._done, 60)
+        failure = await asyncio.wait_for(self._done, PATIENCE_SECONDS)
         if failure:
             result.failed.append(failure)
         else:
@@ -79,23 +91,15 @@ class Client(asyncio.Protocol):
             self._transport.abort()
 
 
-def turn_request(port: int, token: str, conversation_id: str, model: str) -> bytes:
-    body = json.dumps({"content": "Hello, write a haiku about benchmarks.", "model": model}).encode()
-    head = (
-        f"POST /v1/conversations/{conversation_id}/messages HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-async def closed_loop(port: int, request: bytes, *, connections: int, seconds: float) -> Result:
+async def closed_loop(request: Request, *, connections: int, seconds: float) -> Result:
     """`connections` clients, each of which sends its next turn when the last one has ended."""
     result = Result()
     started = time.perf_counter()
 
     async def work() -> None:
-        _, client = await asyncio.get_running_loop().create_connection(lambda: Client(request), "127.0.0.1", port)
+        _, client = await asyncio.get_running_loop().create_connection(
+            lambda: Client(request.content), "127.0.0.1", request.port
+        )
         while time.perf_counter() - started < seconds:
             await client.turn(result)
         client.close()
@@ -105,14 +109,16 @@ async def closed_loop(port: int, request: bytes, *, connections: int, seconds: f
     return result
 
 
-async def arriving(port: int, request: bytes, *, turns: int, per_second: float) -> Result:
+async def arriving(request: Request, *, turns: int, per_second: float) -> Result:
     """`turns` turns at even intervals, each on its own connection."""
     result = Result()
     started = time.perf_counter()
 
     async def work(index: int) -> None:
         await asyncio.sleep(max(0.0, started + index / per_second - time.perf_counter()))
-        _, client = await asyncio.get_running_loop().create_connection(lambda: Client(request), "127.0.0.1", port)
+        _, client = await asyncio.get_running_loop().create_connection(
+            lambda: Client(request.content), "127.0.0.1", request.port
+        )
         await client.turn(result)
         client.close()
 

@@ -31,7 +31,7 @@ from app.providers.ollama.client import make_client as make_ollama_client
 from app.providers.openai.client import make_client as make_openai_client
 from app.values import ChatRequest, Delta, Message
 from scripts.bench.provider_upstream import TOKENS, WORDS
-from scripts.bench.turns import process, wait_for
+from scripts.bench.servers import LOAD_CORE, running, wait_for
 from scripts.local_supabase.processes import free_port
 
 ROUNDS = 7
@@ -184,7 +184,7 @@ async def measure(url: str) -> dict[str, float]:
 
 def main() -> int:
     port = free_port()
-    with process("scripts.bench.provider_upstream", str(port)):
+    with running((sys.executable, "-m", "scripts.bench.provider_upstream", str(port)), LOAD_CORE):
         wait_for(f"http://127.0.0.1:{port}/")
         shares = uvloop.run(measure(f"http://127.0.0.1:{port}"))
     dear = [name for name in REQUIRED if shares[name] > LARGEST_SHARE]

@@ -17,6 +17,25 @@ LIFETIME_SECONDS = 1800
 DELAY_SECONDS = 0.002
 """About the time of a round trip to a database in the same region."""
 
+TURN = {
+    "replayed": False,
+    "history": [
+        {"role": "user", "content": "What is a haiku?"},
+        {"role": "assistant", "content": "Three lines of five, seven and five syllables."},
+    ],
+    "model": None,
+    "untitled": False,
+    "searchable": False,
+    "quotas": {
+        "requests": {"limit": 60, "remaining": 59, "reset": 1},
+        "tokens": {"limit": 100_000, "remaining": 99_000, "reset": 1},
+    },
+    "models": None,
+    "output_tokens": 4096,
+    "passage_tokens": None,
+}
+"""What `begin_turn` answers beside the two messages."""
+
 
 COMPLETION_MODELS = [
     {"provider": "openai", "model": f"fake-{tokens}-{gap}-0"} for tokens, gap in ((50, 0), (60, 50), (200, 50))
@@ -60,14 +79,14 @@ class Rest(Connection):
     @staticmethod
     def _answer(name: str, body: bytes) -> bytes:
         match name:
-            case "begin_turn":
+            case "begin_turn" | "begin_chat_turn":
                 reply_id = json.loads(body)["p_reply_id"]
                 user_id = "6b1f0c0e-0000-4000-8000-000000000003"
                 turn = {
                     "user_message": message(user_id, "user", None),
                     "message": message(reply_id, "assistant", user_id),
                 }
-                return json.dumps({"replayed": False, "history": [], "model": None, **turn}).encode()
+                return json.dumps({**TURN, **turn}).encode()
             case "journal_write":
                 return b'{"stop":[],"gone":[]}'
             case "finish_replies":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,23 +34,27 @@ def done(reply: Reply) -> Done:
 
 
 class Connection:
-    """The server's side of one reader's connection, as an ASGI server has it."""
+    """The server's side of one reader's connection, as our server has it: ASGI, and the line of the frames."""
 
     def __init__(self, live: Followers, reply: Reply, after: int | None = None, *, written: bool = False) -> None:
         self.transcript = Transcript(after or 0)
         self.sent: list[dict[str, Any]] = []
-        self.taking = asyncio.Event()
-        """While it is not set, the connection takes nothing."""
-        self.taking.set()
+        self.paused = False
         self.aborted = False
         self._changed = asyncio.Event()
-        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._resumed: Callable[[], None] = lambda: None
+        self._gone: Callable[[], None] = lambda: None
         stream = EventStream(live, reply, last_event_id=None if after is None else str(after), written=written)
         respond = stream.to_asgi_response(None)  # type: ignore[arg-type]
-        self.responding = asyncio.create_task(respond({"parley.abort": self._abort}, self._receive, self._send))
+        self.responding = asyncio.create_task(respond({"parley.line": self}, None, self._send))
 
     def leave(self) -> None:
-        self._gone.set_result(None)
+        self._gone()
+
+    def take(self) -> None:
+        """Take more again, after `paused`."""
+        self.paused = False
+        self._resumed()
 
     async def until(self, *, events: int = 0, comments: int = 0) -> None:
         """Wait for so many in all."""
@@ -61,16 +66,31 @@ class Connection:
         await self.responding
         return self.transcript
 
-    def _abort(self) -> None:
-        self.aborted = True
-        self.taking.set()
+    # ── the line ──
 
-    async def _receive(self) -> dict[str, str]:
-        await self._gone
-        return {"type": "http.disconnect"}
+    def hold(self) -> None:
+        """Each frame is looked at by itself."""
+
+    def flush(self) -> None: ...
+
+    def open(self, resumed: Callable[[], None], gone: Callable[[], None]) -> None:
+        self._resumed, self._gone = resumed, gone
+
+    def close(self) -> None:
+        self._resumed = self._gone = lambda: None
+
+    def write(self, frame: bytes) -> None:
+        assert not self.paused
+        self._add({"type": "http.response.body", "body": frame, "more_body": True})
+
+    def abort(self) -> None:
+        self.aborted = True
+        self._gone()
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self.taking.wait()
+        self._add(message)
+
+    def _add(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
         self.transcript.feed(message.get("body", b""))
         self._changed.set()
@@ -149,6 +169,7 @@ async def test_a_reader_with_text_is_told_of_no_restart_before_it() -> None:
     assert rest.text == "lo"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["text", "think", "restart"]), max_size=12), st.data())
 async def test_a_reader_goes_on_from_any_place_with_what_it_lacks(steps: list[str], data: st.DataObject) -> None:
     followers, reply = Followers(), reply_of()
@@ -269,11 +290,11 @@ async def test_who_falls_behind_gets_what_was_missed_in_one_piece() -> None:
     reply = reply_of()
     connection = Connection(Followers(), reply)
     await connection.until(events=1)
-    connection.taking.clear()
+    connection.paused = True
     for index in range(100):
         reply.append(f"{index} ")
         await asyncio.sleep(0)
-    connection.taking.set()
+    connection.take()
     reply.end(done(reply))
     transcript = await connection.closed()
     assert transcript.text == "".join(f"{index} " for index in range(100))
@@ -377,9 +398,8 @@ async def test_reader_that_takes_nothing_is_cut() -> None:
     live, reply = Followers(), reply_of()
     connection = Connection(live, reply)
     await connection.until(events=1)
-    connection.taking.clear()
+    connection.paused = True
     reply.append("text")
-    await asyncio.sleep(0)
     [follower] = reply.followers
     assert follower._sending
     follower.drop()
@@ -408,7 +428,7 @@ async def test_draining_sends_readers_elsewhere_with_all_there_is() -> None:
     for connection in (early, late):
         transcript = await connection.closed()
         assert [event.name for event in transcript.events] == ["message.started", "delta", "reconnect"]
-        assert connection.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+        assert connection.sent[-1]["more_body"] is False
     assert transcript.last_id == 14
 
 

@@ -141,12 +141,12 @@ async def test_detached_reply_is_not_waited_for() -> None:
 async def test_follower_wakes_with_every_change() -> None:
     live, reply = Followers(), new_reply()
     follower = live.follow(reply)
-    for change in (lambda: reply.append("x"), lambda: reply.end(DONE), reply.detach, live.drain, follower.drop):
-        waiting = follower.changed()
-        await asyncio.sleep(0)
-        assert not waiting.done()
+    writes: list[None] = []
+    follower.connect(lambda: writes.append(None), None)
+    changes = (lambda: reply.append("x"), lambda: reply.end(DONE), reply.detach, live.drain, follower.drop)
+    for number, change in enumerate(changes, 1):
         change()
-        await asyncio.wait_for(waiting, 1)
+        assert len(writes) == number
 
 
 async def test_follower_of_a_detached_reply_is_to_connect_again() -> None:
@@ -227,10 +227,10 @@ async def test_silent_follower_is_to_be_sent_a_heartbeat(monkeypatch: pytest.Mon
     live = Followers()
     fresh, silent = live.follow(new_reply("1")), live.follow(new_reply("2"))
     silent._sent_at -= live_module.HEARTBEAT_SECONDS + 1
-    waiting = silent.changed()
-    await asyncio.sleep(0)
+    writes: list[None] = []
+    silent.connect(lambda: writes.append(None), None)
     await watched(live, monkeypatch)
-    await waiting
+    assert writes
     assert (fresh.beat, silent.beat) == (False, True)
 
 
@@ -238,8 +238,8 @@ async def test_follower_that_takes_nothing_is_cut(monkeypatch: pytest.MonkeyPatc
     live, aborted = Followers(), []
     slow, stuck = live.follow(new_reply("1")), live.follow(new_reply("2"))
     for follower in (slow, stuck):
-        follower.connect(lambda: aborted.append(True))
-        follower.sending()
+        follower.connect(lambda: None, lambda: aborted.append(True))
+        follower.wait()
     slow._sent_at -= live_module.STALL_SECONDS - 1
     stuck._sent_at -= live_module.STALL_SECONDS + 1
     await watched(live, monkeypatch)

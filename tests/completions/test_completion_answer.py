@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,7 +15,7 @@ import pytest
 from app.api.completions.answer import BEGIN_SECONDS, CompletionAnswer
 from app.chat.completions import RENEW_SECONDS, Completions
 from app.chat.journal import Journal
-from app.chat.live import HEARTBEAT_SECONDS, MAX_REPLY_CHARACTERS, STALL_SECONDS, WATCH_SECONDS, Followers
+from app.chat.live import HEARTBEAT_SECONDS, MAX_REPLY_CHARACTERS, WATCH_SECONDS, Followers
 from app.chat.offering import Offering
 from app.chat.writer import Tools
 from app.errors import ContextTooLong, InvalidRequest, ParameterRefused, ServerError, SupabaseUnavailable
@@ -105,23 +105,39 @@ class Judge:
 
 @dataclass
 class Connection:
-    """The client's side: what was sent to it, and when."""
+    """The client's side: what was sent to it, and when, by ASGI and by the line."""
 
     answer: CompletionAnswer
     sent: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
-    takes: float = 0.0
+    paused: bool = False
     aborted: bool = False
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
+    _lost: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
-        def abort() -> None:
-            self.aborted = True
-
-        scope: Any = {"method": "POST", "path": "/openai/v1/chat/completions", "parley.abort": abort}
+        scope: Any = {"method": "POST", "path": "/openai/v1/chat/completions", "parley.line": self}
         await self.answer._respond(scope, self._receive, self._send)  # type: ignore[arg-type]
 
     def leave(self) -> None:
         self._gone.set()
+        self._lost()
+
+    # ── the line ──
+
+    def hold(self) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def open(self, _: Callable[[], None], gone: Callable[[], None]) -> None:
+        self._lost = gone
+
+    def close(self) -> None: ...
+
+    def write(self, frame: bytes) -> None:
+        self.sent.append((clock(), {"body": frame, "more_body": True}))
+
+    def abort(self) -> None:
+        self.aborted = True
 
     async def _receive(self) -> dict[str, Any]:
         await self._gone.wait()
@@ -129,7 +145,6 @@ class Connection:
 
     async def _send(self, message: dict[str, Any]) -> None:
         self.sent.append((clock(), message))
-        await asyncio.sleep(self.takes)
 
     @property
     def status(self) -> int:
@@ -273,7 +288,7 @@ def test_reader_that_takes_nothing_is_cut() -> None:
     async def main() -> None:
         async with process((*("word ", 0.5) * 200, Finish("stop", None))) as running:
             connection = await running.ask()
-            connection.takes = 2 * STALL_SECONDS
+            connection.paused = True
             await connection.run()
             assert connection.aborted
             await asyncio.sleep(0.1)

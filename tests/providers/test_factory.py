@@ -117,7 +117,7 @@ async def test_what_is_deferred_is_made_once() -> None:
     first.cancel()
     release.set()
 
-    assert await second is await third is await deferred.settled() is made[0]
+    assert await second is await third is deferred.value is made[0]
     assert len(made) == 1
 
 

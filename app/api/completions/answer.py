@@ -19,12 +19,13 @@ from app.api.completions.views import (
     ToolCallPart,
     tool_calls_of,
 )
-from app.api.reply_stream import HEADERS, MAX_FRAME_CHARACTERS, disconnected
+from app.api.reply_stream import HEADERS, MAX_FRAME_CHARACTERS, Writing, disconnected
 from app.api.sse import encoded
 from app.chat.completion import CompletionWriter
 from app.chat.endings import Cut
 from app.chat.live import Followers
 from app.errors import AppError, Interrupted
+from app.line import Line
 from app.values import Done, FinishReason
 
 BEGIN_SECONDS = 10.0
@@ -94,6 +95,7 @@ class CompletionAnswer(Response[None]):
         self._created = int(time.time())
         self._stream = stream
         self._frames = Frames(self._id, self._created, usage=usage)
+        self._begun = False
         self._called = 0
         """How many parts of tool calls were sent."""
 
@@ -106,14 +108,18 @@ class CompletionAnswer(Response[None]):
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         follower = self._follower
-        follower.connect(scope.get("parley.abort"))  # type: ignore[arg-type]  # our server's, see app/serve.py
+        line: Line = scope["parley.line"]  # type: ignore[typeddict-item]  # our server's, see app/line.py
         leaving = asyncio.create_task(self._leave_with(receive))
         try:
             if not self._stream:
                 await self._completion.reply.ended()
             elif await self._something():
+                leaving.cancel()  # from now on the line says so
+                line.hold()
                 await self._begin(send)
-                await self._write_all(send)
+                last = await Writing(follower, line, self._next).run()
+                if last is not None:
+                    await send({"type": "http.response.body", "body": last, "more_body": False})
                 return
             await self._answer(scope, send)
         finally:
@@ -175,11 +181,13 @@ class CompletionAnswer(Response[None]):
 
     async def _something(self) -> bool:
         """Wait for the first that can be sent, for `BEGIN_SECONDS`. False when the completion has failed before."""
-        reply, follower = self._completion.reply, self._follower
+        reply, changed = self._completion.reply, asyncio.Event()
+        self._follower.connect(changed.set, None)
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
                 while not (reply.length or reply.reasoned or self._completion.calls() or self._is_over()):
-                    await follower.changed()
+                    changed.clear()
+                    await changed.wait()
         except TimeoutError:
             return True
         return self._error() is None if self._is_over() else True
@@ -193,29 +201,17 @@ class CompletionAnswer(Response[None]):
         ]
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS + own})
 
-    async def _write_all(self, send: Send) -> None:
-        """Write until the completion ends or its reader is gone."""
+    def _next(self) -> tuple[bytes, bool]:
+        """The next part of the stream, and whether it is the last; empty when its reader is up to date."""
         follower, reply, frames = self._follower, self._completion.reply, self._frames
-        frame = frames.role(reply.model) + self._news()
-        while not follower.cut:
-            last = False
-            if not frame:
-                if reply.ending is not None or reply.detached:
-                    frame = self._last()
-                    last = True
-                elif follower.beat:
-                    frame = frames.alive(reply.model)
-                else:
-                    await follower.changed()
-                    frame = self._news()
-                    continue
-            follower.sending()
-            await send({"type": "http.response.body", "body": frame, "more_body": True})
-            follower.sent()
-            if last:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-                return
-            frame = self._news()
+        if not self._begun:
+            self._begun = True
+            return frames.role(reply.model) + self._news(), False
+        if news := self._news():
+            return news, False
+        if reply.ending is not None or reply.detached:
+            return self._last(), True
+        return (frames.alive(reply.model), False) if follower.beat else (b"", False)
 
     def _last(self) -> bytes:
         error = self._error()

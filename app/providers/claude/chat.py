@@ -11,7 +11,7 @@ import httpx2
 import msgspec
 from anthropic import AsyncAnthropic, AsyncStream
 
-from app.providers.answers import document, names_in, relay
+from app.providers.answers import Response, document, names_in, relay
 from app.providers.call_ids import plain
 from app.providers.claude import tools
 from app.providers.claude.client import translated
@@ -19,9 +19,11 @@ from app.providers.claude.description import NAME
 from app.providers.claude.reasoning import EFFORTS, LIMIT, Beside, reasoning_of, with_format
 from app.providers.claude.wire import ClaudeDecoder
 from app.providers.dialect import Body, Dialect, Steps
-from app.providers.transport import ANSWER_TIMEOUT_SECONDS
+from app.providers.transport import ANSWER_TIMEOUT_SECONDS, through
 from app.providers.turns import SYSTEM, alternating
 from app.values import ChatRequest, StreamItem
+
+PATH = "/v1/messages"
 
 
 class ClaudeProvider:
@@ -68,13 +70,13 @@ class ClaudeProvider:
             body["system"] = system
         return body
 
-    async def _send(self, body: Body) -> httpx2.Response:
+    async def _send(self, body: Body) -> Response:
+        content = msgspec.json.encode(body)
+        return await through(self._client._client, PATH, content, partial(self._by_sdk, content))
+
+    async def _by_sdk(self, content: bytes) -> httpx2.Response:
         # the SDK's method for requests without a method of their own, see `app/providers/openai/chat.py`
         opened = await self._client.post(
-            "/v1/messages",
-            cast_to=httpx2.Response,
-            content=msgspec.json.encode(body),
-            stream=True,
-            stream_cls=AsyncStream[object],
+            PATH, cast_to=httpx2.Response, content=content, stream=True, stream_cls=AsyncStream[object]
         )
         return cast("httpx2.Response", opened)

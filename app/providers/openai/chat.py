@@ -11,13 +11,14 @@ import httpx2
 import msgspec
 from openai import AsyncOpenAI, AsyncStream
 
-from app.providers.answers import names_in, relay
+from app.providers.answers import Response, names_in, relay
 from app.providers.dialect import Body, Dialect, Option, Steps, form
 from app.providers.openai import tools
 from app.providers.openai.client import OWN_HOSTS, call, translated
 from app.providers.openai.description import NAME
 from app.providers.openai.reasoning import EFFORTS, EFFORTS_BESIDE_TOOLS, SWITCH, TEMPLATE, reasoning_of
 from app.providers.openai.wire import OpenAIDecoder
+from app.providers.transport import through
 from app.providers.turns import SYSTEM, alternating, in_one_list
 from app.providers.wire.calls import asked_of
 from app.values import ChatRequest, StreamItem
@@ -39,6 +40,7 @@ LIMIT = Option(
         re.IGNORECASE,
     ),
 )
+PATH = "/chat/completions"
 
 
 class OpenAIProvider:
@@ -85,14 +87,14 @@ class OpenAIProvider:
             body |= reasoning_of(request.reasoning, request.model, self._host, efforts, steps, own=self._own)
         return body | tools.parameters(request, steps)
 
-    async def _send(self, body: Body) -> httpx2.Response:
+    async def _send(self, body: Body) -> Response:
+        content = msgspec.json.encode(body)
+        return await through(self._client._client, PATH, content, partial(self._by_sdk, content))
+
+    async def _by_sdk(self, content: bytes) -> httpx2.Response:
         # The SDK's method for requests without a method of their own returns the raw response, so its models and event
         # objects are avoided: docs/decisions/0004-token-path.md. Its types do not say so, hence the cast.
         opened = await self._client.post(
-            "/chat/completions",
-            cast_to=httpx2.Response,
-            content=msgspec.json.encode(body),
-            stream=True,
-            stream_cls=AsyncStream[object],
+            PATH, cast_to=httpx2.Response, content=content, stream=True, stream_cls=AsyncStream[object]
         )
         return cast("httpx2.Response", opened)

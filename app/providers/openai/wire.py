@@ -214,7 +214,10 @@ class OpenAIDecoder(Decoder[_Chunk]):
                 if reasoning := text_of(said.reasoning_content) or text_of(said.reasoning):
                     self._think(reasoning)
                     self._reasoned = True
-            elif not said.content or not self._said:  # not for every token of the text
+            # the second part is not looked at for every token of the text
+            elif (not said.content or not self._said) and (
+                said.reasoning_details or said.reasoning_text or said.thinking or said.thinking_blocks
+            ):
                 self._think_otherwise(said)
             if content := said.content:
                 if self._cumulative is not None:

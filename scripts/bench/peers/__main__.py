@@ -1,0 +1,91 @@
+"""`make bench-peers`: whole stored turns beside other servers, by turns; writes docs/benchmarks.md and its plots."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import uvloop
+
+from scripts.bench.peers.install import BIN, ai_sdk_folder, litellm_python
+from scripts.bench.peers.report import write
+from scripts.bench.scenarios import by_turns, table
+from scripts.bench.servers import (
+    CHAT,
+    COMPLETIONS,
+    LOAD_CORE,
+    SERVER_CORE,
+    Beside,
+    Contender,
+    beside,
+    floor,
+    parley,
+    pin,
+    running,
+    wait_for,
+)
+from scripts.local_supabase.processes import free_port
+
+LITELLM_CONFIG = Path(__file__).parent / "litellm.yaml"
+START_SECONDS = 600
+BARE, LITESTAR, PARLEY, AI_SDK, LITELLM = "bare aiohttp", "minimal Litestar", "Parley", "AI SDK", "LiteLLM"
+
+
+@contextlib.contextmanager
+def ai_sdk(ports: Beside, folder: Path) -> Iterator[Contender]:
+    port = free_port()
+    started = time.monotonic()
+    command = (str(BIN / "node"), "server.mjs", str(port), str(ports.upstream))
+    with running(command, SERVER_CORE, cwd=folder, env={"NODE_ENV": "production"}) as process:
+        wait_for(f"http://127.0.0.1:{port}/")
+        yield Contender(AI_SDK, process, port, time.monotonic() - started, COMPLETIONS, CHAT)
+
+
+@contextlib.contextmanager
+def litellm(ports: Beside, python: Path) -> Iterator[Contender]:
+    """The proxy without a database and without keys of its own."""
+    port = free_port()
+    command = (str(python.parent / "litellm"), "--config", str(LITELLM_CONFIG), "--host", "127.0.0.1")
+    # it would fetch its table of prices, and report its use
+    env = {
+        "BENCH_UPSTREAM": f"http://127.0.0.1:{ports.upstream}/v1",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_TELEMETRY": "False",
+        "LITELLM_LOG": "CRITICAL",
+        # it has no keys, as the other servers have none, and serves this machine only
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+    }
+    started = time.monotonic()
+    with running((*command, "--port", str(port)), SERVER_CORE, cwd=python.parent, env=env) as process:
+        wait_for(f"http://127.0.0.1:{port}/health/liveliness", START_SECONDS)
+        yield Contender(LITELLM, process, port, time.monotonic() - started, COMPLETIONS, CHAT)
+
+
+async def measure(rounds: int) -> None:
+    folder, python = ai_sdk_folder(), litellm_python()
+    pin(psutil.Process(), LOAD_CORE)
+    with (
+        beside() as ports,
+        floor("bare", BARE, ports) as bare,
+        floor("litestar", LITESTAR, ports) as minimal,
+        parley(ports, name=PARLEY) as own,
+        ai_sdk(ports, folder) as node,
+        litellm(ports, python) as proxy,
+    ):
+        samples = await by_turns([bare, minimal, own, node, proxy], rounds, may_fail=(AI_SDK, LITELLM))
+    print("\n".join(table(samples, BARE)))
+    write(samples, BARE, rounds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench-peers", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    uvloop.run(measure(parser.parse_args().rounds))
+
+
+if __name__ == "__main__":
+    main()
