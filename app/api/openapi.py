@@ -265,7 +265,12 @@ def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
         "description": events.WIRE_DESCRIPTION,
         "oneOf": [_on_the_wire(components[option["$ref"].rpartition("/")[2]]) for option in union["anyOf"]],
     }
-    streams = {"ReplyEvent": event, "EventOnTheWire": wire} | ui_chunks.schemas(chunks)
+    completion = {"anyOf": [{"$ref": component(kind.__name__)} for kind in (ChatCompletionChunk, ErrorBody)]}
+    streams = {
+        "ReplyEvent": event,
+        "EventOnTheWire": wire,
+        "CompletionChunkOnTheWire": ui_chunks.until_done("A chunk of a completion as it is sent.", completion),
+    } | ui_chunks.schemas(chunks)
     return dict(sorted((components | METADATA | SENT_MESSAGE | streams).items()))
 
 

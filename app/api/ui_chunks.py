@@ -233,24 +233,24 @@ _EXAMPLE: tuple[UIMessageChunk, ...] = (
 ON_THE_WIRE = "".join(f"data: {msgspec.json.encode(chunk).decode()}\n\n" for chunk in _EXAMPLE) + "data: [DONE]\n\n"
 
 
+def until_done(description: str, chunk: dict[str, Any]) -> dict[str, Any]:
+    """The schema of the events of a stream that ends with `[DONE]`, before their reader has parsed their data."""
+    text = {"type": "string", "contentMediaType": "application/json", "contentSchema": chunk}
+    return {
+        "type": "object",
+        "description": f"{description} An event has `data` and nothing else, which is `[DONE]` in the last one.",
+        "properties": {"data": {"anyOf": [{"const": "[DONE]"}, text]}},
+        "required": ["data"],
+    }
+
+
 def schemas(union: dict[str, Any]) -> dict[str, Any]:
     """The schemas of a stream in the OpenAPI document, from msgspec's of any chunk."""
-    data = {
-        "type": "string",
-        "contentMediaType": "application/json",
-        "contentSchema": {"$ref": "#/components/schemas/UIMessageChunk"},
-    }
     return {
         "UIMessageChunk": {
             "description": DESCRIPTION,
             "oneOf": union["anyOf"],
             "discriminator": union["discriminator"],
         },
-        "UIChunkOnTheWire": {
-            "type": "object",
-            "description": "A chunk as it is sent, in the `data` of an event that has nothing else. The last event's "
-            "`data` is `[DONE]`.",
-            "properties": {"data": data},
-            "required": ["data"],
-        },
+        "UIChunkOnTheWire": until_done("A chunk as it is sent.", {"$ref": "#/components/schemas/UIMessageChunk"}),
     }

@@ -31,6 +31,7 @@ PLACES = (
     "private.imports",
     "private.chats",
     "private.chat_messages",
+    "private.personal_keys",
     "public.user_settings",
 )
 # Where what was used is kept: without text, and with nobody's name once the user is gone.
@@ -79,6 +80,11 @@ def test_deleted_user_leaves_nothing(db: Connection, owner: Caller) -> None:
     )
     db.execute("insert into private.carried_costs (user_id, month, cost_micro_usd) values (%s, now(), 1)", [owner.id])
     db.execute("insert into private.imports (user_id, conversations) values (%s, 1)", [owner.id])
+    db.execute(
+        "insert into private.personal_keys (user_id, name, hash, hint) "
+        "values (%s, 'notebook', sha256('a key'), 'parley_aB3d')",
+        [owner.id],
+    )
     converse(db, owner)
     with acting(db, owner):
         db.execute(

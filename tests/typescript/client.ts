@@ -240,7 +240,7 @@ async function others(api: Api): Promise<void> {
 async function completions(api: Api): Promise<void> {
   const body = { model: "auto", messages: [{ role: "user" as const, content: "Hello" }] };
   const completion = await api.POST("/openai/v1/chat/completions", { body });
-  assert(completion.data?.object === "chat.completion");  // or a chunk, where a stream is asked for
+  assert(completion.data && "object" in completion.data);  // or an event, where a stream is asked for
   const text: string | null | undefined = completion.data.choices[0]?.message.content;
   assert(text && completion.data.usage.total_tokens > 0);
   const refused = await api.POST("/openai/v1/chat/completions", { body: { ...body, n: 2 } });

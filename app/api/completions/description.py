@@ -40,5 +40,5 @@ class CompletionOperation(Operation):
     def __post_init__(self) -> None:
         answer = (self.responses or {})["200"]
         if isinstance(answer, OpenAPIResponse):
-            stream = OpenAPIMediaType(Reference("#/components/schemas/ChatCompletionChunk"))
+            stream = OpenAPIMediaType(Reference("#/components/schemas/CompletionChunkOnTheWire"))
             answer.content = {**(answer.content or {}), "text/event-stream": stream}

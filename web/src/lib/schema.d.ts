@@ -940,6 +940,10 @@ export interface components {
             finish_reason: ("content_filter" | "length" | "stop" | "tool_calls") | null;
             index: number;
         };
+        /** @description A chunk of a completion as it is sent. An event has `data` and nothing else, which is `[DONE]` in the last one. */
+        CompletionChunkOnTheWire: {
+            data: "[DONE]" | string;
+        };
         /** @description Parts of the completion's tokens. */
         CompletionDetails: {
             reasoning_tokens: number;
@@ -2319,9 +2323,9 @@ export interface components {
             user_message: components["schemas"]["MessageView"];
             message: components["schemas"]["MessageView"];
         };
-        /** @description A chunk as it is sent, in the `data` of an event that has nothing else. The last event's `data` is `[DONE]`. */
+        /** @description A chunk as it is sent. An event has `data` and nothing else, which is `[DONE]` in the last one. */
         UIChunkOnTheWire: {
-            data: string;
+            data: "[DONE]" | string;
         };
         /** @description A message as `useChat` has it. A reply's parts stand as a stream of it brings them: sources, reasoning, text. */
         UIMessage: {
@@ -7115,7 +7119,7 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["ChatCompletion"];
-                    "text/event-stream": components["schemas"]["ChatCompletionChunk"];
+                    "text/event-stream": components["schemas"]["CompletionChunkOnTheWire"];
                 };
             };
             /** @description Something is wrong with the request; `param` names the parameter. */
