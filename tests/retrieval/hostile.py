@@ -6,7 +6,7 @@ import base64
 import json
 from typing import NamedTuple
 
-from tests.retrieval.pdf import assembled, bomb, pdf
+from tests.support.pdf import assembled, bomb, pdf
 
 TOPIC = "The zebra protocol is explained here. "
 """Stands in each, so that one question finds them all."""

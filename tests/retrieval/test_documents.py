@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from tests.retrieval.office import book, docx, slides, workbook
-from tests.retrieval.pdf import pdf
 from tests.support.client import assert_problem
 from tests.support.documents import found, indexed, put_in, put_in_file
+from tests.support.pdf import pdf
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 TEA = "Green tea brews at eighty degrees for two minutes."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.retrieval.formats import read
-from tests.retrieval.pdf import assembled, pdf
+from tests.support.pdf import assembled, pdf
 
 LINE = "The turbine runs at 1450 kelvin."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.retrieval.formats import read
 from app.retrieval.media_types import DOCX, HTML, PDF
 from tests.retrieval.office import word
-from tests.retrieval.pdf import widgets
+from tests.support.pdf import widgets
 
 
 def pdf(labels: str, *fields: str) -> str:

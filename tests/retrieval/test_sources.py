@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.retrieval.pdf import pdf
 from tests.support.aimock import AIMock
 from tests.support.client import assert_problem, history, new_conversation, person_client, reading, script, send, turn
 from tests.support.documents import put_in, put_in_file, sources_of
+from tests.support.pdf import pdf
 from tests.support.replica_client import eventually
 from tests.support.service import running_api, sign_up
 from tests.support.upstream import Upstream
