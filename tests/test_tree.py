@@ -57,3 +57,21 @@ def test_the_map_of_the_tests_knows_every_module_that_is_shared() -> None:
     _, _, table = CONTRIBUTING.partition("| module | gives |")
     rows = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == shared
+
+
+def scripted_ids(path: Path) -> set[str]:
+    """The ids that a file gives to scripts of the provider, where they are texts."""
+    return {
+        given.value.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "script"
+        for given in node.keywords
+        if given.arg == "id" and isinstance(given.value, ast.Constant) and isinstance(given.value.value, str)
+    }
+
+
+def test_no_two_files_script_the_provider_under_one_id() -> None:
+    """The provider is shared by all files: a file that asks for the call of an id would get another one's."""
+    ids = Counter(marker for path in FILES for marker in scripted_ids(path))
+    assert ids
+    assert [marker for marker, count in ids.items() if count > 1] == []

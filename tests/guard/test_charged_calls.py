@@ -136,8 +136,8 @@ async def test_history_that_was_sent_is_charged_when_a_turn_is_stopped(
 ) -> None:
     await turn(client, conversation, "x" * 4000)
     before = ledger(owned, person)[0][2]
-    reply = await begin(client, conversation, script(id="stopped", first=20))
-    call = await upstream.call("stopped")
+    reply = await begin(client, conversation, script(id="charged when stopped", first=20))
+    call = await upstream.call("charged when stopped")
     await client.post(f"/v1/messages/{reply}/stop")
     await settled(owned, person)
     assert sent(call) > 1000

@@ -66,10 +66,10 @@ async def test_reply_in_an_idle_minute_may_be_long(
 ) -> None:
     person = await sign_up(stack, new_plan(owned, requests_per_minute=60, tokens_per_minute=LIMIT))
     async with person_client(replicas[0], person) as client:
-        reply = await turn(client, await opened(client), script(id="alone", tokens=LONG))
+        reply = await turn(client, await opened(client), script(id="alone in its minute", tokens=LONG))
     assert (reply["finish_reason"], reply["tokens_used"]) == ("stop", 7 + LONG)
     # of a model that nobody knows, no more than any model takes
-    assert upstream.calls_of("alone")[0].body["max_tokens"] == 4096
+    assert upstream.calls_of("alone in its minute")[0].body["max_tokens"] == 4096
 
 
 async def test_reply_that_passes_its_bound_is_cut_and_charged_with_that(

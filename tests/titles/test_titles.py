@@ -143,9 +143,9 @@ async def test_only_a_complete_reply_brings_one(
     client: httpx.AsyncClient, conversation: str, provider: Upstream
 ) -> None:
     """It is about what the conversation began with."""
-    long = script(id="stopped", tokens=90, gap=0.1)
+    long = script(id="stopped without a title", tokens=90, gap=0.1)
     begun = await client.post(f"/v1/conversations/{conversation}/messages", json={"content": long})
-    await provider.call("stopped")
+    await provider.call("stopped without a title")
     message = begun.json()["message"]["id"]
     assert (await client.post(f"/v1/messages/{message}/stop")).json()["status"] == "stopped"
     await turn(client, conversation, "Go on")

@@ -51,8 +51,8 @@ async def test_a_stopped_reply_keeps_its_text_and_says_so(
     open_chat: OpenChat, upstream: Upstream, as_visitor: httpx.AsyncClient
 ) -> None:
     chat = await open_chat()
-    await chat.send(script(id="stopped", tokens=50, stepped=True))
-    (await upstream.call("stopped")).step(3)
+    await chat.send(script(id="stopped on the page", tokens=50, stepped=True))
+    (await upstream.call("stopped on the page")).step(3)
     await expect(chat.replies).to_contain_text("tok2")
     await chat.button("Stop the reply").click()
     await expect(chat.replies).to_contain_text("You stopped this reply.")
