@@ -44,8 +44,8 @@ test-models: install ## Run the tests with a real small model in full: each of i
 	PARLEY_MODEL_TURNS=40 $(BIN)/python -m pytest tests/models
 
 .PHONY: clients
-clients: install ## Run OpenAI's clients against the API, and write the table of docs/clients.md (a minute or two)
-	PARLEY_WRITE_CLIENTS=1 $(BIN)/python -m pytest tests/clients --quiet --tb=short
+clients: install ## Run the AI SDK and OpenAI's clients against the API, and write the tables of docs/clients.md (minutes)
+	PARLEY_WRITE_CLIENTS=1 $(BIN)/python -m pytest tests/ai_sdk/test_use_chat.py tests/clients --quiet --tb=short
 
 .PHONY: fuzz
 fuzz: install ## Send what schemathesis makes of docs/openapi.json to the API, with and without a token (10 minutes)

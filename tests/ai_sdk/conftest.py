@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,9 +32,28 @@ RELEASES = {5: ("ai5", "ai-sdk-react2"), 6: ("ai6", "ai-sdk-react3"), 7: ("ai", 
 """The packages of each major version of `ai`, as they are named here."""
 
 
+OUTCOMES: dict[str, dict[int, bool]] = {}
+"""Whether each test of this folder has passed, by its name and the release of `ai`."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        one = getattr(item, "callspec", None)
+        releases = [one.params["release"]] if one is not None and "release" in one.params else [*RELEASES]
+        OUTCOMES.setdefault(item.originalname, {}).update(dict.fromkeys(releases, report.passed))
+    return report
+
+
 def bundle(entry: Path, out: Path, release: int) -> None:
     """One script of a page, with the packages of a release."""
     subprocess.run([NODE, SOURCES / "bundle.mjs", entry, out, *RELEASES[release]], check=True, timeout=100)
+
+
+def version(package: str) -> str:
+    """Of a package as it is installed, by its name here."""
+    return str(json.loads((ROOT / "node_modules" / package / "package.json").read_text())["version"])
 
 
 class QuietFiles(SimpleHTTPRequestHandler):

@@ -9,11 +9,12 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.ai_sdk.chunks import chat_messages, new_id
-from tests.ai_sdk.conftest import RELEASES, ChatPage, OpenChat, address
+from tests.ai_sdk.conftest import OUTCOMES, RELEASES, ChatPage, OpenChat, address, version
 from tests.support.browser import NewPage
 from tests.support.client import history, person_client, script
 from tests.support.cluster import Cluster, cluster
 from tests.support.documents import put_in
+from tests.support.matrix import check_table
 from tests.support.proxy import Proxy
 from tests.support.replica_client import eventually
 from tests.support.service import Api, Person, sign_up
@@ -343,3 +344,37 @@ async def test_lost_connection_is_resumed_without_doubling(
             await chat.until("ready")
             assert (await chat.texts)[1:] == ["tok0 tok1 "]
             await chat.check_seen("tok0 tok1 ")
+
+
+TESTED = {
+    "a reply streams, with reasoning and metadata": test_reply_streams_with_its_reasoning_and_metadata,
+    "sources": test_sources_are_shown,
+    "title": test_title_comes_as_data,
+    "error in a reply": test_failure_is_shown_in_words_with_the_text_so_far,
+    "refusal": test_refusal_is_shown_in_words,
+    "stop here": test_stop_here_keeps_what_was_written,
+    "stop on another device": test_stop_on_another_device_is_shown_as_stopped,
+    "reload ten times in one reply, StrictMode": test_reload_ten_times_in_one_reply,
+    "regenerate, edit": test_regenerate_and_edit,
+    "connection lost": test_lost_connection_is_resumed_without_doubling,
+    "replica killed": test_replica_that_is_killed_is_no_end,
+    "replica drained": test_replica_that_drains_sends_its_readers_elsewhere,
+    "the component of this page": test_documented_chat_works_as_it_stands,
+}
+
+
+def test_table_on_the_page_is_what_was_seen() -> None:
+    seen = {label: OUTCOMES.get(test.__name__, {}) for label, test in TESTED.items()}
+    if any(set(outcomes) != set(RELEASES) for outcomes in seen.values()):
+        pytest.skip("The table is of the whole file.")
+    head = [f"`ai` {version(ai)}, `@ai-sdk/react` {version(react)}" for ai, react in reversed(RELEASES.values())]
+    rows = [
+        [label, *("yes" if outcomes[release] else "NO" for release in reversed(RELEASES))]
+        for label, outcomes in seen.items()
+    ]
+    lines = [["useChat", *head], ["---"] * (len(head) + 1), *rows]
+    check_table(
+        "useChat",
+        "\n".join(f"| {' | '.join(line)} |" for line in lines),
+        passed=all(all(outcomes.values()) for outcomes in seen.values()),
+    )
