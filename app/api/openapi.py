@@ -266,11 +266,8 @@ def _schemas(named: set[type[msgspec.Struct]]) -> dict[str, Any]:
         "oneOf": [_on_the_wire(components[option["$ref"].rpartition("/")[2]]) for option in union["anyOf"]],
     }
     completion = {"anyOf": [{"$ref": component(kind.__name__)} for kind in (ChatCompletionChunk, ErrorBody)]}
-    streams = {
-        "ReplyEvent": event,
-        "EventOnTheWire": wire,
-        "CompletionChunkOnTheWire": ui_chunks.until_done("A chunk of a completion as it is sent.", completion),
-    } | ui_chunks.schemas(chunks)
+    sent = {"CompletionChunkOnTheWire": ui_chunks.until_done("A chunk of a completion as it is sent.", completion)}
+    streams = {"ReplyEvent": event, "EventOnTheWire": wire} | sent | ui_chunks.schemas(chunks)
     return dict(sorted((components | METADATA | SENT_MESSAGE | streams).items()))
 
 

@@ -14,12 +14,12 @@ from scripts.local_supabase import LocalSupabase
 from tests.support import upstream as scripted
 from tests.support.browser import NewPage, Tab, browser, new_page
 from tests.support.client import person_client
-from tests.support.limits import owned
+from tests.support.limits import kept_settings, owned
 from tests.support.service import Api, Person, running_api, sign_up
 from tests.support.upstream import Upstream
 from tests.web.pages import Chat, OpenChat, OpenPage, session_script
 
-__all__ = ["browser", "new_page", "owned"]
+__all__ = ["browser", "kept_settings", "new_page", "owned"]
 
 
 @pytest.fixture(scope="session")

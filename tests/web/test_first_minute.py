@@ -19,7 +19,9 @@ from tests.web.pages import PASSWORD, Chat
 RULES = "The kitchen of the house closes at ten in the evening.\nDogs are welcome in the garden."
 
 
-async def test_from_signing_up_to_a_cited_reply(stack: LocalSupabase, new_page: NewPage, tmp_path: Path) -> None:
+async def test_from_signing_up_to_a_cited_reply(
+    stack: LocalSupabase, kept_settings: None, new_page: NewPage, tmp_path: Path
+) -> None:
     await asyncio.to_thread(web.build)
     # no provider is configured: the demo answers, word by word, and cites what was found
     async with running_api(stack, tmp_path / "api.log", WEB="on", REQUIRE_PREMIUM="false", TITLES="auto") as api:

@@ -11,6 +11,7 @@ from playwright.async_api import Locator, Page, expect
 
 from scripts.local_supabase import LocalSupabase
 from tests.support.client import new_conversation, script, turn
+from tests.support.replica_client import eventually
 from tests.support.service import Person
 from tests.support.upstream import Upstream
 from tests.web.pages import Chat, OpenChat
@@ -26,6 +27,10 @@ async def top(chat: Chat, element: Locator) -> float:
     assert box
     assert frame
     return box["y"] - frame["y"]
+
+
+async def at_the_top(chat: Chat, element: Locator) -> bool:
+    return 0 <= await top(chat, element) < 60
 
 
 async def scrolled(chat: Chat) -> float:
@@ -44,8 +49,8 @@ async def test_the_question_stays_at_the_top_while_its_reply_grows_and_nobody_is
     call = await upstream.call("anchored")
     call.step(2)
     await expect(chat.replies.last).to_contain_text("Line 1 ")
+    await eventually(lambda: at_the_top(chat, chat.questions.last))
     at = await scrolled(chat)
-    assert 0 <= await top(chat, chat.questions.last) < 60
     await expect(chat.button("Jump to latest")).to_have_count(0)
     call.step(40)
     await expect(chat.replies.last).to_contain_text("Line 41 ")
