@@ -81,14 +81,16 @@ def web(app: ASGIApp, routes: Iterable[BaseRoute], config: ClientConfig, build: 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP and scope["method"] in ("GET", "HEAD"):
             path = scope["path"]
-            headers = _headers(scope)
             file = files.get(path)
-            if file is None and path.split("/")[1] not in reserved and "text/html" in headers.get("accept", ""):
-                file, path = index, "/{page}"
-            if file is not None:
-                scope["path_template"] = path
-                await _send(file, headers, common, send, head=scope["method"] == "HEAD")
-                return
+            # the API's requests pass by without their headers being read
+            if file is not None or path.split("/")[1] not in reserved:
+                headers = _headers(scope)
+                if file is None and "text/html" in headers.get("accept", ""):
+                    file, path = index, "/{page}"
+                if file is not None:
+                    scope["path_template"] = path
+                    await _send(file, headers, common, send, head=scope["method"] == "HEAD")
+                    return
         await app(scope, receive, send)
 
     return answer
