@@ -18,6 +18,7 @@ from app.admin_arguments import (
     MOST_DOLLARS,
     MOST_OF_ANY,
     UNSET,
+    add_command,
     amount,
     count,
     dollars,
@@ -74,9 +75,7 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, does: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", epilog=EPILOG)
-        made.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
-        return made
+        return add_command(commands, name, does, EPILOG)
 
     grant = command("grant", "give a user a plan, which replaces their present one")
     grant.add_argument("email")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from typing import TypeAlias
 from uuid import UUID
 
 UNSET = ("default", "none")
@@ -16,6 +17,16 @@ MOST_MODELS = 200
 PLAN_CHARACTERS = 50
 MODEL_CHARACTERS = 100
 KEY_NAME_CHARACTERS = 100
+
+
+Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # argparse has no public name for it
+
+
+def add_command(parsers: Parsers, name: str, does: str, epilog: str) -> argparse.ArgumentParser:
+    """A command that prints lines, or JSON for programs."""
+    made = parsers.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.", epilog=epilog)
+    made.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
+    return made
 
 
 def provider_model(text: str) -> tuple[str, str]:

@@ -7,29 +7,24 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
-from app.admin_arguments import key_id, key_name, moment
+from app.admin_arguments import Parsers, add_command, key_id, key_name, moment
 from app.personal_keys import make_key
 from app.store.keys import Keys, StoredKey
 
 
-def add_key_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], epilog: str) -> None:
+def add_key_commands(commands: Parsers, epilog: str) -> None:
     does = "create, list or revoke the personal keys of a user"
     whole = commands.add_parser("keys", help=does, description=f"{does.capitalize()}.", epilog=epilog)
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(name: str, does: str) -> argparse.ArgumentParser:
-        made = verbs.add_parser(name, help=does, description=f"{does.capitalize()}.", epilog=epilog)
-        made.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
-        return made
-
-    create = verb("create", "make a key for a user and print it, this once")
+    create = add_command(verbs, "create", "make a key for a user and print it, this once", epilog)
     create.add_argument("email")
     create.add_argument("--name", required=True, type=key_name, help="what the key is for, 1 to 100 characters")
     create.add_argument(
         "--until", type=moment, metavar="DATE", help="when the key ends, at most 366 days ahead; left out: never"
     )
-    verb("list", "list the keys of a user, the newest first").add_argument("email")
-    revoke = verb("revoke", "end a key for good; it stops working within 10 seconds")
+    add_command(verbs, "list", "list the keys of a user, the newest first", epilog).add_argument("email")
+    revoke = add_command(verbs, "revoke", "end a key for good; it stops working within 10 seconds", epilog)
     revoke.add_argument("id", type=key_id, help="the id of the key, as `list` prints it")
 
 
