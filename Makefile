@@ -47,6 +47,11 @@ test-models: install ## Run the tests with a real small model in full: each of i
 clients: install ## Run the AI SDK and OpenAI's clients against the API, and write the tables of docs/clients.md (minutes)
 	PARLEY_WRITE_CLIENTS=1 $(BIN)/python -m pytest tests/ai_sdk/test_use_chat.py tests/clients --quiet --tb=short
 
+.PHONY: docs-commands
+docs-commands: install ## Run every command of README.md, CONTRIBUTING.md and docs/, or look it up where it cannot run here (minutes)
+	$(BIN)/python -m pytest tests/docs tests/clients/test_documented_clients.py tests/web/test_lifting.py \
+	  tests/ai_sdk/test_use_chat.py tests/realtime/test_devices.py --quiet --tb=short -k "docs or document or lifted"
+
 .PHONY: fuzz
 fuzz: install ## Send what schemathesis makes of docs/openapi.json to the API, with and without a token (10 minutes)
 	PARLEY_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/api/test_fuzz.py

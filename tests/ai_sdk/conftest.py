@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import threading
@@ -20,6 +19,7 @@ from scripts.local_supabase import LocalSupabase
 from tests.support import upstream as scripted
 from tests.support.aimock import NODE, ROOT
 from tests.support.browser import NewPage, Tab, browser, new_page
+from tests.support.documented import block
 from tests.support.service import Api, Person, running_api
 from tests.support.upstream import Upstream
 
@@ -27,7 +27,12 @@ __all__ = ["browser", "new_page"]
 
 SOURCES = Path(__file__).parent / "page"
 PAGES = ("probe", "documented")
-CLIENTS = ROOT / "docs/clients.md"
+FILES = {
+    "parley.ts": block("docs/clients.md", "// parley.ts"),
+    "chat.tsx": block("docs/clients.md", "// chat.tsx"),
+    "plain-errors.ts": block("docs/clients.md", "// plain-errors.ts"),
+}
+"""The files that the documents tell a reader to write."""
 RELEASES = {5: ("ai5", "ai-sdk-react2"), 6: ("ai6", "ai-sdk-react3"), 7: ("ai", "@ai-sdk/react")}
 """The packages of each major version of `ai`, as they are named here."""
 
@@ -61,12 +66,6 @@ class QuietFiles(SimpleHTTPRequestHandler):
         pass
 
 
-def documented() -> dict[str, str]:
-    """The files of docs/clients.md, by the names in their first lines."""
-    blocks: list[str] = re.findall(r"```tsx?\n(// ([\w-]+\.tsx?)\n.*?)```", CLIENTS.read_text(), re.DOTALL)
-    return {name: text for text, name in blocks}
-
-
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The origin of the pages: `/{name}-{release}.html`, where `probe` is ours and `documented` that of the docs."""
@@ -74,9 +73,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     for release in RELEASES:
         sources = folder / f"sources-{release}"
         shutil.copytree(SOURCES, sources)
-        for name, text in documented().items():
+        for name, documented in FILES.items():
             # the page is told where its API is
-            text = text.replace('"https://api.example.com/v1/chat"', 'new URLSearchParams(location.search).get("api")!')
+            told = 'new URLSearchParams(location.search).get("api")!'
+            text = documented.text.replace('"https://api.example.com/v1/chat"', told)
             if name == "chat.tsx" and release < 7:
                 added = text.replace("({ api, headers })", "({ api, headers, fetch: plainErrors })")
                 text = f'import {{ plainErrors }} from "./plain-errors";\n{added}'

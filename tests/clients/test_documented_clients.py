@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +12,17 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.clients.clients import NODE
+from tests.support.documented import block
 from tests.support.service import PASSWORD, Api, sign_up
 from tests.support.sources import ROOT
 
-PAGE = (ROOT / "docs" / "clients.md").read_text()
-SECTIONS = ("curl", "Python, with a key", "Python, with the user's token", "JavaScript, with a key",
-            "JavaScript, with the user's token")  # fmt: skip
+PROGRAMS = {
+    "curl": block("docs/clients.md", "# TOKEN is the access token"),
+    "Python, with a key": block("docs/clients.md", 'api_key=os.environ["PARLEY_KEY"]'),
+    "Python, with the user's token": block("docs/clients.md", "api_key=lambda: supabase"),
+    "JavaScript, with a key": block("docs/clients.md", "apiKey: process.env.PARLEY_KEY"),
+    "JavaScript, with the user's token": block("docs/clients.md", "apiKey: async () =>"),
+}
 EXPIRED = {
     "Python, with the user's token": """
 kept = supabase.auth.get_session()
@@ -40,27 +44,19 @@ process.exit();  // the session would be refreshed for as long as the program ru
 """What is run after the program: its token expires, and the next request has a new one."""
 
 
-def program(section: str) -> tuple[str, str]:
-    """The language and the code of the first block of a section."""
-    body = re.search(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    assert body is not None, section
-    block = re.search(r"```(sh|python|js)\n(.*?)^```", body[1], re.MULTILINE | re.DOTALL)
-    assert block is not None, section
-    return block[1], block[2]
-
-
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("kind", PROGRAMS)
 async def test_program_runs_as_it_stands(
-    service: Api, settings: dict[str, str], stack: LocalSupabase, tmp_path: Path, section: str
+    service: Api, settings: dict[str, str], stack: LocalSupabase, tmp_path: Path, kind: str
 ) -> None:
     person = await sign_up(stack)
-    language, code = program(section)
-    code += EXPIRED.get(section, "")
-    command: dict[str, list[str | Path]] = {
+    program = PROGRAMS[kind]
+    code = program.text + EXPIRED.get(kind, "")
+    commands: dict[str, list[str | Path]] = {
         "sh": ["sh", "-euc", code],
         "python": [sys.executable, "-c", code],
         "js": [NODE, "--input-type=module", "--eval", code],
     }
+    command = commands[program.language]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -73,7 +69,7 @@ async def test_program_runs_as_it_stands(
         "PARLEY_KEY": settings["CLIENT_KEY"],
     }
     done = await asyncio.to_thread(
-        subprocess.run, command[language], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100
+        subprocess.run, command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100
     )
     assert done.returncode == 0, done.stderr
     assert "Hello!" in done.stdout

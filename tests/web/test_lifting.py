@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.aimock import NODE, ROOT
+from tests.support.documented import block
 
 PAGE = '<!doctype html><body><div id="root"></div><script type="module" src="/src/main.tsx"></script></body>'
 GUIDE = (ROOT / "docs/frontend.md").read_text()
+EXAMPLE = block("docs/frontend.md", "export function Assistant()").text
 START = """
 import { createRoot } from 'react-dom/client'
 import { Assistant } from './Assistant'
@@ -32,13 +34,6 @@ export const Assistant = () => (
 """
 
 
-def example() -> str:
-    """The code of the guide."""
-    found = re.findall(r"```tsx\n(.*?)```", GUIDE, re.DOTALL)
-    assert len(found) == 1
-    return str(found[0])
-
-
 def named(start: str, end: str) -> list[str]:
     """The files and folders of `web/src` that the guide names between these words."""
     text = GUIDE.partition(start)[2].partition(end)[0]
@@ -53,7 +48,7 @@ def run(app: Path, *command: str) -> None:
 @pytest.mark.parametrize(
     ("copied", "assistant"),
     [
-        (named("1. Copy the folders", "(or all"), example()),
+        (named("1. Copy the folders", "(or all"), EXAMPLE),
         (named("For a text in Markdown alone", "are enough"), MARKDOWN),
     ],
     ids=["the pane", "Markdown alone"],

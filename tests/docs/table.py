@@ -1,0 +1,130 @@
+"""How each block of code in README.md, CONTRIBUTING.md, SECURITY.md and docs/ is run.
+
+A block without an entry fails `tests/docs/test_table.py`, and so does an entry without a block. To add one, append a
+line to the list of its document: the document's path, a text that stands in this block alone, and one of the ways of
+`tests/docs/entries.py`. In order of preference:
+
+* `Shell`: run as it stands by `sh`, with $API_URL, $SUPABASE_URL, the keys, $DATABASE_URL, and a user with the plan
+  premium ($EMAIL, $PASSWORD, $USER_ID, $TOKEN) in its environment; exit code 0, and `says` in its output.
+* `Sql`: run as the owner of the database, and rolled back.
+* `Answer`: JSON that must be as docs/openapi.json says.
+* `Read`: run by a test elsewhere, which gets the text by `block(document, excerpt)` of `tests/support/documented.py`.
+* `Targets`: `make x`, run by CI or by nobody since it takes minutes.
+* `Elsewhere`: cannot run here (Docker, a hosted project); its flags are looked up in the programs' help.
+* `Shown`: an excerpt that is no command.
+
+Commands in the text (`make x`, `python -m …`, `npx …` between backticks) need no entry: their targets, modules,
+subcommands and flags are looked up.
+"""
+
+from __future__ import annotations
+
+from tests.docs.entries import Answer, Elsewhere, Entry, Read, Shell, Shown, Sql, Targets
+
+ADA = {"ada@example.com": "{EMAIL}"}
+
+README = "README.md"
+readme: list[Entry] = [
+    Targets(README, "make run     #", run_by="tests/local_supabase/test_run.py"),
+    Shell(
+        README,
+        'EMAIL="tour-',
+        says=(
+            "premium, without end",
+            "event: message.started",
+            "event: done",
+            "House rules",
+            "<mark>",
+            '"role":"user"',
+        ),
+    ),
+    Shell(
+        README,
+        "app.retrieval.ingest docs",
+        says=("1 added",),
+        replaced={"ingest docs ": "ingest {FILES} "},
+    ),
+    Shell(README, "# the same as OpenAI's API", says=('"object":"chat.completion"',)),
+    Read(README, "set -a; . ./.env; set +a", test="tests/docs/test_blocks.py::test_api_starts_by_itself"),
+]
+
+CONTRIBUTING = "CONTRIBUTING.md"
+contributing: list[Entry] = [
+    Elsewhere(CONTRIBUTING, "make install    ", reason="it would install the hooks of this checkout"),
+    Elsewhere(CONTRIBUTING, "make check     ", reason="CI runs make lint test; the others are parts of it"),
+]
+
+API = "docs/api.md"
+api: list[Entry] = [
+    Shell(API, "npx openapi-typescript", says=("schema.d.ts",)),
+    Read(API, "api_key=access_token", test="tests/docs/test_blocks.py::test_openais_client_streams"),
+    Answer(API, '"most_micro_usd": 381255', component="EstimateView"),
+    Answer(API, "A trip to Rome", component="ConversationPage"),
+    Shell(API, "rpc/search_conversations", says=("[",)),
+]
+
+BILLING = "docs/billing.md"
+billing: list[Entry] = [
+    Shell(BILLING, "app.admin grant ada@example.com", says=("until 2027-01-31", "premium"), replaced=ADA),
+    Shell(BILLING, "--conversations 50000"),
+    Shell(BILLING, "rpc/admin_grant", says=("premium",), replaced=ADA),
+    Shell(BILLING, "entitlements?on_conflict=user_id", replaced={'"user_id": "…"': '"user_id": "{USER_ID}"'}),
+    Sql(BILLING, "from private.usage_ledger"),
+]
+
+CLIENTS = "docs/clients.md"
+_PROGRAM = "tests/clients/test_documented_clients.py::test_program_runs_as_it_stands"
+_PAGE = "tests/ai_sdk/test_use_chat.py::test_documented_chat_works_as_it_stands"
+clients: list[Entry] = [
+    Read(CLIENTS, "# TOKEN is the access token", test=_PROGRAM),
+    Read(CLIENTS, 'api_key=os.environ["PARLEY_KEY"]', test=_PROGRAM),
+    Read(CLIENTS, "api_key=lambda: supabase", test=_PROGRAM),
+    Read(CLIENTS, "apiKey: process.env.PARLEY_KEY", test=_PROGRAM),
+    Read(CLIENTS, "apiKey: async () =>", test=_PROGRAM),
+    Read(CLIENTS, "// parley.ts", test=_PAGE, reader="tests/ai_sdk/conftest.py"),
+    Read(CLIENTS, "// chat.tsx", test=_PAGE, reader="tests/ai_sdk/conftest.py"),
+    Read(CLIENTS, "// plain-errors.ts", test=_PAGE, reader="tests/ai_sdk/conftest.py"),
+]
+
+FRONTEND = "docs/frontend.md"
+frontend: list[Entry] = [
+    Read(
+        FRONTEND,
+        "export function Assistant()",
+        test="tests/web/test_lifting.py::test_components_are_lifted_into_another_app",
+    ),
+]
+
+MIGRATIONS = "docs/migrations.md"
+migrations: list[Entry] = [
+    Sql(MIGRATIONS, "add column note jsonb"),
+    Sql(MIGRATIONS, "drop column error_code"),
+    Shown(MIGRATIONS, "drop function public.begin_turn", reason="an excerpt of a migration of this repository"),
+]
+
+PROVIDERS = "docs/providers.md"
+providers: list[Entry] = [
+    Read(PROVIDERS, "ACME = ProviderDescription(", test="tests/docs/test_blocks.py::test_a_provider_is_described"),
+]
+
+REALTIME = "docs/realtime.md"
+realtime: list[Entry] = [
+    Read(
+        REALTIME,
+        "export function useMessages",
+        test="tests/realtime/test_devices.py::test_the_documented_hook",
+        reader="tests/realtime/javascript/documented.mjs",
+    ),
+]
+
+TABLE: tuple[Entry, ...] = (
+    *readme,
+    *contributing,
+    *api,
+    *billing,
+    *clients,
+    *frontend,
+    *migrations,
+    *providers,
+    *realtime,
+)
