@@ -111,6 +111,11 @@ class ChatPage:
         """Call a method of what `useChat` returned, and do not wait for what it does."""
         await self.page.evaluate(f"arguments => {{ void chat.{call}(...arguments) }}", list(arguments))
 
+    async def finish(self, call: str, *arguments: Any) -> None:
+        """Call a method of what `useChat` returned, and wait until all that it does is shown."""
+        await self.page.evaluate(f"arguments => chat.{call}(...arguments)", list(arguments))
+        await self.until("ready")
+
     async def send(self, text: str, **message: Any) -> None:
         await self.run("sendMessage", {"text": text, **message})
 

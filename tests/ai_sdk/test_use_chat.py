@@ -77,16 +77,17 @@ async def test_title_comes_as_data(open_chat: OpenChat, web_api: Api, owner: Per
 
 @every_release
 async def test_failure_is_shown_in_words_with_the_text_so_far(
-    open_chat: OpenChat, web_api: Api, owner: Person, release: int
+    open_chat: OpenChat, web_api: Api, owner: Person, upstream: Upstream, release: int
 ) -> None:
-    chat = await open_chat(release, web_api.url, owner, new_id())
-    await chat.send(script(tokens=5, break_after=2))
+    chat, marker = await open_chat(release, web_api.url, owner, new_id()), new_id()
+    await chat.send(script(id=marker, tokens=5, break_after=2))
     await chat.until("error")
     assert await chat.error == "The provider failed inside the reply."
     assert (await chat.texts)[-1] == "tok0 tok1 "
     assert (await chat.messages)[-1]["metadata"]["problem"]["code"] == "provider_unavailable"
-    await chat.run("regenerate")  # "try again"
+    await chat.page.evaluate("chat.regenerate()")  # "try again"
     await chat.until("error")
+    assert len(upstream.calls_of(marker)) == 2
 
 
 @every_release
@@ -181,16 +182,15 @@ async def test_regenerate_and_edit(
     await chat.until("ready")
     replies = [(await chat.messages)[1]["id"]]
     for _ in range(2):
-        await chat.page.evaluate("chat.regenerate()")
-        await chat.until("ready")
+        await chat.finish("regenerate")
         replies.append((await chat.messages)[1]["id"])
     assert len(set(replies)) == 3
-    await chat.page.evaluate("id => chat.regenerate({ messageId: id })", replies[-1])
+    await chat.finish("regenerate", {"messageId": replies[-1]})
     assert (await chat.messages)[1]["id"] not in replies
-    await chat.page.evaluate("text => chat.sendMessage({ text })", script(tokens=2))
+    await chat.finish("sendMessage", {"text": script(tokens=2)})
     question = (await chat.messages)[2]["id"]
     for text in (script(tokens=3), script(tokens=4)):
-        await chat.page.evaluate("([text, messageId]) => chat.sendMessage({ text, messageId })", [text, question])
+        await chat.finish("sendMessage", {"text": text, "messageId": question})
     assert (await chat.texts)[1:] == ["tok0 ", script(tokens=4), "tok0 tok1 tok2 tok3 "]
     async with person_client(web_api, owner) as client:
         stored = await chat_messages(client, chat_id)
@@ -201,9 +201,7 @@ async def test_regenerate_and_edit(
     await chat.page.reload()
     await chat.page.wait_for_function("window.chat?.messages.length === 4")
     question = (await chat.messages)[2]["id"]
-    await chat.page.evaluate(
-        "([text, messageId]) => chat.sendMessage({ text, messageId })", [script(tokens=5), question]
-    )
+    await chat.finish("sendMessage", {"text": script(tokens=5), "messageId": question})
     assert (await chat.texts)[2:] == [script(tokens=5), "tok0 tok1 tok2 tok3 tok4 "]
 
 
@@ -226,9 +224,17 @@ async def test_documented_chat_works_as_it_stands(
         await page.reload()
         call.step()
         await page.wait_for_selector("p:text-is('tok0 tok1 tok2')")
+        front.down()
         await page.click("button")
-        await eventually(partial(stopped, web_api, owner, chat_id))
+        await page.wait_for_selector("text=Not stopped. Failed to fetch")
+        front.up()
+        async with page.expect_response(lambda answer: answer.url.endswith("/stop")) as answered:
+            await page.click("button")
+        assert (await answered.value).status == 200
+        assert await stopped(web_api, owner, chat_id)
         assert await page.locator("p").count() == 2
+        # before the proxy ends: what the page still reads has an end
+        await page.close()
 
 
 async def stopped(api: Api, person: Person, chat_id: str) -> bool:
@@ -307,6 +313,10 @@ async def test_replica_that_drains_sends_its_readers_elsewhere(
         chats = await pages_on(replicas, front, open_chat, owner, 3)
         front.target = survivor.url
         first.terminate()
+        await chats[0][0].until("error")
+        # at once: a process that ends waits only some seconds for its replies
+        for _, call in chats:
+            call.step(2)
         for chat, _ in chats:
             await chat.until("error")
             error, metadata = await chat.error, (await chat.messages)[-1]["metadata"]
@@ -314,8 +324,7 @@ async def test_replica_that_drains_sends_its_readers_elsewhere(
             assert error.endswith("Resume it.")
             assert (metadata["resume"], metadata["problem"]["code"]) == (True, "draining")
             await chat.page.evaluate("resumeUntilReady()")
-        for chat, call in chats:
-            call.step(2)
+        for chat, _ in chats:
             await chat.until("ready")
             assert (await chat.texts)[1:] == ["tok0 tok1 tok2 "]
             reply = (await chat.messages)[-1]

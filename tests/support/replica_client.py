@@ -243,7 +243,7 @@ def tokens(count: int) -> Callable[[Transcript], bool]:
     return lambda transcript: sum(event.name == "delta" for event in transcript.events) >= count
 
 
-async def eventually(check: Callable[[], Any], within: float = 5.0, pause: float = 0.02) -> None:
+async def eventually(check: Callable[[], Any], within: float = 30.0, pause: float = 0.02) -> None:
     """Wait until `check` (plain or async) returns something true. Raises AssertionError after `within` seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within

@@ -32,6 +32,11 @@ async def session_script(stack: LocalSupabase, person: Person) -> str:
     return f"if (!localStorage.getItem('sb-127-auth-token')) localStorage.setItem('sb-127-auth-token', {kept})"
 
 
+def listed(page: Page) -> Locator:
+    """The conversations at the side, in their order."""
+    return page.get_by_role("navigation", name="Conversations").get_by_role("link")
+
+
 @dataclass
 class Chat:
     """A page with a conversation."""

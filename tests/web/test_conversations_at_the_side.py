@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import httpx
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import expect
 
 from tests.support.client import new_conversation, script, turn
 from tests.support.service import Api
-from tests.web.pages import OpenPage
+from tests.web.pages import OpenPage, listed
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 
@@ -17,11 +17,6 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 def at(end: str) -> re.Pattern[str]:
     """An address that ends so."""
     return re.compile(f"{re.escape(end)}$")
-
-
-def listed(page: Page) -> Locator:
-    """The conversations at the side, in their order."""
-    return page.get_by_role("navigation", name="Conversations").get_by_role("link")
 
 
 async def test_second_device_moves_the_conversation_to_the_top_by_itself(
@@ -62,7 +57,8 @@ async def test_renaming_is_stored_and_escape_keeps_the_title(
     await tab.page.get_by_role("button", name="Actions for “Rome”").click()
     await tab.page.get_by_role("menuitem", name="Rename").click()
     await tab.page.get_by_role("textbox", name="Title").fill("Rome in May")
-    await tab.page.keyboard.press("Enter")
+    async with tab.page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        await tab.page.keyboard.press("Enter")
     await expect(listed(tab.page)).to_have_text(["Rome in May"])
     assert (await as_visitor.get(f"/v1/conversations/{made}")).json()["title"] == "Rome in May"
 

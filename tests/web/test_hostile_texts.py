@@ -97,7 +97,7 @@ async def test_stored_texts_of_every_kind_are_harmless(open_chat: OpenChat, as_v
     chat = await open_chat(conversation)
     await expect(chat.replies.last).to_be_visible()
     seen = 0
-    while await first_shown(chat) > 1:
+    while await first_shown(chat) > 1 or not await is_whole(chat):
         # the reasoning of those that are shown, too
         await chat.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         await assert_harmless(chat.page)
@@ -162,6 +162,11 @@ async def test_a_link_tells_its_host_and_a_picture_is_a_link(open_chat: OpenChat
 async def first_shown(chat: Chat) -> int:
     """The place of the first message that is in the page, from 1."""
     return int(await chat.list.get_by_role("listitem").first.get_attribute("aria-posinset") or 0)
+
+
+async def is_whole(chat: Chat) -> bool:
+    """Whether all messages have been read."""
+    return await chat.list.get_by_role("listitem").first.get_attribute("aria-setsize") != "-1"
 
 
 def blocked(chat: Chat) -> list[str]:

@@ -34,8 +34,13 @@ async def at_the_top(chat: Chat, element: Locator) -> bool:
 
 
 async def scrolled(chat: Chat) -> float:
-    await chat.page.evaluate(DRAWN)
-    return float(await chat.list.evaluate("(list) => list.scrollTop"))
+    """Where the list is scrolled to, once it has come to rest."""
+    at, before = -1.0, -2.0
+    while at != before:
+        for _ in range(3):
+            await chat.page.evaluate(DRAWN)
+        before, at = at, float(await chat.list.evaluate("(list) => list.scrollTop"))
+    return at
 
 
 async def test_the_question_stays_at_the_top_while_its_reply_grows_and_nobody_is_scrolled(
@@ -129,6 +134,7 @@ async def test_everything_is_reached_by_keyboard(open_chat: OpenChat, as_visitor
     conversation = await new_conversation(as_visitor)
     await turn(as_visitor, conversation, script(tokens=60, token=LINE))
     chat = await open_chat(conversation)
+    await expect(chat.replies).to_have_count(1)
     await expect(chat.message).to_be_focused()
     await chat.page.keyboard.type("one")
     await chat.page.keyboard.press("Shift+Enter")

@@ -1,11 +1,9 @@
 import { ThumbsDown, ThumbsUp } from 'lucide-react'
 import { useId, useState } from 'react'
 import { useTexts } from '../i18n/texts'
-import type { Schemas } from '../lib/api'
 import { Button, IconButton } from '../ui/Button'
 import styles from './Message.module.css'
-
-type Given = Schemas['Feedback'] | null
+import type { Given } from './useFeedback'
 
 /** Thumbs up or down for a reply; after a thumb down, what was wrong can be said. */
 export function Feedback({ given, onGive }: { given: Given; onGive: (feedback: Given) => void }) {

@@ -1,7 +1,6 @@
 import { RefreshCw } from 'lucide-react'
 import { memo, useMemo, useState } from 'react'
 import { useLanguage } from '../i18n/texts'
-import type { Schemas } from '../lib/api'
 import { IconButton } from '../ui/Button'
 import { Activity } from './Activity'
 import { CopyButton } from './CopyButton'
@@ -14,6 +13,7 @@ import { Reasoning } from './Reasoning'
 import { ReplyEnd } from './ReplyEnd'
 import { Sources } from './Sources'
 import { usageText } from './usageText'
+import type { Given } from './useFeedback'
 import { Versions } from './Versions'
 
 /** A reply of the model, while it is written and afterwards. */
@@ -32,7 +32,7 @@ export const Reply = memo(function Reply({
   isBusy: boolean
   onRegenerate: (id: string) => void
   onShowVersion: (id: string) => void
-  onRate: (id: string, feedback: Schemas['Feedback'] | null) => void
+  onRate: (id: string, feedback: Given) => void
 }) {
   const { texts, language } = useLanguage()
   const [openSource, setOpenSource] = useState<number | null>(null)

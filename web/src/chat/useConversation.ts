@@ -1,12 +1,13 @@
 import { useChat } from '@ai-sdk/react'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
-import type { Schemas } from '../lib/api'
 import { asProblem, ProblemError } from '../lib/problem'
 import { useServices } from '../lib/services'
 import { useTopic } from '../lib/topics'
+import { writes } from '../lib/writes'
 import type { Preferences } from '../models/preferences'
-import { type ChatMessage, fromView, isReply, isUnderWay, textOf, withNewest } from './messages'
+import { type ChatMessage, isReply, isUnderWay, textOf, withNewest } from './messages'
 import { ChatTransport, patientFetch, pause, type Waiting, waitFor } from './transport'
+import { type Given, readView, useFeedback } from './useFeedback'
 
 const PAGE = 50
 /** Renders of a growing reply: thirty a second look like more, and leave the page time. */
@@ -42,7 +43,7 @@ export interface Conversation {
   stop: () => void
   /** Shows the branch with this message, on all devices. */
   showVersion: (id: string) => void
-  rate: (id: string, feedback: Schemas['Feedback'] | null) => void
+  rate: (id: string, feedback: Given) => void
   forgetRefused: () => void
 }
 
@@ -120,12 +121,15 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   const readNewest = useCallback(async () => {
     const begun = turn.current
     for (let failures = 0; !isGone.current && begun === turn.current; failures += 1) {
+      await writes.idle(headOf(id))
+      const { ended } = writes
       try {
         const { data } = await api.GET('/v1/conversations/{conversation_id}/messages', {
           params: { path: { conversation_id: id }, query: { order: 'desc', limit: PAGE } },
         })
         if (!data || isGone.current || begun !== turn.current) return
-        const page = data.items.map(fromView).reverse()
+        if (ended !== writes.ended) continue
+        const page = data.items.map(readView).reverse()
         setShown((before) => {
           const next = withNewest(before, page)
           if (next[0]?.id === page[0]?.id) setHasOlder(data.next_cursor !== null)
@@ -196,9 +200,11 @@ export function useConversation(id: string, preferences: Preferences): Conversat
       if (isBusy.current) return
       turn.current += 1
       setRefused(null)
-      const before = shown.current
       await follow(async () => {
         refusal.current = null
+        // what is said after another version was chosen follows that version
+        if ((await writes.idle(headOf(id))) && !editOf) await readNewest()
+        const before = shown.current
         await action()
         const problem = refusal.current as ProblemError | null
         if (!problem) return
@@ -207,7 +213,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
       })
       await refresh()
     },
-    [follow, refresh, setShown],
+    [id, follow, readNewest, refresh, setShown],
   )
 
   useEffect(() => {
@@ -221,6 +227,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     }
   }, [refresh])
 
+  const feedback = useFeedback(shown, setShown)
   useTopic(`conversation:${id}`, {
     joined: refresh,
     event(event, payload) {
@@ -232,9 +239,8 @@ export function useConversation(id: string, preferences: Preferences): Conversat
       }
       const isKnown =
         event === 'message.created' || event === 'message.started' || own?.metadata?.status === payload.status
-      if (event === 'message.feedback' && own) {
-        const feedback = (payload.feedback ?? null) as Schemas['Feedback'] | null
-        setShown((before) => before.map((one) => (one === own ? withFeedback(one, feedback) : one)))
+      if (event === 'message.feedback') {
+        if (own) feedback.hear(own.id, payload.feedback as Given)
       } else if (event === 'head.changed' ? payload.head_id !== shown.current.at(-1)?.id : !own || !isKnown) {
         refresh()
       }
@@ -264,7 +270,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
         params: { path: { conversation_id: id }, query: { order: 'desc', limit: PAGE, before: first.id } },
       })
       if (!data || shown.current[0]?.id !== first.id) return
-      setShown((before) => [...data.items.map(fromView).reverse(), ...before])
+      setShown((before) => [...data.items.map(readView).reverse(), ...before])
       setHasOlder(data.next_cursor !== null)
     }
     const first = shown.current[0]
@@ -279,13 +285,25 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     return readingOlder.current ?? Promise.resolve()
   }, [api, id, setShown])
 
+  const setHead = useCallback(
+    (messageId: string) =>
+      writes.write(headOf(id), {
+        stored: null,
+        wanted: messageId,
+        send: () =>
+          api.PATCH('/v1/conversations/{conversation_id}', {
+            params: { path: { conversation_id: id } },
+            body: { head_id: messageId },
+          }),
+      }),
+    [api, id],
+  )
   const find = useCallback(
     async (messageId: string) => {
       const isShown = () => shown.current.some((one) => one.id === messageId)
       try {
         // of a message that is shown this changes nothing
-        const params = { path: { conversation_id: id } }
-        await api.PATCH('/v1/conversations/{conversation_id}', { params, body: { head_id: messageId } })
+        await setHead(messageId)
         await readNewest()
         for (let first: string | undefined; !isShown() && first !== shown.current[0]?.id; ) {
           first = shown.current[0]?.id
@@ -296,7 +314,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
       }
       return isShown()
     },
-    [api, id, readNewest, readOlder],
+    [setHead, readNewest, readOlder],
   )
 
   const actions = useMemo(
@@ -306,33 +324,23 @@ export function useConversation(id: string, preferences: Preferences): Conversat
       regenerate: (messageId: string) => void take('', null, () => regenerate({ messageId })),
       async showVersion(messageId: string) {
         try {
-          await api.PATCH('/v1/conversations/{conversation_id}', {
-            params: { path: { conversation_id: id } },
-            body: { head_id: messageId },
-          })
+          await setHead(messageId)
           await refresh()
         } catch (error) {
           setRefused({ problem: asProblem(error), text: '', editOf: null })
         }
       },
-      async rate(messageId: string, feedback: Schemas['Feedback'] | null) {
-        const put = (value: Schemas['Feedback'] | null) =>
-          setShown((before) => before.map((one) => (one.id === messageId ? withFeedback(one, value) : one)))
-        const before = shown.current.find((one) => one.id === messageId)?.metadata?.feedback ?? null
-        put(feedback)
+      async rate(messageId: string, given: Given) {
         try {
-          const params = { path: { message_id: messageId } }
-          if (feedback) await api.PUT('/v1/messages/{message_id}/feedback', { params, body: feedback })
-          else await api.DELETE('/v1/messages/{message_id}/feedback', { params })
+          await feedback.give(messageId, given)
         } catch (error) {
-          put(before)
           setRefused({ problem: asProblem(error), text: '', editOf: null })
         }
       },
       forgetRefused: () => setRefused(null),
       reread: () => void refresh(),
     }),
-    [api, id, take, sendMessage, regenerate, refresh, setShown],
+    [take, sendMessage, regenerate, setHead, refresh, feedback.give],
   )
 
   const isWaiting = waiting !== null
@@ -369,10 +377,8 @@ export function useConversation(id: string, preferences: Preferences): Conversat
 
 const NONE: ChatMessage = { id: '', role: 'user', parts: [] }
 
-const withFeedback = (message: ChatMessage, feedback: Schemas['Feedback'] | null): ChatMessage => ({
-  ...message,
-  metadata: { ...message.metadata, feedback },
-})
+/** What writes go by. */
+const headOf = (id: string) => `head of ${id}`
 
 /** A message that the API has given an id keeps the name that it had before. */
 function rememberKeys(keys: Map<string, string>, before: readonly ChatMessage[], next: readonly ChatMessage[]): void {

@@ -1,20 +1,12 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
-import { store } from '../lib/stored'
+import { store, stored } from '../lib/stored'
 
 const PAUSE_MS = 300
-
-function read(key: string): string {
-  try {
-    return localStorage.getItem(`parley.${key}`) ?? ''
-  } catch {
-    return ''
-  }
-}
 
 /** A text that survives a reload and an expired session: it is kept in the browser, for one user and one place. */
 export function useDraft(userId: string, place: string): [string, (text: string) => void] {
   const key = `draft.${userId}.${place}`
-  const [text, setText] = useState(() => read(key))
+  const [text, setText] = useState(() => stored(key) ?? '')
   const unsaved = useRef<string | null>(null)
   const save = useCallback(() => {
     if (unsaved.current === null) return

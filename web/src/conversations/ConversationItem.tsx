@@ -7,12 +7,13 @@ import { useDeletions } from '../lib/deletions'
 import { download } from '../lib/download'
 import { asProblem, problemOf } from '../lib/problem'
 import { useServices } from '../lib/services'
+import { writes } from '../lib/writes'
 import { IconButton } from '../ui/Button'
 import { Menu, MenuItem } from '../ui/Menu'
 import { useTell } from '../ui/Toasts'
 import styles from './ConversationItem.module.css'
 import { titleOf } from './title'
-import { CONVERSATIONS, type Conversation } from './useConversations'
+import { CONVERSATIONS, type Conversation, type Pages, titleOfId, withTitle } from './useConversations'
 
 /** The path of a conversation in the API. */
 export function pathOf(id: string): string {
@@ -122,15 +123,23 @@ function Rename({ conversation, onDone }: { conversation: Conversation; onDone: 
     onDone()
     const title = written?.trim()
     if (!title || title === before) return
+    const { id } = conversation
     try {
-      await api.PATCH('/v1/conversations/{conversation_id}', {
-        params: { path: { conversation_id: conversation.id } },
-        body: { title },
+      await writes.write<string | null>(titleOfId(id), {
+        stored: conversation.title,
+        wanted: title,
+        show: (shown) => queries.setQueryData(CONVERSATIONS, (pages: Pages | undefined) => withTitle(pages, id, shown)),
+        send: () =>
+          api.PATCH('/v1/conversations/{conversation_id}', {
+            params: { path: { conversation_id: id } },
+            body: { title },
+          }),
       })
-      void queries.invalidateQueries({ queryKey: CONVERSATIONS })
     } catch (error) {
       tell(texts.problems[asProblem(error).code].title)
     }
+    void queries.invalidateQueries({ queryKey: CONVERSATIONS })
+    void queries.invalidateQueries({ queryKey: ['conversation', id] })
   }
   return (
     <input

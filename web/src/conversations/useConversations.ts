@@ -4,9 +4,10 @@ import type { Schemas } from '../lib/api'
 import { useServices } from '../lib/services'
 import { useUser } from '../lib/session'
 import { useTopic } from '../lib/topics'
+import { writes } from '../lib/writes'
 
 export type Conversation = Schemas['ConversationView']
-type Pages = InfiniteData<Schemas['ConversationPage'], string | undefined>
+export type Pages = InfiniteData<Schemas['ConversationPage'], string | undefined>
 
 export const CONVERSATIONS = ['conversations'] as const
 const WITHOUT_REALTIME_MS = 30_000
@@ -25,7 +26,8 @@ export function useConversations() {
         params: { query: { ...(pageParam && { cursor: pageParam }) } },
         signal,
       })
-      return data as Schemas['ConversationPage']
+      const page = data as Schemas['ConversationPage']
+      return { ...page, items: page.items.map(withWritten) }
     },
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
@@ -42,8 +44,12 @@ export function useConversations() {
       const id = String(payload.conversation_id)
       if (event === 'conversation.deleted') queries.setQueryData<Pages>(CONVERSATIONS, (pages) => without(pages, id))
       if (event === 'conversation.created' || event === 'conversation.updated') {
-        const changed = { ...payload, id } as unknown as Conversation
-        queries.setQueryData<Pages>(CONVERSATIONS, (pages) => withConversation(pages, changed))
+        const changed = withWritten({ ...payload, id } as unknown as Conversation)
+        const known = find(queries.getQueryData<Pages>(CONVERSATIONS), id)
+        // one that comes late is older than what was read, or of a transaction that took longer: what is stored is read
+        if (known && Date.parse(known.updated_at) > Date.parse(changed.updated_at))
+          void queries.invalidateQueries({ queryKey: CONVERSATIONS, exact: true })
+        else queries.setQueryData<Pages>(CONVERSATIONS, (pages) => withConversation(pages, changed))
       }
     },
   })
@@ -58,6 +64,24 @@ export function useConversations() {
   return { ...query, conversations, live }
 }
 
+/** What writes of its title go by. */
+export const titleOfId = (id: string) => `title of ${id}`
+
+/** A conversation as it was read, with the title that is on its way to it. */
+function withWritten(one: Conversation): Conversation {
+  return { ...one, title: writes.shown(titleOfId(one.id), one.title) }
+}
+
+function find(pages: Pages | undefined, id: string): Conversation | undefined {
+  return pages?.pages.flatMap((page) => page.items).find((one) => one.id === id)
+}
+
+/** The pages with another title of a conversation, which stays where it is. */
+export function withTitle(pages: Pages | undefined, id: string, title: string | null): Pages | undefined {
+  const known = find(pages, id)
+  return known ? withConversation(pages, { ...known, title }) : pages
+}
+
 /** The pages without a conversation. */
 export function without(pages: Pages | undefined, id: string): Pages | undefined {
   if (!pages) return pages
@@ -70,7 +94,7 @@ export function without(pages: Pages | undefined, id: string): Pages | undefined
 /** The pages with a conversation in its place by last activity. One that belongs to a page not yet read is left out. */
 export function withConversation(pages: Pages | undefined, changed: Conversation): Pages | undefined {
   if (!pages) return pages
-  const known = pages.pages.flatMap((page) => page.items).find((one) => one.id === changed.id)
+  const known = find(pages, changed.id)
   const next = { ...known, ...changed }
   let placed = false
   const others = without(pages, changed.id) as Pages

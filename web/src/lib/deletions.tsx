@@ -21,7 +21,8 @@ export function DeletionsProvider({ children }: { children: ReactNode }) {
   const texts = useTexts()
   const tell = useTell()
   const [going, setGoing] = useState<ReadonlySet<string>>(new Set())
-  const undecided = useRef(new Map<string, () => void>())
+  /** Those that can be taken back, each with what carries it out. */
+  const undecided = useRef(new Set<() => void>())
 
   const show = useCallback(
     (path: string) => setGoing((before) => new Set([...before].filter((one) => one !== path))),
@@ -30,8 +31,9 @@ export function DeletionsProvider({ children }: { children: ReactNode }) {
 
   const remove = (path: string, told: string, onUndo?: () => void) => {
     setGoing((before) => new Set(before).add(path))
-    const doIt = () => {
-      if (!undecided.current.delete(path)) return
+    const carryOut = () => {
+      if (!undecided.current.delete(carryOut)) return
+      takeAway() // it cannot be taken back any more
       authorized(path, { method: 'DELETE', keepalive: true })
         .then(async (answer) => {
           if (!answer.ok && answer.status !== 404) throw await problemOf(answer)
@@ -41,21 +43,21 @@ export function DeletionsProvider({ children }: { children: ReactNode }) {
           tell(texts.problems[asProblem(error).code].title)
         })
     }
-    undecided.current.set(path, doIt)
-    tell(told, {
+    undecided.current.add(carryOut)
+    const takeAway = tell(told, {
       milliseconds: UNDO_MS,
       undo: () => {
-        undecided.current.delete(path)
+        if (!undecided.current.delete(carryOut)) return
         show(path)
         onUndo?.()
       },
-      onGone: doIt,
+      onGone: carryOut,
     })
   }
 
   useEffect(() => {
     const leave = () => {
-      if (document.visibilityState === 'hidden') for (const doIt of [...undecided.current.values()]) doIt()
+      if (document.visibilityState === 'hidden') for (const carryOut of [...undecided.current]) carryOut()
     }
     document.addEventListener('visibilitychange', leave)
     return () => document.removeEventListener('visibilitychange', leave)

@@ -2,9 +2,10 @@ import { useCallback, useSyncExternalStore } from 'react'
 
 const changed = new EventTarget()
 
-function read(key: string): string | null {
+/** What is kept under `parley.{key}`; null: nothing. */
+export function stored(key: string): string | null {
   try {
-    return localStorage.getItem(key)
+    return localStorage.getItem(`parley.${key}`)
   } catch {
     return null // storage is refused: nothing is kept
   }
@@ -34,7 +35,7 @@ export function useStored(key: string): [string | null, (value: string | null) =
     },
     [key],
   )
-  const value = useSyncExternalStore(subscribe, () => read(`parley.${key}`))
+  const value = useSyncExternalStore(subscribe, () => stored(key))
   const set = useCallback((next: string | null) => store(key, next), [key])
   return [value, set]
 }

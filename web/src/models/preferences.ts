@@ -1,6 +1,6 @@
 import { useCallback, useMemo } from 'react'
 import type { Schemas } from '../lib/api'
-import { useStored } from '../lib/stored'
+import { store, stored, useStored } from '../lib/stored'
 
 export type Reasoning = 'off' | 'low' | 'medium' | 'high'
 
@@ -11,22 +11,24 @@ export interface Preferences {
   useDocuments: boolean | null
 }
 
+const KEY = 'preferences'
 const NONE: Preferences = { model: null, reasoning: null, useDocuments: null }
 
 /** The preferences, kept in the browser, and a function that changes some of them. */
 export function usePreferences(): [Preferences, (changes: Partial<Preferences>) => void] {
-  const [stored, setStored] = useStored('preferences')
-  const preferences = useMemo(() => parse(stored), [stored])
+  const [text] = useStored(KEY)
+  const preferences = useMemo(() => parse(text), [text])
+  // on top of what is kept now, which may be newer than what was rendered
   const change = useCallback(
-    (changes: Partial<Preferences>) => setStored(JSON.stringify({ ...parse(stored), ...changes })),
-    [stored, setStored],
+    (changes: Partial<Preferences>) => store(KEY, JSON.stringify({ ...parse(stored(KEY)), ...changes })),
+    [],
   )
   return [preferences, change]
 }
 
-function parse(stored: string | null): Preferences {
+function parse(text: string | null): Preferences {
   try {
-    return { ...NONE, ...(JSON.parse(stored ?? '{}') as Partial<Preferences>) }
+    return { ...NONE, ...(JSON.parse(text ?? '{}') as Partial<Preferences>) }
   } catch {
     return NONE
   }

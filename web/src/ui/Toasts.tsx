@@ -60,10 +60,11 @@ export interface Told {
   milliseconds?: number
 }
 
-/** Tells the user something for some seconds. */
-export function useTell(): (title: string, told?: Told) => void {
-  const { add } = Toast.useToastManager<ToastData>()
+/** Tells the user something for some seconds. Returns the function that takes the message away before. */
+export function useTell(): (title: string, told?: Told) => () => void {
+  const { add, close } = Toast.useToastManager<ToastData>()
   return (title, { undo, onGone, milliseconds = 5000 } = {}) => {
-    add({ title, timeout: milliseconds, data: undo ? { undo } : {}, ...(onGone && { onRemove: onGone }) })
+    const id = add({ title, timeout: milliseconds, data: undo ? { undo } : {}, ...(onGone && { onRemove: onGone }) })
+    return () => close(id)
   }
 }
