@@ -37,9 +37,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "admin": frozenset({"admin_arguments", "admin_keys", "settings", "store"}),
     "admin_arguments": frozenset(),
     "admin_keys": frozenset({"admin_arguments", "personal_keys", "store"}),
-    "check": frozenset(
-        {"api", "misspelt", "project_keys", "providers", "retrieval", "routing", "settings", "store"}
-    ),
+    "check": frozenset({"api", "misspelt", "project_keys", "providers", "retrieval", "routing", "settings", "store"}),
     "__main__": frozenset({"check", "serve"}),
     "__init__": frozenset(),
 }

@@ -223,7 +223,6 @@ def test_what_is_no_address_of_a_proxy(text: str) -> None:
         load_settings({**REQUIRED, "FORWARDED_ALLOW_IPS": text})
 
 
-
 def legacy(**claims: str) -> str:
     """A legacy key, which is a token that says what it is."""
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
