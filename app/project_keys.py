@@ -29,6 +29,11 @@ def complaint(url: str, publishable: str, secret: str) -> str | None:
     return None
 
 
+def is_legacy(key: str) -> bool:
+    """Whether a key is a legacy one: a token that was signed with the project's JWT secret."""
+    return _claims(key).get("role") in _ROLES
+
+
 def _kind(key: str) -> str | None:
     """The kind of a key; None when it cannot be read from the key."""
     by_prefix = next((kind for prefix, kind in _PREFIXES.items() if key.startswith(prefix)), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 from urllib.parse import urlsplit
@@ -247,6 +248,8 @@ def _value(field: msgspec.structs.FieldInfo, text: str) -> object:
         return _contexts(field.encode_name, text)
     if field.type == tuple[str, ...]:
         parts = [part.strip() for part in text.split(",") if part.strip()]
+        if field.name == "forwarded_allow_ips":
+            _require_addresses(field.encode_name, parts)
         return [_origin(part) for part in parts] if field.name == "cors_allow_origins" else parts
     try:
         return msgspec.convert(text, Literal[allowed] if allowed else field.type, strict=False)
@@ -276,6 +279,16 @@ def _origin(text: str) -> str:
     if not ORIGIN.fullmatch(origin):
         raise SettingsError("CORS_ALLOW_ORIGINS must be origins such as https://app.example.com, separated by commas")
     return origin
+
+
+def _require_addresses(name: str, parts: list[str]) -> None:
+    """Refuse what is neither address nor network: uvicorn takes it for the name of a client, and then trusts nobody."""
+    for part in parts if parts != ["*"] else ():
+        try:
+            ip_network(part)
+        except ValueError:
+            expected = "addresses (10.0.0.7) or networks (10.0.0.0/8), separated by commas, or * alone"
+            raise SettingsError(f"{name} must be {expected}") from None
 
 
 def _contexts(name: str, text: str) -> dict[tuple[ProviderName, str], int]:

@@ -37,7 +37,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "admin": frozenset({"admin_arguments", "admin_keys", "settings", "store"}),
     "admin_arguments": frozenset(),
     "admin_keys": frozenset({"admin_arguments", "personal_keys", "store"}),
-    "__main__": frozenset({"serve"}),
+    "check": frozenset({"api", "misspelt", "project_keys", "providers", "retrieval", "routing", "settings", "store"}),
+    "__main__": frozenset({"check", "serve"}),
     "__init__": frozenset(),
 }
 """The stages, and what each may import beside the leaves. One that is not here fails the test."""
@@ -148,8 +149,10 @@ def test_service_key_is_used_by_the_named_jobs_only() -> None:
     assert sorted(called) == sorted(get_args(ServiceCall))
     assert [shown(path) for path, source in SOURCES.items() if "_service_headers" in source] == ["app/store/client.py"]
     holders = {shown(path) for path, source in SOURCES.items() if "secret_key" in source}
-    # the service and the command each open their own connection with it
-    assert holders == {"app/settings.py", "app/store/client.py", "app/main.py", "app/retrieval/reembed.py"}
+    # the service and the commands each open their own connection with it
+    opened = {"app/main.py", "app/retrieval/reembed.py", "app/check/command.py"}
+    # beside them, a name of a check and the kinds of keys
+    assert holders == {"app/settings.py", "app/store/client.py", "app/check/project.py"} | opened
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=shown)

@@ -203,6 +203,26 @@ def test_what_is_no_origin_is_refused(text: str) -> None:
         load_settings({**REQUIRED, "CORS_ALLOW_ORIGINS": f"https://app.example.com, {text}"})
 
 
+@pytest.mark.parametrize(
+    ("text", "trusted"),
+    [
+        ("", ()),
+        ("127.0.0.1", ("127.0.0.1",)),
+        ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
+        ("*", ("*",)),
+    ],
+)
+def test_proxies(text: str, trusted: tuple[str, ...]) -> None:
+    assert load_settings({**REQUIRED, "FORWARDED_ALLOW_IPS": text}).forwarded_allow_ips == trusted
+
+
+@pytest.mark.parametrize("text", ["balancer", "10.0.0.7/8", "127.0.0.1:80", "*, 10.0.0.1", "10.0.0.*"])
+def test_what_is_no_address_of_a_proxy(text: str) -> None:
+    """uvicorn takes each of these for the name of a client, and trusts no proxy."""
+    with pytest.raises(SettingsError, match=r"^FORWARDED_ALLOW_IPS must be addresses \(10\.0\.0\.7\) or networks"):
+        load_settings({**REQUIRED, "FORWARDED_ALLOW_IPS": text})
+
+
 def legacy(**claims: str) -> str:
     """A legacy key, which is a token that says what it is."""
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")

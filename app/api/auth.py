@@ -31,6 +31,8 @@ CACHED_TOKENS = 10_000
 CLOCK_SKEW_SECONDS = 10
 """Allowed for `iat` and `nbf`; never for `exp`."""
 MAX_TOKEN_CHARACTERS = 16_384
+ALGORITHMS = ("ES256", "RS256")
+"""Of published keys."""
 PROJECT_KEYS = ("sb_publishable_", "sb_secret_")
 """How Supabase's own keys begin, which are nobody's token."""
 
@@ -114,7 +116,7 @@ class TokenVerifier:
         key_id: str | None = None
         if algorithm == "HS256" and self._jwt_secret is not None:
             key = self._jwt_secret
-        elif algorithm in ("ES256", "RS256"):
+        elif algorithm in ALGORITHMS:
             key_id = header.get("kid")
             key = await self._key(key_id, algorithm)
         else:

@@ -86,7 +86,7 @@ class Offers:
         specs = [
             offer.spec
             for offer in offers
-            if not (listing := listings[offer.spec.provider]).answered or _lists(listing.models, offer.spec.model)
+            if not (listing := listings[offer.spec.provider]).answered or is_listed(listing.models, offer.spec.model)
         ]
         return sorted(specs, key=_price)
 
@@ -98,7 +98,7 @@ class Offers:
             if spec is None or setting is None:
                 continue
             listing = await self._availability.listing(provider)
-            if listing.answered and not _lists(listing.models, spec.model):
+            if listing.answered and not is_listed(listing.models, spec.model):
                 event("provider.model_not_listed", provider=provider, model=spec.model, setting=setting.name)
 
     async def _offers(self) -> list[Offer]:
@@ -134,7 +134,7 @@ class Offers:
             return offers
         listings = dict(zip(asked, await asyncio.gather(*map(self._availability.listing, asked)), strict=True))
         for provider, listing in listings.items():
-            if _lists(listing.models, PROVIDERS[provider].bare(model)):
+            if is_listed(listing.models, PROVIDERS[provider].bare(model)):
                 offers.append(self._named(provider, model, listing))
         if len(offers) > known:
             return offers
@@ -177,7 +177,7 @@ def _chats(model: str) -> bool:
     return not any(part in model for part in NOT_FOR_CHAT)
 
 
-def _lists(listed: Collection[str], model: str) -> bool:
+def is_listed(listed: Collection[str], model: str) -> bool:
     """Whether a list has `model`, or a dated or numbered model (`…-20261021`, `…-2026-10-21`, `…-001`) of which it is
     the alias: the name without the number, or with `-latest`. Providers accept aliases but do not list all of them."""
     dated = re.compile(re.escape(model.removesuffix("-latest")) + r"(-\d{3,4}|-\d{4}-?\d\d-?\d\d)?")

@@ -10,7 +10,8 @@ import asyncio
 import base64
 import hmac
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -64,18 +65,19 @@ class Project:
     async def check(self) -> None:
         """Check the address, both keys and the schema with two calls. Raises `SupabaseRefused` or
         `SupabaseUnavailable`."""
-        await _all(self._publishable_key_at_auth(), self._service_and_schema())
+        await _all(self.publishable_key_at_auth(), self._service_and_schema())
 
     async def check_all(self) -> None:
         """For the start: also check how tokens are signed, and the publishable key at the Data API."""
         await _all(
-            self._publishable_key_at_auth(),
+            self.publishable_key_at_auth(),
             self._service_and_schema(),
-            self._publishable_key_at_the_data_api(),
-            self._signatures(),
+            self.publishable_key_at_the_data_api(),
+            self.signatures(),
         )
 
-    async def _publishable_key_at_auth(self) -> None:
+    async def publishable_key_at_auth(self) -> None:
+        """Whether Auth answers at the address, and accepts the publishable key. Raises as `check`."""
         status, content = await self._get(SETTINGS_PATH, {"apikey": self._publishable_key})
         if status in (401, 403):
             words = _decoded(content, _Words) or _Words()
@@ -87,7 +89,8 @@ class Project:
                 setting="SUPABASE_URL",
             )
 
-    async def _publishable_key_at_the_data_api(self) -> None:
+    async def publishable_key_at_the_data_api(self) -> None:
+        """Whether the Data API accepts the publishable key. Raises as `check`."""
         status, words = await self._data_api(self._publishable_key)
         if status == 401 and words.code != "42501":
             raise key_refused("SUPABASE_PUBLISHABLE_KEY", "The Data API", status, words.message)
@@ -104,25 +107,45 @@ class Project:
             raise SupabaseUnavailable(f"SUPABASE_URL cannot be reached: {_reason(error)}.", retry_after=2) from error
         known = self._needed.intersection(applied or ())
         # a project with no record of any of them was migrated without the CLI, so its version is not known
-        if known and (missing := sorted(self._needed - known)):
+        if known and (missing := self.missing(known)):
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise schema_refused(f"it lacks the migration {missing[0]}{more}")
 
-    async def _signatures(self) -> None:
+    def missing(self, applied: Iterable[str]) -> list[str]:
+        """The versions of the migrations that this code needs and that are not in `applied`, the oldest first."""
+        return sorted(self._needed.difference(applied))
+
+    async def signatures(self) -> list[str]:
+        """Check how access tokens are signed; returns the algorithms of the keys that Auth publishes. Raises as
+        `check`."""
         status, content = await self._get(KEYS_PATH, {})
         keys = _decoded(content, _Keys) if status == 200 else None
+        published = [_algorithm(key) for key in keys.keys] if keys is not None else []
         if self._jwt_secret is None:
-            if keys is None or not keys.keys:
+            if not published:
                 raise SupabaseRefused(
                     "SUPABASE_JWT_SECRET is not set, and the Auth of SUPABASE_URL publishes no keys: "
                     "it signs its access tokens with that secret.",
                     setting="SUPABASE_JWT_SECRET",
                 )
-            return
+            return published
         # checked even when keys are published: anybody who knows a secret that is accepted here can sign for any user
         status, words = await self._data_api(_token_of_nobody(self._jwt_secret))
         if words.code in TOKEN_REFUSED:
             raise key_refused("SUPABASE_JWT_SECRET", "The Data API", status, words.message)
+        return published
+
+    async def clock_ahead(self) -> float | None:
+        """How many seconds the project's clock is ahead of ours, to about half a second; None when its answer has no
+        date. Raises `SupabaseUnavailable`."""
+        asked = time.time()
+        response, _ = await self._ask(SETTINGS_PATH, {"apikey": self._publishable_key})
+        try:
+            said = parsedate_to_datetime(response.headers.get("Date", ""))
+        except ValueError:
+            return None
+        # the header has whole seconds, cut off
+        return said.timestamp() + 0.5 - (asked + time.time()) / 2
 
     async def _data_api(self, token: str) -> tuple[int, _Words]:
         """The Data API's answer to a token that may read nothing. The code is 42501 when it accepts the token."""
@@ -132,6 +155,11 @@ class Project:
 
     async def _get(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
         """Status and body. Raises `SupabaseUnavailable` for failures that may be temporary."""
+        response, content = await self._ask(path, headers)
+        return response.status, content
+
+    async def _ask(self, path: str, headers: dict[str, str]) -> tuple[aiohttp.ClientResponse, bytes]:
+        """The answer and its body. Raises `SupabaseUnavailable` for failures that may be temporary."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         url = self._supabase.url + path
         try:
@@ -151,12 +179,13 @@ class Project:
                 f"SUPABASE_URL is not the project's address: it redirects to {target.scheme}://{target.netloc}.",
                 setting="SUPABASE_URL",
             )
-        return response.status, content
+        return response, content
 
 
-async def _all(address: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
+async def _all(address: Coroutine[None, None, None], *others: Coroutine[None, None, object]) -> None:
     """Run the checks at the same time. Raises all refusals as one error, or else the first missing answer."""
-    found = [error for error in await asyncio.gather(address, *others, return_exceptions=True) if error is not None]
+    answers = await asyncio.gather(address, *others, return_exceptions=True)
+    found = [error for error in answers if isinstance(error, BaseException)]
     refusals: dict[str, SupabaseRefused] = {}
     for error in found:
         if isinstance(error, SupabaseRefused):
@@ -189,6 +218,12 @@ def _decoded(content: bytes, type_: type[T]) -> T | None:
         return msgspec.json.decode(content, type=type_)
     except msgspec.DecodeError:
         return None
+
+
+def _algorithm(key: Mapping[str, object]) -> str:
+    """The algorithm of a published key; for one that does not name it, the usual one of its type."""
+    usual = {"RSA": "RS256", "EC": "ES256"}
+    return str(key.get("alg") or usual.get(str(key.get("kty")), key.get("kty")))
 
 
 def _token_of_nobody(secret: str) -> str:

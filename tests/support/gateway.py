@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import web
 
 INVALID_KEY = json.dumps({"message": "Invalid API key", "hint": "Double check your API key."})
+AnySocket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 HOP_BY_HOP = {"host", "connection", "content-length", "transfer-encoding", "content-encoding"}
 
 
@@ -37,6 +38,8 @@ class Gateway:
     calls: Counter[str] = field(default_factory=Counter)
     """How often each path was called."""
     url: str = ""
+    realtime: str = ""
+    """Where connections of Realtime go; empty: to the target."""
     held: Counter[str] = field(default_factory=Counter)
     """How many calls of each path wait now, see `hold`."""
     _holds: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -78,11 +81,31 @@ class Gateway:
         if (refused := self.keys.get(request.headers.get("apikey", ""))) is not None:
             return self._say(refused)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        if request.headers.get("Upgrade") == "websocket":
+            return await self._connect(request)
         async with self._session.request(
             request.method, self.target + request.path_qs, headers=headers, data=await request.read()
         ) as answer:
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
             return web.Response(status=answer.status, headers=kept, body=await answer.read())
+
+    async def _connect(self, request: web.Request) -> web.StreamResponse:
+        """Hand on a connection of Realtime until one side closes it."""
+        client = web.WebSocketResponse()
+        url = (self.realtime or self.target) + request.path_qs
+        try:
+            server = await self._session.ws_connect(url)
+        except aiohttp.WSServerHandshakeError as refusal:
+            return web.Response(status=refusal.status)
+
+        async def carry(one: AnySocket, other: AnySocket) -> None:
+            async for message in one:
+                await other.send_str(message.data)
+            await other.close()
+
+        await client.prepare(request)
+        await asyncio.gather(carry(client, server), carry(server, client))
+        return client
 
     @staticmethod
     def _say(answer: Answer) -> web.Response:

@@ -63,6 +63,10 @@ class Upstream:
     """Laid over that, for the calls of one model."""
     embedding_status: int = 200
     """What requests for vectors are answered with."""
+    embedding_width: int | None = None
+    """The numbers of a vector; None: as many as are asked for."""
+    listing_status: int = 200
+    """What requests for the list of models are answered with."""
     models: tuple[str, ...] = (MODEL,)
     """What it lists; it answers to any name."""
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -115,7 +119,10 @@ class Upstream:
                     0,
                 )
                 body = await reader.readexactly(length)
-                if b"/models" in head.split(b"\r\n", 1)[0]:
+                if b"/models" in head.split(b"\r\n", 1)[0] and self.listing_status != 200:
+                    error = {"message": "scripted", "type": "scripted", "code": None}
+                    _json(writer, self.listing_status, {"error": error})
+                elif b"/models" in head.split(b"\r\n", 1)[0]:
                     models = [{"id": id_, "object": "model", "created": 1, "owned_by": "tests"} for id_ in self.models]
                     _json(writer, 200, {"object": "list", "data": models})
                 elif b"/moderations" in head.split(b"\r\n", 1)[0]:
@@ -151,7 +158,7 @@ class Upstream:
             return
         texts: list[str] = body["input"]
         self.embedded += texts
-        vector = [1.0] + [0.0] * (body.get("dimensions", 1536) - 1)
+        vector = [1.0] + [0.0] * ((self.embedding_width or body.get("dimensions", 1536)) - 1)
         rows = [{"object": "embedding", "index": index, "embedding": vector} for index in range(len(texts))]
         tokens = EMBEDDED_TOKENS * len(texts)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}

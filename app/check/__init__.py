@@ -1,0 +1,1 @@
+"""`python -m app check`: proves a configuration before it serves."""
