@@ -85,6 +85,10 @@ openapi: install ## Write docs/openapi.json and the client's types of it anew
 	$(BIN)/python -m scripts.openapi
 	node_modules/.bin/openapi-typescript docs/openapi.json --output web/src/lib/schema.d.ts
 
+.PHONY: metrics
+metrics: install ## Write the table of metrics in docs/operations.md anew
+	$(BIN)/python -m scripts.metrics
+
 .PHONY: schema
 schema: install ## Write supabase/schema, every function as the migrations leave it, anew
 	$(BIN)/python -m scripts.schema

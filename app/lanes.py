@@ -6,11 +6,23 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from app.errors import RateLimited, Unavailable
 
 RETRY_SECONDS = 1.0
 """The `Retry-After` of a refusal."""
+
+
+class Load(NamedTuple):
+    """How full a lane is: calls that run and how many may, calls that wait, how many have had to wait so far, and for
+    how many seconds altogether."""
+
+    running: int
+    at_once: int
+    waiting: int
+    waited: int
+    waited_seconds: float
 
 
 class _Calls:
@@ -46,7 +58,7 @@ class Lane:
         full: Callable[[], Unavailable],
     ) -> None:
         """`what` names the calls in a refusal, for example "calls of the database"."""
-        self._free = at_once
+        self._free = self._at_once = at_once
         self._share = share
         self._most_waiting = waiting
         self._most_waiting_of_all = waiting_of_all
@@ -55,6 +67,8 @@ class Lane:
         self._full = full
         self._waiting = 0
         """How many calls stand in the queues of all users."""
+        self._waited = 0
+        self._waited_seconds = 0.0
         self._users: dict[str, _Calls] = {}
         """The users with a running or waiting call."""
         self._line: deque[_Calls] = deque()
@@ -63,6 +77,11 @@ class Lane:
     def __len__(self) -> int:
         """How many users have a running or waiting call."""
         return len(self._users)
+
+    @property
+    def load(self) -> Load:
+        running = self._at_once - self._free
+        return Load(running, self._at_once, self._waiting, self._waited, self._waited_seconds)
 
     async def enter(self, user: str) -> None:
         """Wait until the call may run; `leave` must follow. Raises `RateLimited`, and what `full` returns."""
@@ -108,10 +127,12 @@ class Lane:
         if self._waiting >= self._most_waiting_of_all and not self._make_room(calls):
             self._forget(user, calls)
             raise self._full()
-        turn = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        began, turn = loop.time(), loop.create_future()
         calls.waiting.append(turn)
         self._stand_in_line(calls)
         self._waiting += 1
+        self._waited += 1
         try:
             async with asyncio.timeout(self._seconds):
                 runs = await turn
@@ -127,6 +148,8 @@ class Lane:
             if isinstance(error, TimeoutError):
                 raise refusal from None
             raise
+        finally:
+            self._waited_seconds += loop.time() - began
         if not runs:
             self._forget(user, calls)
             raise self._too_many()

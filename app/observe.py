@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from typing import Literal
 
@@ -127,11 +127,23 @@ LEVELS: dict[EventName, Level] = {
     "turn.unstored": "error",
 }
 
+Listener = Callable[[EventName, Mapping[str, object]], object]
+"""Is told of each event and its fields, whatever level is logged."""
+
 _log = structlog.get_logger("parley")
+_listener: Listener | None = None
+
+
+def listen(listener: Listener | None) -> None:
+    """Tell `listener` of every event from now on; None: nobody."""
+    global _listener
+    _listener = listener
 
 
 def event(name: EventName, **fields: str | float | bool | None) -> None:
     """Log that `name` happened. The types of `fields` exclude bodies and objects."""
+    if _listener is not None:
+        _listener(name, fields)
     getattr(_log, LEVELS[name])(name, **fields)
 
 

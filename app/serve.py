@@ -7,6 +7,7 @@ import asyncio
 import os
 import socket
 import sys
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -87,7 +88,8 @@ def make_server(settings: Settings) -> Server:
 
 async def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises `SupabaseRefused` before the first request when the project refuses the
-    settings. When the project does not answer, serves nevertheless."""
+    settings, and `SettingsError` when it cannot listen for Prometheus. When the project does not answer, serves
+    nevertheless."""
     server = make_server(settings)
     observe.include_libraries()
     for line in _misspelt():
@@ -99,7 +101,21 @@ async def serve(settings: Settings) -> None:
         raise
     except AppError as error:
         observe.event("supabase.unreachable", detail=str(error))
-    await server.serve()
+    try:
+        async with _measured(server.service, settings):
+            await server.serve()
+    except SettingsError:
+        await server.service.supabase.aclose()
+        raise
+
+
+def _measured(service: Service, settings: Settings) -> AbstractAsyncContextManager[None]:
+    """Around the service, what `METRICS_PORT` asks for. It is imported only then."""
+    if settings.metrics_port is None:
+        return nullcontext()
+    from app.measured import measured
+
+    return measured(service, settings.metrics_host, settings.metrics_port)
 
 
 def _misspelt() -> list[str]:

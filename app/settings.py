@@ -92,6 +92,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     parley_host: str = "127.0.0.1"
     parley_port: Port = 8000
+    metrics_port: Port | None = None
+    """Where Prometheus collects the metrics of this process; None: nowhere."""
+    metrics_host: str = "127.0.0.1"
     web: Literal["on", "off"] = "on"
     """Whether the API serves the web client at `/`."""
 
@@ -138,6 +141,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         _require_prompt("SYSTEM_PROMPT", texts["SYSTEM_PROMPT"])
     values["PROVIDER_VALUES"] = {name: text for name, text in texts.items() if name in PROVIDERS.settings}
     settings = msgspec.convert(values, Settings)
+    if settings.metrics_port == settings.parley_port:
+        raise SettingsError(f"METRICS_PORT and PARLEY_PORT are both {settings.parley_port}: the metrics need their own")
     if settings.moderation != OFF:
         moderator = PROVIDERS[ProviderName(settings.moderation)]
         if moderator.enabled_by is not None and not moderator.is_configured(settings.providers):

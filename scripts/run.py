@@ -89,7 +89,8 @@ def build_web() -> None:
 def require_free_api_ports(settings: RunSettings) -> None:
     """Raises StackError when a port of the API is taken. Checked before the database is started."""
     for replica in range(settings.replicas):
-        require_free_port(settings.api_port + replica, "PARLEY_PORT")
+        for name, port in settings.ports_of(replica).items():
+            require_free_port(port, name)
 
 
 @contextmanager
@@ -122,7 +123,7 @@ def start_api(settings: RunSettings, stack: LocalSupabase, replica: int) -> Chil
             "SUPABASE_SECRET_KEY": stack.secret_key,
             # a hosted project's secret would make the API refuse the embedded stack's tokens
             "SUPABASE_JWT_SECRET": "",
-            "PARLEY_PORT": str(settings.api_port + replica),
+            **{name: str(port) for name, port in settings.ports_of(replica).items()},
             "CORS_ALLOW_ORIGINS": ",".join((*LOCAL_PAGES, settings.inherited.get("CORS_ALLOW_ORIGINS", ""))),
         },
     )

@@ -11,7 +11,7 @@ import pytest
 from app.store.client import ServiceCall
 from tests.support.sources import APP, SOURCES, imports, shown
 
-LEAVES = frozenset({"values", "errors", "observe"})
+LEAVES = frozenset({"values", "errors", "observe", "watch"})
 """What anyone may import."""
 ARROWS: dict[str, frozenset[str]] = {
     "api": frozenset({"chat", "guard", "lanes", "line", "personal_keys", "retrieval", "routing", "store"}),
@@ -33,7 +33,9 @@ ARROWS: dict[str, frozenset[str]] = {
     ),
     "line": frozenset(),
     "front_door": frozenset({"line"}),
-    "serve": frozenset({"front_door", "main", "misspelt", "settings"}),
+    "telemetry": frozenset({"settings"}),
+    "measured": frozenset({"lanes", "main", "providers", "settings", "store", "telemetry"}),
+    "serve": frozenset({"front_door", "main", "measured", "misspelt", "settings"}),
     "admin": frozenset({"admin_arguments", "admin_keys", "settings", "store"}),
     "admin_arguments": frozenset(),
     "admin_keys": frozenset({"admin_arguments", "personal_keys", "store"}),
@@ -46,6 +48,7 @@ LEAF_ARROWS = {
     "errors": frozenset({"values"}),
     "values": frozenset(),
     "observe": frozenset(),
+    "watch": frozenset({"errors", "values"}),
 }
 STAGE_OF_LIBRARY = {
     "litestar": {"api", "main", "serve"},
@@ -59,6 +62,7 @@ STAGE_OF_LIBRARY = {
     "ollama": {"providers"},
     "tenacity": {"routing"},
     "pybreaker": {"routing"},
+    "prometheus_client": {"telemetry"},
 }
 """Where a library may be seen; behind that, it can be replaced."""
 SERVICE_STORES = frozenset(

@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.typing import FieldDefinition
 from litestar.utils import make_non_optional_union
 
-from app import observe
+from app import observe, watch
 from app.api.completions.errors import error_response, is_below
 from app.api.mistakes import expected
 from app.api.quotas import quota_headers
@@ -21,6 +21,7 @@ PROBLEM_JSON = "application/problem+json"
 
 
 def problem_response(request: Request[Any, Any, Any], error: AppError) -> Response[bytes]:
+    watch.watcher().problem(error)
     if is_below(path := request.scope["path"]):
         return error_response(error, method=request.method, path=path)
     headers = quota_headers(error.quotas)

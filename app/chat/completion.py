@@ -31,6 +31,7 @@ from app.values import (
     Usage,
     estimate_request,
 )
+from app.watch import NOBODY, Watch
 
 SETTLE_SECONDS = 2.0
 """How long the end of a completion waits for its charge to be stored. Storing goes on after that."""
@@ -61,12 +62,13 @@ class CompletionWriter(Writer):
         settle: Settle,
         *,
         named: bool,
+        watched: Watch = NOBODY,
     ) -> None:
         """`asked` is the request without the operator's text; the model of each call is its candidate's. `named`: it
         names a model or a provider."""
         reply = Reply(completion_id, conversation_id="", user_id=user_id)
         reply.begin("", candidates[0].provider, candidates[0].model)
-        super().__init__(tools, reply, candidates, Spending(partial(offering.cost, begun.models)))
+        super().__init__(tools, reply, candidates, Spending(partial(offering.cost, begun.models)), watched)
         self.quotas = begun.quotas
         """What is left of the user's limits."""
         self._calls: list[ToolCallDelta] = []

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from app import observe
+from app import observe, watch
 from app.chat.completion import TOO_LONG, CompletionWriter, with_system_prompt
 from app.chat.endings import Cut
 from app.chat.journal import MAX_FINISH_BATCH, OUTAGE_SECONDS, Journal
@@ -80,6 +80,11 @@ class Completions:
         """How many completions are being written."""
         return len(self._writing)
 
+    @property
+    def uncharged(self) -> int:
+        """How many completions that are over wait for the next call that charges them."""
+        return len(self._uncharged)
+
     async def begin(self, user: User, asked: ChatRequest) -> CompletionWriter:
         """Admit a completion and begin to write it. Its model is `auto`, a provider, a model, or both with a slash.
 
@@ -91,14 +96,19 @@ class Completions:
         if len(self._writing) + self._beginning >= MAX_REPLIES:
             raise Draining("This server writes as many replies as it can; send the request again.", retry_after=1)
         completion_id = str(uuid.uuid4())
+        watched = watch.watcher().reply("completion")
         self._beginning += 1
         try:
             preference, candidates = await self._candidates(asked)
             prompt_tokens = estimate_request(with_system_prompt(asked, self._tools.system_prompt))
             candidates = _fitting(candidates, prompt_tokens, named=asked.model != AUTO)
             begun = await self._admitted(user, completion_id, asked, preference, candidates, prompt_tokens)
+        except BaseException as error:
+            watched.refused(error)
+            raise
         finally:
             self._beginning -= 1
+        watched.begun(None, completion_id)
         candidates = self._offering.allowed(begun.models, candidates)
         writer = CompletionWriter(
             self._tools,
@@ -110,6 +120,7 @@ class Completions:
             candidates,
             self._settle,
             named=asked.model != AUTO,
+            watched=watched,
         )
         self._writing[completion_id] = writer
         self._begun.set()

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from app import observe
+from app import observe, watch
 from app.chat.endings import Cut
 from app.chat.live import Reply
 from app.errors import AppError, InvalidRequest, SupabaseRefused, SupabaseUnavailable
@@ -149,9 +149,23 @@ class Journal:
         self._finish_asked = asyncio.Event()
         self._taken: list[Taken] = []
         """Taken from the replies and not yet stored. A lane that is started again begins with it."""
+        self._stored_until = 0.0
+        """All text that came before is stored, in the event loop's time."""
+
+    @property
+    def lag(self) -> float:
+        """How many seconds of the open replies' text may not be stored yet; 0 while none is open."""
+        return asyncio.get_running_loop().time() - self._stored_until if self._entries else 0.0
+
+    @property
+    def finishing(self) -> int:
+        """How many final states wait for the next call."""
+        return len(self._finishing)
 
     def open(self, entry: Entry) -> None:
         """Journal this reply from now on, until it is finished or closed."""
+        if not self._entries:
+            self._stored_until = asyncio.get_running_loop().time()
         self._entries[entry.reply.id] = entry
         self._opened.set()
 
@@ -209,6 +223,8 @@ class Journal:
                 self._cut(reply_id, Cut.OUTAGE)
             self._taken = []
             return
+        self._stored_until = now
+        watch.watcher().journaled("text", len(self._taken), asyncio.get_running_loop().time() - now)
         self._taken = []
         for why, ids in ((Cut.STOPPED, answer.stop), (Cut.DELETED, answer.gone)):
             for reply_id in ids:
@@ -258,6 +274,7 @@ class Journal:
         async def call() -> list[Kept]:
             return await self._store.finish_replies([final.state for final in batch])
 
+        started = asyncio.get_running_loop().time()
         try:
             # counted from when each was asked for: those that queued behind an outage do not wait through another one
             kept = await self.persist(call, max(final.deadline for final in batch))
@@ -273,6 +290,7 @@ class Journal:
             for final in batch:
                 _settle(final.done, error)
         else:
+            watch.watcher().journaled("final", len(batch), asyncio.get_running_loop().time() - started)
             found = {one.id: one for one in kept}
             for final in batch:
                 _settle(final.done, found.get(final.state.id))
@@ -287,8 +305,10 @@ class Journal:
             try:
                 return await call()
             except InvalidRequest:
+                watch.watcher().journal_failed()
                 raise
             except AppError as error:
+                watch.watcher().journal_failed()
                 if isinstance(error, SupabaseRefused):
                     deadline = min(deadline, loop.time() + REFUSAL_SECONDS)
                 if loop.time() + pause > deadline:
@@ -298,6 +318,7 @@ class Journal:
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except Exception as error:
                 # the lanes outlive whatever one call meets, or no reply of this process would ever end
+                watch.watcher().journal_failed()
                 observe.unforeseen("journal.refused", error)
                 raise InvalidRequest from error
 

@@ -23,6 +23,7 @@ from app.routing.router import Candidate
 from app.store.messages import Begun
 from app.store.replies import FinishedReply
 from app.values import ChatRequest, FinalState, Passage
+from app.watch import NOBODY, Watch
 
 
 class ReplyWriter(Writer):
@@ -37,11 +38,12 @@ class ReplyWriter(Writer):
         begun: Begun,
         candidates: Sequence[Candidate],
         search: EarlySearch | None,
+        watched: Watch = NOBODY,
     ) -> None:
         reply = Reply(begun.message.id, conversation_id=begun.message.conversation_id, user_id=user_id)
         reply.begin(begun.user_message.id, candidates[0].provider, candidates[0].model)
         spending = Spending(partial(offering.cost, begun.models), search.spent if search is not None else ())
-        super().__init__(tools, reply, candidates, spending)
+        super().__init__(tools, reply, candidates, spending, watched)
         self._offering = offering
         self._begun = begun
         self._asked = asked
@@ -57,6 +59,7 @@ class ReplyWriter(Writer):
     async def _prepare(self) -> None:
         if self._search is not None:
             found = await self._search.task
+            self._watched.retrieved(self._search.began, len(found.passages), found.sources.error)
             self._passages = found.passages
             self.reply.draw_on(found.sources)
 

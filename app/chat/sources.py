@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -38,6 +39,7 @@ class EarlySearch:
 
     def __init__(self, search: Callable[[asyncio.Event, list[Charge]], Coroutine[Any, Any, Found]]) -> None:
         self.admitted = asyncio.Event()
+        self.began = time.perf_counter()
         self.spent: list[Charge] = []
         """The embeddings that were asked for."""
         self.task = asyncio.create_task(search(self.admitted, self.spent))

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Protocol
 
-from app import observe
+from app import observe, watch
 from app.chat.offering import Offering, offered
 from app.chat.spending import Spending
 from app.chat.title_text import OUTPUT_TOKENS, first_words, title_of, title_request
@@ -76,6 +76,10 @@ class Titles:
         self._making: dict[str, asyncio.Task[str | None]] = {}
         """By conversation."""
 
+    def __len__(self) -> int:
+        """How many titles are being made."""
+        return len(self._making)
+
     def give(self, user_id: str, begun: Begun) -> None:
         """Begin to give this turn's conversation a title. Returns at once."""
         conversation_id = begun.message.conversation_id
@@ -126,6 +130,7 @@ class Titles:
                 return None  # the database did not answer in time
             title = (title_of(answer.text) if answer.whole else None) or first_words(message)
             calls = spending.charges(len(answer.text.encode(errors="replace")), answer.thought)
+            watch.watcher().spent(calls)
             if await self._store.finish(user_id, conversation_id, title_id, title, calls):
                 return title
         except AppError as error:

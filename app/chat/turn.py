@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import msgspec
 
+from app import watch
 from app.chat.asked import Asked
 from app.chat.endings import Cut
 from app.chat.live import Followers, Reply
@@ -81,6 +82,7 @@ class Turns:
         function `begin_turn` raises.
         """
         self._check_capacity()
+        watched = watch.watcher().reply("turn")
         self._beginning += 1
         question = asked.what.content if isinstance(asked.what, Send | ChatTurn) else None
         early = self._retriever.start_early(user, question, asked.use_rag)
@@ -92,6 +94,7 @@ class Turns:
                 # nobody can answer, but what was begun before can still be read
                 if (replayed := await self._replayed(user, asked)) is None:
                     raise
+                watched.replayed()
                 return replayed
             passage_tokens = PASSAGE_TOKENS if self._retriever.wanted(asked.use_rag) else 0
             begun = await self._messages.begin_turn(
@@ -104,7 +107,9 @@ class Turns:
                 offer=self._offering.of(asked.preference, candidates, passage_tokens),
             )
             if begun.replayed:
+                watched.replayed()
                 return Turn(begun.user_message, begun.message, None, title=begun.title, busy=begun.busy)
+            watched.begun(begun.message.conversation_id, begun.message.id)
             if begun.model is not None and asked.preference.provider is None and asked.preference.model is None:
                 with suppress(AppError):  # a model that has gone since is no reason not to answer
                     candidates = await self._offers.candidates(
@@ -114,11 +119,14 @@ class Turns:
             search = self._retriever.settle(
                 user, begun.user_message.content, asked.use_rag, early, searchable=begun.searchable
             )
+        except BaseException as error:
+            watched.refused(error)
+            raise
         finally:
             self._beginning -= 1
             if search is None and early is not None:
                 self._retriever.abandon(user, early)
-        writer = ReplyWriter(self._tools, self._offering, user.id, asked, begun, candidates, search)
+        writer = ReplyWriter(self._tools, self._offering, user.id, asked, begun, candidates, search, watched)
         reply = writer.reply
         self._writers[reply.id] = writer
         if self._closed:  # begun too late for an answer

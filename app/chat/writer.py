@@ -14,7 +14,7 @@ from typing import NamedTuple, assert_never
 
 import msgspec
 
-from app import observe
+from app import observe, watch
 from app.chat.endings import Cut, ending_of
 from app.chat.journal import Journal
 from app.chat.live import MAX_REPLY_CHARACTERS, Reply
@@ -70,10 +70,13 @@ class End(msgspec.Struct, frozen=True):
 
 
 class Writer:
-    """Writes `reply`. `spending` notes what its calls use."""
+    """Writes `reply`. `spending` notes what its calls use, and `watched` is told what happens."""
 
-    def __init__(self, tools: Tools, reply: Reply, candidates: Sequence[Candidate], spending: Spending) -> None:
+    def __init__(
+        self, tools: Tools, reply: Reply, candidates: Sequence[Candidate], spending: Spending, watched: watch.Watch
+    ) -> None:
         self.reply = reply
+        self._watched = watched
         self._tools = tools
         self._candidates = candidates
         self._screening = Screening(tools.moderation, self.reply, lambda: self.cut(Cut.REFUSED))
@@ -112,6 +115,7 @@ class Writer:
             await self._write()
             await self._wait_for_costs()
             self._complete_usage()
+            self._watched.written(self._usage)
             await self._check_text()
             final = await self._store()
         except Exception as error:
@@ -119,6 +123,7 @@ class Writer:
         finally:
             self._close()
             over()
+            self._watched.ended(final, self._charges)
             if final is not None:
                 self.reply.end(ending_of(final))
                 self._told(final)
@@ -137,7 +142,7 @@ class Writer:
             self._cuttable = True
             await self._prepare()
             events = self._tools.failover.answer(
-                self._candidates, self._request_for, self._failed, take=self._take_at_once
+                self._candidates, self._request_for, self._failed, take=self._take_at_once, watched=self._watched
             )
             await self._screening.run(self._screened(), self._take(events))
         except asyncio.CancelledError as error:

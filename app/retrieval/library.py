@@ -41,7 +41,7 @@ class Library:
     ) -> None:
         self._documents = documents
         self._indexing = indexing
-        self._reader = reader
+        self.reader = reader
         self._indexer = indexer
         self.max_bytes = max_bytes
 
@@ -54,7 +54,7 @@ class Library:
         if len(upload.data) > self.max_bytes:
             raise PayloadTooLarge(f"A document has at most {self.max_bytes} bytes.")
         metadata = _checked(upload.metadata)
-        read = await self._reader.read(user.id, upload.data, upload.media_type, upload.charset)
+        read = await self.reader.read(user.id, upload.data, upload.media_type, upload.charset)
         try:
             created = await self._store(user, upload, metadata, read, document_id)
         finally:

@@ -39,7 +39,7 @@ class FileReader:
     def __init__(self, *, max_passages: int, seconds: int) -> None:
         self._max_passages = max_passages
         self._seconds = seconds
-        self._lane = Lane(
+        self.lane = Lane(
             at_once=AT_ONCE,
             share=OF_A_USER,
             waiting=WAITING,
@@ -61,11 +61,11 @@ class FileReader:
             raise _full()
         self._waiting[user_id] += size
         try:
-            await self._lane.enter(user_id)
+            await self.lane.enter(user_id)
             try:
                 return await self._in_worker(data, media_type, charset)
             finally:
-                self._lane.leave(user_id)
+                self.lane.leave(user_id)
         finally:
             self._waiting[user_id] -= size
             if not self._waiting[user_id]:

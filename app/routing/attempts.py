@@ -14,6 +14,7 @@ from app.routing.deadlines import Deadlines
 from app.routing.retry import RetryBudget
 from app.routing.router import Candidate
 from app.values import ProviderName, Take
+from app.watch import NOBODY, Watch
 
 
 class RetryNotAdmitted(Exception):
@@ -42,10 +43,12 @@ class Attempts:
         failed: Callable[[ProviderError], None],
         most: int,
         take: Take | None,
+        watched: Watch = NOBODY,
     ) -> None:
         """At most `most` calls are made. `refused` is called with the name of a provider that refuses our key, `failed`
-        with the error of each call, before the next one is made. For `take` see `Failover.answer`."""
+        with the error of each call, before the next one is made. For `take` and `watched` see `Failover.answer`."""
         self.refused, self.failed, self.most, self.take = refused, failed, most, take
+        self.watched = watched
         self.breakers = breakers
         self.budget = budget
         self.contexts = contexts

@@ -299,6 +299,10 @@ class Breakers:
         breaker = self._breakers.get((provider, model))
         return HEALTHY if breaker is None else breaker.health()
 
+    def all(self) -> list[tuple[ProviderName, str, Health]]:
+        """Every model that has a breaker, with its health."""
+        return [(one.provider, one.model, one.health()) for one in self._breakers.values()]
+
     async def admit(self, provider: ProviderName, model: str) -> Permit | None:
         """A permit for one call, or None when the model may not be called now. The permit must be settled."""
         breaker = self._of(provider, model)

@@ -67,6 +67,7 @@ class Call:
         "_take",
         "_text",
         "_thought",
+        "_watched",
         "provider",
         "request",
         "stream",
@@ -84,6 +85,7 @@ class Call:
         self.watchdog = Watchdog(self._patience.first_sign, turn.end)
         self._loop = turn.loop
         self._permit = permit
+        self._watched = turn.watched
         self._blanks = ""
         """The text so far, while it is blank. It is sent with the first other text; a reply without any is empty, and
         before a tool call it means nothing."""
@@ -97,6 +99,7 @@ class Call:
             while True:
                 match await self._read():
                     case Opened():
+                        self._watched.heard()
                         self.watchdog.allow(self._patience.first_token)
                     case Alive():
                         self._heard()
@@ -111,6 +114,7 @@ class Call:
                         self._blanks += text
                         if not text.isspace():
                             self._text = True
+                            self._watched.answered()
                             self.watchdog.allow(self._patience.gap)
                             return Delta(self._blanks)
                         if len(self._blanks) > MOST_BLANKS:
@@ -119,6 +123,7 @@ class Call:
                         self._heard()
                         self._succeed()
                         self._text = True
+                        self._watched.answered()
                         self.watchdog.allow(self._patience.gap)
                         return item
                     case Finish(reason) as item:
@@ -201,6 +206,7 @@ class Call:
 
     def _heard(self) -> None:
         if self._permit.heard_at is None:
+            self._watched.heard()
             self._permit.heard_at = self.watchdog.heard_at
             self.watchdog.allow(self._patience.first_token)
 
@@ -299,6 +305,7 @@ class Calls:
         self._made += 1
         turn.made += 1
         self._call = call = Call(self._provider, self._request_for(self._fitted), permit, turn)
+        turn.watched.called(candidate.provider, candidate.model, self._made, call.request.max_tokens)
         call.watchdog.start()
         item = await self._read(call)
         turn.budget.succeeded(candidate.provider)
@@ -360,6 +367,7 @@ class Calls:
 
     def _record(self, error: ProviderError) -> None:
         self._turn.failures.append(Failure(self._candidate, self._made, error))
+        self._turn.watched.failed(error)
         self._turn.failed(error)
         if isinstance(error, AuthenticationRefused) and error.wrong:
             self._turn.refused(self._candidate.provider)

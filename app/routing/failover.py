@@ -34,6 +34,7 @@ from app.routing.deadlines import Deadlines
 from app.routing.retry import ATTEMPTS_PER_TURN, RetryBudget
 from app.routing.router import Candidate, retry_after
 from app.values import ChatRequest, Delta, Finish, ProviderName, Reasoning, StreamItem, Take, ToolCallDelta
+from app.watch import NOBODY, Watch
 
 
 class Answering(msgspec.Struct, frozen=True):
@@ -74,6 +75,7 @@ class Failover:
         most_calls: int = ATTEMPTS_PER_TURN,
         unanswered: EventName = "turn.unanswered",
         take: Take | None = None,
+        watched: Watch = NOBODY,
     ) -> AsyncGenerator[Answering | Reasoning | Delta | ToolCallDelta | Finish]:
         """Stream a reply: an `Answering` for every candidate that is called, its reasoning, text and tool calls, then
         one `Finish`.
@@ -82,8 +84,9 @@ class Failover:
         request is too long, it is called again with a shorter one. `failed` is called with the error of each call that
         fails, before the next one is made; there are at most `most_calls`. When none brings a reply, `unanswered` is
         logged. `take` is offered the reasoning and the text that follow the first of each, in the call that receives
-        them; what it takes is left out of the stream. A reply has text or tool calls, unless its finish reason is
-        `length`. When a call fails after giving reasoning, another `Answering` of the same candidate may follow.
+        them; what it takes is left out of the stream. `watched` is told of the calls. A reply has text or tool calls,
+        unless its finish reason is `length`. When a call fails after giving reasoning, another `Answering` of the same
+        candidate may follow.
 
         Iterate it in one task and close it (`contextlib.aclosing`). Closing or cancelling stops the provider's work at
         once and does not count as a failure. Raises `ProviderUnavailable` when no candidate answered, or
@@ -92,7 +95,15 @@ class Failover:
         the `ProviderError` that broke the reply.
         """
         turn = Attempts(
-            self._breakers, self._budget, self._contexts, self._deadlines, self._refused, failed, most_calls, take
+            self._breakers,
+            self._budget,
+            self._contexts,
+            self._deadlines,
+            self._refused,
+            failed,
+            most_calls,
+            take,
+            watched,
         )
         clock = turn.loop.time
         for position, candidate in enumerate(candidates):

@@ -22,14 +22,14 @@ class Routing:
     def __init__(self, settings: Settings, providers: Mapping[ProviderName, Provider]) -> None:
         """`providers` are the configured ones, or only `demo` when none is configured."""
         self.catalog = Catalog(settings)
-        self._breakers = Breakers(
+        self.breakers = Breakers(
             sharing=None if settings.redis_url is None else RedisSharing.connect(settings.redis_url)
         )
         self._availability = Availability(providers)
-        self.offers = Offers(providers, self.catalog, self._availability, self._breakers, settings.default_ai_provider)
-        self.failover = Failover(providers, self._breakers, Deadlines.of(settings), refused=self._availability.doubt)
+        self.offers = Offers(providers, self.catalog, self._availability, self.breakers, settings.default_ai_provider)
+        self.failover = Failover(providers, self.breakers, Deadlines.of(settings), refused=self._availability.doubt)
 
     async def aclose(self) -> None:
         """Stop the background work. The caller closes the providers."""
         await self._availability.aclose()
-        await self._breakers.aclose()
+        await self.breakers.aclose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+from app import watch
 from app.store.client import Supabase
 from app.store.replies import Charge
 
@@ -20,5 +21,6 @@ class Charges:
         id under which their cost is held, which is released."""
         if not calls and held is None:
             return
+        watch.watcher().spent(calls)
         charge = {"id": held or str(uuid.uuid4()), "user_id": user_id, "calls": calls, "document_id": document_id}
         await self._supabase.service_rpc("charge_usage", {"p_charges": [charge]}, bool)

@@ -12,7 +12,7 @@ import re
 import urllib.request
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from httpx_aiohttp import AiohttpTransport
 from postgrest import AsyncPostgrestClient
 from postgrest.exceptions import APIError
 
+from app import watch
 from app.errors import (
     ERRORS,
     AppError,
@@ -61,6 +62,7 @@ ServiceCall = Literal[
     # indexing
     "charge_reading",
     "claim_index_jobs",
+    "index_queue",
     "renew_index_jobs",
     "release_index_jobs",
     "index_passages",
@@ -161,16 +163,7 @@ def _full() -> SupabaseUnavailable:
     return SupabaseUnavailable("Too many calls wait for the database; send the request again.", retry_after=1)
 
 
-def _lane(at_once: int, share: int, waiting: int, what: str) -> Lane:
-    return Lane(
-        at_once=at_once,
-        share=share,
-        waiting=waiting,
-        waiting_of_all=WAITING_OF_ALL,
-        seconds=WAIT_SECONDS,
-        what=what,
-        full=_full,
-    )
+_lane = partial(Lane, waiting_of_all=WAITING_OF_ALL, seconds=WAIT_SECONDS, full=_full)
 
 
 class Supabase:
@@ -186,8 +179,10 @@ class Supabase:
         self._publishable_key = publishable_key
         self._refusal: SupabaseRefused | None = None
         self._service_headers = self._headers(secret_key, secret_key)
-        self._turns = _lane(TURNS_AT_ONCE, TURNS_OF_A_USER, TURNS_WAITING, "turns")
-        self._reads = _lane(READS_AT_ONCE, READS_OF_A_USER, READS_WAITING, "calls of the database")
+        self.turns = _lane(at_once=TURNS_AT_ONCE, share=TURNS_OF_A_USER, waiting=TURNS_WAITING, what="turns")
+        self.reads = _lane(
+            at_once=READS_AT_ONCE, share=READS_OF_A_USER, waiting=READS_WAITING, what="calls of the database"
+        )
         # the official client on the same pool: creating one per request costs microseconds
         self._http = httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=10)
 
@@ -200,7 +195,7 @@ class Supabase:
         """The official client with one user's token, for one call inside the block. Row level security decides what it
         sees. Translates its errors; raises `RateLimited` for a user with too many calls at once."""
         user = _user_of(token)
-        await self._reads.enter(user)
+        await self.reads.enter(user)
         try:
             async with _translated_errors():
                 yield AsyncPostgrestClient(
@@ -210,13 +205,13 @@ class Supabase:
                     retry_enabled=False,
                 )
         finally:
-            self._reads.leave(user)
+            self.reads.leave(user)
 
     async def user_rpc(self, token: str, function: str, arguments: Mapping[str, object], result: type[T]) -> T:
         """Call a database function as one user. Raises what `_rpc` does, and `RateLimited` for a user with too many
         calls at once."""
         headers = self._headers(self._publishable_key, token)
-        user, lane = _user_of(token), self._turns if function in TURN_FUNCTIONS else self._reads
+        user, lane = _user_of(token), self.turns if function in TURN_FUNCTIONS else self.reads
         await lane.enter(user)
         try:
             return await self._rpc(function, arguments, headers, result, "SUPABASE_PUBLISHABLE_KEY")
@@ -229,7 +224,7 @@ class Supabase:
         """Call one of the listed database functions with the service key. With `user_id` the call waits for its turn
         among those of this user, who sent the request that it is made for. See `_rpc` for errors."""
         if user_id is not None:
-            await self._turns.enter(user_id)
+            await self.turns.enter(user_id)
         try:
             answer = await self._rpc(function, arguments, self._service_headers, result, "SUPABASE_SECRET_KEY")
         except SupabaseRefused as refusal:
@@ -237,7 +232,7 @@ class Supabase:
             raise
         finally:
             if user_id is not None:
-                self._turns.leave(user_id)
+                self.turns.leave(user_id)
         self._refusal = None
         return answer
 
@@ -257,25 +252,26 @@ class Supabase:
         Raises the `AppError` that the function raised, `SupabaseUnavailable`, or `SupabaseRefused`.
         """
         body = _encode(arguments)
-        for last in (False, True):
-            try:
-                async with self.session.post(
-                    f"{self._rest}/rpc/{function}", data=body, headers=headers, timeout=CALL_TIMEOUT
-                ) as response:
-                    content = await response.read()
-            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-                if last:
+        with watch.asking_supabase("user" if key == "SUPABASE_PUBLISHABLE_KEY" else "service"):
+            for last in (False, True):
+                try:
+                    async with self.session.post(
+                        f"{self._rest}/rpc/{function}", data=body, headers=headers, timeout=CALL_TIMEOUT
+                    ) as response:
+                        content = await response.read()
+                except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+                    if last:
+                        raise SupabaseUnavailable(retry_after=2) from error
+                    continue
+                except (aiohttp.ClientError, TimeoutError) as error:
                     raise SupabaseUnavailable(retry_after=2) from error
-                continue
-            except (aiohttp.ClientError, TimeoutError) as error:
-                raise SupabaseUnavailable(retry_after=2) from error
-            break
-        if response.status >= 300:
-            raise _translate(response.status, content, key, function)
-        try:
-            return msgspec.json.decode(content, type=result)
-        except msgspec.DecodeError as error:
-            raise SupabaseUnavailable("The database answered in an unexpected form.", retry_after=2) from error
+                break
+            if response.status >= 300:
+                raise _translate(response.status, content, key, function)
+            try:
+                return msgspec.json.decode(content, type=result)
+            except msgspec.DecodeError as error:
+                raise SupabaseUnavailable("The database answered in an unexpected form.", retry_after=2) from error
 
     async def ping(self) -> bool:
         """Whether Auth and the Data API answer now."""
@@ -312,19 +308,20 @@ def _proxy_for(url: str) -> str | None:
 
 @asynccontextmanager
 async def _translated_errors() -> AsyncGenerator[None]:
-    """Around a call of the official client: its errors become ours."""
-    try:
-        yield
-    except APIError as error:
-        body = _ErrorBody(error.code, error.message, error.details, error.hint)
-        if error.code is None:
-            status = 401 if _KEY_REFUSED.search(error.message or "") else 503
-        else:
-            # when the answer is not JSON, the client puts the HTTP status into `code`
-            status = int(error.code) if re.fullmatch("[45][0-9]{2}", error.code) else 400
-        raise _translated(status, body, "SUPABASE_PUBLISHABLE_KEY", "a table") from error
-    except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
-        raise SupabaseUnavailable(retry_after=2) from error
+    """Around a call of the official client: it is timed, and its errors become ours."""
+    with watch.asking_supabase("user"):
+        try:
+            yield
+        except APIError as error:
+            body = _ErrorBody(error.code, error.message, error.details, error.hint)
+            if error.code is None:
+                status = 401 if _KEY_REFUSED.search(error.message or "") else 503
+            else:
+                # when the answer is not JSON, the client puts the HTTP status into `code`
+                status = int(error.code) if re.fullmatch("[45][0-9]{2}", error.code) else 400
+            raise _translated(status, body, "SUPABASE_PUBLISHABLE_KEY", "a table") from error
+        except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
+            raise SupabaseUnavailable(retry_after=2) from error
 
 
 def _translate(status: int, content: bytes, key: Key, function: str) -> AppError:

@@ -59,6 +59,17 @@ class ReembedProgress(msgspec.Struct, frozen=True):
     passages_left: int
 
 
+class IndexQueue(msgspec.Struct, frozen=True):
+    """How many documents wait to be indexed, are being indexed, wait after a failure, and have failed for good within a
+    day; and for how many seconds the oldest has waited."""
+
+    queued: int
+    running: int
+    retrying: int
+    failed: int
+    oldest_seconds: float
+
+
 class Indexing:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
@@ -99,6 +110,10 @@ class Indexing:
         """Give a document back after a failure: for another try later, or as failed for good."""
         arguments = {"p_worker": worker, "p_document_id": document_id, "p_error": error, "p_final": final}
         await self._supabase.service_rpc("postpone_index_job", arguments, bool)
+
+    async def queue(self) -> IndexQueue:
+        """The documents of all users that are not indexed yet, or could not be."""
+        return await self._supabase.service_rpc("index_queue", {}, IndexQueue)
 
     async def reembed_progress(self, model: str) -> ReembedProgress:
         return await self._supabase.service_rpc("reembed_progress", {"p_model": model}, ReembedProgress)

@@ -283,6 +283,7 @@ async def _documents(supabase: Supabase, user: User) -> None:
     await indexing.charge_reading(user.id, 3)
     [job] = await indexing.claim_index_jobs(worker, FIRST, 1)
     await indexing.renew_index_jobs(worker, [document])
+    await indexing.queue()
     await indexing.release_index_jobs(worker)
     [job] = await indexing.claim_index_jobs(worker, FIRST, 1)
     step = await indexing.index_passages(worker, job, FIRST, [], 64)

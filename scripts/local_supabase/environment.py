@@ -23,6 +23,7 @@ class RunSettings:
     db_port: int
     data: Path
     replicas: int
+    metrics_port: int | None
     environment: Mapping[str, str]
     in_file: Sequence[str]
     inherited: Mapping[str, str]
@@ -38,6 +39,7 @@ class RunSettings:
             db_port=_number(inherited, "PARLEY_DB_PORT", 54322, 65535),
             data=REPOSITORY / (inherited.get("PARLEY_DATA") or ".parley"),
             replicas=_number(inherited, "PARLEY_REPLICAS", 1, 2),
+            metrics_port=_number(inherited, "METRICS_PORT", 0, 65534) if inherited.get("METRICS_PORT") else None,
             environment=dict(os.environ),
             in_file=tuple(written),
             inherited=inherited,
@@ -45,11 +47,18 @@ class RunSettings:
         settings._require_different_ports()
         return settings
 
+    def ports_of(self, replica: int) -> dict[str, int]:
+        """The ports that a replica listens on, by the settings that name those of the first. Replicas are numbered
+        from 0."""
+        ports = {"PARLEY_PORT": self.api_port + replica}
+        return ports if self.metrics_port is None else {**ports, "METRICS_PORT": self.metrics_port + replica}
+
     def _require_different_ports(self) -> None:
-        uses = {self.api_port + replica: "PARLEY_PORT" for replica in range(self.replicas)}
-        for name, port in (("PARLEY_SUPABASE_PORT", self.supabase_port), ("PARLEY_DB_PORT", self.db_port)):
+        wanted = [(name, port) for replica in range(self.replicas) for name, port in self.ports_of(replica).items()]
+        uses: dict[int, str] = {}
+        for name, port in (*wanted, ("PARLEY_SUPABASE_PORT", self.supabase_port), ("PARLEY_DB_PORT", self.db_port)):
             if port in uses:
-                second = "; the second replica's is the one after PARLEY_PORT" if self.replicas == 2 else ""
+                second = "; a second replica has the ports after those of the first" if self.replicas == 2 else ""
                 raise StackError(f"{name} and {uses[port]} are both {port}: set one of them{second}")
             uses[port] = name
 

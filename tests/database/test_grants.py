@@ -202,6 +202,7 @@ service_role   public.import_messages(uuid,jsonb,jsonb,text)                    
 service_role   public.finish_replies(jsonb,boolean)                                                         execute
 service_role   public.index_passages(uuid,uuid,bigint,text,jsonb,integer)                                   execute
 service_role   public.journal_write(jsonb,uuid[],jsonb)                                                     execute
+service_role   public.index_queue()                                                                         execute
 service_role   public.index_waiting_texts()                                                                 execute
 service_role   public.passages_to_reembed(text,integer)                                                     execute
 service_role   public.postpone_index_job(uuid,uuid,text,boolean)                                            execute

@@ -31,6 +31,18 @@ def test_environment_is_above_the_file(repository: Path, monkeypatch: pytest.Mon
     assert "OPENAI_API_KEY" not in settings.environment
 
 
+def test_each_replica_has_its_own_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARLEY_REPLICAS", "2")
+    monkeypatch.setenv("METRICS_PORT", "9464")
+    settings = RunSettings.load()
+    assert settings.ports_of(0) == {"PARLEY_PORT": 8000, "METRICS_PORT": 9464}
+    assert settings.ports_of(1) == {"PARLEY_PORT": 8001, "METRICS_PORT": 9465}
+
+
+def test_there_are_no_metrics_by_default() -> None:
+    assert RunSettings.load().ports_of(0) == {"PARLEY_PORT": 8000}
+
+
 @pytest.mark.parametrize(("value", "folder"), [("", ".parley"), ("other", "other"), ("/elsewhere", "/elsewhere")])
 def test_data_folder(repository: Path, monkeypatch: pytest.MonkeyPatch, value: str, folder: str) -> None:
     """An empty name is none: the database does not spread over the repository."""
@@ -44,6 +56,8 @@ def test_data_folder(repository: Path, monkeypatch: pytest.MonkeyPatch, value: s
         ("PARLEY_SUPABASE_PORT", "8000", "1", "PARLEY_SUPABASE_PORT and PARLEY_PORT are both 8000"),
         ("PARLEY_DB_PORT", "54321", "1", "PARLEY_DB_PORT and PARLEY_SUPABASE_PORT are both 54321"),
         ("PARLEY_DB_PORT", "8001", "2", "PARLEY_DB_PORT and PARLEY_PORT are both 8001: .*second replica"),
+        ("METRICS_PORT", "8001", "2", "PARLEY_PORT and METRICS_PORT are both 8001: .*second replica"),
+        ("METRICS_PORT", "54321", "1", "PARLEY_SUPABASE_PORT and METRICS_PORT are both 54321"),
     ],
 )
 def test_one_port_for_two_is_refused(
