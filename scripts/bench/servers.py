@@ -148,12 +148,19 @@ def settings_of(ports: Beside, port: int, model: str = "fake-50-0-0") -> dict[st
 
 @contextlib.contextmanager
 def parley(
-    ports: Beside, *, name: str = "Parley", root: Path = ROOT, python: str = sys.executable, **of_settings: str
+    ports: Beside,
+    *,
+    name: str = "Parley",
+    root: Path = ROOT,
+    python: str = sys.executable,
+    further: Mapping[str, str] | None = None,
+    **of_settings: str,
 ) -> Iterator[Contender]:
-    """The API of the checkout at `root`, which stores every turn in the stub."""
+    """The API of the checkout at `root`, which stores every turn in the stub; with `further` settings."""
     port = free_port()
     started = time.monotonic()
-    with running((python, "-m", "app"), SERVER_CORE, cwd=root, env=settings_of(ports, port, **of_settings)) as process:
+    env = settings_of(ports, port, **of_settings) | (further or {})
+    with running((python, "-m", "app"), SERVER_CORE, cwd=root, env=env) as process:
         wait_for(f"http://127.0.0.1:{port}/health/ready")
         yield Contender(name, process, port, time.monotonic() - started, sending(ports), {"content": QUESTION})
 
