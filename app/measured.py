@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import tomllib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib import metadata
-from pathlib import Path
 
-from app import observe, watch
+from app import observe
 from app.errors import AppError
 from app.lanes import Lane
 from app.main import Service
@@ -21,6 +18,8 @@ from app.telemetry.lag import measure_lag
 from app.telemetry.measuring import Measuring
 from app.telemetry.metrics import ByLabels, Metrics, Models
 from app.values import ProviderName
+from app.version import version
+from app.watch import Watcher
 
 QUEUE_SECONDS = 15.0
 """How often the database is asked for the documents that wait. All processes ask the same, so use `max` of them."""
@@ -164,29 +163,19 @@ def _breakers(service: Service, models: Models) -> ByLabels:
     return states.items()
 
 
-def version() -> str:
-    """The release of this code."""
-    try:
-        return metadata.version("parley")
-    except metadata.PackageNotFoundError:  # run from a checkout
-        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
-        return str(project["project"]["version"])
-
-
 @asynccontextmanager
-async def measured(service: Service, host: str, port: int) -> AsyncGenerator[None]:
-    """Measure the service within the block, and answer Prometheus at this address. Raises `SettingsError`."""
+async def measured(service: Service, host: str, port: int, then: Watcher) -> AsyncGenerator[Watcher]:
+    """Measure the service within the block, and answer Prometheus at this address; `then` is told of replies too.
+    Raises `SettingsError`."""
     metrics, queue = metrics_of(service)
-    measuring = Measuring(metrics)
+    measuring = Measuring(metrics, then)
     async with exposed(metrics.registry, host, port) as url:
-        watch.use(measuring)
-        observe.listen(measuring.event)
         observe.event("settings.in_use", detail=f"Metrics: {url}")
+        observe.listen(measuring.event)
         # `once`, as a replica whose measuring fails is still ready for requests
         service.supervisor.once("lag", lambda: measure_lag(metrics.lag.observe))
         service.supervisor.once("index queue", lambda: queue.ask(service))
         try:
-            yield
+            yield measuring
         finally:
-            watch.use(None)
             observe.listen(None)

@@ -66,6 +66,7 @@ EventName = Literal[
     "task.failed",
     "title.failed",
     "title.unanswered",
+    "traces.unsent",
     "turn.failed",
     "turn.unanswered",
     "turn.unstored",
@@ -122,6 +123,7 @@ LEVELS: dict[EventName, Level] = {
     "task.failed": "error",
     "title.failed": "warning",
     "title.unanswered": "warning",
+    "traces.unsent": "warning",
     "turn.failed": "error",
     "turn.unanswered": "error",
     "turn.unstored": "error",
@@ -170,6 +172,11 @@ def request_id() -> str | None:
 def set_request_id(value: str) -> None:
     _request_id.set(value)
     structlog.contextvars.bind_contextvars(request_id=value)
+
+
+def set_trace_id(value: str) -> None:
+    """All lines of the request that is being served have this `trace_id`, those of its turn too."""
+    structlog.contextvars.bind_contextvars(trace_id=value)
 
 
 SHORTEST_SECRET = 4

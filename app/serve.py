@@ -7,7 +7,8 @@ import asyncio
 import os
 import socket
 import sys
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -16,12 +17,13 @@ import uvicorn
 from dotenv import dotenv_values
 from litestar import Litestar
 
-from app import observe
+from app import observe, watch
 from app.errors import AppError, SupabaseRefused
 from app.front_door import Connection, FrontDoor, limits_of_this_machine
 from app.main import Service, create_app
 from app.misspelt import misspelt
-from app.settings import NotSet, Settings, SettingsError, load_settings
+from app.settings import NotSet, Settings, SettingsError, load_settings, traces_wanted
+from app.version import version
 
 ENV_FILE = Path(".env")
 """`make run` reads this file. This program does not: its settings come from the environment only."""
@@ -102,20 +104,31 @@ async def serve(settings: Settings) -> None:
     except AppError as error:
         observe.event("supabase.unreachable", detail=str(error))
     try:
-        async with _measured(server.service, settings):
+        async with _watched(server.service, settings):
             await server.serve()
     except SettingsError:
         await server.service.supabase.aclose()
         raise
 
 
-def _measured(service: Service, settings: Settings) -> AbstractAsyncContextManager[None]:
-    """Around the service, what `METRICS_PORT` asks for. It is imported only then."""
-    if settings.metrics_port is None:
-        return nullcontext()
-    from app.measured import measured
+@asynccontextmanager
+async def _watched(service: Service, settings: Settings) -> AsyncGenerator[None]:
+    """Have the service watched within the block, as far as the settings ask for it. What does so is imported only
+    then."""
+    async with AsyncExitStack() as parts:
+        watcher = watch.UNWATCHED
+        if traces_wanted():
+            from app.telemetry.traces import traced
 
-    return measured(service, settings.metrics_host, settings.metrics_port)
+            watcher = await parts.enter_async_context(traced(version()))
+        if settings.metrics_port is not None:
+            from app.measured import measured
+
+            measuring = measured(service, settings.metrics_host, settings.metrics_port, watcher)
+            watcher = await parts.enter_async_context(measuring)
+        watch.use(watcher)
+        parts.callback(watch.use, watch.UNWATCHED)
+        yield
 
 
 def _misspelt() -> list[str]:

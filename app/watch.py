@@ -6,19 +6,26 @@ a line of the log.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
+from app import observe
 from app.errors import AppError, ProviderError
 from app.values import Usage
+
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+"""The header of W3C's Trace Context. A later version than 00 may have more behind the flags."""
+SAMPLED = 0x01
 
 Kind = Literal["turn", "completion"]
 """What is written: the reply of a turn, or a completion."""
 Lane = Literal["text", "final"]
 """Of the journal."""
-Caller = Literal["user", "service"]
+Whose = Literal["user", "service"]
 """Whose key a call of Supabase carries."""
 
 
@@ -52,6 +59,30 @@ class Ended(Protocol):
     def provider(self) -> str | None: ...
     @property
     def model(self) -> str | None: ...
+
+
+class Caller(NamedTuple):
+    """The span of the caller that a request belongs to, by its `traceparent`."""
+
+    trace_id: str
+    span_id: str
+    sampled: bool
+
+
+_caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+
+
+def caller() -> Caller | None:
+    """Whose trace the request that is being served belongs to."""
+    return _caller.get()
+
+
+def set_caller(traceparent: bytes) -> None:
+    """The request has this header. One that is malformed is ignored, as the specification asks."""
+    found = TRACEPARENT.fullmatch(traceparent.decode("latin-1"))
+    if found is not None:
+        _caller.set(Caller(found[1], found[2], bool(int(found[3], 16) & SAMPLED)))
+        observe.set_trace_id(found[1])
 
 
 class Watch:
@@ -109,35 +140,35 @@ class Watcher:
     def journal_failed(self) -> None:
         """A call of the journal, or for the charges of completions, failed."""
 
-    def asked_supabase(self, caller: Caller, seconds: float, failed: AppError | None) -> None:
+    def asked_supabase(self, whose: Whose, seconds: float, failed: AppError | None) -> None:
         """A function of the database was called."""
 
 
 class asking_supabase:  # noqa: N801 - read as a statement: with asking_supabase("user")
     """Times the call in its block."""
 
-    __slots__ = ("_began", "_caller")
+    __slots__ = ("_began", "_whose")
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, whose: Whose) -> None:
+        self._whose = whose
 
     def __enter__(self) -> None:
         self._began = perf_counter()
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
         failed = error if isinstance(error, AppError) else None
-        _watcher.asked_supabase(self._caller, perf_counter() - self._began, failed)
+        _watcher.asked_supabase(self._whose, perf_counter() - self._began, failed)
 
 
 NOBODY = Watch()
-_nobody = Watcher()
-_watcher = _nobody
+UNWATCHED = Watcher()
+_watcher = UNWATCHED
 
 
-def use(watcher: Watcher | None) -> None:
-    """Tell `watcher` of everything from now on; None: nobody."""
+def use(watcher: Watcher) -> None:
+    """Tell `watcher` of everything from now on."""
     global _watcher
-    _watcher = watcher or _nobody
+    _watcher = watcher
 
 
 def watcher() -> Watcher:

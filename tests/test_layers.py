@@ -34,8 +34,9 @@ ARROWS: dict[str, frozenset[str]] = {
     "line": frozenset(),
     "front_door": frozenset({"line"}),
     "telemetry": frozenset({"settings"}),
-    "measured": frozenset({"lanes", "main", "providers", "settings", "store", "telemetry"}),
-    "serve": frozenset({"front_door", "main", "measured", "misspelt", "settings"}),
+    "version": frozenset(),
+    "measured": frozenset({"lanes", "main", "providers", "settings", "store", "telemetry", "version"}),
+    "serve": frozenset({"front_door", "main", "measured", "misspelt", "settings", "telemetry", "version"}),
     "admin": frozenset({"admin_arguments", "admin_keys", "settings", "store"}),
     "admin_arguments": frozenset(),
     "admin_keys": frozenset({"admin_arguments", "personal_keys", "store"}),
@@ -48,7 +49,7 @@ LEAF_ARROWS = {
     "errors": frozenset({"values"}),
     "values": frozenset(),
     "observe": frozenset(),
-    "watch": frozenset({"errors", "values"}),
+    "watch": frozenset({"errors", "observe", "values"}),
 }
 STAGE_OF_LIBRARY = {
     "litestar": {"api", "main", "serve"},
@@ -63,6 +64,7 @@ STAGE_OF_LIBRARY = {
     "tenacity": {"routing"},
     "pybreaker": {"routing"},
     "prometheus_client": {"telemetry"},
+    "opentelemetry": {"telemetry"},
 }
 """Where a library may be seen; behind that, it can be replaced."""
 SERVICE_STORES = frozenset(

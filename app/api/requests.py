@@ -14,7 +14,7 @@ from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from litestar.utils import make_non_optional_union
 
-from app import observe
+from app import observe, watch
 from app.api.bodies import JSON, decode, require_media_type
 from app.api.in_flight import Body
 from app.errors import AppError, InvalidRequest
@@ -102,6 +102,8 @@ def observed(app: ASGIApp, routes: Iterable[BaseRoute]) -> ASGIApp:
             return
         request_id = _request_id(scope)
         observe.set_request_id(request_id)
+        if traceparent := _header(scope, b"traceparent"):
+            watch.set_caller(traceparent)
         status: int | None = None
 
         async def with_id(message: Message) -> None:
@@ -132,6 +134,11 @@ def observed(app: ASGIApp, routes: Iterable[BaseRoute]) -> ASGIApp:
 
 
 def _request_id(scope: Scope) -> str:
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    given = _header(scope, b"x-request-id")
     plain = given.replace(b"-", b"").isalnum() and len(given) <= MAX_REQUEST_ID_CHARACTERS
     return given.decode() if plain else secrets.token_hex(8)
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    """The first header of this name; empty without one."""
+    return next((value for other, value in scope["headers"] if other == name), b"")

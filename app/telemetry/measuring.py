@@ -14,13 +14,15 @@ from app.errors import (
     BudgetExceeded,
     Draining,
     LimitReached,
+    ProviderError,
     RateLimited,
     SupabaseRefused,
     SupabaseUnavailable,
 )
 from app.observe import EventName
 from app.telemetry.metrics import Metrics
-from app.watch import Caller, Ended, Kind, Lane, Spent, Watch, Watcher
+from app.values import Usage
+from app.watch import NOBODY, UNWATCHED, Ended, Kind, Lane, Spent, Watch, Watcher, Whose
 
 NAMED_LIMITS = ("requests", "tokens", "unauthenticated")
 """Limits that say their name in a refusal."""
@@ -29,38 +31,56 @@ UNSTORED = "unstored"
 
 
 class Measured(Watch):
-    """One reply, for the metrics."""
+    """One reply, for the metrics. All that it is told, it tells `then` too."""
 
-    __slots__ = ("_answered_at", "_asked_at", "_called", "_heard_at", "_kind", "_metrics")
+    __slots__ = ("_answered_at", "_asked_at", "_called", "_heard_at", "_kind", "_metrics", "_then")
 
-    def __init__(self, metrics: Metrics, kind: Kind) -> None:
+    def __init__(self, metrics: Metrics, kind: Kind, then: Watch = NOBODY) -> None:
         self._metrics = metrics
         self._kind = kind
+        self._then = then
         self._asked_at = perf_counter()
         self._heard_at: float | None = None
         self._answered_at: float | None = None
         self._called: tuple[str, str] | None = None
 
+    def refused(self, error: BaseException) -> None:
+        self._then.refused(error)
+
+    def replayed(self) -> None:
+        self._then.replayed()
+
     def begun(self, conversation_id: str | None, reply_id: str) -> None:
         self._metrics.begin.observe(perf_counter() - self._asked_at)
+        self._then.begun(conversation_id, reply_id)
 
     def retrieved(self, began: float, passages: int, error: str | None) -> None:
         self._metrics.retrieval.observe(perf_counter() - began)
+        self._then.retrieved(began, passages, error)
 
     def called(self, provider: str, model: str, attempt: int, max_tokens: int | None) -> None:
         self._called = provider, model
         self._metrics.calls.labels(*self._metrics.models.label(provider, model)).inc()
+        self._then.called(provider, model, attempt, max_tokens)
 
     def heard(self) -> None:
         if self._heard_at is None and self._called is not None:
             self._heard_at = perf_counter()
             self._metrics.first_sign.labels(self._called[0]).observe(self._heard_at - self._asked_at)
+        self._then.heard()
 
     def answered(self) -> None:
         if self._answered_at is None and self._called is not None:
             self._answered_at = perf_counter()
             labels = self._metrics.models.label(*self._called, answered=True)
             self._metrics.first_token.labels(*labels).observe(self._answered_at - self._asked_at)
+        self._then.answered()
+
+    def failed(self, error: ProviderError) -> None:
+        self._then.failed(error)
+
+    def written(self, usage: Usage | None) -> None:
+        self._then.written(usage)
 
     def ended(self, final: Ended | None, spent: Iterable[Spent]) -> None:
         metrics = self._metrics
@@ -70,6 +90,7 @@ class Measured(Watch):
         metrics.turns.labels(self._kind, *labels, end).inc()
         metrics.seconds.labels(*labels).observe(perf_counter() - self._asked_at)
         count_spent(metrics, spent)
+        self._then.ended(final, spent)
 
 
 def count_spent(metrics: Metrics, charges: Iterable[Spent]) -> None:
@@ -85,24 +106,25 @@ def count_spent(metrics: Metrics, charges: Iterable[Spent]) -> None:
 
 
 class Measuring(Watcher):
-    """Counts what the process is told."""
+    """Counts what the process is told. Replies are told to `then` too."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, then: Watcher = UNWATCHED) -> None:
         self._metrics = metrics
+        self._then = then
         # Prometheus sees only what changes: a series that is first seen with a failure seems to have had none
         for limit in LIMITS:
             metrics.refusals.labels(limit)
         for code in ERRORS:
             metrics.problems.labels(code)
-        for caller in get_args(Caller):
+        for whose in get_args(Whose):
             for reason in ("unavailable", "refused"):
-                metrics.supabase_failures.labels(caller, reason)
+                metrics.supabase_failures.labels(whose, reason)
         for name, level in observe.LEVELS.items():
             if level == "error":
                 metrics.events.labels(name)
 
     def reply(self, kind: Kind) -> Watch:
-        return Measured(self._metrics, kind)
+        return Measured(self._metrics, kind, self._then.reply(kind))
 
     def spent(self, charges: Iterable[Spent]) -> None:
         count_spent(self._metrics, charges)
@@ -119,11 +141,11 @@ class Measuring(Watcher):
     def journal_failed(self) -> None:
         self._metrics.journal_failures.inc()
 
-    def asked_supabase(self, caller: Caller, seconds: float, failed: AppError | None) -> None:
-        self._metrics.supabase_seconds.labels(caller).observe(seconds)
+    def asked_supabase(self, whose: Whose, seconds: float, failed: AppError | None) -> None:
+        self._metrics.supabase_seconds.labels(whose).observe(seconds)
         if isinstance(failed, SupabaseUnavailable):
             reason = "refused" if isinstance(failed, SupabaseRefused) else "unavailable"
-            self._metrics.supabase_failures.labels(caller, reason).inc()
+            self._metrics.supabase_failures.labels(whose, reason).inc()
 
     def event(self, name: EventName, fields: Mapping[str, object]) -> None:
         """What `observe.event` is told."""

@@ -159,7 +159,7 @@ def parley(
     """The API of the checkout at `root`, which stores every turn in the stub; with `further` settings."""
     port = free_port()
     started = time.monotonic()
-    env = settings_of(ports, port, **of_settings) | (further or {})
+    env = {**settings_of(ports, port, **of_settings), **(further or {})}
     with running((python, "-m", "app"), SERVER_CORE, cwd=root, env=env) as process:
         wait_for(f"http://127.0.0.1:{port}/health/ready")
         yield Contender(name, process, port, time.monotonic() - started, sending(ports), {"content": QUESTION})

@@ -61,7 +61,9 @@ async def scrapes(server: Contender, url: str) -> None:
             times.append(asyncio.get_running_loop().time() - began)
             await asyncio.sleep(0.05)
     checked(await load, server)
-    print(f"a scrape of {text.count(chr(10))} lines under load: answered within {statistics.median(times) * 1000:.1f} ms")
+    print(
+        f"a scrape of {text.count(chr(10))} lines under load: answered within {statistics.median(times) * 1000:.1f} ms"
+    )
     before = server.cpu_seconds()
     async with aiohttp.ClientSession() as session:
         for _ in range(SCRAPES * 5):
