@@ -17,7 +17,9 @@ from app import observe
 from app.errors import AppError, ProviderError
 from app.values import Usage
 
-TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+TRACEPARENT = re.compile(
+    r"(?!ff|00-.{53})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
+)
 """The header of W3C's Trace Context. A later version than 00 may have more behind the flags."""
 SAMPLED = 0x01
 
