@@ -102,6 +102,12 @@ migrations: list[Entry] = [
     Shown(MIGRATIONS, "drop function public.begin_turn", reason="an excerpt of a migration of this repository"),
 ]
 
+OPERATIONS = "docs/operations.md"
+operations: list[Entry] = [
+    Shown(OPERATIONS, "scrape_configs:", reason="of Prometheus"),
+    Shell(OPERATIONS, "export OTEL_EXPORTER_OTLP_ENDPOINT"),
+]
+
 PROVIDERS = "docs/providers.md"
 providers: list[Entry] = [
     Read(PROVIDERS, "ACME = ProviderDescription(", test="tests/docs/test_blocks.py::test_a_provider_is_described"),
@@ -125,6 +131,7 @@ TABLE: tuple[Entry, ...] = (
     *clients,
     *frontend,
     *migrations,
+    *operations,
     *providers,
     *realtime,
 )
