@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -58,8 +57,8 @@ def metrics_of(service: Service) -> tuple[Metrics, _Queue]:
 
     metrics, queue = Metrics(Models(known)), _Queue()
     read = metrics.read
-    build = (version(), platform.python_version())
-    read("parley_build_info", "The release that runs; always 1.", ("version", "python"), lambda: [(build, 1)])
+    release = version()
+    read("parley_build_info", "The release that runs; always 1.", ("version",), lambda: [((release,), 1)])
     read(
         "parley_replies_streaming",
         "Replies that are being written.",
