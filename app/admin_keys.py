@@ -52,4 +52,9 @@ async def key_lines(asked: argparse.Namespace, keys: Keys) -> AsyncGenerator[str
 def _described(key: StoredKey) -> str:
     until = "without end" if key.expires_at is None else f"until {key.expires_at}"
     used = "never used" if key.last_used_at is None else f"last used {key.last_used_at}"
-    return f"{key.id}  {key.hint}…  {until}, {used}: {key.name}"
+    return f"{key.id}  {key.hint}…  {until}, {used}: {_printable(key.name)}"
+
+
+def _printable(name: str) -> str:
+    """A name that a user chose, on one line of the operator's terminal and without commands for it."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name)

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -51,7 +51,10 @@ def require_media_type(content_type: str | None, *accepted: str) -> str:
 
 def decode(raw: bytes, kind: type[T], name: str = "body", *, doubts: bool = True) -> T:
     """The JSON text `raw` as a value of the type `kind`. Raises `InvalidRequest`; what is no JSON has status 400.
+    A type with a function `read_part` makes of a body what is read of it: the rest need not be acceptable.
     Without `doubts`, of a field that is there twice the last one counts, and NUL characters are taken."""
+    if (read_part := _read_part(kind)) is not None:  # type: ignore[arg-type]
+        raw = read_part(raw)
     explained = len(raw) <= MAX_EXPLAINED_BYTES
     if not (doubts and explained and _doubtful(raw, kind)):
         try:
@@ -73,6 +76,11 @@ def decode(raw: bytes, kind: type[T], name: str = "body", *, doubts: bool = True
 @functools.cache
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
+
+
+@functools.cache
+def _read_part(kind: Any) -> Callable[[bytes], bytes] | None:
+    return getattr(struct_of(kind), "read_part", None)
 
 
 @functools.cache

@@ -223,4 +223,5 @@ def _time(text: str, where: str) -> str:
         raise InvalidRequest(f"{where}: expected a time as in 2026-11-28T10:00:00+00:00.") from None
     if time.tzinfo is None:
         raise InvalidRequest(f"{where}: expected a time with its offset.")
-    return max(OLDEST, min(time.astimezone(UTC), datetime.now(UTC))).isoformat()
+    # the year 1 with an offset is before any that there is in UTC, so the zone is changed at the end
+    return max(OLDEST, min(time, datetime.now(UTC))).astimezone(UTC).isoformat()

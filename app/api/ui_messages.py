@@ -6,11 +6,14 @@ are not: the stored conversation is the history.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeGuard
 
 import msgspec
 
+from app.api.mistakes import lone_surrogate
 from app.api.paging import Page
 from app.api.ui_chunks import (
     ReasoningPart,
@@ -79,6 +82,59 @@ class ChatBody(AnswerOptions, forbid_unknown_fields=False, kw_only=True):
         str | None, described("The message that is edited; of `regenerate-message`, the reply that is replaced.")
     ] = msgspec.field(default=None, name="messageId")
 
+    @staticmethod
+    def read_part(raw: bytes) -> bytes:
+        """The body with nothing but their ids left of the messages before the last one. A message that was refused
+        stays in the chat of `useChat`, which sends it along with every later one."""
+        try:
+            members = _MEMBERS.decode(raw)
+            sent = _LIST.decode(members.get("messages") or b"null") or []
+            before = sent if members.get("message", b"null") != b"null" else sent[:-1]
+            if not before:
+                return raw
+            known: list[object] = [{}] * max(0, len(before) - MAX_SEEN)
+            known += [_id_of(message) for message in before[-MAX_SEEN:]]
+            members["messages"] = msgspec.Raw(msgspec.json.encode([*known, *sent[len(before) :]]))
+            return msgspec.json.encode(members)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return _with_half_pairs(raw) if _HALF_PAIRS.search(raw) else raw
+
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_HALF_PAIRS = re.compile(rb"\\ud[89a-f]", re.IGNORECASE)
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+_IDENTIFIED = msgspec.json.Decoder(_Identified)
+
+
+def _id_of(message: bytes) -> _Identified | dict[str, str]:
+    try:
+        return _IDENTIFIED.decode(message)
+    except (msgspec.DecodeError, UnicodeError):
+        return {}
+
+
+def _with_half_pairs(raw: bytes) -> bytes:
+    """As `ChatBody.read_part`, for a body with half a surrogate pair. msgspec 0.22 refuses it even where it skips."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        return raw
+    sent = body.get("messages") if isinstance(body, dict) else None
+    if not isinstance(sent, list):
+        return raw
+    before = len(sent) if body.get("message") is not None else len(sent) - 1
+    body["messages"] = [
+        {"id": message["id"]} if isinstance(message, dict) and _may_be_known(message.get("id")) else {}
+        for message in sent[:before]
+    ] + sent[before:]
+    return json.dumps(body).encode()
+
 
 def turn_of(body: ChatBody) -> ChatTurn:
     """What is asked. Raises `InvalidRequest`, naming the message and the part."""
@@ -126,9 +182,9 @@ def _text(sent: dict[str, Any], place: str) -> str:
     refused = [what for index, part in enumerate(parts) if (what := _refused(part, place, index))]
     if refused:
         raise InvalidRequest(" ".join(refused))
-    content = "\n\n".join(part["text"] for part in parts if part["text"])
+    content = "\n\n".join(part["text"] for part in parts if part["type"] == "text" and part["text"])
     require_words(f"{place}.parts", content)
-    require_short(content)
+    require_short(content, f"{place}.parts")
     return content
 
 
@@ -145,6 +201,8 @@ def _refused(part: object, place: str, index: int) -> str | None:
     kind = part.get("type") if isinstance(part, dict) else None
     if not isinstance(part, dict) or not isinstance(kind, str):
         return f"{where}: expected a part with a type."
+    if kind == "step-start":  # says nothing
+        return None
     if kind == "text":
         return None if isinstance(part.get("text"), str) else f"{where}.text: expected text."
     if kind == "file":
@@ -160,8 +218,12 @@ def _seen(before: list[dict[str, Any]]) -> Iterator[str]:
     for message in before[: -MAX_SEEN - 1 : -1]:
         known = message.get("id")
         # ids that could be no message's are skipped: nothing before the last message has to be valid
-        if isinstance(known, str) and 1 <= len(known) <= MAX_ID_CHARACTERS:
+        if _may_be_known(known):
             yield known
+
+
+def _may_be_known(id: object) -> TypeGuard[str]:
+    return isinstance(id, str) and 1 <= len(id) <= MAX_ID_CHARACTERS and "\0" not in id and lone_surrogate(id) is None
 
 
 class UIMessagePage(Page[UIMessage], frozen=True):

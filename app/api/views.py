@@ -61,10 +61,10 @@ def described(text: str) -> msgspec.Meta:
     return msgspec.Meta(description=text)
 
 
-def require_short(content: str) -> None:
+def require_short(content: str, field: str = "content") -> None:
     """Raises `PayloadTooLarge` for a text of more than `MAX_CONTENT_CHARACTERS`."""
     if len(content) > MAX_CONTENT_CHARACTERS:
-        raise PayloadTooLarge(f"content: {len(content)} characters; at most {MAX_CONTENT_CHARACTERS} are taken.")
+        raise PayloadTooLarge(f"{field}: {len(content)} characters; at most {MAX_CONTENT_CHARACTERS} are taken.")
 
 
 def require_words(field: str, text: str) -> None:

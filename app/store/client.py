@@ -97,8 +97,8 @@ ServiceCall = Literal[
 Key = Literal["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY"]
 """The setting whose key a call carries: the publishable key beside a user's token, or the secret key alone."""
 
-_MALFORMED = frozenset({"22P02", "22P05", "23514", "22001", "22003", "22021"})
-"""SQLSTATEs of a value that is malformed, too long, too large, bad text, or refused by a check."""
+_MALFORMED = frozenset({"22P02", "22P05", "23514", "22001", "22003", "22007", "22008", "22009", "22021"})
+"""SQLSTATEs of a value that is malformed, too long, too large, no time, bad text, or refused by a check."""
 _NOT_THERE = frozenset({"PGRST202", "PGRST204", "PGRST205", "42883", "42P01", "42703"})
 """A function, table or column that the project does not have."""
 TOKEN_REFUSED = frozenset({"PGRST301", "PGRST302", "PGRST303"})

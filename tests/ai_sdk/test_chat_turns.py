@@ -323,6 +323,52 @@ async def test_nothing_is_begun_by_what_is_refused(as_owner: httpx.AsyncClient) 
     assert await chat_messages(as_owner, chat) == []
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["in messages", "beside message"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param([said("a\0b")], id="NUL"),
+        pytest.param([said("cut: \ud83d")], id="half a pair"),
+        pytest.param([said("x", "\ud83d"), said("y", "a\0b")], id="ids"),
+        pytest.param(["text", None, 5], id="no messages"),
+        pytest.param([said("x" * 1_100_000 + "\0\ud83d")], id="in a megabyte"),
+        pytest.param([said("x") | {"metadata": json.loads("[" * 200 + "]" * 200)}], id="nested"),
+    ],
+)
+async def test_what_was_refused_does_not_spoil_the_chat(
+    as_owner: httpx.AsyncClient, before: list[Any], alone: bool
+) -> None:
+    """`useChat` keeps a message that was refused, and sends it along with every later one."""
+    chat, last = new_id(), said("Hello")
+    body = {"id": chat, "messages": before, "message": last} if alone else {"id": chat, "messages": [*before, last]}
+    sent = await as_owner.post("/v1/chat", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert sent.status_code == 200, sent.text
+    first, _ = await chat_messages(as_owner, chat)
+    assert first["parts"][0]["text"] == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("a\0b", "contains a NUL character"), ("cut: \ud83d", "holds \\ud83d, a lone surrogate")]
+)
+async def test_last_message_is_refused_by_its_own_place(as_owner: httpx.AsyncClient, text: str, why: str) -> None:
+    body = {"id": new_id(), "messages": [said("\ud83d"), said("b"), said(text)]}
+    refused = await as_owner.post("/v1/chat", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert refused.text.startswith(f"messages[2].parts[0].text: {why}")
+
+
+async def test_message_that_is_too_long_is_named(as_owner: httpx.AsyncClient) -> None:
+    refused = await as_owner.post("/v1/chat", json={"id": new_id(), "messages": [said("a"), said("x" * 100_001)]})
+    assert refused.status_code == 413
+    assert refused.text.startswith("messages[1].parts: 100001 characters")
+
+
+async def test_start_of_a_step_says_nothing(as_owner: httpx.AsyncClient, upstream: Upstream) -> None:
+    message = said("Hello")
+    message["parts"].insert(0, {"type": "step-start"})
+    await send_chat(as_owner, new_id(), message)
+    assert upstream.calls[-1].body["messages"][-1]["content"] == "Hello"
+
+
 async def test_chat_of_a_megabyte_is_taken(as_owner: httpx.AsyncClient) -> None:
     """The AI SDK sends all of it with every message."""
     before = [said("x" * 50_000) for _ in range(60)]

@@ -192,6 +192,13 @@ async def test_imported_conversation_goes_on(client: httpx.AsyncClient) -> None:
     assert reply["status"] == "complete"
 
 
+async def test_times_at_the_ends_of_the_calendar(client: httpx.AsyncClient) -> None:
+    """Some that no zone but their own has."""
+    ends = ("0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00")
+    messages = [message(str(number), created_at=end) for number, end in enumerate(ends)]
+    assert (await send(client, lines(conversation(created_at=ends[0]), *messages)))["added_messages"] == 2
+
+
 async def test_no_usage_is_imported(client: httpx.AsyncClient, person: Person, stack: LocalSupabase) -> None:
     forged = {"usage": {"prompt_tokens": 9, "completion_tokens": 9}, "prompt_tokens": 9, "user_id": "x"}
     await send(client, lines(conversation(), message("a"), message("b", "a", "assistant", **forged)))
@@ -220,6 +227,7 @@ REFUSED = [
     ),
     (lines(conversation(title="")), "line 2.title"),
     (lines({"type": "surprise"}), "line 2: type"),
+    (lines(conversation(created_at="10000-01-01T00:00:00Z")), "line 2: created_at"),
     (lines(conversation()).replace('"C"', '"C'), "The line 2 is not valid JSON"),
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import httpx
@@ -98,6 +98,10 @@ async def test_expires_when_it_is_told_to(api: Api, person: Person) -> None:
             {"name": "x", "expires_at": "9999-12-31T23:59:59Z"},
             "expires_at: expected a time within the next 366 days; leave it out for a key without an end.",
         ),
+        (
+            {"name": "x", "expires_at": "9999-12-31T23:59:59-20:00"},
+            "expires_at: expected a time within the next 366 days; leave it out for a key without an end.",
+        ),
         ({"name": "x", "scope": "everything"}, "scope: no such field; the fields are expires_at, name."),
     ],
 )
@@ -106,6 +110,15 @@ async def test_refused(as_stranger: httpx.AsyncClient, body: dict[str, Any], det
     refused = await as_stranger.post("/v1/keys", json=body)
     assert assert_problem(refused, 422, "invalid_request")["detail"] == detail
     assert await listed(as_stranger) == before
+
+
+async def test_end_may_be_told_in_any_zone(api: Api, person: Person) -> None:
+    """Postgres takes none beyond 16 hours."""
+    until = (datetime.now(UTC) + timedelta(days=30)).replace(microsecond=0)
+    far = until.astimezone(timezone(timedelta(hours=23)))
+    async with person_client(api, person) as client:
+        created = await create(client, expires_at=far.isoformat())
+    assert created["expires_at"] == until.isoformat()
 
 
 async def test_a_user_has_twenty_at_most(api: Api, person: Person) -> None:

@@ -239,6 +239,7 @@ async def test_form_of_the_reply_is_passed_on(client: openai.AsyncOpenAI, provid
     "harmless",
     [
         {"user": "u", "metadata": {"a": "b"}, "store": True, "service_tier": "auto", "prompt_cache_key": "k"},
+        {"prompt_cache_options": {"mode": "explicit"}, "reasoning_effort": "max", "function_call": "none"},
         {"n": 1, "logprobs": False, "logit_bias": {}, "modalities": ["text"], "functions": None, "tools": []},
         {"stop": None, "temperature": None, "max_tokens": None, "stream": None, "stream_options": None},
         {"safety_identifier": "s", "verbosity": "low", "stream_options": {"include_obfuscation": False}},

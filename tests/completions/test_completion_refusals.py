@@ -48,6 +48,8 @@ def calling(*then: dict[str, Any], ids: tuple[str, ...] = ("a",)) -> dict[str, A
         ({"audio": {"voice": "alloy"}}, "unsupported_parameter", "audio"),
         ({"prediction": {"type": "content"}}, "unsupported_parameter", "prediction"),
         ({"web_search_options": {"a": 1}}, "unsupported_parameter", "web_search_options"),
+        ({"web_search_options": {}}, "unsupported_parameter", "web_search_options"),  # searches, too
+        ({"n": 0}, "unsupported_parameter", "n"),
         (message(content=[{"type": "text", "text": "a"}, IMAGE]), "unsupported_parameter", "messages[1].content[1]"),
         (message(content=[{"type": "input_audio"}]), "unsupported_parameter", "messages[1].content[0]"),
         (message(content=[{"type": "file", "file": {}}]), "unsupported_parameter", "messages[1].content[0]"),

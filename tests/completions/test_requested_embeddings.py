@@ -60,7 +60,7 @@ async def test_many_texts_keep_their_order(client: openai.AsyncOpenAI, provider:
         ({"input": []}, 400, "invalid_value", "input"),
         ({"input": ["x"] * 2049}, 400, "invalid_value", "input"),
         ({"input": ["x", ""]}, 400, "invalid_value", "input[1]"),
-        ({"input": ""}, 400, "invalid_value", "input[0]"),
+        ({"input": ""}, 400, "invalid_value", "input"),
         ({"input": 5}, 400, "invalid_value", "input"),
         ({"input": "x", "dimensions": 0}, 400, "invalid_value", "dimensions"),
         ({"input": "x", "dimensions": 4096}, 400, "invalid_value", "dimensions"),

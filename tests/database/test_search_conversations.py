@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 import uuid
 from typing import Any
 from uuid import UUID
@@ -34,7 +35,13 @@ Hit = dict[str, Any]
 CORPUS: dict[str, tuple[str, list[tuple[str, list[str]]]]] = {
     "Latin": (
         "Das Haus mit der „Façade“ in der Straße, sagte er; naïve Ärzte.",
-        [("façade", ["Façade"]), ("FACADE", ["Façade"]), ("strasse", ["Straße"]), ("arzte", ["Ärzte"])],
+        [
+            ("façade", ["Façade"]),
+            ("FACADE", ["Façade"]),
+            ("strasse", ["Straße"]),
+            ("stras", ["Straß"]),
+            ("arzte", ["Ärzte"]),
+        ],
     ),
     "Vietnamese": ("Thủ đô của Việt Nam là Hà Nội.", [("viet nam", ["Việt", "Nam"]), ("hà nội", ["Hà", "Nội"])]),
     "Turkish": ("Işık İstanbul'da yandı.", [("istanbul", ["İstanbul"]), ("ışık", ["Işık"])]),
@@ -78,6 +85,18 @@ CORPUS: dict[str, tuple[str, list[tuple[str, list[str]]]]] = {
             ("5", ["5"]),
         ],
     ),
+    "Arabic digits": ("في عام ٢٠٢٦، أو ۱۴۰۴", [("2026", ["٢٠٢٦"]), ("٢٠", ["٢٠"]), ("١٤٠٤", ["۱۴۰۴"])]),
+    "Thai digits": ("พ.ศ. ๒๕๖๙", [("2569", ["๒๕๖๙"])]),
+    "nukta": (
+        "मैं क़लम और फ\u093cिल्म लाऊँगा १२३४",
+        [("कलम", ["क़लम"]), ("फिल्म", ["फ\u093cिल्म"]), ("\u095eिल्म", ["फ\u093cिल्म"]), ("1234", ["१२३४"])],
+    ),
+    "letters in parts": (
+        unicodedata.normalize("NFD", "대한민국 만세, கொக்கு"),
+        [(query, [unicodedata.normalize("NFD", query)]) for query in ("대한", "만세", "கொக்")],
+    ),
+    "letters in one": ("The oﬃce of Henry Ⅷ", [("office", ["oﬃce"]), ("off", ["oﬃ"]), ("viii", ["Ⅷ"])]),
+    "versions": ("Now v7.31.0-beta is out.", [("7.31", ["31"]), ("v7.31", ["v7", "31"]), ("V7", ["v7"])]),
     "signs": ("E = mc² in µm, by 𐐔𐐯𐑅", [("mc2", ["mc²"]), ("μm", ["µm"]), ("𐐼𐐯𐑅", ["𐐔𐐯𐑅"])]),
 }
 PROBES = [(script, query, marks) for script, (_, probes) in CORPUS.items() for query, marks in probes]

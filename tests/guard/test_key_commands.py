@@ -12,7 +12,8 @@ from app.admin import main
 from app.personal_keys import hash_of, is_whole
 from scripts.local_supabase import LocalSupabase
 from tests.support.callers import Connection
-from tests.support.service import Person
+from tests.support.client import person_client
+from tests.support.service import Api, Person
 
 Admin = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -47,6 +48,16 @@ async def test_made_listed_and_revoked(keys: Admin, person: Person, owned: Conne
     assert await keys("revoke", key_id) == (0, f"revoked: {described}\n", "")
     assert await keys("revoke", key_id) == (1, "", "parley: No such key.\n")
     assert await keys("list", person.email) == (0, "no keys\n", "")
+
+
+async def test_a_name_takes_one_line_and_tells_the_terminal_nothing(api: Api, keys: Admin, person: Person) -> None:
+    """Users choose the names, and the operator reads them."""
+    name = "ñ\x1b[2J\nSECOND\u2028\u202e"
+    async with person_client(api, person) as client:
+        assert (await client.post("/v1/keys", json={"name": name})).status_code == 201
+    _, output, _ = await keys("list", person.email)
+    assert len(output.splitlines()) == 1
+    assert output.endswith(": ñ\\x1b[2J\\nSECOND\\u2028\\u202e\n")
 
 
 async def test_with_an_end_and_for_programs(keys: Admin, person: Person) -> None:

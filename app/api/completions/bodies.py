@@ -36,7 +36,7 @@ JsonObject = Annotated[dict[str, Any], described("A JSON object.")]
 JsonSchemaObject = Annotated[dict[str, Any], described("A JSON schema.")]
 UNSUPPORTED = described("Not supported: only the value that means the same as leaving it out is taken.")
 
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 EFFORTS: dict[Effort, ReasoningEffort] = {
     "none": "off",
     "minimal": "low",
@@ -44,8 +44,24 @@ EFFORTS: dict[Effort, ReasoningEffort] = {
     "medium": "medium",
     "high": "high",
     "xhigh": "high",
+    "max": "high",
 }
 """A model's own steps are fewer, or others."""
+MEANS_NOTHING: dict[str, tuple[object, ...]] = {
+    "audio": (),
+    "function_call": ("none",),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"], []),
+    "moderation": (),
+    "n": (1,),
+    "prediction": (),
+    "top_logprobs": (0,),
+    "web_search_options": (),
+}
+"""What is not supported, with the values that mean the same as leaving it out. An empty object may ask for something:
+OpenAI searches the web with empty `web_search_options`."""
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 ModelName = Annotated[
     str,
@@ -172,6 +188,7 @@ class ChatCompletionRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=
 
     metadata: Annotated[JsonObject | None, IGNORED] = None
     prompt_cache_key: Annotated[str | None, IGNORED] = None
+    prompt_cache_options: Annotated[JsonObject | None, IGNORED] = None
     prompt_cache_retention: Annotated[str | None, IGNORED] = None
     safety_identifier: Annotated[str | None, IGNORED] = None
     service_tier: Annotated[str | None, IGNORED] = None
@@ -219,13 +236,9 @@ class ChatCompletionRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=
         )
 
     def _check_supported(self) -> None:
-        harmless: dict[str, tuple[object, ...]] = {"n": (1,), "modalities": (["text"],)}
-        for name in (
-            "audio", "function_call", "functions", "logit_bias", "logprobs", "modalities", "moderation", "n",
-            "prediction", "top_logprobs", "web_search_options",
-        ):  # fmt: skip
+        for name, harmless in MEANS_NOTHING.items():
             value = getattr(self, name)
-            if value and value not in harmless.get(name, ()):
+            if value is not None and value not in harmless:
                 instead = "; send `tools`" if name.startswith("function") else ""
                 raise ParameterUnsupported(f"{name}: not supported{instead}.", parameter=name)
 
@@ -280,7 +293,8 @@ class EmbeddingsRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
         if not texts or len(texts) > MAX_INPUTS:
             raise InvalidRequest(f"input: expected a list of 1 to {MAX_INPUTS} texts, got {len(texts)}.")
         if not all(texts):
-            raise InvalidRequest(f"input[{texts.index('')}]: expected text that is not empty.")
+            place = "" if isinstance(self.input, str) else f"[{texts.index('')}]"
+            raise InvalidRequest(f"input{place}: expected text that is not empty.")
         return texts
 
 

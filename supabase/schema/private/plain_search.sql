@@ -20,6 +20,10 @@ begin
     v_text := regexp_replace(v_text, '(^|[^A-Za-z0-9])([A-Za-z])\+\+', '\1' || p_signs || '\2plusplus ', 'g');
     v_text := regexp_replace(v_text, '(^|[^A-Za-z0-9])([A-Za-z])#', '\1' || p_signs || '\2sharp ', 'g');
   end if;
+  -- the number of a version is a word, too, where the letter before a sign is
+  if p_signs <> '' and v_text ~ '[vV][0-9]' then
+    v_text := regexp_replace(v_text, '(^|[^A-Za-z0-9])([vV])([0-9]+)', '\1\2\3 \3', 'g');
+  end if;
   v_text := regexp_replace(v_text, '[' || private.without_width() || ']+', '', 'g');
   v_plain := btrim(regexp_replace(lower(v_text), v_between, ' ', 'g'));
   -- most of the time goes into what follows, and nothing of ASCII can be folded further
@@ -31,4 +35,4 @@ end;
 $$;
 
 comment on function private.plain_search(text, text) is
-'The words of a text, folded, with one blank between them. C++ and C# are cplusplus and csharp; p_signs stands before these: \2 and a blank where the letter alone is to be a word, too.';
+'The words of a text, folded, with one blank between them. C++ and C# are cplusplus and csharp; p_signs stands before these: \2 and a blank where the letter alone is to be a word, too. Then the 2 of v2 is one, too.';

@@ -852,7 +852,7 @@ export interface components {
             max_completion_tokens?: number | null;
             /** @description An older name of `max_completion_tokens`. */
             max_tokens?: number | null;
-            reasoning_effort?: ("high" | "low" | "medium" | "minimal" | "none" | "xhigh") | null;
+            reasoning_effort?: ("high" | "low" | "max" | "medium" | "minimal" | "none" | "xhigh") | null;
             stop?: string | string[] | null;
             temperature?: number | null;
             top_p?: number | null;
@@ -867,6 +867,8 @@ export interface components {
             metadata?: Record<string, never> | null;
             /** @description Taken, and without effect here. */
             prompt_cache_key?: string | null;
+            /** @description Taken, and without effect here. */
+            prompt_cache_options?: Record<string, never> | null;
             /** @description Taken, and without effect here. */
             prompt_cache_retention?: string | null;
             /** @description Taken, and without effect here. */
