@@ -34,15 +34,15 @@ class Author(msgspec.Struct):
 class Content(msgspec.Struct):
     """The texts of a message: `parts`, the `text` of code, or `thoughts` of a reasoning model."""
 
-    content_type: str
+    content_type: str | None = None
     parts: list[Any] | None = None
     text: Any = None
     thoughts: list[Any] | None = None
 
 
 class Message(msgspec.Struct):
-    author: Author
-    content: Content
+    author: Author | None = None
+    content: Content | None = None
     create_time: float | None = None
     recipient: str | None = None
     metadata: dict[str, Any] | None = None
@@ -51,7 +51,7 @@ class Message(msgspec.Struct):
 class Node(msgspec.Struct):
     message: Message | None = None
     parent: str | None = None
-    children: list[str] = []
+    children: list[str] | None = None
 
 
 class Conversation(msgspec.Struct):
@@ -98,22 +98,19 @@ class _Tree:
         self._time = conversation.create_time or 0.0
         self._said: dict[str, str | None] = {}
         self._lines: list[MessageLine] = []
+        self._children: dict[str | None, list[str]] = _children_of(conversation.mapping)
 
     def read(self) -> None:
         nodes = self._conversation.mapping
-        waiting = [
-            Step(key) for key, node in reversed(nodes.items()) if node.parent is None or node.parent not in nodes
-        ]
+        waiting = [Step(key) for key in reversed(self._children.get(None, []))]
         while waiting:
-            step = waiting.pop()
-            if step.node in self._said:
-                raise InvalidRequest(f"{self._where}.mapping: {step.node[:100]} is the child of several nodes.")
-            waiting += reversed(self._follow(step))
-        if len(self._said) < len(nodes):
-            raise InvalidRequest(f"{self._where}.mapping: some nodes are not reached from a node without a parent.")
+            waiting += reversed(self._follow(waiting.pop()))
+        if left := next((key for key in nodes if key not in self._said), None):
+            raise InvalidRequest(f"{self._where}.mapping: {left[:100]} comes after itself.")
         given = self._conversation
         made = ConversationLine(
-            id=given.conversation_id or given.id or "",
+            # the files of the first months have no ids of conversations
+            id=given.conversation_id or given.id or next((key for key, node in nodes.items() if node.message), ""),
             title=(given.title or "").strip()[:TITLE_CHARACTERS] or None,
             created_at=_iso(self._time, f"{self._where}.create_time"),
             head_id=self._said.get(given.current_node or ""),
@@ -143,7 +140,7 @@ class _Tree:
                 model=str((message.metadata or {}).get("model_slug") or "")[:100] or step.model,
             )
         self._said[step.node] = said
-        children = [child for child in node.children if child in nodes]
+        children = self._children.get(step.node, [])
         steps = (*reply.steps, step.node)
         # the reply is whole where the user goes on, or nobody does
         if reply.texts and (not children or any(self._is_users(child) for child in children)):
@@ -182,15 +179,35 @@ class _Tree:
         return key
 
 
+def _children_of(nodes: dict[str, Node]) -> dict[str | None, list[str]]:
+    """The children of each node, and under None those that follow none. A node has one parent: the one that it names,
+    or where it names none the first that names it; not all files name both."""
+    parents = {key: node.parent for key, node in nodes.items() if node.parent in nodes}
+    ordered = [(key, child) for key, node in nodes.items() for child in node.children or () if child in nodes]
+    for key, child in ordered:
+        if nodes[child].parent is None:
+            parents.setdefault(child, key)
+    listed: dict[tuple[str | None, str], None] = dict.fromkeys(
+        (key, child) for key, child in ordered if parents.get(child) == key
+    )
+    listed |= dict.fromkeys((parents.get(key), key) for key in nodes)
+    children: dict[str | None, list[str]] = {}
+    for parent, child in listed:
+        children.setdefault(parent, []).append(child)
+    return children
+
+
 def _speaker(message: Message) -> str | None:
     """`user` or `assistant`, of what one has said to the other; None of what ChatGPT does not show."""
     if (message.metadata or {}).get("is_visually_hidden_from_conversation") is True:
         return None
-    role = message.author.role
+    role = message.author.role if message.author is not None else None
     return role if role == "user" or (role == "assistant" and message.recipient in (None, "all")) else None
 
 
-def _text(content: Content) -> str:
+def _text(content: Content | None) -> str:
+    if content is None:
+        return ""
     if content.content_type == "code" and isinstance(content.text, str) and content.text.strip():
         return f"```\n{content.text.strip()}\n```"
     if content.content_type not in ("text", "multimodal_text"):
@@ -213,8 +230,8 @@ def _part(part: Any) -> str:
     return text if isinstance(text, str) else ATTACHMENT
 
 
-def _thoughts(content: Content) -> str:
-    if content.content_type != "thoughts":
+def _thoughts(content: Content | None) -> str:
+    if content is None or content.content_type != "thoughts":
         return ""
     thoughts = (thought for thought in content.thoughts or () if isinstance(thought, dict))
     return "\n\n".join(str(thought.get("content") or thought.get("summary") or "") for thought in thoughts)

@@ -13,7 +13,7 @@ from app.api.hits import Query, page_of_hits
 from app.api.openapi import USER_TOKEN, answers_with
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_activity, split_by_activity
 from app.api.refusals import problems
-from app.api.views import ConversationChanges, ConversationPage, ConversationView, NewConversation
+from app.api.views import ConversationChanges, ConversationPage, ConversationView, NewConversation, require_words
 from app.chat.turn import Turns
 from app.errors import InvalidRequest
 from app.routing.offers import Offers
@@ -34,6 +34,8 @@ def conversation_routes(conversations: Conversations, offers: Offers, turns: Tur
         The body may be left out.
         """
         asked = data or NewConversation()
+        if asked.title is not None:
+            require_words("title", asked.title)
         model = None if asked.model is None else await offers.find(asked.model)
         created = await conversations.create(
             user.token, title=asked.title, model=model, instructions=asked.instructions
@@ -85,6 +87,10 @@ def conversation_routes(conversations: Conversations, offers: Offers, turns: Tur
         changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not msgspec.UNSET}
         if not changes:
             raise InvalidRequest("body: expected `title`, `model`, `instructions`, `head_id` or several of them.")
+        # before another branch is shown: all of it is done, or nothing
+        for field in ("title", "instructions"):
+            if isinstance(text := getattr(data, field), str):
+                require_words(field, text)
         if isinstance(data.model, str):
             changes["model"] = await offers.find(data.model)
         if (head := changes.pop("head_id", None)) is not None:

@@ -19,10 +19,13 @@ from app.api.import_files import read_file
 from app.api.openapi import USER_TOKEN, answers_with, component
 from app.api.refusals import problems
 from app.chat.importing import Importer
+from app.errors import InvalidRequest
 from app.store.imports import Imports
 
 LINES = "application/x-ndjson"
 MAX_FILE_BYTES = 20_971_520
+ZIP = b"PK\x03\x04"
+"""How a zip archive begins. ChatGPT's export is one."""
 
 
 @dataclass
@@ -57,6 +60,8 @@ def import_routes(imports: Imports, importer: Importer) -> Router:
         require_media_type(request.headers.get("content-type"), LINES, JSON)
         importer.check_room()
         data = await request.body()
+        if data.startswith(ZIP):
+            raise InvalidRequest("The file is a zip archive: unpack it, and send the JSON that is in it.", status=415)
         read = read_chatgpt if data.lstrip()[:1] == b"[" else read_file
         file = await asyncio.to_thread(read, data)
         begun = await importer.begin(user, file)

@@ -35,15 +35,18 @@ def mistakes(value: object, kind: Any, path: str = BODY) -> Iterator[str]:
     if struct is not None and isinstance(value, dict):
         yield from _of_members(value, struct, path)
         return
-    items = _items_of(kind)
-    if items is not None and isinstance(value, list):
-        found = False
-        for place, item in enumerate(value):  # one after the other: whoever asks stops at some mistakes
-            for mistake in mistakes(item, items, f"{path}[{place}]"):
-                found = True
-                yield mistake
-        if found:
-            return
+    held: Iterator[tuple[str, object, Any]] = iter(())
+    if isinstance(value, list) and (items := _items_of(kind, list)) is not None:
+        held = ((f"{path}[{place}]", item, items) for place, item in enumerate(value))
+    elif isinstance(value, dict) and (items := _items_of(kind, dict)) is not None:
+        held = ((within(path, name), item, items) for name, item in value.items())
+    found = False
+    for place, item, of in held:  # one after the other: whoever asks stops at some mistakes
+        for mistake in mistakes(item, of, place):
+            found = True
+            yield mistake
+    if found:
+        return
     info = inspect.type_info(kind)
     close = _close(value, _choices(info)) if isinstance(value, str) else None
     hint = f" Did you mean `{close}`?" if close is not None else ""
@@ -100,13 +103,13 @@ def struct_of(kind: Any) -> type[msgspec.Struct] | None:
     return next((one for one in options if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
 
 
-def _items_of(kind: Any) -> Any | None:
-    """The type of the items of a list that a type is, or is beside others."""
+def _items_of(kind: Any, holder: type[list[Any] | dict[str, Any]]) -> Any | None:
+    """The type of the items of a list, or of the values of an object, that a type is, or is beside others."""
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     options = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    lists = (get_args(one)[0] if get_origin(one) is Annotated else one for one in options)
-    return next((get_args(one)[0] for one in lists if get_origin(one) is list), None)
+    holders = (get_args(one)[0] if get_origin(one) is Annotated else one for one in options)
+    return next((get_args(one)[-1] for one in holders if get_origin(one) is holder), None)
 
 
 def _of_members(value: dict[str, object], struct: type[msgspec.Struct], path: str) -> Iterator[str]:

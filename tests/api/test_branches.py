@@ -182,6 +182,15 @@ async def test_title_and_branch_at_once(as_owner: httpx.AsyncClient, conversatio
     assert (changed.json()["head_id"], changed.json()["title"]) == (first["id"], "Both")
 
 
+async def test_branch_is_not_switched_by_what_is_refused(as_owner: httpx.AsyncClient, conversation: str) -> None:
+    first = await turn(as_owner, conversation, "one")
+    await turn(as_owner, conversation, "edited", parent_id=None)
+    for change in ({"instructions": " "}, {"title": " "}):
+        body = {"head_id": first["id"], **change}
+        assert_problem(await as_owner.patch(f"/v1/conversations/{conversation}", json=body), 422, "invalid_request")
+    assert await shown(as_owner, conversation) == ["edited"]
+
+
 async def test_head_that_is_none(as_owner: httpx.AsyncClient, conversation: str) -> None:
     reply = await turn(as_owner, conversation, "one")
     elsewhere = await turn(as_owner, await new_conversation(as_owner), "elsewhere")

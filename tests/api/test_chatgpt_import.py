@@ -169,6 +169,41 @@ async def test_what_cannot_be_stored_is_left_out(client: httpx.AsyncClient) -> N
     assert [said["content"] for said in await history(client, item["id"])] == [expected]
 
 
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        pytest.param([node("q", None, []), node("ask", "q", []), node("said", "ask", [])], id="no children are named"),
+        pytest.param([node("ask", None, ["said"]), node("said", None, [])], id="no parents are named"),
+        pytest.param([node("ask", "gone", ["said", "said", "lost"]), node("said", "ask", ["ask"])], id="too many are"),
+    ],
+)
+async def test_tree_is_what_its_nodes_say_of_each_other(
+    client: httpx.AsyncClient, nodes: list[tuple[str, dict[str, Any]]]
+) -> None:
+    mapping = dict(nodes)
+    for key, role in (("ask", "user"), ("said", "assistant")):
+        mapping[key] |= {"message": node(key, None, [], role, key)[1]["message"]}
+    await send(client, [{"id": "x", "mapping": mapping}])
+    [item] = (await client.get("/v1/conversations")).json()["items"]
+    assert [said["content"] for said in await history(client, item["id"])] == ["ask", "said"]
+
+
+async def test_file_of_the_first_months(client: httpx.AsyncClient) -> None:
+    """Its conversations have no id, and parts may be missing; sent again, it adds nothing."""
+    mapping = dict(
+        [node("root", None, ["ask"]), node("ask", "root", ["empty"], "user", "Hi"), node("empty", "ask", [])]
+    )
+    mapping["empty"]["message"] = {"author": None, "content": None, "metadata": None}
+    file = [{"title": "Early", "mapping": mapping}]
+    assert (await send(client, file))["added_messages"] == 1
+    assert (await send(client, file))["added_messages"] == 0
+
+
+async def test_zip_is_named(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/imports", content=b"PK\x03\x04\xff", headers={"Content-Type": "application/json"})
+    assert "zip archive: unpack it" in assert_problem(response, 415, "invalid_request")["detail"]
+
+
 async def test_long_message_is_taken(client: httpx.AsyncClient) -> None:
     """ChatGPT's users send more than Parley takes at once, and cannot change the file."""
     await send(client, [{"id": "x", "mapping": dict([node("ask", None, [], "user", "x" * 200_000)])}])
@@ -180,9 +215,17 @@ async def test_long_message_is_taken(client: httpx.AsyncClient) -> None:
     ("file", "place"),
     [
         ([{"id": "x"}], "file[0].mapping: missing"),
-        ([{"id": "x", "mapping": dict([node("a", "b", ["b"]), node("b", "a", ["a"])])}], "file[0].mapping: some nodes"),
-        ([{"id": "x", "mapping": dict([node("a", None, ["a"])])}], "file[0].mapping: a is the child of several"),
+        (
+            [{"id": "x", "mapping": dict([node("a", "b", ["b"]), node("b", "a", ["a"])])}],
+            "file[0].mapping: a comes after",
+        ),
+        ([{"id": "x", "mapping": dict([node("a", None, ["a"])])}], "file[0].mapping: a comes after itself"),
         ([{"mapping": {}}], "file[0].id"),
+        (
+            [{"id": "x", "mapping": {"n": {"message": {"content": {"parts": "x"}}}}}],
+            "file[0].mapping.n.message.content.parts:",
+        ),
+        ([{"id": "x", "mapping": {"n": {"parent": 5}}}], "file[0].mapping.n.parent: expected text"),
         ([{"id": "x", "create_time": 1e99, "mapping": {}}], "file[0].create_time"),
     ],
 )

@@ -45,7 +45,7 @@ async def test_nothing_need_be_said(as_owner: httpx.AsyncClient, body: dict[str,
 
 
 @pytest.mark.parametrize(
-    "body", [{"title": ""}, {"title": "x" * 201}, {"title": 5}, {"model": ""}, {"model": "x" * 101}]
+    "body", [{"title": ""}, {"title": " \n"}, {"title": "x" * 201}, {"title": 5}, {"model": ""}, {"model": "x" * 101}]
 )
 async def test_values_out_of_bounds(as_owner: httpx.AsyncClient, body: dict[str, Any]) -> None:
     field = next(iter(body))

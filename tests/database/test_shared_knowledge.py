@@ -457,6 +457,7 @@ DATABASE_ALONE = {
     "private.index_waiting_texts.c_batch",
     "private.index_waiting_texts.c_searched",
     "private.letters_pattern.c_dropped",
+    "private.letters_pattern.c_most",
     "private.search_words.c_longest",
     "private.snippet.c_before",
     "private.snippet.c_end",
