@@ -14,7 +14,7 @@ from app.api.ui_stream import UIReader
 from app.chat.live import Follower, Reply
 from app.errors import ContentFlagged, Interrupted
 from app.values import Done, Failed, ReplyUsage, Source, Sources, Stopped
-from tests.ai_sdk.chunks import (
+from tests.support.chunks import (
     ChatTranscript,
     chat_messages,
     new_id,
