@@ -10,20 +10,26 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import StackError
+from scripts.marked import write_between
 from scripts.soak import judge
 from scripts.soak.book import Book
 from scripts.soak.crowd import Crowd, crowd
 from scripts.soak.deployment import Deployment, deployment
 from scripts.soak.flat import growths, not_flat
+from scripts.soak.picture import picture
 from scripts.soak.report import page
 from scripts.soak.trouble import Trouble
 
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+PICTURE = PAGE.parent / "benchmarks" / "soak.svg"
+BEGIN, END = "<!-- soak: begin, written by `make soak ARGS=--write` -->", "<!-- soak: end -->"
 SHOWN_VIOLATIONS = 40
-IDLE_SECONDS = 8.0
+IDLE_SECONDS = 6.5
 """How long everything rests before what is held by idle processes is judged: connections are closed after 5 s."""
 
 
@@ -42,8 +48,17 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-async def soak(stack: LocalSupabase, folder: Path, minutes: float, members: int, seed: int) -> tuple[Book, list[str]]:
-    """Play it, judge it; the book and the lines of the report."""
+@dataclass
+class Played:
+    """What came of a soak."""
+
+    book: Book
+    text: str
+    picture: str
+
+
+async def soak(stack: LocalSupabase, folder: Path, minutes: float, members: int, seed: int) -> Played:
+    """Play it and judge it."""
     seconds = minutes * 60
     book = Book(say=say)
     async with deployment(stack, book, folder, settings(minutes)) as on:
@@ -52,7 +67,7 @@ async def soak(stack: LocalSupabase, folder: Path, minutes: float, members: int,
             await asyncio.sleep(1.5)  # a first sample of the replicas, when they have done nothing
             book.restart()
             trouble = Trouble(
-                on, book, outage=max(2.0, min(15.0, seconds / 40)), say=lambda text: say(_progress(on, people, text))
+                on, book, outage=max(1.0, min(15.0, seconds / 40)), say=lambda text: say(_progress(on, people, text))
             )
             telling = asyncio.create_task(_tell(on, people))
             using = asyncio.create_task(people.use())
@@ -69,8 +84,8 @@ async def soak(stack: LocalSupabase, folder: Path, minutes: float, members: int,
             await judge.judge(on, people, stored)
             book.violations += not_flat(on.gauges)
             statuses = Counter(row["status"] for row in stored.messages.values() if row["role"] == "assistant")
-            lines = list(page(on, people, statuses, growths(on.gauges), minutes, took))
-    return book, lines
+            text = "\n".join(page(on, people, statuses, growths(on.gauges), minutes, took)) + "\n"
+            return Played(book, text, picture(book, on.gauges, took))
 
 
 async def _tell(on: Deployment, people: Crowd) -> None:
@@ -94,9 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--members", type=int, default=8, help="users, with two tabs each (8)")
     parser.add_argument("--seed", type=int, default=1, help="which things everybody does (1)")
     parser.add_argument("--logs", type=Path, help="a folder to keep the replicas' logs in")
+    parser.add_argument("--write", action="store_true", help="also write the report into docs/benchmarks.md")
     asked = parser.parse_args(arguments)
     if not 0 < asked.minutes <= 600 or not 1 <= asked.members <= 100:
         parser.error("--minutes is above 0 and at most 600, --members from 1 to 100")
+    if asked.write and asked.minutes < 10:
+        parser.error("--write is for 10 minutes at least")
     # ends like Ctrl-C, so that everything that was started is ended
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -104,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder = asked.logs or Path(made)
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                book, lines = asyncio.run(soak(stack, folder, asked.minutes, asked.members, asked.seed))
+                played = asyncio.run(soak(stack, folder, asked.minutes, asked.members, asked.seed))
             finally:
                 if asked.logs:
                     shutil.copytree(stack.data / "logs", folder / "stack", dirs_exist_ok=True)
@@ -113,12 +131,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    print("\n".join(lines))
-    for violation in book.violations[:SHOWN_VIOLATIONS]:
+    print(played.text)
+    if asked.write:
+        write_between(PAGE, BEGIN, END, f"{played.text}\n![The soak over time](benchmarks/soak.svg)\n")
+        PICTURE.write_text(played.picture)
+    violations = played.book.violations
+    for violation in violations[:SHOWN_VIOLATIONS]:
         say(f"violated: {violation}")
-    if len(book.violations) > SHOWN_VIOLATIONS:
-        say(f"… and {len(book.violations) - SHOWN_VIOLATIONS} more")
-    return 1 if book.violations else 0
+    if len(violations) > SHOWN_VIOLATIONS:
+        say(f"… and {len(violations) - SHOWN_VIOLATIONS} more")
+    return 1 if violations else 0
 
 
 if __name__ == "__main__":

@@ -73,11 +73,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that was broken, and when it worked again."""
+    """Something that was broken, and when it was mended."""
 
     name: str
     began: float
+    mended: float
     ended: float
+    """When what it causes is over too."""
     excuses: frozenset[str]
     """The outcomes of requests that it explains."""
 
@@ -121,13 +123,13 @@ class Book:
     def fault(self, name: str, *excuses: str, after: float = 0.0) -> Generator[None]:
         """Something is broken for as long as this block lasts; what comes of it is excused for `after` seconds more."""
         began = self.now
-        entry = Fault(name, began, float("inf"), frozenset(excuses))
+        entry = Fault(name, began, float("inf"), float("inf"), frozenset(excuses))
         self.faults.append(entry)
         try:
             yield
         finally:
             at = self.faults.index(entry)
-            self.faults[at] = Fault(name, began, self.now + after, entry.excuses)
+            self.faults[at] = Fault(name, began, self.now, self.now + after, entry.excuses)
 
     def excused(self, outcome: str, began: float, ended: float) -> bool:
         """Whether a fault that was on between these times explains that outcome."""

@@ -19,9 +19,9 @@ from tests.support.service import Api
 
 MODEL = "gpt-5-mini"
 """It has a price, so costs are judged too."""
-FORESEEN = ("turn.unanswered", "completion.unanswered")
-"""Errors in the log that providers cause, which are told to fail."""
-EXIT_SECONDS = 15.0
+FORESEEN = ('"event": "turn.unanswered"', '"detail": "Cancel %s running task(s), timeout graceful shutdown exceeded"')
+"""Errors in the log that are caused on purpose: by a provider that fails, and by requests at the end of a process."""
+EXIT_SECONDS = 40.0
 """An order to end is obeyed within 10 s; the rest is for a machine that is busy."""
 
 
@@ -132,7 +132,7 @@ class Deployment:
             for log in sorted(self._folder.glob("api-*.log"))
             for line in log.read_text().splitlines()
             if ('"level":"error"' in line.replace(": ", ":") or "Traceback" in line)
-            and not any(f'"event": "{name}"' in line for name in FORESEEN)
+            and not any(known in line for known in FORESEEN)
         ]
 
 

@@ -34,6 +34,8 @@ class Growth:
     files: int
     sockets: int
     tasks: int
+    blocks: tuple[int, int]
+    """Thousands of blocks of memory that Python had in use, when nothing went on, at first and at last."""
 
     def row(self) -> tuple[str, ...]:
         slope = "too short to say" if self.slope is None else f"{self.slope:+.2f} MB a minute"
@@ -46,6 +48,7 @@ class Growth:
             f"{self.files}",
             f"{self.sockets}",
             f"{self.tasks}",
+            f"{self.blocks[0]} and {self.blocks[1]}",
         )
 
 
@@ -74,6 +77,7 @@ def _growth(life: Life) -> Growth | None:
         max(sample.files for sample in life.samples),
         max(sample.sockets for sample in life.samples),
         max(sample.tasks for sample in life.samples),
+        (life.samples[0].blocks, life.samples[-1].blocks),
     )
 
 

@@ -22,6 +22,8 @@ class Sample:
     files: int
     sockets: int
     tasks: int
+    blocks: int
+    """Of memory that Python has in use, in thousands."""
     busy: int
     """Replies, completions and readers."""
 
@@ -46,7 +48,7 @@ class Life:
         except (psutil.Error, FileNotFoundError):
             return
         busy = held["replies"] + held["completions"] + held["readers"] + held["journal"]
-        self.samples.append(Sample(at, rss / 1e6, files, sockets, held["tasks"], busy))
+        self.samples.append(Sample(at, rss / 1e6, files, sockets, held["tasks"], held["blocks"] // 1000, busy))
 
     def memory(self, start: float, end: float) -> float | None:
         """The median memory between two times, in MB; None without a sample."""

@@ -81,26 +81,26 @@ async def read(on: Deployment, crowd: Crowd) -> Stored:
 
 async def judge(on: Deployment, crowd: Crowd, stored: Stored) -> None:
     """Find all violations and put them into the book."""
+    found = [*violations(on, crowd, stored), *await _devices(crowd, stored), *await _belongings(on)]
+    on.book.violations += found
+
+
+def violations(on: Deployment, crowd: Crowd, stored: Stored) -> Iterator[str]:
+    """Those that the book, the provider's calls and what is stored show."""
     book = on.book
-    found: list[str] = []
     for asked in book.asked:
         if asked.kind != "completion":
-            found += _stored_once(book, asked, stored)
+            yield from _stored_once(book, asked, stored)
     for reading in book.readings:
-        found += (
-            _read_completion(book, reading)
-            if reading.asked.kind == "completion"
-            else _read_as_stored(book, reading, stored)
-        )
-    found += _provider_called_once(on, stored)
-    found += charged(on, crowd, stored)
-    found += _separated(crowd, stored)
-    found += await _devices(crowd, stored)
-    found += await _belongings(on, crowd)
-    found += _excused(book)
-    found += [f"in the log: {line}" for line in on.unforeseen()]
-    for what in found:
-        book.violations.append(what)
+        if reading.asked.kind == "completion":
+            yield from _read_completion(book, reading)
+        else:
+            yield from _read_as_stored(book, reading, stored)
+    yield from _provider_called_once(on)
+    yield from charged(on, crowd, stored)
+    yield from _separated(crowd, stored)
+    yield from _excused(book)
+    yield from (f"in the log: {line}" for line in on.unforeseen())
 
 
 def _stored_once(book: Book, asked: Asked, stored: Stored) -> Iterator[str]:
@@ -184,17 +184,13 @@ def _read_completion(book: Book, reading: Reading) -> Iterator[str]:
         yield f"{name} never came to an end"
 
 
-def _provider_called_once(on: Deployment, stored: Stored) -> Iterator[str]:
+def _provider_called_once(on: Deployment) -> Iterator[str]:
     """A provider that does as it should is asked once for each reply."""
     for asked in on.book.asked:
         calls = on.upstream.calls_of(asked.marker)
         replies = max(1, len(asked.replies) + asked.unknown)
-        if len(calls) > replies and not asked.faulty and not any(_failed(call.script) for call in calls):
+        if len(calls) > replies and not asked.faulty and not any("status" in call.script for call in calls):
             yield f"the provider was called {len(calls)} times for {replies} replies to {asked.script}"
-
-
-def _failed(script: dict[str, Any]) -> bool:
-    return "status" in script
 
 
 def _separated(crowd: Crowd, stored: Stored) -> Iterator[str]:
@@ -242,7 +238,7 @@ def _device_wrong(owner: str, device: Any, stored: Stored) -> Iterator[str]:
         yield f"the device of {owner} shows nothing"
 
 
-async def _belongings(on: Deployment, crowd: Crowd) -> list[str]:
+async def _belongings(on: Deployment) -> list[str]:
     """Documents and imports are there, once, and of their owners."""
     found = []
     rows = await query(on.stack, "select id, user_id, status from public.documents")

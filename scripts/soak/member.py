@@ -19,7 +19,9 @@ from scripts.soak.book import Asked, Attempt, Book, Kind
 from scripts.soak.deployment import Deployment
 from tests.support.replica_client import Client, Origin, content
 
-RETRYABLE = frozenset({"draining", "supabase_unavailable", "provider_unavailable", "rate_limited", "lost"})
+RETRYABLE = frozenset(
+    {"draining", "interrupted", "supabase_unavailable", "provider_unavailable", "rate_limited", "lost"}
+)
 """What a client tries again. `rate_limited` includes the fair shares of a process."""
 LONGEST_WAIT = 3.0
 """Of a Retry-After, in seconds: an hour is played in minutes."""

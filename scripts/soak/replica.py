@@ -1,7 +1,7 @@
 """`python -m scripts.soak.replica`: the API server, which writes what its process holds to the file SOAK_GAUGES.
 
-A line of JSON a second: `tasks` of the event loop, `replies` and `completions` that are being written, `readers`, and
-replies in the `journal`.
+JSON, anew each second: `tasks` of the event loop, `replies` and `completions` being written, `readers`, replies in
+the `journal`, and `blocks` of memory that Python has in use; when nothing goes on, without garbage.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import gc
 import json
 import os
+import sys
 from pathlib import Path
 
 # as in app/__main__.py, so that the memory is that of `python -m app`
@@ -34,6 +35,9 @@ def make_server(settings: Settings) -> serve.Server:
             "readers": len(service.followers),
             "journal": len(service.journal._entries),
         }
+        if not any(gauges[name] for name in ("replies", "completions", "readers", "journal")):
+            gc.collect()
+        gauges["blocks"] = sys.getallocatedblocks()
         # in one step, as it is read meanwhile
         new = file.with_suffix(".new")
         new.write_text(json.dumps(gauges))

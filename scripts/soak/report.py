@@ -87,6 +87,16 @@ def page(
     yield from table(("fault", "at second", "requests meanwhile", "users saw"), rows)
     yield ""
     yield from table(
-        ("process", "lived", "memory at first", "at last", "growth", "files", "sockets", "tasks"),
+        (
+            "process",
+            "lived",
+            "memory at first",
+            "at last",
+            "growth",
+            "files",
+            "sockets",
+            "tasks",
+            "thousand blocks at first and last",
+        ),
         (growth.row() for growth in grown),
     )

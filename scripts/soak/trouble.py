@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from scripts.soak.book import Book
 from scripts.soak.deployment import Deployment
@@ -22,7 +23,7 @@ class Trouble:
     """Seconds that an outage lasts."""
     say: Callable[[str], None]
 
-    def schedule(self) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
+    def schedule(self) -> list[tuple[float, Callable[[], Coroutine[Any, Any, None]]]]:
         """When, as a part of the whole time, and what."""
         return [
             (0.08, self.provider_refuses),
@@ -38,24 +39,31 @@ class Trouble:
         ]
 
     async def run(self, seconds: float) -> None:
-        """All of it, spread over that time; where one thing takes long, the next comes later."""
-        for part, cause in self.schedule():
-            await asyncio.sleep(max(0.0, part * seconds - self.book.now))
-            self.say((cause.__doc__ or "").split("\n")[0].rstrip("."))
-            await cause()
+        """All of it, spread over that time; where one thing takes long, the next comes later. What the provider does
+        holds nothing else up."""
+        async with asyncio.TaskGroup() as beside:
+            for part, cause in self.schedule():
+                await asyncio.sleep(max(0.0, part * seconds - self.book.now))
+                self.say((cause.__doc__ or "").split("\n")[0].rstrip("."))
+                if cause in (self.provider_refuses, self.provider_throttles):
+                    beside.create_task(cause())
+                else:
+                    await cause()
 
     async def provider_refuses(self) -> None:
         """The provider answers everything with 500."""
         with self.book.fault("provider: 500", "provider_unavailable", after=40):
-            self.on.upstream.script = {"status": 500}
-            await asyncio.sleep(self.outage)
-            self.on.upstream.script = {}
+            await self._provider({"status": 500})
 
     async def provider_throttles(self) -> None:
         """The provider answers everything with 429 and Retry-After."""
         with self.book.fault("provider: 429", "provider_unavailable", after=40):
-            self.on.upstream.script = {"status": 429, "retry_after": 2}
-            await asyncio.sleep(self.outage)
+            await self._provider({"status": 429, "retry_after": 2})
+
+    async def _provider(self, script: dict[str, Any]) -> None:
+        self.on.upstream.script = script
+        await asyncio.sleep(self.outage)
+        if self.on.upstream.script is script:
             self.on.upstream.script = {}
 
     async def answers_lost(self) -> None:
@@ -108,7 +116,7 @@ class Trouble:
     async def rolling(self) -> None:
         """Both replicas are drained and started again, one after the other."""
         for slot in self.on.slots:
-            with self.book.fault(f"replica {slot.name}: drain and restart", "draining", "lost", after=2):
+            with self.book.fault(f"replica {slot.name}: drain and restart", "draining", "interrupted", "lost", after=2):
                 await self.on.roll(slot)
 
     async def slow_database(self) -> None:
