@@ -101,6 +101,10 @@ record-calls: install ## Record what this release calls of the database, for the
 attack: install ## Attack a service of its own, and see which bounds hold (three to four minutes; ARGS=--help)
 	$(BIN)/python -m scripts.attack $(ARGS)
 
+.PHONY: soak
+soak: install ## An hour of mixed load on two replicas, scaled to ten minutes, and everything that goes wrong in it (ARGS=--help)
+	$(BIN)/python -m scripts.soak $(ARGS)
+
 .PHONY: lock
 lock: install ## Resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock

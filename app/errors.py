@@ -67,6 +67,8 @@ class AppError(Exception):
     status: int = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Something went wrong"
+    again_after: ClassVar[float | None] = None
+    """Seconds after which the same request may succeed, where nobody says it better."""
 
     def __init__(
         self,
@@ -79,7 +81,7 @@ class AppError(Exception):
         self.detail = detail
         if status is not None:
             self.status = status
-        self.retry_after = retry_after
+        self.retry_after = self.again_after if retry_after is None else retry_after
         """Seconds after which the same request may succeed; becomes the `Retry-After` header."""
         self.quotas: Mapping[str, Quota] = {}
         """The limits that refused the request, by name; become the `RateLimit` headers."""
@@ -192,6 +194,7 @@ class Conflict(AppError):
 class RateLimited(AppError):
     status = 429
     code = "rate_limited"
+    again_after = 1.0
     title = "Too many requests"
 
 
@@ -202,6 +205,7 @@ class Unavailable(AppError):
 class ProviderUnavailable(Unavailable):
     code = "provider_unavailable"
     title = "No AI provider can answer right now"
+    again_after = 5.0
 
 
 class NoProviderConfigured(Unavailable):
@@ -217,6 +221,7 @@ class ModerationOff(Unavailable):
 class SupabaseUnavailable(Unavailable):
     code = "supabase_unavailable"
     title = "The database cannot be reached right now"
+    again_after = 2.0
 
 
 class SupabaseRefused(SupabaseUnavailable):
@@ -234,11 +239,13 @@ class SupabaseRefused(SupabaseUnavailable):
 class Draining(Unavailable):
     code = "draining"
     title = "This server is shutting down; send the request again"
+    again_after = 1.0
 
 
 class Interrupted(Unavailable):
     code = "interrupted"
     title = "The reply was interrupted; the text so far is kept"
+    again_after = 1.0
 
 
 ERRORS: dict[str, type[AppError]] = {

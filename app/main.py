@@ -41,6 +41,7 @@ from app.api.quotas import EXPOSED
 from app.api.requests import JsonRequest, observed
 from app.api.search import search_routes
 from app.api.unanswered import limited
+from app.api.unfinished import told_at_the_end
 from app.api.usage import usage_routes
 from app.api.user_settings import user_settings_routes
 from app.api.web import ClientConfig, is_built, web
@@ -284,6 +285,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             Exception: problem.handle_unforeseen,
         },
         middleware=[
+            told_at_the_end(),
             identified(
                 {
                     "/v1/": lambda authorization, _: service.verifier.verify(authorization),

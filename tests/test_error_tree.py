@@ -94,3 +94,12 @@ def test_what_a_provider_said_is_not_shown(error: type[ProviderError]) -> None:
     assert not hasattr(error, "problem")
     if error.breaker == "failure":
         assert error.retryable
+
+
+@pytest.mark.parametrize(
+    "code", ["draining", "interrupted", "provider_unavailable", "rate_limited", "supabase_unavailable"]
+)
+def test_what_may_succeed_later_says_when(code: str) -> None:
+    """Whoever raises it: `Retry-After` is promised."""
+    assert ERRORS[code]().retry_after
+    assert ERRORS[code](retry_after=7).retry_after == 7

@@ -106,7 +106,7 @@ class UIReader:
 
     trails = True
 
-    __slots__ = ("_deltas", "_draining", "_made", "_resets", "_thinking", "_title", "_writing")
+    __slots__ = ("_deltas", "_draining", "_leaving", "_made", "_resets", "_thinking", "_title", "_writing")
 
     def __init__(
         self, reply: Reply, *, title: str | None, made: Title, draining: Callable[[], bool], resets: bool
@@ -116,6 +116,8 @@ class UIReader:
         self._made = made
         self._draining = draining
         self._resets = resets
+        self._leaving = False
+        """It was told to go on elsewhere, so whatever becomes of the reply now is not told here."""
         self._thinking = False
         """Its reasoning part is open."""
         self._writing = False
@@ -184,6 +186,7 @@ class UIReader:
 
     def elsewhere(self, follower: Follower) -> bytes:
         """An error that says how to go on. The parts stay open, as the reply does."""
+        self._leaving = True
         error = Draining if self._draining() else Interrupted
         problem = error(
             "This server cannot go on sending the reply, which is still being written. Resume it."
@@ -192,7 +195,7 @@ class UIReader:
 
     async def after(self, follower: Follower) -> bytes:
         ending = follower.reply.ending
-        if ending is None or isinstance(ending, Failed):
+        if self._leaving or ending is None or isinstance(ending, Failed):
             return _DONE
         title = await self._made() if isinstance(ending, Done) else None
         reason = _FINISH_REASONS.get(ending.finish_reason or "", "other") if isinstance(ending, Done) else "other"

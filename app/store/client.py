@@ -263,7 +263,9 @@ class Supabase:
                     if last:
                         raise SupabaseUnavailable(retry_after=2) from error
                     continue
-                except (aiohttp.ClientError, TimeoutError) as error:
+                except (aiohttp.ClientError, TimeoutError, RuntimeError) as error:
+                    if isinstance(error, RuntimeError) and not self.session.closed:  # aiohttp 3.14's of a closed one
+                        raise
                     raise SupabaseUnavailable(retry_after=2) from error
                 break
             if response.status >= 300:

@@ -13,6 +13,7 @@ from scripts.attack import front_door, money, sharing
 from scripts.attack.bounds import Attack, Bound, Result
 from scripts.attack.bystander import Measured, p95, watching
 from scripts.attack.target import Memory, Target, target
+from scripts.marked import write_between
 
 ATTACKS: tuple[Attack, ...] = (*money.ATTACKS, *front_door.ATTACKS, *sharing.ATTACKS)
 ATTACK_SECONDS = 180
@@ -114,9 +115,7 @@ def line(*cells: str) -> str:
 
 def write(text: str, page: Path = PAGE) -> None:
     """Put the table between the two markers of the page."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+    write_between(page, BEGIN, END, text)
 
 
 def ms(seconds: float) -> str:

@@ -14,7 +14,7 @@ from app.api.ui_stream import UIReader
 from app.chat.live import Follower, Reply
 from app.errors import ContentFlagged, Interrupted
 from app.values import Done, Failed, ReplyUsage, Source, Sources, Stopped
-from tests.ai_sdk.chunks import (
+from tests.support.chunks import (
     ChatTranscript,
     chat_messages,
     new_id,
@@ -100,6 +100,18 @@ async def test_parts_come_in_order_and_are_closed() -> None:
         assert transcript.metadata["usage"]["completion_tokens"] == 3
         assert transcript.finish_reason == "stop"
         assert transcript.titles == ["A title"]
+
+
+async def test_reader_that_was_sent_elsewhere_is_not_told_of_an_end_that_comes_just_then() -> None:
+    written = reply()
+    left = Reading(written, draining=True)
+    written.append("Hello")
+    left.read()
+    left.transcript.feed(left.reader.elsewhere(left.follower))
+    written.end(Done("complete", "stop", USAGE, "openai", "gpt-5-mini", 5))
+    left.transcript.feed(await left.reader.after(left.follower))
+    assert left.transcript.over
+    assert (left.transcript.metadata["resume"], left.transcript.finish_reason) == (True, None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.ai_sdk.chunks import chat_messages, new_id, reading_chat, resume_chat, said, send_chat
+from tests.support.chunks import chat_messages, new_id, reading_chat, resume_chat, said, send_chat
 from tests.support.client import history, new_conversation, script
 from tests.support.upstream import Upstream
 

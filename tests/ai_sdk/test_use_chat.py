@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.ai_sdk.chunks import chat_messages, new_id
 from tests.ai_sdk.conftest import OUTCOMES, RELEASES, ChatPage, OpenChat, address, version
 from tests.support.browser import NewPage
+from tests.support.chunks import chat_messages, new_id
 from tests.support.client import history, person_client, script
 from tests.support.cluster import Cluster, cluster
 from tests.support.documents import put_in

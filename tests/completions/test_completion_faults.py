@@ -145,6 +145,7 @@ async def test_whole_completion_that_breaks_is_503(frail: Api, person: Person, o
     async with person_client(frail, person) as wire:
         response = await wire.post(CHAT, json=chat(messages=says(tokens=9, gap=0.02, break_after=3)))
     refused(response, 503, "provider_unavailable")
+    assert int(response.headers["retry-after"]) >= 1
     assert len(ledger(owned, person)) == 1
 
 

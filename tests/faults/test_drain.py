@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import uuid
+from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.support.cluster import Cluster
@@ -152,3 +155,53 @@ async def test_a_turn_that_is_being_begun_when_the_order_comes_is_not_lost(own: 
     assert await api.ended(EXIT_SECONDS) == 0
     row = rows.message(begun["message"]["id"])
     assert (row["status"], row["content"]) == ("complete", "tok0 tok1 tok2 tok3 tok4 ")
+
+
+async def test_what_is_unanswered_at_the_end_is_answered_as_a_problem(own: Cluster) -> None:
+    """On all three surfaces, in the form of each. It may be sent again."""
+    database = await own.database()
+    ending, client = await own.replica(database), await own.client()
+    await client.send(ending, await client.new_conversation(ending), {"tokens": 1})  # the key set is fetched
+    database.black_hole()
+    said = {"role": "user", "content": "Hello"}
+    asked: dict[str, Any] = {
+        "/v1/documents": {"title": "Notes", "content": "The kitchen closes at ten."},
+        "/v1/chat": {"id": "c", "message": {"id": "m", "role": "user", "parts": [{"type": "text", "text": "Hello"}]}},
+        "/openai/v1/chat/completions": {"model": "auto", "messages": [said]},
+    }
+
+    async def post(path: str) -> tuple[int, str | None, str]:
+        request = client.session.post(ending.url + path, json=asked[path], headers=client.person.headers)
+        async with request as response:
+            return response.status, response.headers.get("Retry-After"), await response.text()
+
+    posting = {path: asyncio.create_task(post(path)) for path in asked}
+    await eventually(lambda: database.links >= len(asked))
+    ending.terminate()
+    answers = {path: await task for path, task in posting.items()}
+    assert await ending.ended(EXIT_SECONDS) == 0
+    assert {path: (status, after) for path, (status, after, _) in answers.items()} == dict.fromkeys(asked, (503, "1"))
+    told = "This server has ended before it could answer. What was asked may have been done all the same."
+    problem = json.loads(answers["/v1/documents"][2])
+    assert (problem["code"], problem["detail"]) == ("draining", told)
+    assert answers["/v1/chat"][2] == problem["title"]
+    error = json.loads(answers["/openai/v1/chat/completions"][2])["error"]
+    assert (error["code"], error["message"]) == ("draining", problem["title"])
+    # calls that the closing of the process ends are no errors of their own
+    assert '"error": "RuntimeError"' not in ending.log_text
+    assert '"error": "CancelledError"' not in ending.log_text
+
+
+async def test_a_file_that_is_cut_off_at_the_end_has_no_end(own: Cluster) -> None:
+    """And is no error of the server's."""
+    database = await own.database()
+    ending, client = await own.replica(database), await own.client()
+    await client.send(ending, await client.new_conversation(ending), {"tokens": 1})
+    database.latency = 1.5
+    async with client.session.get(f"{ending.url}/v1/export", headers=client.person.headers) as response:
+        assert response.status == 200
+        ending.terminate()
+        with pytest.raises(aiohttp.ClientError):
+            await response.content.read()
+    assert await ending.ended(EXIT_SECONDS) == 0
+    assert '"error": "CancelledError"' not in ending.log_text

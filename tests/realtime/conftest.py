@@ -10,10 +10,10 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.people import Connection, Someone, Tokens, new_conversation, new_someone
-from tests.realtime.sockets import V2, Socket, connected
 from tests.support.cluster import Cluster, cluster
 from tests.support.replica_client import Client, signed_in
 from tests.support.service import Api, Person
+from tests.support.sockets import V2, Socket, connected
 
 Connect = Callable[..., AbstractAsyncContextManager[Socket]]
 NewClient = Callable[[], Awaitable[Client]]

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.conftest import NewClient
-from tests.realtime.device import Device, running
 from tests.realtime.people import Connection
 from tests.support.cluster import Cluster
+from tests.support.device import Device, running
 from tests.support.replica_client import Client, eventually
 from tests.support.service import Api
 from tests.support.upstream import Upstream

@@ -6,7 +6,7 @@ import pytest
 
 from tests.realtime.conftest import Connect
 from tests.realtime.people import Someone
-from tests.realtime.sockets import V1, V2
+from tests.support.sockets import V1, V2
 
 OWN = {"self": True}
 

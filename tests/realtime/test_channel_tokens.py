@@ -9,7 +9,7 @@ import pytest
 
 from tests.realtime.conftest import Connect
 from tests.realtime.people import Connection, Someone, Tokens, new_message, soon
-from tests.realtime.sockets import V1, V2, Socket
+from tests.support.sockets import V1, V2, Socket
 
 
 async def cut_off(socket: Socket, topic: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.conftest import Connect
 from tests.realtime.people import Connection, Someone, as_service, finish, new_conversation, new_reply
-from tests.realtime.sockets import V1, V2, Socket
+from tests.support.sockets import V1, V2, Socket
 
 
 @pytest.fixture

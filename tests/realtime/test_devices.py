@@ -12,9 +12,9 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.conftest import NewClient
-from tests.realtime.device import Device, running
 from tests.realtime.javascript_client import script
 from tests.realtime.people import Connection
+from tests.support.device import Device, running
 from tests.support.proxy import Proxy
 from tests.support.replica_client import Client, Transcript, eventually, read, tokens
 from tests.support.service import Api

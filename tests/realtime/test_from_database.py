@@ -12,7 +12,7 @@ import pytest
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.conftest import Connect
 from tests.realtime.people import Connection, Someone, value
-from tests.realtime.sockets import V1, V2
+from tests.support.sockets import V1, V2
 
 SEND = "select realtime.send(%s::jsonb, %s, %s, %s)"
 

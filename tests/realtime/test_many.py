@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 from tests.realtime.conftest import Connect
 from tests.realtime.people import Connection, Someone, as_service, journal, new_conversation, value
-from tests.realtime.sockets import V1, V2, Socket
+from tests.support.sockets import V1, V2, Socket
 
 REPLIES = 100
 WRITES = 10

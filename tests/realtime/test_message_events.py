@@ -19,7 +19,7 @@ from tests.realtime.people import (
     new_reply,
     value,
 )
-from tests.realtime.sockets import Socket
+from tests.support.sockets import Socket
 
 Event = tuple[str, dict[str, Any]]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.realtime.conftest import Connect
 from tests.realtime.people import Someone
-from tests.realtime.sockets import V1, V2, Socket
+from tests.support.sockets import V1, V2, Socket
 
 both_versions = pytest.mark.parametrize("version", [V1, V2])
 

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.conftest import Connect
 from tests.realtime.people import Someone, Tokens
-from tests.realtime.sockets import V1, V2, Message
+from tests.support.sockets import V1, V2, Message
 
 both_versions = pytest.mark.parametrize("version", [V1, V2])
 

@@ -15,7 +15,7 @@ from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.realtime.limits import Limits
 from scripts.local_supabase.realtime.server import Config, running
 from tests.realtime.people import Connection, Someone
-from tests.realtime.sockets import Socket, connected
+from tests.support.sockets import Socket, connected
 
 Serve = Callable[..., AbstractAsyncContextManager[str]]
 

@@ -12,8 +12,8 @@ from websockets.exceptions import InvalidStatus
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import Child
 from tests.realtime.conftest import Connect
-from tests.realtime.device import Device, running
 from tests.realtime.people import Connection, Someone
+from tests.support.device import Device, running
 from tests.support.replica_client import Client, Transcript, read, tokens
 from tests.support.service import Api
 

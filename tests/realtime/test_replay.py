@@ -8,7 +8,7 @@ import pytest
 
 from tests.realtime.conftest import Connect
 from tests.realtime.people import Connection, Someone
-from tests.realtime.sockets import V1, V2
+from tests.support.sockets import V1, V2
 
 SEND = "select realtime.send('{}'::jsonb, %s, %s, %s)"
 

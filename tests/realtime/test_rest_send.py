@@ -11,7 +11,7 @@ import pytest
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.conftest import Connect
 from tests.realtime.people import Someone, Tokens
-from tests.realtime.sockets import V1
+from tests.support.sockets import V1
 
 BATCH = "/realtime/v1/api/broadcast"
 

@@ -7,7 +7,7 @@ import pytest
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.conftest import Connect
 from tests.realtime.people import Connection, Someone, Tokens, new_conversation, new_message
-from tests.realtime.sockets import V1, V2, Socket
+from tests.support.sockets import V1, V2, Socket
 
 
 async def refusal(socket: Socket, topic: str, token: str | None = None) -> str:

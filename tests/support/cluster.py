@@ -25,7 +25,9 @@ class Cluster:
         self._owned = owned
         self._numbers = count()
 
-    async def replica(self, database: Proxy | None = None, provider: Proxy | None = None, **settings: str) -> Api:
+    async def replica(
+        self, database: Proxy | None = None, provider: Proxy | None = None, *, module: str = "app", **settings: str
+    ) -> Api:
         """A ready API process. It reaches the database through `database`, and the provider through `provider`."""
         address = urlsplit(provider.url if provider else self.upstream.url)
         settings = {
@@ -40,7 +42,7 @@ class Cluster:
         if database is not None:
             settings |= {"HTTP_PROXY": database.url, "NO_PROXY": "localhost"}
         log = self._folder / f"api-{next(self._numbers)}.log"
-        return await self._owned.enter_async_context(running_api(self.stack, log, **settings))
+        return await self._owned.enter_async_context(running_api(self.stack, log, module=module, **settings))
 
     async def client(self) -> Client:
         """A new user's client."""

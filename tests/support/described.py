@@ -20,7 +20,7 @@ DOCUMENT: dict[str, Any] = json.loads((Path(__file__).parents[2] / "docs" / "ope
 JSON = {"application/json", "application/problem+json"}
 
 _URI = "urn:openapi"
-_registry: Registry[Any] = Registry().with_resource(_URI, Resource(DOCUMENT, DRAFT202012))
+_registry: Registry[Any] = Registry().with_resource(_URI, Resource.from_contents(DOCUMENT, DRAFT202012))
 _paths = [
     (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))), operations)
     for template, operations in DOCUMENT["paths"].items()
@@ -42,7 +42,7 @@ def check_component(name: str, value: object) -> None:
 async def check_response(response: httpx.Response) -> None:
     """Raises AssertionError or ValidationError for a response that its operation does not describe."""
     request = response.request
-    found = next((item for pattern, item in _paths if pattern.fullmatch(request.url.path)), {})
+    found: dict[str, Any] = next((item for pattern, item in _paths if pattern.fullmatch(request.url.path)), {})
     operation = found.get(request.method.lower())
     if operation is None:  # a path or a method that there is not
         return

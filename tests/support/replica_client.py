@@ -68,6 +68,8 @@ class Transcript:
             self.reasoning += event.data["text"]
         elif event.name == "restart":
             self.text = ""
+        elif event.name == "sources":
+            pass
         else:
             assert event.name in TERMINAL, event
             self.ending = event

@@ -3,8 +3,9 @@
 The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> "
 (or what `token` makes of i, e.g. `"é{}😀 "`, or the i-th of `pieces`), each in a write of its own, as real providers
 do; with `stepped`, when the test says so. With `counts` "most" it says as many tokens as any could.
-`thoughts` are reasoning before the text, a piece each; `calls` are the parts of tool calls after it. What was asked and
-how each call ended is kept for the tests.
+`thoughts` are reasoning before the text, a piece each; `calls` are the parts of tool calls after it. `silent_after` is
+the token before which it falls silent for good, `raw` a body that is sent as it stands, and `retry_after` a header
+beside `status`. What was asked and how each call ended is kept for the tests.
 """
 
 from __future__ import annotations
@@ -178,7 +179,8 @@ class Upstream:
             call.ended_at = loop.time()
             # providers quote what they refuse
             message = f"scripted: {body['messages'][-1]['content']}"
-            _json(writer, status, {"error": {"message": message, "type": "scripted", "code": script.get("code")}})
+            error = {"message": message, "type": "scripted", "code": script.get("code")}
+            _json(writer, status, {"error": error}, retry_after=script.get("retry_after"))
             return
         # anything that arrives before the answer is over can only be the end of the connection
         gone = asyncio.ensure_future(reader.read(1))
@@ -198,6 +200,10 @@ class Upstream:
         script = call.script
         await asyncio.sleep(script.get("first", 0))
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        if "raw" in script:
+            writer.write(_chunked(script["raw"].encode()) + b"0\r\n\r\n")
+            await writer.drain()
+            return
         _event(writer, call, {"role": "assistant", "content": ""})
         for thought in script.get("thoughts", ()):
             _event(writer, call, {"content": None, "reasoning_content": thought})
@@ -207,6 +213,8 @@ class Upstream:
         for index in range(tokens):
             if index == script.get("break_after"):
                 raise ConnectionResetError
+            if index == script.get("silent_after"):
+                await asyncio.Event().wait()
             if index and script.get("gap"):
                 await asyncio.sleep(script["gap"])
             if script.get("stepped"):
@@ -247,12 +255,12 @@ def _script(content: str) -> dict[str, Any]:
     return script if isinstance(script, dict) else {}
 
 
-def _json(writer: asyncio.StreamWriter, status: int, body: object) -> None:
+def _json(writer: asyncio.StreamWriter, status: int, body: object, *, retry_after: int | None = None) -> None:
     content = json.dumps(body).encode()
-    writer.write(
-        b"HTTP/1.1 %d Scripted\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(content))
-        + content
-    )
+    fields = f"content-type: application/json\r\ncontent-length: {len(content)}\r\n"
+    if retry_after is not None:
+        fields += f"retry-after: {retry_after}\r\n"
+    writer.write(f"HTTP/1.1 {status} Scripted\r\n{fields}\r\n".encode() + content)
 
 
 def _event(writer: asyncio.StreamWriter, call: Call, delta: dict[str, Any], finish: str | None = None) -> None:

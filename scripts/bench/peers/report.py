@@ -95,5 +95,7 @@ def write(samples: Samples, to: str, rounds: int) -> None:
         values = {name: figures[figure] for name, figures in found.items() if figures.get(figure, 0) > 0}
         (PLOTS / f"{figure}.svg").write_text(plot(label, unit, values))
     today = datetime.datetime.now(datetime.UTC).date()
-    PAGE.write_text("\n".join(page(samples, to, rounds, today)).rstrip() + "\n")
+    # the sections after the first one are those of other programs
+    _, heading, others = PAGE.read_text().partition("\n## ")
+    PAGE.write_text("\n".join(page(samples, to, rounds, today)).rstrip() + "\n" + heading + others)
     print(f"{PAGE.relative_to(ROOT)} and {len(PLOTTED)} plots are written.")

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 from websockets.exceptions import WebSocketException
 
 from scripts.local_supabase import LocalSupabase
-from tests.realtime.sockets import PATIENCE_SECONDS, Socket, connected
-from tests.support.replica_client import Client
-from tests.support.service import Api
+from tests.support.replica_client import Client, Origin
+from tests.support.sockets import PATIENCE_SECONDS, Socket, connected
 
 _ENDINGS = {"message.completed", "message.stopped", "message.failed", "message.interrupted"}
 
@@ -34,14 +34,14 @@ class Device:
     """Holds the messages of one conversation. `run` keeps them true for as long as it runs; `shown` are those of the
     branch that is shown, which the newest message ends unless another one was chosen."""
 
-    def __init__(self, stack: LocalSupabase, client: Client, api: Api, conversation: str) -> None:
+    def __init__(self, stack: LocalSupabase, client: Client, api: Origin, conversation: str) -> None:
         self.messages: dict[str, Held] = {}
         self.connections = 0
         self._head: str | None = None
         self._stack = stack
         self._client = client
         self._api = api
-        self._conversation = conversation
+        self.conversation = conversation
         self._socket: Socket | None = None
         self._changed = asyncio.Condition()
 
@@ -49,8 +49,8 @@ class Device:
         while True:
             try:
                 await self._connection()
-            except (OSError, WebSocketException):
-                # dropped, or Realtime is away: it comes back after a moment
+            except (OSError, WebSocketException, aiohttp.ClientError):
+                # dropped, or Realtime or the API is away: it comes back after a moment
                 await asyncio.sleep(0.02)
 
     def drop(self) -> None:
@@ -81,7 +81,7 @@ class Device:
 
     async def _connection(self) -> None:
         async with connected(self._stack.url, self._stack.publishable_key) as socket:
-            topic = f"conversation:{self._conversation}"
+            topic = f"conversation:{self.conversation}"
             answer = await socket.join(topic, private=True, token=self._client.person.token)
             if answer["status"] != "ok":
                 raise ConnectionError(answer)
@@ -92,11 +92,27 @@ class Device:
             self.connections += 1
             while True:
                 await self._notify()
-                payload = (await socket.next("broadcast")).payload
+                payload = await self._heard(socket)
                 await self._apply(payload["event"], payload["payload"])
 
+    async def _heard(self, socket: Socket) -> dict[str, Any]:
+        """The next broadcast. Where none comes, heartbeats show that there is still a server. Raises TimeoutError
+        when there is none."""
+        while True:
+            try:
+                payload: dict[str, Any] = (await socket.next("broadcast")).payload
+            except TimeoutError:
+                await socket.reply(await socket.push("phoenix", "heartbeat", {}))
+            else:
+                return payload
+
     async def _read_branch(self) -> None:
-        rows = await self._client.history(self._api, self._conversation)
+        status, page, _ = await self._client.call(
+            self._api, "GET", f"/v1/conversations/{self.conversation}/messages?limit=100"
+        )
+        if status != 200:
+            raise ConnectionError(page)
+        rows = page["items"]
         for row in rows:
             self._take(row)
         self._head = rows[-1]["id"] if rows else None
@@ -122,6 +138,8 @@ class Device:
         status, row, _ = await self._client.call(self._api, "GET", f"/v1/messages/{message}")
         if status == 200:
             self._take(row)
+        elif status != 404:
+            raise ConnectionError(row)
 
     async def _apply(self, event: str, payload: dict[str, Any]) -> None:
         if event == "head.changed":
