@@ -21,6 +21,7 @@ from app.api.openapi import USER_TOKEN
 from app.api.refusals import problems
 from app.store.exports import Exports
 from app.store.messages import Messages
+from app.store.user_settings import UserSetting, UserSettings
 from app.values import User
 
 JSON, LINES, MARKDOWN = "application/json", "application/x-ndjson", "text/markdown"
@@ -63,7 +64,7 @@ def _answer_with(operation: Operation, kind: str, example: str) -> None:
         answer.content = {**json, kind: OpenAPIMediaType(Schema(type=OpenAPIType.STRING), example=example)}
 
 
-def export_routes(exports: Exports, messages: Messages) -> Router:
+def export_routes(exports: Exports, messages: Messages, settings: UserSettings) -> Router:
     files = OpenFiles()
 
     @get(
@@ -97,10 +98,11 @@ def export_routes(exports: Exports, messages: Messages) -> Router:
     async def everything(user: Caller) -> Response[None]:
         """Export everything of mine as JSON lines.
 
-        First what is known of my documents, then each conversation with the messages of all its branches. The last line
-        is `{"type": "end"}` with the counts; without it, the file was cut off.
+        First my settings, where there are any, and what is known of my documents, then each conversation with the
+        messages of all its branches. The last line is `{"type": "end"}` with the counts; without it, the file was cut
+        off.
         """
-        return await send_file(files, user.id, _all(exports, user), name="parley-export.jsonl", kind=LINES)
+        return await send_file(files, user.id, _all(exports, settings, user), name="parley-export.jsonl", kind=LINES)
 
     return Router("/v1", route_handlers=[conversation, everything], tags=["export"], security=USER_TOKEN)
 
@@ -114,9 +116,11 @@ def _head() -> dict[str, object]:
     return {"version": VERSION, "exported_at": datetime.now(UTC).isoformat()}
 
 
-async def _all(exports: Exports, user: User) -> AsyncGenerator[bytes]:
+async def _all(exports: Exports, settings: UserSettings, user: User) -> AsyncGenerator[bytes]:
     counts = {"documents": 0, "conversations": 0, "messages": 0}
     yield _line(FORMAT, _head())
+    if (chosen := await settings.get(user.token)) != UserSetting():
+        yield _line("settings", chosen)
     async for document in exports.documents(user.token):
         counts["documents"] += 1
         yield _line("document", document)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from app.api.bodies import decode
-from app.api.views import MAX_COMMENT_CHARACTERS, DocumentTitle, Instructions, Title
+from app.api.views import MAX_COMMENT_CHARACTERS, DocumentTitle, Instructions, Title, require_words
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
 from app.errors import InvalidRequest
 from app.retrieval.library import MAX_METADATA_BYTES
@@ -37,6 +37,12 @@ class Line(msgspec.Struct):
     """What a line is."""
 
     type: str
+
+
+class SettingsLine(msgspec.Struct):
+    """What the user has chosen for all conversations."""
+
+    instructions: Instructions | None = None
 
 
 class ConversationLine(msgspec.Struct):
@@ -122,6 +128,8 @@ def _read_lines(data: bytes) -> ImportFile:
         if ended:
             raise InvalidRequest(f"{where}: expected nothing after the line of type end.")
         match decode(line, Line, where).type:
+            case "settings":
+                reader.settings(decode(line, SettingsLine, where), where)
             case "document":
                 reader.document(decode(line, DocumentLine, where), where)
             case "conversation":
@@ -131,7 +139,7 @@ def _read_lines(data: bytes) -> ImportFile:
             case "end":
                 ended = True
             case _:
-                raise InvalidRequest(f"{where}: type: expected document, conversation, message or end.")
+                raise InvalidRequest(f"{where}: type: expected settings, document, conversation, message or end.")
     if not ended:
         raise InvalidRequest("The file has no line of type end: it was cut off.")
     return reader.file
@@ -158,6 +166,11 @@ class Reader:
         self._left -= characters
         if self._left < 0:
             raise InvalidRequest(f"{where}: the messages of a file have at most {MOST_CHARACTERS} characters.")
+
+    def settings(self, line: SettingsLine, where: str) -> None:
+        if line.instructions is not None:
+            require_words(f"{where}: instructions", line.instructions)
+        self.file = msgspec.structs.replace(self.file, instructions=line.instructions)
 
     def document(self, line: DocumentLine, where: str) -> None:
         if len(msgspec.json.encode(line.metadata)) > MAX_METADATA_BYTES:

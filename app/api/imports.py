@@ -21,6 +21,7 @@ from app.api.refusals import problems
 from app.chat.importing import Importer
 from app.errors import InvalidRequest
 from app.store.imports import Imports
+from app.store.user_settings import UserSettings
 
 LINES = "application/x-ndjson"
 MAX_FILE_BYTES = 20_971_520
@@ -39,7 +40,7 @@ class FileOperation(Operation):
         )
 
 
-def import_routes(imports: Imports, importer: Importer) -> Router:
+def import_routes(imports: Imports, importer: Importer, settings: UserSettings) -> Router:
     @post(
         "/",
         operation_id="importFile",
@@ -65,6 +66,8 @@ def import_routes(imports: Imports, importer: Importer) -> Router:
         read = read_chatgpt if data.lstrip()[:1] == b"[" else read_file
         file = await asyncio.to_thread(read, data)
         begun = await importer.begin(user, file)
+        if file.instructions is not None and (await settings.get(user.token)).instructions is None:
+            await settings.save(user.token, file.instructions)
         return Response(ImportView.of(begun), headers={"Location": f"/v1/imports/{begun.id}"})
 
     @get(

@@ -33,6 +33,12 @@ _EMPHASIS = re.compile(r"(\*{1,3}|~~|`+)(?=\S)(.+?)(?<=\S)\1")
 _LABEL = re.compile(
     r"(?:title|titel|titre|título|titolo|标题|標題|タイトル|제목|заголовок)\s*[:\uff1a]\s*", re.IGNORECASE
 )
+_REFUSAL = re.compile(
+    r"(?:i['\u2019]?m|i am) (?:\w+ )?sorry\b|sorry,|i (?:cannot|can['\u2019]?t|am unable|am not able)\b|"
+    r"(?:es )?tut mir leid|je suis désolée?|lo siento|mi dispiace|(?:me )?desculpe|抱歉|对不起|申し訳|すみません|죄송",
+    re.IGNORECASE,
+)
+"""How an answer begins that is none: a title of these words would be shown for good."""
 _SAME = "\"'`*_~\u201c\u201d\u2019"
 """Quotes and marks of emphasis that stand before a text and after it alike."""
 _PAIRS = (
@@ -58,10 +64,11 @@ def title_request(model: str, message: str) -> ChatRequest:
 
 
 def title_of(answer: str) -> str | None:
-    """The title in a model's answer: its first line without marks of any kind; None where it has none."""
+    """The title in a model's answer: its first line without marks of any kind; None where it has none, or refuses."""
     text = _THOUGHT_BEFORE.sub("", _THOUGHT.sub("", cleaned(answer)))
     lines = (_plain(line) for line in _FENCE.sub("", text).splitlines())
-    return next(filter(None, map(_short, lines)), None)
+    title = next(filter(None, map(_short, lines)), None)
+    return None if title is not None and _REFUSAL.match(title) else title
 
 
 def first_words(message: str) -> str | None:

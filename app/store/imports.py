@@ -60,6 +60,8 @@ class ImportFile(msgspec.Struct, frozen=True):
 
     documents: list[ImportedDocument]
     conversations: list[ImportedConversation]
+    instructions: str | None = None
+    """For all conversations of the user."""
 
 
 class Import(msgspec.Struct, frozen=True, kw_only=True):

@@ -96,6 +96,7 @@ async def test_exports_to_the_same_bytes(
     await client.patch(f"/v1/conversations/{first}", json={"head_id": one["id"]})
     await client.put(f"/v1/messages/{one['id']}/feedback", json={"rating": "up", "comment": "Good."})
     await client.put(f"/v1/messages/{again.json()['id']}/feedback", json={"rating": "down"})
+    await client.patch("/v1/settings", json={"instructions": "Be brief.\u2028"})
     await new_conversation(client)
     second = await new_conversation(client, title="Second")
     await turn(client, second)
@@ -116,6 +117,15 @@ async def test_exports_to_the_same_bytes(
     kept = [item["content"] for item in await history(client, first)]
     listed = {item["title"]: item for item in (await other.get("/v1/conversations")).json()["items"]}
     assert [item["content"] for item in await history(other, listed["Trees"]["id"])] == kept
+
+
+async def test_instructions_are_taken_where_there_are_none(client: httpx.AsyncClient) -> None:
+    file = lines({"type": "settings", "instructions": "Theirs"})
+    await send(client, file)
+    assert (await client.get("/v1/settings")).json() == {"instructions": "Theirs"}
+    await client.patch("/v1/settings", json={"instructions": "Mine"})
+    await send(client, file)
+    assert (await client.get("/v1/settings")).json() == {"instructions": "Mine"}
 
 
 async def test_same_file_again_adds_nothing(client: httpx.AsyncClient, other: httpx.AsyncClient) -> None:
@@ -227,6 +237,8 @@ REFUSED = [
     ),
     (lines(conversation(title="")), "line 2.title"),
     (lines({"type": "surprise"}), "line 2: type"),
+    (lines({"type": "settings", "instructions": " "}), "line 2: instructions: expected text"),
+    (lines({"type": "settings", "instructions": "x" * 8001}), "line 2.instructions: expected text of"),
     (lines(conversation(created_at="10000-01-01T00:00:00Z")), "line 2: created_at"),
     (lines(conversation()).replace('"C"', '"C'), "The line 2 is not valid JSON"),
 ]

@@ -181,6 +181,8 @@ async def test_long_message_is_sent_shortened(client: httpx.AsyncClient, convers
         (["x" * 500], "x" * 59 + "…"),
         (["  \n "], "Hello"),
         (["<think>without end"], "Hello"),
+        (["I\u2019m sorry, but I can't help with that."], "Hello"),
+        (["Sorry seems to be the hardest word"], "Sorry seems to be the hardest word"),
     ],
 )
 async def test_answer_is_cleaned(

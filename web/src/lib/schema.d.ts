@@ -169,8 +169,9 @@ export interface paths {
         };
         /**
          * Export everything of mine as JSON lines.
-         * @description First what is known of my documents, then each conversation with the messages of all its branches. The last line
-         *     is `{"type": "end"}` with the counts; without it, the file was cut off.
+         * @description First my settings, where there are any, and what is known of my documents, then each conversation with the
+         *     messages of all its branches. The last line is `{"type": "end"}` with the counts; without it, the file was cut
+         *     off.
          */
         get: operations["exportEverything"];
         put?: never;
