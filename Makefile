@@ -53,7 +53,8 @@ clients: install ## Run the AI SDK and OpenAI's clients against the API, and wri
 .PHONY: docs-commands
 docs-commands: install ## Run every command of README.md, CONTRIBUTING.md and docs/, or look it up where it cannot run here (minutes)
 	$(BIN)/python -m pytest tests/docs tests/clients/test_documented_clients.py tests/web/test_lifting.py \
-	  tests/ai_sdk/test_use_chat.py tests/realtime/test_devices.py --quiet --tb=short -k "docs or document or lifted"
+	  tests/ai_sdk/test_use_chat.py tests/realtime/test_devices.py tests/trust/test_signing.py \
+	  --quiet --tb=short -k "docs or document or lifted or signed"
 
 .PHONY: fuzz
 fuzz: install ## Send what schemathesis makes of docs/openapi.json to the API, with and without a token (10 minutes)

@@ -94,7 +94,7 @@ def stage_of(path: Path) -> str:
 
 def stages(source: str) -> set[str]:
     """The stages and leaves of `app` that a file imports."""
-    return {name.split(".")[1] for name in imports(source) if name.startswith("app.")}
+    return {name.split(".")[1] for name in imports(source) if name.startswith("app.")} - {"__version__"}
 
 
 def allowed(stage: str) -> frozenset[str]:

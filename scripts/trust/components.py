@@ -70,15 +70,18 @@ def python_components() -> list[Component]:
     text = PYTHON_LOCK.read_text()
     entries = re.findall(r"^([\w.-]+)==(\S+)((?:.*\\\n)+.*\n(?: +#.*\n)+)", text, re.MULTILINE)
     assert len(entries) == len(re.findall(r"^[\w.-]+==", text, re.MULTILINE))
-    purls = {name: f"pkg:pypi/{name}@{version}" for name, version, _ in entries}
+    # a package may have one version for each of several Pythons
+    purls: dict[str, list[str]] = {}
+    for name, version, _ in entries:
+        purls.setdefault(name, []).append(f"pkg:pypi/{name}@{version}")
     needed_by = {name: set(re.findall(r"# +(?:via )?([\w.-]+)", rest)) for name, _, rest in entries}
     return [
         Component(
             name,
             version,
-            purls[name],
+            f"pkg:pypi/{name}@{version}",
             _python_licence(name),
-            needs=tuple(sorted(purls[other] for other, asking in needed_by.items() if name in asking)),
+            needs=tuple(sorted(purl for other, asking in needed_by.items() if name in asking for purl in purls[other])),
             is_direct="parley" in needed_by[name],
         )
         for name, version, _ in entries
@@ -126,7 +129,8 @@ def web_components() -> list[Component]:
     for path, told in shipped.items():
         if "license" not in told:
             raise UnknownLicence(f"{path} of package-lock.json has no licence")
-        asked = (_resolved(path, name, shipped) for name in told.get("dependencies", {}))
+        names = told.get("dependencies", {}) | told.get("peerDependencies", {})
+        asked = {_resolved(path, name, shipped) for name in names}
         found.append(
             Component(
                 _name(path),
