@@ -1,4 +1,4 @@
-"""`make record-calls`: writes tests/database/calls-VERSION.json, for the version in pyproject.toml."""
+"""`make record-calls`: writes tests/database/calls-VERSION.json, for the version in app/__init__.py."""
 
 from __future__ import annotations
 

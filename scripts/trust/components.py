@@ -33,6 +33,7 @@ READ = {
     "httpx-aiohttp": "BSD-3-Clause",
     "httpx2-jsfetch": "BSD-3-Clause",  # for Python in a browser alone
     "mammoth": "BSD-2-Clause",
+    "protobuf": "BSD-3-Clause",
     "pyasn1-modules": "BSD-2-Clause",
     "pybreaker": "BSD-3-Clause",
     "pypdfium2": "BSD-3-Clause AND Apache-2.0",

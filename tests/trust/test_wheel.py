@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import subprocess
 import sys
 import zipfile
@@ -77,17 +76,3 @@ async def test_wheel_runs_and_serves_the_web_client(
     assert '<div id="root">' in page.text
     assert notice.headers["content-type"] == "text/plain; charset=utf-8"
     assert "react" in notice.text
-
-
-def test_command_of_the_operator_is_in_it(wheel: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "app.admin", "--help"],
-        cwd=tmp_path.parent,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "grant" in done.stdout
