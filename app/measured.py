@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from app import observe
+from app import __version__, observe
 from app.errors import AppError
 from app.lanes import Lane
 from app.main import Service
@@ -17,7 +17,6 @@ from app.telemetry.lag import measure_lag
 from app.telemetry.measuring import Measuring
 from app.telemetry.metrics import ByLabels, Metrics, Models
 from app.values import ProviderName
-from app.version import version
 from app.watch import Watcher
 
 QUEUE_SECONDS = 15.0
@@ -57,7 +56,7 @@ def metrics_of(service: Service) -> tuple[Metrics, _Queue]:
 
     metrics, queue = Metrics(Models(known)), _Queue()
     read = metrics.read
-    release = version()
+    release = __version__
     read("parley_build_info", "The release that runs; always 1.", ("version",), lambda: [((release,), 1)])
     read(
         "parley_replies_streaming",

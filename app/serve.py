@@ -17,13 +17,12 @@ import uvicorn
 from dotenv import dotenv_values
 from litestar import Litestar
 
-from app import observe, watch
+from app import __version__, observe, watch
 from app.errors import AppError, SupabaseRefused
 from app.front_door import Connection, FrontDoor, limits_of_this_machine
 from app.main import Service, create_app
 from app.misspelt import misspelt
 from app.settings import NotSet, Settings, SettingsError, load_settings, traces_wanted
-from app.version import version
 
 ENV_FILE = Path(".env")
 """`make run` reads this file. This program does not: its settings come from the environment only."""
@@ -120,7 +119,7 @@ async def _watched(service: Service, settings: Settings) -> AsyncGenerator[None]
         if traces_wanted():
             from app.telemetry.traces import traced
 
-            watcher = await parts.enter_async_context(traced(version()))
+            watcher = await parts.enter_async_context(traced(__version__))
         if settings.metrics_port is not None:
             from app.measured import measured
 

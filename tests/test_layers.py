@@ -34,9 +34,8 @@ ARROWS: dict[str, frozenset[str]] = {
     "line": frozenset(),
     "front_door": frozenset({"line"}),
     "telemetry": frozenset({"settings"}),
-    "version": frozenset(),
-    "measured": frozenset({"lanes", "main", "providers", "settings", "store", "telemetry", "version"}),
-    "serve": frozenset({"front_door", "main", "measured", "misspelt", "settings", "telemetry", "version"}),
+    "measured": frozenset({"lanes", "main", "providers", "settings", "store", "telemetry"}),
+    "serve": frozenset({"front_door", "main", "measured", "misspelt", "settings", "telemetry"}),
     "admin": frozenset({"admin_arguments", "admin_keys", "settings", "store"}),
     "admin_arguments": frozenset(),
     "admin_keys": frozenset({"admin_arguments", "personal_keys", "store"}),
@@ -94,7 +93,7 @@ def stage_of(path: Path) -> str:
 
 def stages(source: str) -> set[str]:
     """The stages and leaves of `app` that a file imports."""
-    return {name.split(".")[1] for name in imports(source) if name.startswith("app.")}
+    return {name.split(".")[1] for name in imports(source) if name.startswith("app.")} - {"__version__"}
 
 
 def allowed(stage: str) -> frozenset[str]:

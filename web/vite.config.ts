@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
+
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
@@ -10,6 +12,7 @@ const api = process.env.API_URL ?? 'http://127.0.0.1:8000'
 const TEXT = /\.(css|html|js|json|svg|txt)$/
 // below this, an encoding saves nothing
 const SMALLEST = 512
+const RULE = `\n${'-'.repeat(80)}\n\n`
 
 /** Writes each text file of the build a second and third time, compressed, so that no server compresses at run time. */
 function compressed(): Plugin {
@@ -37,9 +40,32 @@ function compressed(): Plugin {
   }
 }
 
+/** Writes the licences of the packages that are in the build, as they ask for, to third-party-licences.txt. */
+function licences(): Plugin {
+  return {
+    name: 'licences',
+    apply: 'build',
+    async generateBundle(_options, bundle) {
+      const modules = Object.values(bundle).flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
+      const folders = modules.flatMap(
+        (id) => id.match(/^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/)?.[0].replace('\0', '') ?? [],
+      )
+      const notices = [...new Set(folders)].filter(existsSync).map(async (folder) => {
+        const { name, version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
+        const files = (await readdir(folder)).filter((file) => /^(licen[cs]e|notice|copying)\b/i.test(file)).sort()
+        const texts = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')))
+        const text = texts.map((one) => one.trim()).join('\n\n') || 'The package has no text of its licence.'
+        return `${name} ${version}: ${license}\n\n${text}\n`
+      })
+      const source = `The packages in this build, with their licences.\n\n${(await Promise.all(notices)).sort().join(RULE)}`
+      this.emitFile({ type: 'asset', fileName: 'third-party-licences.txt', source })
+    },
+  }
+}
+
 export default defineConfig({
   root: import.meta.dirname,
-  plugins: [react(), compressed()],
+  plugins: [react(), licences(), compressed()],
   build: {
     target: 'baseline-widely-available',
     manifest: true,

@@ -33,6 +33,7 @@ from litestar.openapi.spec import (
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
+from app import __version__
 from app.api import events, page, ui_chunks
 from app.api.completions.bodies import Lenient
 from app.api.completions.errors import LIMITS, ErrorBody
@@ -195,7 +196,7 @@ class UploadOperation(Operation):
 def openapi_config(named: NamedStructs) -> OpenAPIConfig:
     return _Config(
         title="Parley",
-        version="1",
+        version=__version__,
         description=DESCRIPTION,
         license=License("MIT", identifier="MIT"),
         tags=[Tag(name, description) for name, description in TAGS.items()],

@@ -18,7 +18,9 @@ from litestar.enums import ScopeType
 from litestar.routes import BaseRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-BUILD = Path(__file__).parents[2] / "web" / "dist"
+APP = Path(__file__).parents[1]
+BUILD = installed if (installed := APP / "web").is_dir() else APP.parent / "web" / "dist"
+"""The build is a part of the package in a wheel (`make wheel`), and beside it in the repository."""
 INDEX, CONFIG = "/index.html", "/config.json"
 HASHED = "/assets/"
 """The folder of files whose names hold a hash of their content."""

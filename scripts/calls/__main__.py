@@ -1,18 +1,16 @@
-"""`make record-calls`: writes tests/database/calls-VERSION.json, for the version in pyproject.toml."""
+"""`make record-calls`: writes tests/database/calls-VERSION.json, for the version in app/__init__.py."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import tomllib
 from pathlib import Path
 
+from app import __version__
 from scripts.calls.recorder import User, recording, sign_up
 from scripts.calls.tape import Call, Recording
 from scripts.calls.tour import tour
 from scripts.local_supabase import LocalSupabase
-
-PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 async def record(stack: LocalSupabase, user: User) -> list[Call]:
@@ -23,7 +21,7 @@ async def record(stack: LocalSupabase, user: User) -> list[Call]:
 
 
 def main() -> None:
-    release = tomllib.loads(PROJECT.read_text())["project"]["version"]
+    release = __version__
     if Recording(release, []).path.exists():
         sys.exit(f"the calls of {release} are recorded already: a release's recording is never made again")
     with LocalSupabase.throwaway() as stack:

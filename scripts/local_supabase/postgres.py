@@ -74,7 +74,7 @@ class Postgres:
         self._user = _SYSTEM_USER if os.geteuid() == 0 else None
 
     def url(self, user: str, password: str) -> str:
-        return f"postgresql://{user}:{password}@127.0.0.1:{self._port}/postgres"
+        return f"postgresql://{user}:{password}@127.0.0.1:{self._port}/postgres"  # pragma: allowlist secret
 
     def connect(self) -> psycopg.Connection:
         """A connection as the superuser, in a transaction that `with` commits."""

@@ -15,7 +15,7 @@ from app.api.requests import JsonRequest, observed
 from app.errors import ERRORS, AppError, ContentFlagged, Draining, RateLimited
 from tests.support.client import assert_problem, new_conversation
 
-SECRET = "postgresql://owner:hunter2@db/secret"
+SECRET = "postgresql://owner:hunter2@db/secret"  # pragma: allowlist secret
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def asked_for_help(words: list[str]) -> tuple[str, ...] | None:
 @cache
 def help_of(command: tuple[str, ...]) -> str:
     """Raises AssertionError for a program, module or subcommand that there is not."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, f"{shlex.join(command)}: {done.stderr or done.stdout}"
     return done.stdout
 

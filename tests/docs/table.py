@@ -123,6 +123,24 @@ realtime: list[Entry] = [
     ),
 ]
 
+RELEASING = "docs/releasing.md"
+_NO_IDENTITY = "it needs the identity of a CI service and a public log"
+releasing: list[Entry] = [
+    Read(RELEASING, "make wheel sbom", test="tests/trust/test_signing.py::test_release_is_made_signed_and_checked"),
+    Read(RELEASING, "ssh-keygen -Y sign", test="tests/trust/test_signing.py::test_release_is_made_signed_and_checked"),
+    Read(
+        RELEASING, "ssh-keygen -Y verify", test="tests/trust/test_signing.py::test_release_is_made_signed_and_checked"
+    ),
+    Elsewhere(RELEASING, "sigstore sign", reason=_NO_IDENTITY, unchecked=("sigstore",)),
+    Elsewhere(RELEASING, "cosign sign", reason=_NO_IDENTITY, unchecked=("cosign",)),
+    Elsewhere(
+        RELEASING,
+        "npx supabase db push --workdir",
+        reason="it installs into the reader's Python",
+        unchecked=("python",),
+    ),
+]
+
 TABLE: tuple[Entry, ...] = (
     *readme,
     *contributing,
@@ -134,4 +152,5 @@ TABLE: tuple[Entry, ...] = (
     *operations,
     *providers,
     *realtime,
+    *releasing,
 )

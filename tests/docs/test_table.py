@@ -121,6 +121,7 @@ def test_help_of_the_makefile_is_true() -> None:
             assert made or (ROOT / path).exists(), f"make {name}: there is no {path}"
 
 
+@pytest.mark.timeout(400)  # each program is started for its help, which takes long on a busy machine
 def test_modules_subcommands_and_flags_are_there() -> None:
     unchecked = {f"{entry.document}: {entry.excerpt}": entry.unchecked for entry in ELSEWHERE}
     wrong: list[str] = []
