@@ -328,6 +328,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
             "Preference-Applied",
             "Retry-After",
             "X-Request-ID",
+            "X-Should-Retry",
             *EXPOSED,
             *LIMITS,
         ],

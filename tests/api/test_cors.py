@@ -78,7 +78,7 @@ async def test_preflight_of_another_origin(client: httpx.AsyncClient) -> None:
 
 EXPOSED = {
     *("content-disposition", "idempotency-replayed", "location", "preference-applied"),
-    *("ratelimit", "ratelimit-policy", "retry-after", "x-request-id"),
+    *("ratelimit", "ratelimit-policy", "retry-after", "x-request-id", "x-should-retry"),
 }
 
 
