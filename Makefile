@@ -141,6 +141,10 @@ lock: install ## Resolve the dependencies anew and write the lock files
 	$(COMPILE) --upgrade --no-deps --output-file=requirements-models.lock requirements-models.in
 	$(BIN)/npm install --package-lock-only
 
+.PHONY: findings
+findings: install ## Write the table of findings/README.md anew
+	$(BIN)/python -m scripts.findings
+
 .PHONY: db-reset
 db-reset: install ## Empty the embedded database and apply the migrations again
 	$(BIN)/python -m scripts.local_supabase reset

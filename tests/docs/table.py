@@ -141,6 +141,16 @@ releasing: list[Entry] = [
     ),
 ]
 
+FINDINGS = "findings/README.md"
+findings: list[Entry] = [
+    Elsewhere(
+        FINDINGS,
+        "findings/litestar-options.sh",
+        reason="it installs packages, and each is run by hand",
+        unchecked=("sh",),
+    ),
+]
+
 TABLE: tuple[Entry, ...] = (
     *readme,
     *contributing,
@@ -153,4 +163,5 @@ TABLE: tuple[Entry, ...] = (
     *providers,
     *realtime,
     *releasing,
+    *findings,
 )

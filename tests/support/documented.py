@@ -9,9 +9,10 @@ from functools import cache
 
 from tests.support.sources import ROOT
 
+PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "findings/README.md")
 DOCUMENTS = tuple(
     path.relative_to(ROOT).as_posix()
-    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/**/*.md")))
+    for path in (*(ROOT / name for name in PAGES), *sorted(ROOT.glob("docs/**/*.md")))
     if path.exists()
 )
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1``` *$", re.MULTILINE | re.DOTALL)
