@@ -178,6 +178,10 @@ bench-conversations: install ## Measure search over conversations (a minute; ARG
 bench-web: install ## Measure the web client's chat in a real browser: long tasks, load, first text (about two minutes)
 	$(BIN)/python -m scripts.bench.web $(ARGS)
 
+.PHONY: image-steps
+image-steps: install ## Carry the Dockerfile's steps out without an engine, and try the result (root on Linux; three minutes)
+	$(BIN)/python -m scripts.image
+
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
 	rm -rf .venv .venv-audit .venv-clients .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist

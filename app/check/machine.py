@@ -1,4 +1,4 @@
-"""Checks of this process's surroundings: origins, proxies, port, open files, web client, Redis. Nothing is changed."""
+"""Checks of this process's surroundings: origins, proxies, ports, open files, web client, Redis. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from app.settings import Settings
 
 FEW_FILES = 4096
 """Open files. A process accepts as many connections as it may have open files, less some that it needs itself."""
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 REDIS_SECONDS = 5.0
 
 
@@ -32,7 +31,12 @@ def machine_checks(settings: Settings) -> dict[str, Check]:
         return _proxies(settings)
 
     async def port() -> Finding:
-        return await asyncio.to_thread(_port, settings.parley_host, settings.parley_port, "PARLEY_PORT")
+        return await asyncio.to_thread(_port, settings.parley_host, settings.parley_port, "PARLEY")
+
+    async def metrics() -> Finding:
+        if settings.metrics_port is None:
+            return ok("METRICS_PORT is not set: there are no metrics")
+        return await asyncio.to_thread(_port, settings.metrics_host, settings.metrics_port, "METRICS")
 
     async def open_files() -> Finding:
         return _open_files()
@@ -44,6 +48,7 @@ def machine_checks(settings: Settings) -> dict[str, Check]:
         "origins": origins,
         "proxies": proxies,
         "port": port,
+        "metrics": metrics,
         "open_files": open_files,
         "web": web,
     }
@@ -102,7 +107,8 @@ def _way_out(url: str) -> str:
     return f"; calls of Supabase take the proxy {urlsplit(proxy).hostname}" if proxy else ""
 
 
-def _port(host: str, port: int, setting: str) -> Finding:
+def _port(host: str, port: int, prefix: str) -> Finding:
+    """Whether this process may listen there. `prefix` is that of the two settings that say where."""
     where = f"{host}, port {port}"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -112,16 +118,15 @@ def _port(host: str, port: int, setting: str) -> Finding:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return warning(
-                f"{where}, is in use", f"end what listens there, or set {setting}; ignore it if this is Parley"
+                f"{where}, is in use", f"end what listens there, or set {prefix}_PORT; ignore it if this is Parley"
             )
         reason = errno.errorcode.get(error.errno or 0, type(error).__name__)
         return failed(
             f"{where}: this process may not listen there ({reason})",
-            f"set PARLEY_HOST to an address of this machine, and {setting} to a port above 1023",
+            f"set {prefix}_HOST to an address of this machine, and {prefix}_PORT to a port above 1023",
         )
-    if host in EVERYWHERE or not _is_local(f"http://{f'[{host}]' if ':' in host else host}"):
-        return ok(f"{where}, is free")
-    return ok(f"{where}, is free; only this machine can reach it (PARLEY_HOST)")
+    own = _is_local(f"http://{f'[{host}]' if ':' in host else host}")
+    return ok(f"{where}, is free" + (f"; only this machine can reach it ({prefix}_HOST)" if own else ""))
 
 
 def _open_files() -> Finding:

@@ -51,6 +51,7 @@ async def test_all_is_well(configuration: Configuration, private_realtime: Realt
         "origins",
         "proxies",
         "port",
+        "metrics",
         "open_files",
         "web",
     ]
@@ -349,6 +350,8 @@ async def test_moderation(configuration: Configuration) -> None:
         ("proxies", {"FORWARDED_ALLOW_IPS": "*"}, "warning", "can name any address as theirs"),
         ("proxies", {"FORWARDED_ALLOW_IPS": "10.0.0.0/8,::1"}, "ok", "10.0.0.0/8, ::1 is trusted"),
         ("port", {"PARLEY_HOST": "192.0.2.1"}, "failed", "this process may not listen there (EADDRNOTAVAIL)"),
+        ("metrics", {}, "ok", "METRICS_PORT is not set"),
+        ("metrics", {"METRICS_PORT": "9464", "METRICS_HOST": "192.0.2.1"}, "failed", "may not listen there"),
         ("web", {"WEB": "off"}, "ok", "is not served"),
     ],
 )
