@@ -138,6 +138,7 @@ lock: install ## Resolve the dependencies anew and write the lock files
 	$(COMPILE) --upgrade --extra=dev --constraints=requirements-bootstrap.lock --output-file=requirements-dev.lock pyproject.toml
 	$(COMPILE) --upgrade --output-file=requirements-audit.lock requirements-audit.in
 	$(COMPILE) --upgrade --output-file=requirements-clients.lock requirements-clients.in
+	$(COMPILE) --upgrade --output-file=requirements-deploy.lock requirements-deploy.in
 	$(COMPILE) --upgrade --no-deps --output-file=requirements-models.lock requirements-models.in
 	$(BIN)/npm install --package-lock-only
 
@@ -178,10 +179,14 @@ bench-conversations: install ## Measure search over conversations (a minute; ARG
 bench-web: install ## Measure the web client's chat in a real browser: long tasks, load, first text (about two minutes)
 	$(BIN)/python -m scripts.bench.web $(ARGS)
 
+.PHONY: deploy-check
+deploy-check: install ## Check the Dockerfile and deploy/ by the programs that read them, two proxies among them (a minute)
+	PARLEY_DEPLOY_CHECK=1 $(BIN)/python -m pytest tests/deploy --quiet --tb=short
+
 .PHONY: image-steps
 image-steps: install ## Carry the Dockerfile's steps out without an engine, and try the result (root on Linux; three minutes)
 	$(BIN)/python -m scripts.image
 
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)
-	rm -rf .venv .venv-audit .venv-clients .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist
+	rm -rf .venv .venv-audit .venv-clients .venv-deploy .venv-models node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist web/dist

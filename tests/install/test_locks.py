@@ -18,7 +18,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 RUN, DEVELOP, BOOTSTRAP = "requirements.lock", "requirements-dev.lock", "requirements-bootstrap.lock"
-MODELS, CLIENTS = "requirements-models.lock", "requirements-clients.lock"
+MODELS, CLIENTS, DEPLOY = (f"requirements-{what}.lock" for what in ("models", "clients", "deploy"))
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PLATFORMS = (
     {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"},
@@ -48,7 +48,7 @@ def pins(lock: str) -> dict[str, list[Pin]]:
     return found
 
 
-@pytest.mark.parametrize("lock", [RUN, DEVELOP, BOOTSTRAP, MODELS, CLIENTS])
+@pytest.mark.parametrize("lock", [RUN, DEVELOP, BOOTSTRAP, MODELS, CLIENTS, DEPLOY])
 def test_lock_has_versions_and_hashes_and_nothing_else(lock: str) -> None:
     assert all(pin.hashes for entries in pins(lock).values() for pin in entries)
 

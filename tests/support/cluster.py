@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from scripts.local_supabase import LocalSupabase
 from tests.support.proxy import Proxy
 from tests.support.replica_client import Client, signed_in
-from tests.support.service import Api, running_api, sign_up
+from tests.support.service import ROOT, Api, running_api, sign_up
 from tests.support.upstream import MODEL, Upstream
 
 
@@ -26,9 +26,17 @@ class Cluster:
         self._numbers = count()
 
     async def replica(
-        self, database: Proxy | None = None, provider: Proxy | None = None, *, module: str = "app", **settings: str
+        self,
+        database: Proxy | None = None,
+        provider: Proxy | None = None,
+        *,
+        module: str = "app",
+        code: Path = ROOT,
+        port: int | None = None,
+        **settings: str,
     ) -> Api:
-        """A ready API process. It reaches the database through `database`, and the provider through `provider`."""
+        """A ready API process. It reaches the database through `database`, and the provider through `provider`; `code`
+        is the folder of another version."""
         address = urlsplit(provider.url if provider else self.upstream.url)
         settings = {
             "OPENAI_API_KEY": "scripted",
@@ -42,7 +50,9 @@ class Cluster:
         if database is not None:
             settings |= {"HTTP_PROXY": database.url, "NO_PROXY": "localhost"}
         log = self._folder / f"api-{next(self._numbers)}.log"
-        return await self._owned.enter_async_context(running_api(self.stack, log, module=module, **settings))
+        return await self._owned.enter_async_context(
+            running_api(self.stack, log, module=module, code=code, port=port, **settings)
+        )
 
     async def client(self) -> Client:
         """A new user's client."""

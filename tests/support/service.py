@@ -83,15 +83,22 @@ def environment(stack: LocalSupabase, **settings: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def running_api(
-    stack: LocalSupabase, log: Path, *, until: str = "/health/ready", module: str = "app", **settings: str
+    stack: LocalSupabase,
+    log: Path,
+    *,
+    until: str = "/health/ready",
+    module: str = "app",
+    code: Path = ROOT,
+    port: int | None = None,
+    **settings: str,
 ) -> AsyncGenerator[Api]:
-    """Start the API (`python -m module`) with `settings` in its environment, wait until `until` answers 200, and end
-    it."""
-    port = free_port()
+    """Start the API (`python -m module` in the folder `code`) with `settings` in its environment, on a free port where
+    none is named, wait until `until` answers 200, and end it."""
+    port = port or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
             [sys.executable, "-m", module],
-            cwd=ROOT,
+            cwd=code,
             env=environment(stack, PARLEY_PORT=str(port), **settings),
             stdout=output,
             stderr=subprocess.STDOUT,
