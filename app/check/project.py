@@ -17,7 +17,7 @@ from app.store.client import Supabase
 from app.store.indexing import Indexing
 from app.store.project import MIGRATIONS, Project
 
-PUSH = "apply supabase/migrations: `npx supabase db push`"
+PUSH = "apply supabase/migrations: `npx supabase db push --remote`, see docs/deploy.md"
 NOTICEABLE_SECONDS = 2.0
 """Of a difference between the clocks; the date of an answer is known to about a second."""
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -99,7 +99,7 @@ async def _schema(project: Project) -> Finding:
     if len(missing) == needed:
         return warning(
             "the record of the Supabase CLI has none of Parley's migrations, so which are applied is not known",
-            "compare supabase/migrations with what you have run in the SQL editor, or use `npx supabase db push`",
+            "compare supabase/migrations with what was run in the SQL editor, or use `npx supabase db push --remote`",
         )
     if missing:
         return failed(f"{len(missing)} of {needed} migrations are missing: {', '.join(missing)}", PUSH)

@@ -385,7 +385,7 @@ def not_a_secret_key() -> SupabaseRefused:
 def schema_refused(why: str) -> SupabaseRefused:
     return SupabaseRefused(
         f"The database of SUPABASE_URL does not fit this version of Parley ({why}): "
-        "apply supabase/migrations, with `npx supabase db push` for a hosted project.",
+        "apply supabase/migrations, with `npx supabase db push --remote` for a hosted project.",
         setting="SUPABASE_URL",
     )
 

@@ -81,7 +81,7 @@ async def test_a_project_without_our_migrations_ends_the_start(tmp_path: Path) -
     assert ended.stderr == (
         "parley: The database of SUPABASE_URL does not fit this version of Parley "
         "(it lacks the function applied_migrations): apply supabase/migrations, "
-        "with `npx supabase db push` for a hosted project.\n"
+        "with `npx supabase db push --remote` for a hosted project.\n"
     )
 
 

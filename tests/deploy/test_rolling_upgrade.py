@@ -154,16 +154,16 @@ async def hand_over(ending: Api, devices: Devices, own: Cluster) -> None:
 
 async def upgraded_and_back(running: Balancer, last_release: Path, own: Cluster, rows: Rows, folder: Path) -> None:
     ports = free_port(), free_port()
-    old = await own.replica(code=last_release, port=ports[0])
+    old = await own.replica(code=str(last_release), PARLEY_PORT=str(ports[0]))
     client = await own.client()
     async with running(*ports, folder) as front:
         devices = Devices(client, front, await client.new_conversation(old))
         await under_way(devices, own)
-        new = await own.replica(port=ports[1])
+        new = await own.replica(PARLEY_PORT=str(ports[1]))
         await hand_over(old, devices, own)
         # the way back: the migrations stay
         await under_way(devices, own)
-        old = await own.replica(code=last_release, port=ports[0])
+        old = await own.replica(code=str(last_release), PARLEY_PORT=str(ports[0]))
         await hand_over(new, devices, own)
     stored = rows.of(client.person.id, "assistant")
     assert len(stored) == len(devices.transcripts) == 3 * DEVICES

@@ -55,6 +55,8 @@ def asked_for_help(words: list[str]) -> tuple[str, ...] | None:
     elif name.startswith("python") and rest[:1] and rest[0].endswith(".py"):
         start = [sys.executable, rest[0]]
         rest = rest[1:]
+    elif name.endswith(".py"):
+        start = [sys.executable, words[0]]
     elif name == "npx":
         start = [str(ROOT / "node_modules/.bin" / rest[0])]
         rest = rest[1:]

@@ -108,6 +108,37 @@ operations: list[Entry] = [
     Shell(OPERATIONS, "export OTEL_EXPORTER_OTLP_ENDPOINT"),
 ]
 
+DEPLOY = "docs/deploy.md"
+HOSTED = "needs a hosted project"
+deploy: list[Entry] = [
+    Targets(DEPLOY, 'export PATH="$PWD', run_by="nobody: it would install into the copy"),
+    Elsewhere(DEPLOY, "npx supabase login", reason=HOSTED),
+    Elsewhere(DEPLOY, "--include-all", reason=HOSTED, unchecked=("cp",)),
+    Shell(DEPLOY, "cat > production.env"),
+    Elsewhere(DEPLOY, ". ./production.env; set +a", reason=HOSTED),
+    Shell(DEPLOY, "|| test $? -eq 1", says=("supabase.schema", "migrations are applied")),
+    Elsewhere(DEPLOY, "--cap-drop ALL", reason="needs Docker", unchecked=("docker",)),
+    Elsewhere(DEPLOY, "imagetools inspect", reason="needs Docker", unchecked=("docker",)),
+    Elsewhere(DEPLOY, "npx supabase start\n", reason="needs Docker", unchecked=("docker",)),
+    Elsewhere(DEPLOY, "kubectl apply --kustomize", reason="needs a cluster", unchecked=("kubectl",)),
+    Elsewhere(DEPLOY, "fly deploy", reason="needs an account", unchecked=("fly",)),
+    Elsewhere(DEPLOY, "gcloud run", reason="needs an account", unchecked=("gcloud",)),
+    Shell(
+        DEPLOY,
+        "scripts/smoke.py https://chat.example.com",
+        says=("the deployment works",),
+        replaced={
+            "smoke@example.com": "{EMAIL}",
+            "its password": "{PASSWORD}",
+            "https://chat.example.com": "{API_URL}",
+        },
+    ),
+    Elsewhere(DEPLOY, "npx supabase backups list", reason=HOSTED),
+    Elsewhere(DEPLOY, "db dump --remote --file", reason=HOSTED),
+    Elsewhere(DEPLOY, "git fetch --tags", reason=HOSTED, unchecked=("git", "docker", "kubectl")),
+    Elsewhere(DEPLOY, "rollout undo", reason="needs a cluster", unchecked=("kubectl",)),
+]
+
 PROVIDERS = "docs/providers.md"
 providers: list[Entry] = [
     Read(PROVIDERS, "ACME = ProviderDescription(", test="tests/docs/test_blocks.py::test_a_provider_is_described"),
@@ -157,6 +188,7 @@ TABLE: tuple[Entry, ...] = (
     *api,
     *billing,
     *clients,
+    *deploy,
     *frontend,
     *migrations,
     *operations,

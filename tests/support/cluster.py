@@ -31,8 +31,7 @@ class Cluster:
         provider: Proxy | None = None,
         *,
         module: str = "app",
-        code: Path = ROOT,
-        port: int | None = None,
+        code: str = str(ROOT),
         **settings: str,
     ) -> Api:
         """A ready API process. It reaches the database through `database`, and the provider through `provider`; `code`
@@ -50,9 +49,7 @@ class Cluster:
         if database is not None:
             settings |= {"HTTP_PROXY": database.url, "NO_PROXY": "localhost"}
         log = self._folder / f"api-{next(self._numbers)}.log"
-        return await self._owned.enter_async_context(
-            running_api(self.stack, log, module=module, code=code, port=port, **settings)
-        )
+        return await self._owned.enter_async_context(running_api(self.stack, log, module=module, code=code, **settings))
 
     async def client(self) -> Client:
         """A new user's client."""

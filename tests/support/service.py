@@ -88,13 +88,12 @@ async def running_api(
     *,
     until: str = "/health/ready",
     module: str = "app",
-    code: Path = ROOT,
-    port: int | None = None,
+    code: str = str(ROOT),
     **settings: str,
 ) -> AsyncGenerator[Api]:
-    """Start the API (`python -m module` in the folder `code`) with `settings` in its environment, on a free port where
-    none is named, wait until `until` answers 200, and end it."""
-    port = port or free_port()
+    """Start the API (`python -m module` in the folder `code`) with `settings` in its environment, on a free port unless
+    PARLEY_PORT is among them, wait until `until` answers 200, and end it."""
+    port = int(settings.pop("PARLEY_PORT", 0)) or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
             [sys.executable, "-m", module],
