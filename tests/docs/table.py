@@ -166,7 +166,7 @@ releasing: list[Entry] = [
     Elsewhere(RELEASING, "cosign sign", reason=_NO_IDENTITY, unchecked=("cosign",)),
     Elsewhere(
         RELEASING,
-        "npx supabase db push --workdir",
+        "npx supabase db push --remote --workdir",
         reason="it installs into the reader's Python",
         unchecked=("python",),
     ),
