@@ -21,7 +21,7 @@ from scripts.local_supabase.node import tool_environment
 from scripts.trust.components import ROOT
 
 ENVIRONMENT = ROOT / ".venv-audit"
-PYTHON_LOCKS = tuple(f"requirements-{name}.lock" for name in ("dev", "clients", "models", "audit"))
+PYTHON_LOCKS = tuple(f"requirements-{name}.lock" for name in ("dev", "clients", "models", "audit", "deploy"))
 """requirements.lock and requirements-bootstrap.lock are parts of the first."""
 IGNORED = Path(__file__).with_name("ignored.toml")
 SECONDS = 600
