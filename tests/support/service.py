@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,14 +83,21 @@ def environment(stack: LocalSupabase, **settings: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def running_api(
-    stack: LocalSupabase, log: Path, *, until: str = "/health/ready", module: str = "app", **settings: str
+    stack: LocalSupabase,
+    log: Path,
+    *,
+    until: str = "/health/ready",
+    module: str = "app",
+    port: int | None = None,
+    prefix: Sequence[str] = (),
+    **settings: str,
 ) -> AsyncGenerator[Api]:
-    """Start the API (`python -m module`) with `settings` in its environment, wait until `until` answers 200, and end
-    it."""
-    port = free_port()
+    """Start the API (`python -m module`, after `prefix`) with `settings` in its environment, wait until `until` answers
+    200, and end it."""
+    port = port or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-            [sys.executable, "-m", module],
+            [*prefix, sys.executable, "-m", module],
             cwd=ROOT,
             env=environment(stack, PARLEY_PORT=str(port), **settings),
             stdout=output,
