@@ -56,6 +56,7 @@ class Place:
             await self.owned.enter_async_context(way)
         settings = {
             "PARLEY_HOST": NEAR,
+            "PARLEY_PORT": str(port),
             # the tokens name the stack's own address, so that stays the project's
             "HTTP_PROXY": supabase.url,
             "NO_PROXY": str(urlsplit(provider.url).hostname),
@@ -66,7 +67,7 @@ class Place:
             "TOKEN_GAP_TIMEOUT_SECONDS": str(GAP_SECONDS),
         }
         log = self.folder / f"near-{port}.log"
-        running = running_api(stack, log, port=port, prefix=self.near.prefix, **settings)
+        running = running_api(stack, log, prefix=self.near.prefix, **settings)
         return await self.owned.enter_async_context(running)
 
 

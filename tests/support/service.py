@@ -88,18 +88,17 @@ async def running_api(
     *,
     until: str = "/health/ready",
     module: str = "app",
-    port: int | None = None,
     prefix: Sequence[str] = (),
     **settings: str,
 ) -> AsyncGenerator[Api]:
-    """Start the API (`python -m module`, after `prefix`) with `settings` in its environment, wait until `until` answers
-    200, and end it."""
-    port = port or free_port()
+    """Start the API (`python -m module`, after `prefix`) with `settings` in its environment, on a free port unless they
+    name one, wait until `until` answers 200, and end it."""
+    port = settings.pop("PARLEY_PORT", str(free_port()))
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
             [*prefix, sys.executable, "-m", module],
             cwd=ROOT,
-            env=environment(stack, PARLEY_PORT=str(port), **settings),
+            env=environment(stack, PARLEY_PORT=port, **settings),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
