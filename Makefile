@@ -131,6 +131,10 @@ attack: install ## Attack a service of its own, and see which bounds hold (three
 soak: install ## An hour of mixed load on two replicas, scaled to ten minutes, and everything that goes wrong in it (ARGS=--help)
 	$(BIN)/python -m scripts.soak $(ARGS)
 
+.PHONY: netns-faults
+netns-faults: install ## Cut and slow the network of a replica in a namespace of its own, by packets (needs root; six minutes)
+	PARLEY_NETNS=1 $(BIN)/python -m pytest tests/netns -rs
+
 .PHONY: lock
 lock: install ## Resolve the dependencies anew and write the lock files
 	$(COMPILE) --upgrade --output-file=requirements.lock pyproject.toml

@@ -56,10 +56,14 @@ class Indexer:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            try:
-                await asyncio.shield(self._indexing.release_index_jobs(self._worker))
-            except AppError:
-                observe.event("indexing.retry", step="release")
+            # it goes on where the process has no time left to wait for it, and must not fail unheard then
+            await asyncio.shield(self._release())
+
+    async def _release(self) -> None:
+        try:
+            await self._indexing.release_index_jobs(self._worker)
+        except AppError:
+            observe.event("indexing.retry", step="release")
 
     async def _take_up(self) -> None:
         while True:

@@ -40,6 +40,8 @@ ACTS: dict[Act, int] = {
 TABS = 2
 """How many things a member does at the same time."""
 LONGEST_THOUGHT = 0.6
+REQUEST_SECONDS = 600.0
+"""A client waits longer than a provider may be silent, with all retries, on a machine that is busy."""
 
 
 @dataclass
@@ -126,7 +128,7 @@ async def crowd(on: Deployment, *, members: int, listeners: int, patience: float
     async with AsyncExitStack() as owned:
         tasks = []
         for number in range(members + listeners):
-            client: Client = await on.cluster.client()
+            client: Client = await on.cluster.client(REQUEST_SECONDS)
             member = Member(client, on, on.book, random.Random(f"{seed} {number}"), patience)  # noqa: S311
             (made.members if number < members else made.listeners).append(member)
             home = (await member.request("conversation", "POST", "/v1/conversations", {"title": "home"})).body["id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 from scripts.soak.book import Asked, Book
@@ -99,7 +100,11 @@ def charged(on: Deployment, crowd: Crowd, stored: Stored) -> Iterator[str]:
             unheard[asked.owner].append(asked)  # nobody knows its id any more
             continue
         rows = [row for reply in replies for row in ledger[reply] if row["kind"] == "reply"]
-        yield from _held_against(book, asked, calls[asked.marker], rows, len(replies))
+        interrupted = any(stored.messages.get(reply, {}).get("status") == "interrupted" for reply in replies)
+        possible = [
+            of_call(call, asked, lost=_lost(book, call, interrupted=interrupted)) for call in calls[asked.marker]
+        ]
+        yield from _held_against(book, asked, possible, rows, len(replies))
     for member in (*crowd.members, *crowd.listeners):
         rows = [
             row
@@ -115,19 +120,19 @@ def _replies(asked: Asked, stored: Stored) -> set[str]:
     return asked.replies | {str(row["id"]) for message in messages for row in stored.replies_of[str(message["id"])]}
 
 
-def _held_against(book: Book, asked: Asked, calls: Sequence[Call], rows: Sequence[Row], replies: int) -> Iterator[str]:
-    most = NOTHING
-    for call in calls:
-        most = most.plus(of_call(call, asked, lost=_lost(book, call)))
+def _held_against(
+    book: Book, asked: Asked, possible: Sequence[Tokens], rows: Sequence[Row], replies: int
+) -> Iterator[str]:
+    most = reduce(Tokens.plus, possible, NOTHING)
     prompt, completion = sum(row["prompt_tokens"] for row in rows), sum(row["completion_tokens"] for row in rows)
-    if replies > len(calls) and _explained(book, asked):
+    if replies > len(possible) and _explained(book, asked):
         # begun, and lost or stopped before its call, or on its way: charged by what it would have sent
         most = most.plus(Tokens(0, prompt, 0, 0))
     if asked.conversation in book.deleted and asked.unknown:
         return  # replies that nobody has heard of are gone with their conversation
     if not most.hold(prompt, completion):
         yield (
-            f"{asked.kind} {asked.script} was charged {prompt} + {completion} tokens; its {len(calls)} calls allow "
+            f"{asked.kind} {asked.script} was charged {prompt} + {completion} tokens; its {len(possible)} calls allow "
             f"{tuple(most)}"
         )
 
@@ -139,7 +144,7 @@ def _all_together(
     most, loose = NOTHING, False
     for asked, calls in mine:
         for call in calls:
-            most = most.plus(of_call(call, asked, lost=_lost(book, call)))
+            most = most.plus(of_call(call, asked, lost=_lost(book, call, interrupted=True)))
         loose |= not calls and _explained(book, asked)
     prompt, completion = sum(row["prompt_tokens"] for row in rows), sum(row["completion_tokens"] for row in rows)
     if loose:
@@ -164,13 +169,15 @@ def _costs(stored: Stored, ledger: dict[str, list[Row]]) -> Iterator[str]:
             yield f"conversation {row['id']} tells {row['cost_micro_usd']}, its replies {sums[str(row['id'])]}"
 
 
-def _lost(book: Book, call: Call) -> bool:
-    """Whether a process was killed, or cut off from the database, while the call was made or just after."""
+def _lost(book: Book, call: Call, *, interrupted: bool) -> bool:
+    """Whether its process was killed while the call was made or just after; or ended, or was cut off from the database,
+    for so long that another one had to end the reply, and charged what it knew."""
     began = call.started_at - book.opened
     ended = (call.ended_at or call.started_at) - book.opened
     return any(
-        "kill" in fault.name and fault.began <= ended + JOURNALED_SECONDS and began <= fault.began
+        fault.began <= ended + JOURNALED_SECONDS and began <= (fault.began if killed else fault.ended)
         for fault in book.faults
+        if (killed := "kill" in fault.name) or (interrupted and fault.name.startswith("replica"))
     )
 
 

@@ -51,9 +51,9 @@ class Cluster:
         log = self._folder / f"api-{next(self._numbers)}.log"
         return await self._owned.enter_async_context(running_api(self.stack, log, module=module, code=code, **settings))
 
-    async def client(self) -> Client:
-        """A new user's client."""
-        return await self._owned.enter_async_context(signed_in(await sign_up(self.stack)))
+    async def client(self, patience: float = 60) -> Client:
+        """A new user's client, which gives a request so many seconds."""
+        return await self._owned.enter_async_context(signed_in(await sign_up(self.stack), patience))
 
     async def database(self) -> Proxy:
         """A proxy to the database, for replicas to be started with."""

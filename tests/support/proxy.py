@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -28,12 +29,15 @@ class Proxy:
     """Forwards to `target` (an http:// origin); use it as an async context manager. Its faults may change at any time.
 
     `latency` is waited before every piece, in seconds, each way. `rate` limits each connection, in bytes a second.
+    `listener` is where it listens, if not on a port of its own; `dialer` makes the sockets that it connects with.
     """
 
     target: str
     latency: float = 0
     rate: float | None = None
     url: str = ""
+    listener: socket.socket | None = None
+    dialer: Callable[[], socket.socket] | None = None
     lost: int = 0
     """Answers that have been lost on demand."""
     _down: bool = False
@@ -44,8 +48,10 @@ class Proxy:
     _server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        listener = self.listener or socket.create_server(("127.0.0.1", 0))
+        self._server = await asyncio.start_server(self._connected, sock=listener)
+        host, port = listener.getsockname()
+        self.url = f"http://{host}:{port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,9 +101,8 @@ class Proxy:
         if self._down:
             _reset(writer)
             return
-        host, port = urlsplit(self.target).hostname, urlsplit(self.target).port
         try:
-            server_reader, server_writer = await asyncio.open_connection(host, port)
+            server_reader, server_writer = await self._dial()
         except BaseException as error:
             # also when the proxy ends meanwhile: nobody else would close this connection
             _reset(writer)
@@ -119,6 +124,19 @@ class Proxy:
             await asyncio.gather(*pumps, return_exceptions=True)
             writer.close()
             server_writer.close()
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = urlsplit(self.target).hostname, urlsplit(self.target).port
+        if self.dialer is None:
+            return await asyncio.open_connection(host, port)
+        dialed = self.dialer()
+        dialed.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(dialed, (host, port))
+        except BaseException:
+            dialed.close()
+            raise
+        return await asyncio.open_connection(sock=dialed)
 
     async def _pump(
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, asking: bool

@@ -197,10 +197,11 @@ class Client:
 
 
 @asynccontextmanager
-async def signed_in(person: Person) -> AsyncGenerator[Client]:
+async def signed_in(person: Person, patience: float = 60) -> AsyncGenerator[Client]:
+    """A client whose requests take at most `patience` seconds, with the streams that they are answered with."""
     # no pool: a closed connection is closed, and a request never meets one that a killed server left behind
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
-    timeout = aiohttp.ClientTimeout(total=60, sock_connect=10)
+    timeout = aiohttp.ClientTimeout(total=patience, sock_connect=10)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=1 << 20) as session:
         yield Client(person, session)
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,16 +89,17 @@ async def running_api(
     until: str = "/health/ready",
     module: str = "app",
     code: str = str(ROOT),
+    prefix: Sequence[str] = (),
     **settings: str,
 ) -> AsyncGenerator[Api]:
-    """Start the API (`python -m module` in the folder `code`) with `settings` in its environment, on a free port unless
-    PARLEY_PORT is among them, wait until `until` answers 200, and end it."""
-    port = int(settings.pop("PARLEY_PORT", 0)) or free_port()
+    """Start the API (`python -m module` in the folder `code`, after `prefix`) with `settings` in its environment, on a
+    free port unless PARLEY_PORT is among them, wait until `until` answers 200, and end it."""
+    port = settings.pop("PARLEY_PORT", str(free_port()))
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-            [sys.executable, "-m", module],
+            [*prefix, sys.executable, "-m", module],
             cwd=code,
-            env=environment(stack, PARLEY_PORT=str(port), **settings),
+            env=environment(stack, PARLEY_PORT=port, **settings),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
