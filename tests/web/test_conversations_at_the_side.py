@@ -49,8 +49,7 @@ async def test_renaming_is_stored_and_escape_keeps_the_title(
 ) -> None:
     made = await new_conversation(as_visitor, title="Rome")
     tab = await open_page()
-    await listed(tab.page).first.focus()
-    await tab.page.keyboard.press("F2")
+    await listed(tab.page).first.press("F2")
     await tab.page.keyboard.type("Nothing")
     await tab.page.keyboard.press("Escape")
     await expect(listed(tab.page)).to_have_text(["Rome"])
@@ -66,8 +65,7 @@ async def test_renaming_is_stored_and_escape_keeps_the_title(
 async def test_deleting_can_be_taken_back(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
     made = await new_conversation(as_visitor, title="Rome")
     tab = await open_page(f"/c/{made}")
-    await listed(tab.page).first.focus()
-    await tab.page.keyboard.press("Delete")
+    await listed(tab.page).first.press("Delete")
     await expect(tab.page.get_by_text("No conversations yet")).to_be_visible()
     await expect(tab.page).to_have_url(at("/"))
     await tab.page.get_by_role("button", name="Undo").click()
@@ -79,9 +77,8 @@ async def test_deleting_can_be_taken_back(open_page: OpenPage, as_visitor: httpx
 async def test_deletion_that_is_not_taken_back_is_final(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
     made = await new_conversation(as_visitor, title="Rome")
     tab = await open_page()
-    await listed(tab.page).first.focus()
     async with tab.page.expect_response(lambda answer: answer.request.method == "DELETE") as deleted:
-        await tab.page.keyboard.press("Delete")
+        await listed(tab.page).first.press("Delete")
         message = tab.page.get_by_role("dialog").filter(has_text="is deleted")
         await message.get_by_role("button", name="Close").click()
     assert (await deleted.value).status == 204
@@ -92,8 +89,7 @@ async def test_failed_deletion_brings_the_conversation_back(open_page: OpenPage,
     await new_conversation(as_visitor, title="Rome")
     tab = await open_page()
     await tab.page.route("**/v1/conversations/*", lambda route: route.abort())
-    await listed(tab.page).first.focus()
-    await tab.page.keyboard.press("Delete")
+    await listed(tab.page).first.press("Delete")
     await tab.page.get_by_role("dialog").filter(has_text="is deleted").get_by_role("button", name="Close").click()
     await expect(tab.page.get_by_text("No connection")).to_be_visible()
     await expect(listed(tab.page)).to_have_text(["Rome"])
