@@ -43,6 +43,7 @@ export function InstructionsSection() {
         <form className={styles.form} onSubmit={save}>
           <textarea
             name="instructions"
+            dir="auto"
             className={styles.text}
             aria-label={account.instructionsLabel}
             defaultValue={settings.data?.instructions ?? ''}

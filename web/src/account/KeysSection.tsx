@@ -3,6 +3,7 @@ import { type FormEvent, useState } from 'react'
 import { useLanguage, useTexts } from '../i18n/texts'
 import { useAction } from '../lib/action'
 import type { Schemas } from '../lib/api'
+import { copy } from '../lib/copy'
 import { ago } from '../lib/format'
 import { useNow } from '../lib/now'
 import { asProblem } from '../lib/problem'
@@ -78,10 +79,7 @@ function NewKey({ value, onDone }: { value: string; onDone: () => void }) {
       title={texts.account.keyOnce}
       actions={
         <>
-          <Button
-            kind="primary"
-            onClick={() => void navigator.clipboard.writeText(value).then(() => setIsCopied(true))}
-          >
+          <Button kind="primary" onClick={() => void copy(value).then(setIsCopied)}>
             {isCopied ? texts.common.copied : texts.common.copy}
           </Button>
           <Button onClick={onDone}>{texts.common.close}</Button>

@@ -54,9 +54,10 @@ export const ChatInput = memo(function ChatInput({
     }),
     [setText],
   )
-  // a finger on the screen does not want the keyboard over the page
+  // a finger on the screen does not want the keyboard over the page, and who writes elsewhere goes on there
   useEffect(() => {
-    if (matchMedia('(pointer: fine)').matches) field.current?.focus()
+    const isWriting = document.activeElement?.matches('input, textarea, select, [contenteditable="true"]')
+    if (!isWriting && matchMedia('(pointer: fine)').matches) field.current?.focus()
   }, [])
   const send = () => {
     if (isBusy || !text.trim()) return

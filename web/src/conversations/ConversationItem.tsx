@@ -82,6 +82,7 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
         onClick={() => onOpen?.()}
         onKeyDown={pressed}
         title={title}
+        dir="auto"
       >
         {title}
       </Link>
@@ -148,6 +149,7 @@ function Rename({ conversation, onDone }: { conversation: Conversation; onDone: 
       className={styles.rename}
       aria-label={texts.conversations.renameLabel}
       defaultValue={before}
+      dir="auto"
       maxLength={200}
       ref={(input) => input?.select()}
       onBlur={(event) => void end(event.target.value)}
