@@ -228,8 +228,8 @@ async def test_a_phone_shows_wide_tables_code_and_formulas_within_its_width(
 
 async def test_each_block_has_the_direction_of_its_text(open_chat: OpenChat, as_visitor: httpx.AsyncClient) -> None:
     conversation = await new_conversation(as_visitor)
-    text = "# שלום\n\nשלום עולם\n\n- אחת\n- שתיים\n\nHello\n\n```\nx = 1\n```\n"
-    await turn(as_visitor, conversation, "مرحبا\n\n" + script(pieces=[text]))
+    text = "# مرحب\n\nمرحب بكم\n\n- نعم\n- مرحب\n\nHello\n\n```\nx = 1\n```\n"
+    await turn(as_visitor, conversation, "مرحب\n\n" + script(pieces=[text]))
     chat = await open_chat(conversation)
     await expect(chat.replies).to_contain_text("Hello")
     found = await chat.replies.evaluate(

@@ -51,6 +51,7 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
   useEffect(() => {
     const text = unsentOf(user.id, NEW)
     if (text) composer.current?.give(text)
+    keepUnsent(user.id, NEW, null)
   }, [user.id])
   useEffect(() => {
     // it goes back by itself
