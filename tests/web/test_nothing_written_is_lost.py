@@ -10,10 +10,12 @@ from tests.support.client import history, new_conversation, script
 from tests.support.service import Person
 from tests.web.pages import PASSWORD, OpenChat
 
-END = """() => {
+END_AND_SEND = """() => {
   const key = 'sb-127-auth-token'
   const session = { ...JSON.parse(localStorage.getItem(key)), expires_at: 1, refresh_token: 'gone' }
   localStorage.setItem(key, JSON.stringify(session))
+  // at once: any other call of the page would end it, too
+  document.querySelector('main textarea').form.requestSubmit()
 }"""
 
 
@@ -30,8 +32,8 @@ async def test_message_of_a_session_that_has_ended_is_there_after_signing_in(
 ) -> None:
     conversation = await new_conversation(as_visitor) if place == "stored" else None
     chat = await open_chat(conversation)
-    await chat.page.evaluate(END)
-    await chat.send("a long thought")
+    await chat.message.fill("a long thought")
+    await chat.page.evaluate(END_AND_SEND)
     await sign_in_again(chat.page, visitor)
     await expect(chat.message).to_have_value("a long thought")
     await chat.message.fill("a long thought\n\n" + script(tokens=2))
