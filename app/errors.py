@@ -86,14 +86,15 @@ class AppError(Exception):
         self.quotas: Mapping[str, Quota] = {}
         """The limits that refused the request, by name; become the `RateLimit` headers."""
 
-    def problem(self) -> Problem:
-        """The problem that a client is shown."""
+    def problem(self, request_id: str | None = None) -> Problem:
+        """The problem that a client is shown. `request_id` is that of the request that met it."""
         return Problem(
             type=f"urn:parley:problem:{self.code}",
             title=self.title,
             status=self.status,
             code=self.code,
             detail=UNSET if self.detail is None else self.detail,
+            request_id=request_id or UNSET,
         )
 
 
@@ -126,9 +127,8 @@ class ContentFlagged(InvalidRequest):
         super().__init__(detail, status=status, retry_after=retry_after)
         self.categories = tuple(categories)
 
-    def problem(self) -> Problem:
-        """The problem that a client is shown."""
-        return structs.replace(super().problem(), categories=self.categories or UNSET)
+    def problem(self, request_id: str | None = None) -> Problem:
+        return structs.replace(super().problem(request_id), categories=self.categories or UNSET)
 
 
 class ParameterUnsupported(InvalidRequest):

@@ -385,7 +385,7 @@ class Connection(Line):
 def _answer(error: AppError, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """The bytes of the whole response, in the form that the application uses."""
     request_id = secrets.token_hex(8)
-    body = msgspec.json.encode(msgspec.structs.replace(error.problem(), request_id=request_id))
+    body = msgspec.json.encode(error.problem(request_id))
     headers = {
         b"content-type": b"application/problem+json",
         b"content-length": b"%d" % len(body),

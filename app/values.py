@@ -327,7 +327,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     categories: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     """The categories for which moderation flagged a text."""
     request_id: str | msgspec.UnsetType = msgspec.UNSET
-    """The id of the request that was answered with this problem."""
+    """The id of the request that was answered with this problem, or that has begun the reply which failed with it."""
 
 
 class FinalState(msgspec.Struct, frozen=True, kw_only=True):

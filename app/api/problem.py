@@ -29,9 +29,7 @@ def problem_response(request: Request[Any, Any, Any], error: AppError) -> Respon
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    body = error.problem()
-    if request_id := observe.request_id():
-        body = msgspec.structs.replace(body, request_id=request_id)
+    body = error.problem(observe.request_id())
     return Response(msgspec.json.encode(body), status_code=error.status, media_type=PROBLEM_JSON, headers=headers)
 
 

@@ -290,7 +290,7 @@ class Writer:
         return FinalState(
             status=end.status,
             finish_reason=end.finish_reason,
-            problem=end.error.problem() if end.error else None,
+            problem=end.error.problem(observe.request_id()) if end.error else None,
             usage=ReplyUsage(**msgspec.structs.asdict(self._usage)) if self._usage is not None else None,
             provider=reply.provider,
             model=reply.model,

@@ -292,6 +292,15 @@ async def test_waiting_for_a_reply_that_fails(as_owner: httpx.AsyncClient, conve
     assert (reply["status"], reply["error_code"]) == ("failed", "provider_unavailable")
 
 
+async def test_failed_reply_names_the_request_that_began_it(as_owner: httpx.AsyncClient, conversation: str) -> None:
+    """For whoever reads the log, also when the reply is read later."""
+    body = {"content": script(tokens=3, break_after=1)}
+    answer = await as_owner.post(messages_path(conversation), json=body, headers={"Prefer": "wait"})
+    stored = (await history(as_owner, conversation))[1]
+    assert stored["problem"]["request_id"] == answer.headers["x-request-id"]
+    assert answer.json()["problem"] == stored["problem"]
+
+
 async def test_refused_message_leaves_nothing_behind(as_owner: httpx.AsyncClient, conversation: str) -> None:
     refused = await as_owner.post(messages_path(conversation), json={"content": "Hi", "model": "no-such-model"})
     assert_problem(refused, 422, "invalid_request")

@@ -143,3 +143,19 @@ async def test_service_that_is_away_is_waited_for(open_page: OpenPage, web_api: 
     await expect(tab.page.get_by_text("The service cannot be reached")).to_be_visible()
     away = False
     await expect(tab.page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+async def test_focus_returns_to_what_has_opened_a_dialog(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
+    await as_visitor.post("/v1/keys", json={"name": "editor"})
+    page = (await open_page("/account")).page
+    for name, title in (
+        ("Delete everything", "Delete everything of yours?"),
+        ("Revoke: editor", "Revoke “editor”?"),
+        ("Keyboard shortcuts", "Keyboard shortcuts"),
+    ):
+        opener = page.get_by_role("button", name=name)
+        await opener.press("Enter")
+        await expect(page.get_by_role("dialog", name=title)).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog", name=title)).to_be_hidden()
+        await expect(opener).to_be_focused()

@@ -162,6 +162,9 @@ async def test_reasoning_is_folded_with_its_time_and_is_no_part_of_the_text(open
     await expect(chat.replies.get_by_text("think of ports.")).to_have_count(0)
     await summary.click()
     await expect(chat.replies.get_by_text("Let me think of ports.")).to_be_visible()
+    told = await summary.inner_text()
+    await chat.page.reload()
+    await expect(chat.replies.get_by_text("Thought for")).to_have_text(told)
 
 
 async def test_a_reply_tells_who_wrote_it_and_its_tokens(open_chat: OpenChat) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import httpx
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.support.client import new_conversation, script, turn
+from tests.support.replica_client import eventually
 from tests.support.service import Api
 from tests.web.pages import OpenPage, listed
 
@@ -49,8 +50,7 @@ async def test_renaming_is_stored_and_escape_keeps_the_title(
 ) -> None:
     made = await new_conversation(as_visitor, title="Rome")
     tab = await open_page()
-    await listed(tab.page).first.focus()
-    await tab.page.keyboard.press("F2")
+    await listed(tab.page).first.press("F2")
     await tab.page.keyboard.type("Nothing")
     await tab.page.keyboard.press("Escape")
     await expect(listed(tab.page)).to_have_text(["Rome"])
@@ -66,8 +66,7 @@ async def test_renaming_is_stored_and_escape_keeps_the_title(
 async def test_deleting_can_be_taken_back(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
     made = await new_conversation(as_visitor, title="Rome")
     tab = await open_page(f"/c/{made}")
-    await listed(tab.page).first.focus()
-    await tab.page.keyboard.press("Delete")
+    await listed(tab.page).first.press("Delete")
     await expect(tab.page.get_by_text("No conversations yet")).to_be_visible()
     await expect(tab.page).to_have_url(at("/"))
     await tab.page.get_by_role("button", name="Undo").click()
@@ -79,9 +78,8 @@ async def test_deleting_can_be_taken_back(open_page: OpenPage, as_visitor: httpx
 async def test_deletion_that_is_not_taken_back_is_final(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
     made = await new_conversation(as_visitor, title="Rome")
     tab = await open_page()
-    await listed(tab.page).first.focus()
     async with tab.page.expect_response(lambda answer: answer.request.method == "DELETE") as deleted:
-        await tab.page.keyboard.press("Delete")
+        await listed(tab.page).first.press("Delete")
         message = tab.page.get_by_role("dialog").filter(has_text="is deleted")
         await message.get_by_role("button", name="Close").click()
     assert (await deleted.value).status == 204
@@ -92,8 +90,7 @@ async def test_failed_deletion_brings_the_conversation_back(open_page: OpenPage,
     await new_conversation(as_visitor, title="Rome")
     tab = await open_page()
     await tab.page.route("**/v1/conversations/*", lambda route: route.abort())
-    await listed(tab.page).first.focus()
-    await tab.page.keyboard.press("Delete")
+    await listed(tab.page).first.press("Delete")
     await tab.page.get_by_role("dialog").filter(has_text="is deleted").get_by_role("button", name="Close").click()
     await expect(tab.page.get_by_text("No connection")).to_be_visible()
     await expect(listed(tab.page)).to_have_text(["Rome"])
@@ -121,6 +118,40 @@ async def test_search_marks_what_it_finds_and_opens_it(open_page: OpenPage, as_v
     await tab.page.keyboard.press("Escape")
     await expect(listed(tab.page)).to_have_count(2)
     assert tab.console_errors == []
+
+
+async def test_page_that_comes_late_leaves_the_focus_where_one_writes(
+    open_page: OpenPage, as_visitor: httpx.AsyncClient
+) -> None:
+    tab = await open_page("/documents")
+    await expect(tab.page.get_by_role("heading", name="Documents")).to_be_visible()
+    held: list[Route] = []
+
+    async def hold(route: Route) -> None:
+        held.append(route)
+
+    await tab.page.route("**/assets/ChatPane-*.js", hold)
+    await tab.page.get_by_role("link", name="New conversation").click()
+    await tab.page.keyboard.press("ControlOrMeta+K")
+    await tab.page.keyboard.type("Ro")
+    await eventually(lambda: held)
+    for route in held:
+        await route.continue_()
+    await expect(tab.page.get_by_role("textbox", name="Message", exact=True)).to_be_visible()
+    await tab.page.keyboard.type("me")
+    await expect(tab.page.get_by_role("textbox", name="Search conversations")).to_have_value("Rome")
+
+
+async def test_title_of_the_open_conversation_is_that_of_its_page(
+    open_page: OpenPage, as_visitor: httpx.AsyncClient
+) -> None:
+    made = await new_conversation(as_visitor, title="Rome")
+    tab = await open_page(f"/c/{made}")
+    await expect(tab.page).to_have_title("Rome · Parley")
+    await as_visitor.patch(f"/v1/conversations/{made}", json={"title": "Rome in May"})
+    await expect(tab.page).to_have_title("Rome in May · Parley")
+    await as_visitor.delete(f"/v1/conversations/{made}")
+    await expect(tab.page.get_by_text("This page does not exist")).to_be_visible()
 
 
 async def test_titles_are_text(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:

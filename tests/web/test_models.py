@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from playwright.async_api import expect
 
+from scripts.local_supabase import LocalSupabase
 from tests.support import upstream as scripted
-from tests.support.client import script
+from tests.support.browser import NewPage
+from tests.support.client import new_conversation, person_client, script
+from tests.support.service import Person, running_api
 from tests.support.upstream import Upstream
-from tests.web.pages import OpenChat
+from tests.web.pages import Chat, OpenChat, session_script
 
 
 async def test_choice_of_model_reasoning_and_documents_goes_with_the_message(
@@ -43,3 +48,41 @@ async def test_unavailable_models_say_why_and_cannot_be_chosen(open_chat: OpenCh
     luna = options.get_by_role("radio").filter(has_text="gpt-6-luna")
     await expect(luna).to_contain_text("1.1M context · $0.10 in, $0.50 out / 1M tokens")
     await expect(gemini).to_have_count(0)
+
+
+async def test_provider_s_outage_is_told_where_the_model_is_chosen(
+    stack: LocalSupabase, visitor: Person, new_page: NewPage, upstream: Upstream, tmp_path: Path
+) -> None:
+    """On an API of its own: its breaker stays open for a while."""
+    settings = {
+        "OPENAI_API_KEY": "test",
+        "OPENAI_BASE_URL": upstream.url,
+        "OPENAI_MODEL": scripted.MODEL,
+        "ENABLE_RAG": "false",
+        "WEB": "on",
+    }
+    async with running_api(stack, tmp_path / "api.log", **settings) as api, person_client(api, visitor) as client:
+        conversation = await new_conversation(client)
+        for _ in range(9):
+            upstream.script = {"status": 500}
+            try:
+                failed = await client.post(
+                    f"/v1/conversations/{conversation}/messages", json={"content": "Hi"}, headers={"Prefer": "wait"}
+                )
+            finally:
+                upstream.script = {}
+            models = (await client.get("/v1/models")).json()["items"]
+            own = next(one for one in models if one["model"] == scripted.MODEL)
+            if own["breaker"] == "open":
+                break
+        assert (failed.status_code, own["breaker"]) in ((200, "open"), (503, "open"))
+        tab = await new_page()
+        await tab.page.add_init_script(await session_script(stack, visitor))
+        await tab.page.goto(f"{api.url}/c/{conversation}")
+        chat = Chat(tab, api)
+        await chat.page.get_by_role("button", name="Model: Automatic").click()
+        option = chat.page.get_by_role("radio").filter(has_text=scripted.MODEL).first
+        await expect(option).to_contain_text("Failing: other models answer meanwhile")
+        await chat.page.keyboard.press("Escape")
+        await chat.send("And now?")
+        await expect(chat.page.get_by_text("No model can answer now").last).to_be_visible()

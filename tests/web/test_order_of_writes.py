@@ -102,8 +102,7 @@ async def test_newest_title_is_stored_and_no_older_one_is_shown(
     network = SlowNetwork(page, "PATCH")
     await network.over(f"**/v1/conversations/{made}")
     for title in ("Rome in May", "Rome in June", "Rome in July"):
-        await listed(page).first.focus()
-        await page.keyboard.press("F2")
+        await listed(page).first.press("F2")
         await page.get_by_role("textbox", name="Title").fill(title)
         await page.keyboard.press("Enter")
         await expect(listed(page)).to_have_text([title])
@@ -120,8 +119,7 @@ async def test_title_that_cannot_be_stored_gives_way_to_what_is(
     made = await new_conversation(as_visitor, title="Rome")
     page = (await open_page()).page
     await page.route(f"**/v1/conversations/{made}", lambda route: route.abort())
-    await listed(page).first.focus()
-    await page.keyboard.press("F2")
+    await listed(page).first.press("F2")
     await page.get_by_role("textbox", name="Title").fill("Lisbon")
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("No connection")).to_be_visible()
@@ -155,8 +153,7 @@ async def test_what_is_deleted_again_can_be_taken_back_again(
     made = await new_conversation(as_visitor, title="Rome")
     page = (await open_page()).page
     for _ in range(2):
-        await listed(page).first.focus()
-        await page.keyboard.press("Delete")
+        await listed(page).first.press("Delete")
         await expect(page.get_by_text("No conversations yet")).to_be_visible()
         await page.get_by_role("button", name="Undo").first.click()  # the newest message comes first
         await expect(listed(page)).to_have_text(["Rome"])
@@ -171,8 +168,7 @@ async def test_page_that_is_left_deletes_what_was_not_taken_back(
 ) -> None:
     made = await new_conversation(as_visitor, title="Rome")
     page = (await open_page()).page
-    await listed(page).first.focus()
-    await page.keyboard.press("Delete")
+    await listed(page).first.press("Delete")
     await expect(page.get_by_role("button", name="Undo")).to_be_visible()
     await page.close(run_before_unload=True)
 

@@ -226,6 +226,26 @@ async def test_a_phone_shows_wide_tables_code_and_formulas_within_its_width(
     await no_findings(chat.page)
 
 
+async def test_each_block_has_the_direction_of_its_text(open_chat: OpenChat, as_visitor: httpx.AsyncClient) -> None:
+    conversation = await new_conversation(as_visitor)
+    text = "# مرحب\n\nمرحب بكم\n\n- نعم\n- مرحب\n\nHello\n\n```\nx = 1\n```\n"
+    await turn(as_visitor, conversation, "مرحب\n\n" + script(pieces=[text]))
+    chat = await open_chat(conversation)
+    await expect(chat.replies).to_contain_text("Hello")
+    found = await chat.replies.evaluate(
+        """(reply) => [...reply.querySelectorAll('h2, p, li, pre')].map((one) => {
+          const range = document.createRange()
+          range.selectNodeContents(one)
+          const [text, box] = [range.getBoundingClientRect(), one.getBoundingClientRect()]
+          return [one.tagName, box.right - text.right < text.left - box.left ? 'right' : 'left']
+        })"""
+    )
+    assert [side for tag, side in found if tag in ("H2", "LI")] == ["right"] * 3
+    assert [side for tag, side in found if tag == "P"][:2] == ["right", "left"]
+    assert [side for tag, side in found if tag == "PRE"] == ["left"]
+    assert await chat.questions.locator("p").evaluate("(said) => getComputedStyle(said).direction") == "rtl"
+
+
 async def test_axe_finds_nothing_in_an_empty_chat_nor_in_one_with_everything(
     open_chat: OpenChat, as_visitor: httpx.AsyncClient, upstream: Upstream
 ) -> None:

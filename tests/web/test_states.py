@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from playwright.async_api import Page, Route, expect
 
@@ -56,6 +57,10 @@ def problem(status: int, code: str, **headers: str) -> Callable[[Route], Awaitab
     return answer
 
 
+async def held_back(_: Route) -> None:
+    """Never answers a call."""
+
+
 @pytest.fixture(scope="module")
 async def resident(stack: LocalSupabase) -> Person:
     """A user with some conversations and documents, the same in all states."""
@@ -77,6 +82,58 @@ async def rome(resident: Person, web_api: Api, upstream: Upstream) -> str:
         finally:
             upstream.script = {}
         return made
+
+
+CUT_SHORT = {"filtered": "content_filter", "interrupted": None, "stopped": None, "failed": None}
+"""How a reply may end that is not whole, and its reason."""
+
+
+@pytest.fixture(scope="module")
+def cut_short(stack: LocalSupabase, resident: Person) -> dict[str, str]:
+    """Their conversations whose reply has ended so; the ids."""
+    made = {}
+    unavailable = {
+        "type": "urn:parley:problem:provider_unavailable",
+        "title": "The provider does not answer",
+        "status": 503,
+        "code": "provider_unavailable",
+        "request_id": "c0ffee42",
+    }
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        connection.execute("select set_config('request.jwt.claims', %s, false)", ('{"role": "service_role"}',))
+
+        def inserted(statement: str, *values: object) -> Any:
+            row = connection.execute(statement, values).fetchone()
+            assert row
+            return row[0]
+
+        for status, reason in CUT_SHORT.items():
+            conversation = inserted(
+                "insert into public.conversations (user_id, title) values (%s, %s) returning id", resident.id, status
+            )
+            question = inserted(
+                "insert into public.messages (conversation_id, user_id, role, content, status)"
+                " values (%s, %s, 'user', %s, 'complete') returning id",
+                conversation,
+                resident.id,
+                QUESTION,
+            )
+            reply = inserted(
+                "insert into public.messages (conversation_id, user_id, role, content, status, parent_id, provider,"
+                " model, finish_reason, error_code, problem)"
+                " values (%s, %s, 'assistant', %s, %s, %s, 'openai', 'scripted-1', %s, %s, %s) returning id",
+                conversation,
+                resident.id,
+                "".join(ANSWER[:2]),
+                status,
+                question,
+                reason,
+                "provider_unavailable" if status == "failed" else None,
+                json.dumps(unavailable) if status == "failed" else None,
+            )
+            connection.execute("update public.conversations set head_id = %s where id = %s", (reply, conversation))
+            made[status] = str(conversation)
+    return made
 
 
 async def shown(page: Page, look: str, state: str) -> None:
@@ -173,18 +230,44 @@ async def test_while_something_is_wrong(open_page: OpenPage, resident: Person, r
     await shown(page, look, "draining")
 
     await page.unroute_all()
-    held: list[Route] = []
-
-    async def hold(route: Route) -> None:
-        held.append(route)
-
-    await page.route("**/v1/documents", hold)
+    await page.route("**/v1/documents", held_back)
     await page.reload()
     await expect(page.get_by_text("The service is slow to answer")).to_be_visible()
     await shown(page, look, "slow")
-    for route in held:
-        await route.continue_()
+    await page.unroute_all()  # which lets it go on
     await expect(page.get_by_text("House rules", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_replies_that_are_not_whole(
+    open_page: OpenPage, resident: Person, cut_short: dict[str, str], look: str
+) -> None:
+    page = (await open_page("/documents", person=resident, **LOOKS[look])).page
+    said = {
+        "filtered": "filter ended this reply.",
+        "interrupted": "The reply was interrupted",
+        "stopped": "You stopped this reply.",
+        "failed": "c0ffee42",
+    }
+    for status, words in said.items():
+        await page.goto(page.url.partition("/documents")[0].partition("/c/")[0] + f"/c/{cut_short[status]}")
+        reply = page.get_by_role("article", name="Reply")
+        await expect(reply).to_contain_text(words)
+        await expect(reply).to_contain_text("the light under its dome")
+        may_retry = status in ("interrupted", "failed")
+        await expect(reply.get_by_role("button", name="Try again")).to_have_count(1 if may_retry else 0)
+        await shown(page, look, status)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_while_a_conversation_is_read(open_page: OpenPage, resident: Person, rome: str, look: str) -> None:
+    page = (await open_page("/documents", person=resident, **LOOKS[look])).page
+    await page.route("**/messages?*", held_back)
+    await page.goto(page.url.replace("/documents", f"/c/{rome}"))
+    await expect(page.get_by_text("Reading the conversation …")).to_be_visible()
+    await shown(page, look, "loading")
+    await page.unroute_all()  # which lets those that are held go on
+    await expect(page.get_by_role("article", name="Reply")).to_contain_text("Testaccio")
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -2,7 +2,7 @@ import { LogOut } from 'lucide-react'
 import { PageTitle } from '../app/PageTitle'
 import { useTexts } from '../i18n/texts'
 import { useServices } from '../lib/services'
-import { useUser } from '../lib/session'
+import { signOut, useUser } from '../lib/session'
 import { Button } from '../ui/Button'
 import { Page } from '../ui/Page'
 import { AppearanceSection } from './AppearanceSection'
@@ -21,7 +21,7 @@ export default function AccountPage() {
     <Page title={account.title} {...(user.email && { text: user.email })}>
       <PageTitle title={account.title} />
       <div>
-        <Button onClick={() => void supabase.auth.signOut({ scope: 'local' })}>
+        <Button onClick={() => void signOut(supabase)}>
           <LogOut size={16} aria-hidden="true" />
           {account.signOut}
         </Button>

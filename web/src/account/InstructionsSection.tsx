@@ -1,7 +1,8 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import type { FormEvent } from 'react'
 import { useTexts } from '../i18n/texts'
-import { asProblem, type ProblemError } from '../lib/problem'
+import { useAction } from '../lib/action'
+import { asProblem } from '../lib/problem'
 import { useServices } from '../lib/services'
 import { Button } from '../ui/Button'
 import { Section } from '../ui/Page'
@@ -18,8 +19,6 @@ export function InstructionsSection() {
   const { api } = useServices()
   const queries = useQueryClient()
   const tell = useTell()
-  const [isBusy, setIsBusy] = useState(false)
-  const [refusal, setRefusal] = useState<ProblemError | null>(null)
   const settings = useQuery({
     queryKey: ['settings'],
     queryFn: async ({ signal }) => {
@@ -27,28 +26,24 @@ export function InstructionsSection() {
       return data ?? null
     },
   })
-  const save = async (event: FormEvent<HTMLFormElement>) => {
+  const { run, isBusy, refusal } = useAction(async (instructions: string | null) => {
+    await api.PATCH('/v1/settings', { body: { instructions } })
+    await queries.invalidateQueries({ queryKey: ['settings'] })
+    tell(common.saved)
+  })
+  const save = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    const instructions = String(new FormData(event.currentTarget).get('instructions')).trim() || null
-    setIsBusy(true)
-    setRefusal(null)
-    try {
-      await api.PATCH('/v1/settings', { body: { instructions } })
-      await queries.invalidateQueries({ queryKey: ['settings'] })
-      tell(common.saved)
-    } catch (error) {
-      setRefusal(asProblem(error))
-    }
-    setIsBusy(false)
+    void run(String(new FormData(event.currentTarget).get('instructions')).trim() || null)
   }
   return (
     <Section title={account.instructions} text={account.instructionsText}>
       {settings.isPending && <SkeletonLines count={2} />}
       {settings.error && <ProblemNotice problem={asProblem(settings.error)} onRetry={settings.refetch} />}
       {settings.data !== undefined && (
-        <form className={styles.form} onSubmit={(event) => void save(event)}>
+        <form className={styles.form} onSubmit={save}>
           <textarea
             name="instructions"
+            dir="auto"
             className={styles.text}
             aria-label={account.instructionsLabel}
             defaultValue={settings.data?.instructions ?? ''}

@@ -1,13 +1,15 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
-import { useLanguage } from '../i18n/texts'
+import { useLanguage, useTexts } from '../i18n/texts'
+import { useAction } from '../lib/action'
 import type { Schemas } from '../lib/api'
+import { copy } from '../lib/copy'
 import { ago } from '../lib/format'
 import { useNow } from '../lib/now'
-import { asProblem, type ProblemError } from '../lib/problem'
+import { asProblem } from '../lib/problem'
 import { useServices } from '../lib/services'
 import { Button } from '../ui/Button'
-import { Dialog } from '../ui/Dialog'
+import { ConfirmDialog } from '../ui/ConfirmDialog'
 import { Field } from '../ui/Field'
 import { Notice } from '../ui/Notice'
 import { Section } from '../ui/Page'
@@ -24,8 +26,6 @@ export function KeysSection() {
   const { api } = useServices()
   const queries = useQueryClient()
   const [made, setMade] = useState<string | null>(null)
-  const [isBusy, setIsBusy] = useState(false)
-  const [refusal, setRefusal] = useState<ProblemError | null>(null)
   const [revoked, setRevoked] = useState<Schemas['KeyView'] | null>(null)
   const keys = useQuery({
     queryKey: KEYS,
@@ -35,22 +35,16 @@ export function KeysSection() {
     },
   })
 
+  const { run, isBusy, refusal } = useAction(async (name: string) => {
+    const { data } = await api.POST('/v1/keys', { body: { name } })
+    setMade(data?.key ?? null)
+    await queries.invalidateQueries({ queryKey: KEYS })
+  })
   const create = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const form = event.currentTarget
     const name = String(new FormData(form).get('name')).trim()
-    if (!name) return
-    setIsBusy(true)
-    setRefusal(null)
-    try {
-      const { data } = await api.POST('/v1/keys', { body: { name } })
-      setMade(data?.key ?? null)
-      form.reset()
-      await queries.invalidateQueries({ queryKey: KEYS })
-    } catch (error) {
-      setRefusal(asProblem(error))
-    }
-    setIsBusy(false)
+    if (name && (await run(name))) form.reset()
   }
   return (
     <Section title={account.keys} text={account.keysText}>
@@ -85,10 +79,7 @@ function NewKey({ value, onDone }: { value: string; onDone: () => void }) {
       title={texts.account.keyOnce}
       actions={
         <>
-          <Button
-            kind="primary"
-            onClick={() => void navigator.clipboard.writeText(value).then(() => setIsCopied(true))}
-          >
+          <Button kind="primary" onClick={() => void copy(value).then(setIsCopied)}>
             {isCopied ? texts.common.copied : texts.common.copy}
           </Button>
           <Button onClick={onDone}>{texts.common.close}</Button>
@@ -122,39 +113,20 @@ function KeyRow({ value, onRevoke }: { value: Schemas['KeyView']; onRevoke: () =
 }
 
 function RevokeDialog({ value, onClose }: { value: Schemas['KeyView']; onClose: () => void }) {
-  const { texts } = useLanguage()
-  const { account, common } = texts
+  const { account } = useTexts()
   const { api } = useServices()
   const queries = useQueryClient()
-  const [isBusy, setIsBusy] = useState(false)
-  const [refusal, setRefusal] = useState<ProblemError | null>(null)
   const revoke = async () => {
-    setIsBusy(true)
-    try {
-      await api.DELETE('/v1/keys/{key_id}', { params: { path: { key_id: value.id } } })
-      await queries.invalidateQueries({ queryKey: KEYS })
-      onClose()
-    } catch (error) {
-      setRefusal(asProblem(error))
-      setIsBusy(false)
-    }
+    await api.DELETE('/v1/keys/{key_id}', { params: { path: { key_id: value.id } } })
+    await queries.invalidateQueries({ queryKey: KEYS })
   }
   return (
-    <Dialog
-      open
-      onClose={onClose}
+    <ConfirmDialog
       title={account.revokeTitle(value.name)}
       description={account.revokeText}
-      actions={
-        <>
-          <Button onClick={onClose}>{common.cancel}</Button>
-          <Button kind="danger" busy={isBusy} onClick={() => void revoke()}>
-            {account.revoke}
-          </Button>
-        </>
-      }
-    >
-      {refusal && <ProblemNotice problem={refusal} />}
-    </Dialog>
+      order={account.revoke}
+      onOrder={revoke}
+      onClose={onClose}
+    />
   )
 }

@@ -3,6 +3,7 @@ import { useLocation } from 'wouter'
 import { PageTitle } from '../app/PageTitle'
 import { useTexts } from '../i18n/texts'
 import { useServices } from '../lib/services'
+import { useHasExpired } from '../lib/session'
 import { Button } from '../ui/Button'
 import { Field } from '../ui/Field'
 import { Notice } from '../ui/Notice'
@@ -38,6 +39,7 @@ export default function SignInPage() {
     else if (!data.session) setMailed(email)
   }
 
+  const hasExpired = useHasExpired()
   const title = isNew ? account.signUp : account.signIn
   return (
     <main className={styles.page}>
@@ -57,6 +59,7 @@ export default function SignInPage() {
               <h1 className={styles.title}>{title}</h1>
               <p className={styles.text}>{isNew ? account.signUpText : account.signInText}</p>
             </div>
+            {hasExpired && <Notice tone="info">{account.expired}</Notice>}
             <Field label={account.email} name="email" type="email" autoComplete="email" required />
             <Field
               key={title}

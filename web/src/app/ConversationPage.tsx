@@ -5,6 +5,8 @@ import { titleOf } from '../conversations/title'
 import { useTexts } from '../i18n/texts'
 import { asProblem } from '../lib/problem'
 import { useServices } from '../lib/services'
+import { useUser } from '../lib/session'
+import { useTopic } from '../lib/topics'
 import { NotFoundPage } from './NotFoundPage'
 import { PageTitle } from './PageTitle'
 
@@ -16,6 +18,14 @@ export function ConversationPage({ id }: { id: string }) {
   const { api } = useServices()
   const queries = useQueryClient()
   const search = useSearch()
+  const user = useUser()
+  useTopic(`user:${user.id}`, {
+    event(event, payload) {
+      if (payload.conversation_id !== id) return
+      if (event === 'conversation.deleted' || event === 'conversation.updated')
+        void queries.invalidateQueries({ queryKey: ['conversation', id] })
+    },
+  })
   const { data, error } = useQuery({
     queryKey: ['conversation', id],
     queryFn: async ({ signal }) => {

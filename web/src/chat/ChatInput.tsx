@@ -9,6 +9,8 @@ import { useDraft } from './useDraft'
 export interface Composer {
   /** Empties it, if this text is what it holds: it was sent from elsewhere. */
   take: (text: string) => void
+  /** Puts a text into it, if it is empty. */
+  give: (text: string) => void
 }
 
 /** Where messages are written. What is written survives a reload, an expired session, and a refusal. */
@@ -44,10 +46,18 @@ export const ChatInput = memo(function ChatInput({
   useEffect(() => {
     if (returned && !latest.current) setText(returned)
   }, [returned, setText])
-  useImperativeHandle(ref, () => ({ take: (sent) => latest.current === sent && setText('') }), [setText])
-  // a finger on the screen does not want the keyboard over the page
+  useImperativeHandle(
+    ref,
+    () => ({
+      take: (sent) => latest.current === sent && setText(''),
+      give: (back) => latest.current === '' && setText(back),
+    }),
+    [setText],
+  )
+  // a finger on the screen does not want the keyboard over the page, and who writes elsewhere goes on there
   useEffect(() => {
-    if (matchMedia('(pointer: fine)').matches) field.current?.focus()
+    const isWriting = document.activeElement?.matches('input, textarea, select, [contenteditable="true"]')
+    if (!isWriting && matchMedia('(pointer: fine)').matches) field.current?.focus()
   }, [])
   const send = () => {
     if (isBusy || !text.trim()) return

@@ -13,10 +13,14 @@ import { RefusedNotice, WaitingNotice } from './ChatNotice'
 import styles from './ChatPane.module.css'
 import { hasFirstMessage, leaveFirstMessage, takeFirstMessage } from './firstMessage'
 import { MessageList } from './MessageList'
-import { type ChatMessage, isReply } from './messages'
+import { type ChatMessage, isReply, textOf } from './messages'
 import { Reply } from './Reply'
 import { UserMessage } from './UserMessage'
+import { keepUnsent, unsentOf } from './unsent'
 import { type Refused, useConversation } from './useConversation'
+
+/** The place of a conversation that is not made yet. */
+const NEW = 'new'
 
 /** The conversation with its composer. `conversationId` is null before the first message of a new one. */
 export default function ChatPane({
@@ -43,14 +47,27 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
   const user = useUser()
   const [isMaking, setIsMaking] = useState(false)
   const [refused, setRefused] = useState<Refused | null>(null)
+  const composer = useRef<Composer>(null)
+  useEffect(() => {
+    const text = unsentOf(user.id, NEW)
+    if (text) composer.current?.give(text)
+    keepUnsent(user.id, NEW, null)
+  }, [user.id])
+  useEffect(() => {
+    // it goes back by itself
+    if (refused) keepUnsent(user.id, NEW, null)
+  }, [user.id, refused])
   const send = useCallback(
     async (text: string) => {
       setIsMaking(true)
       setRefused(null)
+      keepUnsent(user.id, NEW, text)
       try {
         const { data } = await api.POST('/v1/conversations', { body: {} })
         if (!data) return
         leaveFirstMessage(data.id, text)
+        keepUnsent(user.id, data.id, text)
+        keepUnsent(user.id, NEW, null)
         onConversation(data.id)
       } catch (error) {
         setRefused({ problem: asProblem(error), text, editOf: null })
@@ -58,7 +75,7 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
         setIsMaking(false)
       }
     },
-    [api, onConversation],
+    [api, user.id, onConversation],
   )
   return (
     <div className={`${styles.pane} ${styles.empty}`}>
@@ -76,8 +93,9 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
           />
         ) : null}
         <ChatInput
+          ref={composer}
           userId={user.id}
-          place="new"
+          place={NEW}
           isBusy={isMaking}
           returned={refused?.text ?? null}
           onSend={send}
@@ -96,10 +114,27 @@ function Chat({ id, messageId }: { id: string; messageId: string | null }) {
   const user = useUser()
   const [preferences] = usePreferences()
   const chat = useConversation(id, preferences)
-  const { messages, state, send, edit, regenerate, showVersion, rate, stop, forgetRefused, refused, waiting } = chat
+  const { messages, state, edit, regenerate, showVersion, rate, stop, forgetRefused, refused, waiting } = chat
   const isBusy = state === 'sent' || state === 'replying'
   const last = messages.at(-1)
   const composer = useRef<Composer>(null)
+  const { send: sendNow } = chat
+  const send = useCallback(
+    (text: string) => {
+      keepUnsent(user.id, id, text)
+      sendNow(text)
+    },
+    [user.id, id, sendNow],
+  )
+  const lastQuestion = messages.findLast((message) => !isReply(message))
+  const lastSaid = lastQuestion ? textOf(lastQuestion) : null
+  useEffect(() => {
+    const text = unsentOf(user.id, id)
+    if (text === null || !(state === 'ready' || state === 'replying') || hasFirstMessage(id)) return
+    // what is refused goes back by itself
+    if (state === 'ready' && !refused && lastSaid !== text) composer.current?.give(text)
+    keepUnsent(user.id, id, null)
+  }, [user.id, id, state, refused, lastSaid])
   const [target, setTarget] = useState<string | null>(null)
   const { find } = chat
   useEffect(() => {

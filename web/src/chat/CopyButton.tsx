@@ -1,6 +1,7 @@
 import { Check, Copy } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { useTexts } from '../i18n/texts'
+import { copy } from '../lib/copy'
 import { IconButton } from '../ui/Button'
 
 /** Copies a text, and says so for a moment. */
@@ -14,10 +15,7 @@ export function CopyButton({ text, what }: { text: string; what: 'code' | 'reply
   }, [isCopied])
   const label = isCopied ? texts.common.copied : texts.chat.copy[what]
   return (
-    <IconButton
-      label={label}
-      onClick={() => navigator.clipboard.writeText(text).then(() => setIsCopied(true), console.error)}
-    >
+    <IconButton label={label} onClick={() => void copy(text).then(setIsCopied)}>
       {isCopied ? <Check aria-hidden size={16} /> : <Copy aria-hidden size={16} />}
     </IconButton>
   )

@@ -42,6 +42,7 @@ export function GrowingText({
       <textarea
         ref={field}
         rows={1}
+        dir="auto"
         enterKeyHint="send"
         value={value}
         placeholder={placeholder}

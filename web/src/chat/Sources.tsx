@@ -31,15 +31,15 @@ export function Sources({
             >
               <b>{index + 1}</b>
               <FileText aria-hidden size={14} />
-              <span>{source.title}</span>
+              <span dir="auto">{source.title}</span>
             </button>
           </li>
         ))}
       </ol>
       {shown ? (
         <blockquote id={id} tabIndex={-1} ref={(passage) => passage?.scrollIntoView?.({ block: 'nearest' })}>
-          <cite>{shown.title}</cite>
-          <p>{shown.excerpt}</p>
+          <cite dir="auto">{shown.title}</cite>
+          <p dir="auto">{shown.excerpt}</p>
         </blockquote>
       ) : null}
     </section>

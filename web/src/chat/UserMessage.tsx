@@ -63,7 +63,9 @@ export const UserMessage = memo(function UserMessage({
   }
   return (
     <article className={styles.user} aria-label={texts.chat.you}>
-      <p className={styles.said}>{text}</p>
+      <p className={styles.said} dir="auto">
+        {text}
+      </p>
       <footer className={styles.actions}>
         <Versions siblings={metadata.siblings} isDisabled={isBusy} onShow={onShowVersion} />
         <CopyButton text={text} what="message" />

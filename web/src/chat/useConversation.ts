@@ -55,6 +55,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   const [unreadable, setUnreadable] = useState<ProblemError | null>(null)
   const [isRead, setIsRead] = useState(false)
   const [isTurning, setIsTurning] = useState(false) // from a message that is sent to its reply's end, through cuts
+  const [isGrowing, setIsGrowing] = useState(false)
   const [hasOlder, setHasOlder] = useState(false)
   const wanted = useRef(preferences)
   useEffect(() => {
@@ -89,7 +90,8 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   const { messages, setMessages, sendMessage, regenerate, resumeStream, stop, clearError } = useChat<ChatMessage>({
     id,
     transport,
-    throttle: FRAME_MS,
+    // the first words are shown at once
+    ...(isGrowing && { throttle: FRAME_MS }),
     onError(error) {
       if (error instanceof ProblemError) refusal.current = error
     },
@@ -258,6 +260,8 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   )
   const last = messages.at(-1)
   const replyId = isTurning && last && isReply(last) ? last.id : null
+  const hasWords = replyId !== null && last?.parts.some((part) => 'text' in part && part.text !== '')
+  useEffect(() => setIsGrowing(hasWords === true), [hasWords])
   useEffect(() => {
     if (replyId && wantsStop.current) stopReply(replyId)
     if (!isTurning) wantsStop.current = false

@@ -5,6 +5,7 @@ import { Link, useLocation } from 'wouter'
 import { useTexts } from '../i18n/texts'
 import { useDeletions } from '../lib/deletions'
 import { download } from '../lib/download'
+import type { Pages } from '../lib/livePages'
 import { asProblem, problemOf } from '../lib/problem'
 import { useServices } from '../lib/services'
 import { writes } from '../lib/writes'
@@ -13,7 +14,7 @@ import { Menu, MenuItem } from '../ui/Menu'
 import { useTell } from '../ui/Toasts'
 import styles from './ConversationItem.module.css'
 import { titleOf } from './title'
-import { CONVERSATIONS, type Conversation, type Pages, titleOfId, withTitle } from './useConversations'
+import { CONVERSATIONS, type Conversation, titleOfId, withTitle } from './useConversations'
 
 /** The path of a conversation in the API. */
 export function pathOf(id: string): string {
@@ -81,6 +82,7 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
         onClick={() => onOpen?.()}
         onKeyDown={pressed}
         title={title}
+        dir="auto"
       >
         {title}
       </Link>
@@ -128,7 +130,8 @@ function Rename({ conversation, onDone }: { conversation: Conversation; onDone: 
       await writes.write<string | null>(titleOfId(id), {
         stored: conversation.title,
         wanted: title,
-        show: (shown) => queries.setQueryData(CONVERSATIONS, (pages: Pages | undefined) => withTitle(pages, id, shown)),
+        show: (shown) =>
+          queries.setQueryData<Pages<Conversation>>(CONVERSATIONS, (pages) => pages && withTitle(pages, id, shown)),
         send: () =>
           api.PATCH('/v1/conversations/{conversation_id}', {
             params: { path: { conversation_id: id } },
@@ -146,6 +149,7 @@ function Rename({ conversation, onDone }: { conversation: Conversation; onDone: 
       className={styles.rename}
       aria-label={texts.conversations.renameLabel}
       defaultValue={before}
+      dir="auto"
       maxLength={200}
       ref={(input) => input?.select()}
       onBlur={(event) => void end(event.target.value)}

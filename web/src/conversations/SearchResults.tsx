@@ -58,10 +58,12 @@ export function SearchResults(props: { query: string; current: string | null; on
               className={`${styles.hit} ${one.id === props.current ? styles.current : ''}`}
               onClick={() => props.onOpen?.()}
             >
-              <span className={styles.title}>{titleOf(one, texts)}</span>
+              <span className={styles.title} dir="auto">
+                {titleOf(one, texts)}
+              </span>
               {hit && (
                 <>
-                  <span className={styles.snippet}>
+                  <span className={styles.snippet} dir="auto">
                     <Snippet html={hit.snippet} />
                   </span>
                   <span className={styles.where}>

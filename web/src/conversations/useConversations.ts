@@ -1,67 +1,26 @@
-import { type InfiniteData, useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
-import { useMemo, useState } from 'react'
 import type { Schemas } from '../lib/api'
+import { find, mapItems, type Pages, useLivePages } from '../lib/livePages'
 import { useServices } from '../lib/services'
-import { useUser } from '../lib/session'
-import { useTopic } from '../lib/topics'
 import { writes } from '../lib/writes'
 
 export type Conversation = Schemas['ConversationView']
-export type Pages = InfiniteData<Schemas['ConversationPage'], string | undefined>
 
 export const CONVERSATIONS = ['conversations'] as const
-const WITHOUT_REALTIME_MS = 30_000
 
 /** The user's conversations by last activity, page by page, kept up to date by Realtime. */
 export function useConversations() {
   const { api } = useServices()
-  const user = useUser()
-  const queries = useQueryClient()
-  const [live, setLive] = useState(true)
-
-  const query = useInfiniteQuery({
-    queryKey: CONVERSATIONS,
-    queryFn: async ({ pageParam, signal }) => {
-      const { data } = await api.GET('/v1/conversations', {
-        params: { query: { ...(pageParam && { cursor: pageParam }) } },
-        signal,
-      })
+  const { items, ...query } = useLivePages<Conversation>({
+    name: CONVERSATIONS,
+    without: 30_000,
+    async read(cursor, signal) {
+      const { data } = await api.GET('/v1/conversations', { params: { query: { ...(cursor && { cursor }) } }, signal })
       const page = data as Schemas['ConversationPage']
       return { ...page, items: page.items.map(withWritten) }
     },
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-    refetchInterval: live ? false : WITHOUT_REALTIME_MS,
+    apply: afterEvent,
   })
-
-  useTopic(`user:${user.id}`, {
-    joined: () => {
-      setLive(true)
-      void queries.invalidateQueries({ queryKey: CONVERSATIONS })
-    },
-    left: () => setLive(false),
-    event: (event, payload) => {
-      const id = String(payload.conversation_id)
-      if (event === 'conversation.deleted') queries.setQueryData<Pages>(CONVERSATIONS, (pages) => without(pages, id))
-      if (event === 'conversation.created' || event === 'conversation.updated') {
-        const changed = withWritten({ ...payload, id } as unknown as Conversation)
-        const known = find(queries.getQueryData<Pages>(CONVERSATIONS), id)
-        // one that comes late is older than what was read, or of a transaction that took longer: what is stored is read
-        if (known && Date.parse(known.updated_at) > Date.parse(changed.updated_at))
-          void queries.invalidateQueries({ queryKey: CONVERSATIONS, exact: true })
-        else queries.setQueryData<Pages>(CONVERSATIONS, (pages) => withConversation(pages, changed))
-      }
-    },
-  })
-
-  const conversations = useMemo(() => {
-    const seen = new Set<string>()
-    // a page that is read later may repeat one that has moved meanwhile
-    return (query.data?.pages ?? [])
-      .flatMap((page) => page.items)
-      .filter((one) => !seen.has(one.id) && seen.add(one.id))
-  }, [query.data])
-  return { ...query, conversations, live }
+  return { ...query, conversations: items }
 }
 
 /** What writes of its title go by. */
@@ -72,32 +31,34 @@ function withWritten(one: Conversation): Conversation {
   return { ...one, title: writes.shown(titleOfId(one.id), one.title) }
 }
 
-function find(pages: Pages | undefined, id: string): Conversation | undefined {
-  return pages?.pages.flatMap((page) => page.items).find((one) => one.id === id)
+function afterEvent(
+  pages: Pages<Conversation>,
+  event: string,
+  payload: Record<string, unknown>,
+): Pages<Conversation> | null {
+  const id = String(payload.conversation_id)
+  if (event === 'conversation.deleted') return without(pages, id)
+  if (event !== 'conversation.created' && event !== 'conversation.updated') return pages
+  const changed = withWritten({ ...payload, id } as unknown as Conversation)
+  const known = find(pages, id)
+  // one that comes late is older than what was read, or of a transaction that took longer
+  if (known && Date.parse(known.updated_at) > Date.parse(changed.updated_at)) return null
+  return withConversation(pages, { ...known, ...changed })
 }
 
 /** The pages with another title of a conversation, which stays where it is. */
-export function withTitle(pages: Pages | undefined, id: string, title: string | null): Pages | undefined {
-  const known = find(pages, id)
-  return known ? withConversation(pages, { ...known, title }) : pages
+export function withTitle(pages: Pages<Conversation>, id: string, title: string | null): Pages<Conversation> {
+  return mapItems(pages, (items) => items.map((one) => (one.id === id ? { ...one, title } : one)))
 }
 
-/** The pages without a conversation. */
-export function without(pages: Pages | undefined, id: string): Pages | undefined {
-  if (!pages) return pages
-  return {
-    ...pages,
-    pages: pages.pages.map((page) => ({ ...page, items: page.items.filter((one) => one.id !== id) })),
-  }
+function without(pages: Pages<Conversation>, id: string): Pages<Conversation> {
+  return mapItems(pages, (items) => items.filter((one) => one.id !== id))
 }
 
 /** The pages with a conversation in its place by last activity. One that belongs to a page not yet read is left out. */
-export function withConversation(pages: Pages | undefined, changed: Conversation): Pages | undefined {
-  if (!pages) return pages
-  const known = find(pages, changed.id)
-  const next = { ...known, ...changed }
+function withConversation(pages: Pages<Conversation>, next: Conversation): Pages<Conversation> {
   let placed = false
-  const others = without(pages, changed.id) as Pages
+  const others = without(pages, next.id)
   const result = others.pages.map((page, index) => {
     if (placed) return page
     const at = page.items.findIndex((one) => Date.parse(one.last_message_at) < Date.parse(next.last_message_at))

@@ -31,7 +31,9 @@ export function DocumentRow({ document }: { document: Document }) {
     <li className={styles.row}>
       <Icon size={20} aria-hidden="true" className={`${styles.icon} ${styles[status]}`} />
       <div className={styles.text}>
-        <p className={styles.title}>{document.title}</p>
+        <p className={styles.title} dir="auto">
+          {document.title}
+        </p>
         {status === 'pending' && <p className={styles.facts}>{texts.documents.pending}</p>}
         {status === 'indexing' && (
           <ProgressBar label={texts.documents.indexing(indexed, passages)} value={indexed} most={passages} />

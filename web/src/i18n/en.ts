@@ -40,7 +40,6 @@ export const en = {
     back: 'You are back online.',
     slow: 'The service is slow to answer. Nothing is lost.',
     draining: 'The server restarts. This page connects to the next one by itself.',
-    notLive: 'Live updates are away. The list is read again every half minute.',
   },
   shortcuts: {
     title: 'Keyboard shortcuts',
@@ -83,7 +82,6 @@ export const en = {
     inTitle: 'In the title',
     you: 'You',
     reply: 'Reply',
-    moved: (title: string) => `“${title}” has new messages`,
   },
   models: {
     label: 'Model',
@@ -131,8 +129,6 @@ export const en = {
     delete: (title: string) => `Delete “${title}”`,
     deleted: (title: string) => `“${title}” is deleted`,
     dismiss: 'Dismiss',
-    tooLarge: 'The file is larger than this service takes.',
-    emptyFile: 'The file is empty.',
     switchLabel: 'Use my documents',
     switchOn: 'The next messages may cite your documents',
     switchOff: 'The next messages do not use your documents',
@@ -160,7 +156,6 @@ export const en = {
     signOut: 'Sign out',
     expired: 'You were signed out. Sign in again to go on; your draft is kept.',
     plan: 'Plan',
-    noPlan: 'No plan',
     premiumTitle: 'A plan is needed to chat',
     premiumText:
       'You can read everything that is yours, and export or delete it. To send messages, to add documents and to search them, your account needs a plan. The operator of this service gives it.',

@@ -40,7 +40,6 @@ export const ptBR: Texts = {
     back: 'A conexão voltou.',
     slow: 'O serviço está demorando a responder. Nada se perde.',
     draining: 'O servidor está reiniciando. Esta página se conecta ao próximo sozinha.',
-    notLive: 'Sem atualizações ao vivo. A lista é lida de novo a cada meio minuto.',
   },
   shortcuts: {
     title: 'Atalhos de teclado',
@@ -83,7 +82,6 @@ export const ptBR: Texts = {
     inTitle: 'No título',
     you: 'Você',
     reply: 'Resposta',
-    moved: (title) => `“${title}” tem novas mensagens`,
   },
   models: {
     label: 'Modelo',
@@ -132,8 +130,6 @@ export const ptBR: Texts = {
     delete: (title) => `Excluir “${title}”`,
     deleted: (title) => `“${title}” foi excluído`,
     dismiss: 'Dispensar',
-    tooLarge: 'O arquivo é maior do que este serviço aceita.',
-    emptyFile: 'O arquivo está vazio.',
     switchLabel: 'Usar meus documentos',
     switchOn: 'As próximas mensagens podem citar seus documentos',
     switchOff: 'As próximas mensagens não usam seus documentos',
@@ -161,7 +157,6 @@ export const ptBR: Texts = {
     signOut: 'Sair',
     expired: 'Sua sessão terminou. Entre de novo para continuar; seu rascunho está guardado.',
     plan: 'Plano',
-    noPlan: 'Sem plano',
     premiumTitle: 'É preciso um plano para conversar',
     premiumText:
       'Você pode ler tudo o que é seu, exportar e excluir. Para enviar mensagens, adicionar documentos e buscar neles, sua conta precisa de um plano. Quem opera este serviço o concede.',

@@ -1,4 +1,4 @@
-import type { SupabaseClient } from '@supabase/supabase-js'
+import type { Session, SupabaseClient } from '@supabase/supabase-js'
 import createClient, { type Client, type Middleware } from 'openapi-fetch'
 import type { Config } from './config'
 import { asProblem, problemOf } from './problem'
@@ -7,16 +7,23 @@ import type { components, paths } from './schema'
 export type Schemas = components['schemas']
 export type Api = Client<paths>
 
-/** A `fetch` on the API with the user's token, which supabase-js renews when it must. Throws what `fetch` throws. */
+/**
+ * A `fetch` on the API with the user's token, which supabase-js renews when it must. Where the API does not take it, it is
+ * renewed once more; a session that cannot be renewed has ended, and supabase-js says so. Throws what `fetch` throws.
+ */
 export function authorizedFetch(config: Config, supabase: SupabaseClient): typeof fetch {
   return async (input, init) => {
-    const request = new Request(
-      typeof input === 'string' && input.startsWith('/') ? config.apiUrl + input : input,
-      init,
-    )
+    const at = typeof input === 'string' && input.startsWith('/') ? config.apiUrl + input : input
+    const send = (session: Session | null) => {
+      const request = new Request(at instanceof Request ? at.clone() : at, init)
+      if (session) request.headers.set('Authorization', `Bearer ${session.access_token}`)
+      return fetch(request)
+    }
     const { data } = await supabase.auth.getSession()
-    if (data.session) request.headers.set('Authorization', `Bearer ${data.session.access_token}`)
-    return fetch(request)
+    const answer = await send(data.session)
+    if (answer.status !== 401 || !data.session) return answer
+    const { data: renewed } = await supabase.auth.refreshSession()
+    return renewed.session ? send(renewed.session) : answer
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Session } from '@supabase/supabase-js'
+import type { Session, SupabaseClient } from '@supabase/supabase-js'
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react'
 import { useServices } from './services'
 
@@ -6,19 +6,41 @@ import { useServices } from './services'
 type Known = Session | null | undefined
 
 const SessionContext = createContext<Known>(undefined)
+const ExpiredContext = createContext(false)
 
 /** Knows who is signed in, in this and every other tab. */
 export function SessionProvider({ children }: { children: ReactNode }) {
   const { supabase } = useServices()
   const [session, setSession] = useState<Known>()
+  const [hasExpired, setHasExpired] = useState(false)
   useEffect(() => {
-    const { data } = supabase.auth.onAuthStateChange((_, now) => {
+    const { data } = supabase.auth.onAuthStateChange((event, now) => {
+      setHasExpired(event === 'SIGNED_OUT' && !leaving.has(supabase))
+      if (event === 'SIGNED_OUT') leaving.delete(supabase)
       // a renewed token is no news to the components
       setSession((before) => (before && now && before.user.id === now.user.id ? before : now))
     })
     return () => data.subscription.unsubscribe()
   }, [supabase])
-  return <SessionContext value={session}>{children}</SessionContext>
+  return (
+    <SessionContext value={session}>
+      <ExpiredContext value={hasExpired}>{children}</ExpiredContext>
+    </SessionContext>
+  )
+}
+
+/** The clients that sign out because the user wants it. */
+const leaving = new WeakSet<SupabaseClient>()
+
+/** Ends the session in this browser. */
+export async function signOut(supabase: SupabaseClient): Promise<void> {
+  leaving.add(supabase)
+  await supabase.auth.signOut({ scope: 'local' })
+}
+
+/** Whether the session has ended without the user's wish: its time was over, or it was ended elsewhere. */
+export function useHasExpired(): boolean {
+  return useContext(ExpiredContext)
 }
 
 export function useSession(): Known {

@@ -67,7 +67,11 @@ function render(given: Token, key: number, around: Surroundings, depth: number):
     case 'hr':
       return <hr key={key} />
     case 'blockquote':
-      return <blockquote key={key}>{all(token.tokens, around, depth)}</blockquote>
+      return (
+        <blockquote key={key} dir="auto">
+          {all(token.tokens, around, depth)}
+        </blockquote>
+      )
     case 'list':
       return <List key={key} list={token} around={around} depth={depth} />
     case 'code':
@@ -134,7 +138,13 @@ function List({ list, around, depth }: { list: Tokens.List; around: Surroundings
       {all(item.tokens, around, depth)}
     </li>
   ))
-  return list.ordered ? <ol start={list.start === '' ? 1 : list.start}>{items}</ol> : <ul>{items}</ul>
+  return list.ordered ? (
+    <ol dir="auto" start={list.start === '' ? 1 : list.start}>
+      {items}
+    </ol>
+  ) : (
+    <ul dir="auto">{items}</ul>
+  )
 }
 
 function Link({ url, text, children }: { url: string; text: string; children: ReactNode }) {
@@ -164,7 +174,7 @@ function Picture({ url, alt }: { url: string; alt: string }) {
 function DataTable({ table, around, depth }: { table: Tokens.Table; around: Surroundings; depth: number }) {
   return (
     <ScrollRegion kind="table">
-      <table>
+      <table dir="auto">
         <thead>
           <tr>
             {table.header.map((cell, at) => (
