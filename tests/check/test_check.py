@@ -375,7 +375,7 @@ async def test_a_port_that_is_in_use(configuration: Configuration) -> None:
 async def test_the_way_to_supabase_is_said_without_its_password(
     configuration: Configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("http_proxy", "http://name:canary-password@127.0.0.2:9")
+    monkeypatch.setenv("http_proxy", "http://name:canary-password@127.0.0.2:9")  # pragma: allowlist secret
     monkeypatch.setenv("no_proxy", "")
     finding = await configuration.finding("proxies")
     assert finding.detail == "no proxy is trusted; calls of Supabase take the proxy 127.0.0.2"

@@ -18,7 +18,7 @@ KEYS = {
     "OpenAI Token": f"sk-{LETTERS[:20]}T3BlbkFJ{LETTERS[20:40]}",
     "GitHub Token": f"ghp_{LETTERS[:36]}",
     "AWS Access Key": f"AKIA{LETTERS.upper()[:16]}",
-    "Private Key": "-----BEGIN OPENSSH PRIVATE KEY-----",
+    "Private Key": "-----BEGIN OPENSSH " + "PRIVATE KEY-----",
     "Basic Auth Credentials": f"postgresql://postgres:{LETTERS[:12]}@db.example.com/postgres",
 }
 
