@@ -112,8 +112,9 @@ openapi: install ## Write docs/openapi.json and the client's types of it anew
 	node_modules/.bin/openapi-typescript docs/openapi.json --output web/src/lib/schema.d.ts
 
 .PHONY: metrics
-metrics: install ## Write the table of metrics in docs/operations.md anew
+metrics: install ## Write the table of metrics in docs/operations.md, and the dashboard of Grafana, anew
 	$(BIN)/python -m scripts.metrics
+	$(BIN)/python -m scripts.dashboard
 
 .PHONY: schema
 schema: install ## Write supabase/schema, every function as the migrations leave it, anew
@@ -178,6 +179,10 @@ bench-search: install ## Measure search: recall and latency by the owner's size 
 .PHONY: bench-conversations
 bench-conversations: install ## Measure search over conversations (a minute; ARGS=--full for 10 million messages, which takes 37 GB of disk)
 	nice $(BIN)/python -m scripts.bench.conversations $(ARGS)
+
+.PHONY: bench-telemetry
+bench-telemetry: install ## Measure what metrics and traces cost a turn, and a scrape under load (about a minute)
+	$(BIN)/python -m scripts.bench.telemetry $(ARGS)
 
 .PHONY: bench-web
 bench-web: install ## Measure the web client's chat in a real browser: long tasks, load, first text (about two minutes)
