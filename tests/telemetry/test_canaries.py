@@ -134,7 +134,7 @@ async def go_everywhere(seen: Seen, api: Api, stranger: Person) -> None:
     ):
         conversation = await new_conversation(client, title=TITLE, instructions=INSTRUCTIONS)
         await documents(client)
-        replies = await turns(seen, client, f"/v1/conversations/{conversation}/messages", conversation)
+        replies = await turns(seen, client, other, conversation)
         await chats(client)
         await completions(seen, client, api)
         await imports(client)
@@ -159,8 +159,9 @@ def answered(**more: object) -> str:
     return script(note=SAYS, pieces=[f"{ANSWER} "], thoughts=[THOUGHT], **more)
 
 
-async def turns(seen: Seen, client: httpx.AsyncClient, messages: str, conversation: str) -> list[str]:
+async def turns(seen: Seen, client: httpx.AsyncClient, other: httpx.AsyncClient, conversation: str) -> list[str]:
     """The ids of the replies."""
+    messages = f"/v1/conversations/{conversation}/messages"
     headers = WAIT | {"Idempotency-Key": IDEMPOTENCY}
     replies = [(await client.post(messages, json={"content": answered()}, headers=headers)).json()["id"]]
     await client.post(messages, json={"content": "another"}, headers=headers)  # the key with another body
@@ -172,6 +173,9 @@ async def turns(seen: Seen, client: httpx.AsyncClient, messages: str, conversati
     async with reading(client, "POST", messages, json=endless) as reader:  # stopped
         await reader.until("delta")
         replies.append(reader.transcript.events[0].data["message_id"])
+        for path in ("stop", "regenerate"):
+            assert (await other.post(f"/v1/messages/{replies[-1]}/{path}")).status_code == 404
+        assert (await other.get(f"/v1/messages/{replies[-1]}/stream", headers=EVENT_STREAM)).status_code == 404
         await client.post(f"/v1/messages/{replies[-1]}/stop")
     async with reading(client, "POST", messages, json=endless) as reader:  # cut by its reader, and deleted
         await reader.until("delta")
