@@ -106,6 +106,8 @@ def of_caller(collector: Collector) -> Span:
 async def test_a_turn_is_one_tree(traced: Api, collector: Collector) -> None:
     """Below the caller's span, in the order in which things began, and within the turn's time."""
     root = of_caller(collector)
+    # and no other one, though they came on the same connection
+    assert [other.trace_id.hex() for other in collector.roots()].count(TRACE) == 1
     assert root.parent_span_id.hex() == PARENT
     assert root.kind == Span.SPAN_KIND_SERVER
     said = attributes(root)
