@@ -20,8 +20,8 @@ MOST_OTHERS = 10
 
 CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Up to the timeout of a call of Supabase."""
-FIRST_SECONDS = (0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 120)
-WHOLE_SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 1200)
+FIRST_SECONDS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 120)
+WHOLE_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 1200)
 """Up to the limit of a whole reply."""
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)

@@ -105,7 +105,7 @@ async def seen(stack: LocalSupabase, tmp_path_factory: pytest.TempPathFactory) -
             seen.collector, seen.upstream = collector, upstream
             async with running_api(stack, folder / "api.log", **settings) as api:
                 await go_everywhere(seen, api, await sign_up(stack))
-                await eventually(lambda: len(collector.roots()) >= 15)
+                await eventually(lambda: len(collector.roots()) >= 15, within=60)
                 seen.metrics = (await scrape(f"http://127.0.0.1:{port}/metrics")).text
                 await end_inside_a_turn(seen, api)
             seen.log = api.log_text

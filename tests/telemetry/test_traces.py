@@ -58,7 +58,7 @@ async def traced(
         async with running_api(stack, tmp_path_factory.mktemp("traces") / "api.log", **settings) as api:
             async with person_client(api, await sign_up(stack)) as client:
                 await work(client)
-            await eventually(lambda: len(collector.roots()) >= 7)
+            await eventually(lambda: len(collector.roots()) >= 7, within=60)
             yield api
 
 
@@ -230,7 +230,7 @@ async def test_a_receiver_that_fails_costs_nothing_and_is_logged_once(
                 conversation = await new_conversation(client)
                 for number in range(3):
                     assert (await turn(client, conversation))["status"] == "complete"
-                    await eventually(lambda seen=number: collector.asked > seen)  # type: ignore[misc]
+                    await eventually(lambda seen=number: collector.asked > seen, within=60)  # type: ignore[misc]
             api.terminate()
             assert await api.ended(10) == 0
     unsent = [line for line in map(json.loads, api.log_text.splitlines()) if line["event"] == "traces.unsent"]
