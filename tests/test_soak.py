@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from scripts.soak.__main__ import main
+from scripts.marked import write_between
+from scripts.soak.__main__ import BEGIN, END, PAGE, main
 from scripts.soak.book import Asked, Attempt, Book, Reading
 from scripts.soak.flat import MOST_GROWTH_MB, not_flat
 from scripts.soak.gauges import Gauges, Life, Sample
@@ -201,3 +202,14 @@ def test_what_no_soak_can_be_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
+
+
+def test_page_has_a_soak_without_violations(tmp_path: Path) -> None:
+    part = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
+    assert "No violations." in part
+    copy = tmp_path / "page.md"
+    copy.write_text(PAGE.read_text())
+    write_between(copy, BEGIN, END, "anew")
+    assert copy.read_text().replace("anew\n", part.removeprefix("\n\n")) == PAGE.read_text()
+    with pytest.raises(ValueError, match="does not have the markers"):
+        write_between(copy, BEGIN, "<!-- no such marker -->", "")
