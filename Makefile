@@ -184,6 +184,18 @@ bench-conversations: install ## Measure search over conversations (a minute; ARG
 bench-telemetry: install ## Measure what metrics and traces cost a turn, and a scrape under load (about a minute)
 	$(BIN)/python -m scripts.bench.telemetry $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: install ## Measure with 100,000 and with more rows (ten minutes; ARGS="--rows 10000000 --approximate none --partitions": hours, 50 GB)
+	nice $(BIN)/python -m scripts.bench.scale $(ARGS)
+
+.PHONY: scale-plan
+scale-plan: install ## What an installation needs, and which part is full first (ARGS="--users 100000", --help)
+	@$(BIN)/python -m scripts.simulate_scale $(ARGS)
+
+.PHONY: test-partitions
+test-partitions: install ## Run the tests of the database, of Realtime and of documents on tables with partitions (minutes)
+	PARLEY_TEST_PARTITIONS=1 $(BIN)/python -m pytest --quiet --tb=short tests/database tests/realtime tests/retrieval
+
 .PHONY: bench-web
 bench-web: install ## Measure the web client's chat in a real browser: long tasks, load, first text (about two minutes)
 	$(BIN)/python -m scripts.bench.web $(ARGS)

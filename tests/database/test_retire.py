@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from psycopg.errors import InsufficientPrivilege
 from scripts.local_supabase import LocalSupabase
 from tests.database.tables import plant
 from tests.support.callers import ANON, SERVICE, Caller, Connection, acting, new_conversation, new_user, one, rpc
+from tests.support.documented import block
 from tests.support.turn_functions import answered
 
 KINDS = {
@@ -261,7 +261,7 @@ def test_conversation_in_use_is_left_and_holds_nobody_up(
 def test_job_of_the_documentation_runs_in_the_database(connection: Connection, user: Caller) -> None:
     """What pg_cron is told to run commits after each step."""
     old, young = idle(connection, user, 731), idle(connection, user, 10.1)
-    said = (Path(__file__).parents[2] / "docs" / "retention.md").read_text()
+    said = block("docs/retention.md", "cron.schedule('parley-retention'").text
     (job,) = re.findall(r"^  do \$body\$.*?^  \$body\$$", said, re.MULTILINE | re.DOTALL)
     connection.execute(job)
     assert there(connection, old, young) == [False, True]

@@ -182,6 +182,16 @@ findings: list[Entry] = [
     ),
 ]
 
+RETENTION = "docs/retention.md"
+retention: list[Entry] = [
+    Shell(RETENTION, "--ledger 400 --dry-run", says=("would be removed", "removed")),
+    Read(
+        RETENTION,
+        "cron.schedule('parley-retention'",
+        test="tests/database/test_retire.py::test_job_of_the_documentation_runs_in_the_database",
+    ),
+]
+
 TABLE: tuple[Entry, ...] = (
     *readme,
     *contributing,
@@ -196,4 +206,5 @@ TABLE: tuple[Entry, ...] = (
     *realtime,
     *releasing,
     *findings,
+    *retention,
 )
