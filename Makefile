@@ -193,8 +193,11 @@ scale-plan: install ## What an installation needs, and which part is full first 
 	@$(BIN)/python -m scripts.simulate_scale $(ARGS)
 
 .PHONY: test-partitions
-test-partitions: install ## Run the tests of the database, of Realtime and of documents on tables with partitions (minutes)
-	PARLEY_TEST_PARTITIONS=1 $(BIN)/python -m pytest --quiet --tb=short tests/database tests/realtime tests/retrieval
+test-partitions: install ## Run the tests of turns, rights, Realtime and documents on tables with partitions (minutes)
+	PARLEY_TEST_PARTITIONS=1 $(BIN)/python -m pytest --quiet --tb=short tests/realtime \
+	  $(addprefix tests/database/test_,$(addsuffix .py,access begin_turn data_api_access finish_and_recovery follow_and_stop \
+	  integrity journal_write match_embeddings parallel_turns policies search_arguments turn_history)) \
+	  $(addprefix tests/retrieval/test_,$(addsuffix .py,documents matching two_models))
 
 .PHONY: bench-web
 bench-web: install ## Measure the web client's chat in a real browser: long tasks, load, first text (about two minutes)

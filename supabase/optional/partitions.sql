@@ -306,6 +306,30 @@ from public.messages as m
 where m.id = l.message_id and l.user_id is null;
 
 call pg_temp.partition_by_owner('messages', 16);
+
+-- The key has the owner in it now. That nobody takes an id that somebody else's message has is checked here: a caller of
+-- begin_turn names the reply's id, and the journal finds replies by it.
+create or replace function private.refuse_taken_id() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $body$
+begin
+  if exists (select from public.messages as m where m.id = new.id and m.user_id <> new.user_id) then
+    raise unique_violation using
+      message = 'duplicate key value violates unique constraint "messages_pkey"', constraint = 'messages_pkey';
+  end if;
+  return new;
+end;
+$body$;
+
+comment on function private.refuse_taken_id() is
+'Trigger of a database with partitions: a message''s id is unique, whoever its owner is.';
+revoke all on function private.refuse_taken_id() from public, anon, authenticated, service_role;
+
+create or replace trigger messages_refuse_taken_id
+before insert on public.messages
+for each row execute function private.refuse_taken_id();
 commit;
 
 begin;

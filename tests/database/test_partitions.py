@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 import pytest
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import InsufficientPrivilege, UniqueViolation
 
 from scripts.calls.__main__ import record
 from scripts.calls.recorder import sign_up
@@ -39,7 +39,8 @@ SHAPE = {
         select p.oid::regprocedure::text, p.proacl::text, obj_description(p.oid), p.prosrc, p.proconfig::text,
           p.prosecdef, p.proowner::regrole::text
         from pg_proc as p
-        where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and p.proname <> 'own_long_text'
+        where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+          and p.proname not in ('own_long_text', 'refuse_taken_id')
     """,
     "policies": "select * from pg_policies where tablename in ('messages', 'embeddings')",
     "row level security": """
@@ -49,6 +50,7 @@ SHAPE = {
     "triggers": """
         select pg_get_triggerdef(oid) from pg_trigger
         where tgrelid = any(array['public.messages', 'public.embeddings']::regclass[]) and not tgisinternal
+          and tgname <> 'messages_refuse_taken_id'
     """,
     "columns": """
         select attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull, attidentity,
@@ -179,6 +181,27 @@ def test_long_text_is_found_by_its_owner(db: Connection) -> None:
     assert db.execute("select user_id from private.long_texts").fetchall() == [(owner.id,)]
     db.execute("delete from public.conversations where user_id = %s", [owner.id])
     assert one(db, "select count(*) from private.long_texts") == 0
+
+
+def test_id_of_another_users_message_is_taken(divided: Divided, db: Connection) -> None:
+    """The key has the owner in it, and the journal finds replies by their id alone."""
+    taken = one(
+        db,
+        "select id from public.messages where conversation_id = %s and role = 'assistant' limit 1",
+        [divided.conversation],
+    )
+    for _ in range(16):  # owners of many partitions
+        stranger = new_user(db)
+        conversation = new_conversation(db, stranger)
+        with pytest.raises(UniqueViolation), acting(db, stranger):
+            rpc(
+                db,
+                "begin_turn",
+                p_writer=stranger.id,
+                p_reply_id=taken,
+                p_conversation_id=conversation,
+                p_content="Mine",
+            )
 
 
 def test_partitions_are_behind_their_table(divided: Divided, db: Connection) -> None:
