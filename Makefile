@@ -54,6 +54,7 @@ clients: install ## Run the AI SDK and OpenAI's clients against the API, and wri
 docs-commands: install ## Run every command of README.md, CONTRIBUTING.md and docs/, or look it up where it cannot run here (minutes)
 	$(BIN)/python -m pytest tests/docs tests/clients/test_documented_clients.py tests/web/test_lifting.py \
 	  tests/ai_sdk/test_use_chat.py tests/realtime/test_devices.py tests/trust/test_signing.py \
+	  tests/database/test_retire.py tests/database/test_partitions.py \
 	  --quiet --tb=short -k "docs or document or lifted or signed"
 
 .PHONY: fuzz

@@ -21,7 +21,9 @@ from scripts.calls.tape import Recording
 from scripts.local_supabase import LocalSupabase
 from tests.database.tables import plant
 from tests.support.callers import ANON, Caller, Connection, acting, new_conversation, new_user, one, rpc
-from tests.support.partitions import divide
+from tests.support.documented import block
+from tests.support.partitions import SCRIPT, divide
+from tests.support.sources import ROOT
 from tests.support.turn_functions import answered
 
 pytestmark = pytest.mark.stack
@@ -269,3 +271,7 @@ def test_running_it_again_changes_nothing(divided: Divided, db: Connection) -> N
     ]
     assert not [line for line in said if "copied" in line]
     assert shape(db) == divided.after
+
+
+def test_documented_file_is_the_one_that_is_tested() -> None:
+    assert f"-f {SCRIPT.relative_to(ROOT)}" in block("docs/scaling.md", "supabase/optional/partitions.sql").text

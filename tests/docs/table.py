@@ -182,6 +182,15 @@ findings: list[Entry] = [
     ),
 ]
 
+SCALING = "docs/scaling.md"
+scaling: list[Entry] = [
+    Read(
+        SCALING,
+        "supabase/optional/partitions.sql",
+        test="tests/database/test_partitions.py::test_documented_file_is_the_one_that_is_tested",
+    ),
+]
+
 RETENTION = "docs/retention.md"
 retention: list[Entry] = [
     Shell(RETENTION, "--ledger 400 --dry-run", says=("would be removed", "removed")),
@@ -207,4 +216,5 @@ TABLE: tuple[Entry, ...] = (
     *releasing,
     *findings,
     *retention,
+    *scaling,
 )
