@@ -54,6 +54,7 @@ clients: install ## Run the AI SDK and OpenAI's clients against the API, and wri
 docs-commands: install ## Run every command of README.md, CONTRIBUTING.md and docs/, or look it up where it cannot run here (minutes)
 	$(BIN)/python -m pytest tests/docs tests/clients/test_documented_clients.py tests/web/test_lifting.py \
 	  tests/ai_sdk/test_use_chat.py tests/realtime/test_devices.py tests/trust/test_signing.py \
+	  tests/database/test_retire.py tests/database/test_partitions.py \
 	  --quiet --tb=short -k "docs or document or lifted or signed"
 
 .PHONY: fuzz
@@ -183,6 +184,21 @@ bench-conversations: install ## Measure search over conversations (a minute; ARG
 .PHONY: bench-telemetry
 bench-telemetry: install ## Measure what metrics and traces cost a turn, and a scrape under load (about a minute)
 	$(BIN)/python -m scripts.bench.telemetry $(ARGS)
+
+.PHONY: bench-scale
+bench-scale: install ## Measure with 100,000 and with more rows (ten minutes; ARGS="--rows 10000000 --approximate none --partitions": hours, 50 GB)
+	nice $(BIN)/python -m scripts.bench.scale $(ARGS)
+
+.PHONY: scale-plan
+scale-plan: install ## What an installation needs, and which part is full first (ARGS="--users 100000", --help)
+	@$(BIN)/python -m scripts.simulate_scale $(ARGS)
+
+.PHONY: test-partitions
+test-partitions: install ## Run the tests of turns, rights, Realtime and documents on tables with partitions (minutes)
+	PARLEY_TEST_PARTITIONS=1 $(BIN)/python -m pytest --quiet --tb=short tests/realtime \
+	  $(addprefix tests/database/test_,$(addsuffix .py,access begin_turn data_api_access finish_and_recovery follow_and_stop \
+	  integrity journal_write match_embeddings parallel_turns policies search_arguments turn_history)) \
+	  $(addprefix tests/retrieval/test_,$(addsuffix .py,documents matching two_models))
 
 .PHONY: bench-web
 bench-web: install ## Measure the web client's chat in a real browser: long tasks, load, first text (about two minutes)

@@ -1,4 +1,5 @@
-"""The operator's command line for users' plans and keys, and the plans' limits. See `python -m app.admin --help`."""
+"""The operator's command line: users' plans and keys, the plans' limits, and what is removed when it is old.
+See `python -m app.admin --help`."""
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ from app.admin_arguments import (
     provider_model,
 )
 from app.admin_keys import add_key_commands, key_lines
+from app.admin_retention import add_retire_command, retire_lines
 from app.errors import AppError, SupabaseRefused, SupabaseUnavailable
 from app.settings import LEGACY_NAMES, SettingsError, base_url, where_looked, whose_address, with_running_stack
 from app.store.client import open_supabase
@@ -36,6 +38,7 @@ from app.store.keys import Keys
 from app.store.limits import Limits, LimitSettings, LimitsView, Plan
 from app.store.plans import Entitled, Plans, UserView
 from app.store.prices import ModelPrice, PlanModels, Prices
+from app.store.retention import Retention
 
 EPILOG = """The project is named by SUPABASE_URL and SUPABASE_SECRET_KEY in the environment; without them, it is the one
 that `make run` has written to $PARLEY_DATA/env (.parley/env). Changes take effect with the next request. The exit code
@@ -70,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
-        "python -m app.admin", description="Plans, limits and keys of Parley.", epilog=EPILOG
+        "python -m app.admin", description="Plans, limits, keys and retention of Parley.", epilog=EPILOG
     )
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -141,6 +144,7 @@ def parser() -> argparse.ArgumentParser:
     price.add_argument("--remove", action="store_true", help="the catalog's price counts again, or none")
 
     add_key_commands(commands, EPILOG)
+    add_retire_command(commands, EPILOG)
     return whole
 
 
@@ -162,7 +166,8 @@ async def show_lines(asked: argparse.Namespace, url: str, key: str) -> None:
     """Run the command and print its lines as they come."""
     supabase = open_supabase(url, key, key)
     try:
-        async with aclosing(run(asked, Plans(supabase), Limits(supabase), Prices(supabase), Keys(supabase))) as lines:
+        stores = Plans(supabase), Limits(supabase), Prices(supabase), Keys(supabase), Retention(supabase)
+        async with aclosing(run(asked, *stores)) as lines:
             async for line in lines:
                 print(line)  # noqa: T201
         sys.stdout.flush()
@@ -174,7 +179,7 @@ async def show_lines(asked: argparse.Namespace, url: str, key: str) -> None:
 
 
 async def run(
-    asked: argparse.Namespace, plans: Plans, limits: Limits, prices: Prices, keys: Keys
+    asked: argparse.Namespace, plans: Plans, limits: Limits, prices: Prices, keys: Keys, retention: Retention
 ) -> AsyncGenerator[str]:
     """The lines that the command prints."""
     match asked.command:
@@ -204,6 +209,9 @@ async def run(
                 yield told(asked, price, describe_price)
         case "keys":
             async for line in key_lines(asked, keys):
+                yield line
+        case "retire":
+            async for line in retire_lines(asked, retention):
                 yield line
         case "plans":
             yield told(asked, await limits.show(), describe_limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Iterator
 
 import httpx
@@ -11,6 +12,7 @@ import structlog
 from scripts.local_supabase import LocalSupabase
 from tests.support import upstream as scripted
 from tests.support.client import new_conversation, person_client, turn
+from tests.support.partitions import divide
 from tests.support.service import Api, Person, running_api, sign_up
 from tests.support.upstream import Upstream
 
@@ -39,6 +41,8 @@ def default_log() -> Iterator[None]:
 def stack() -> Iterator[LocalSupabase]:
     """A running Supabase on free ports, its data gone after the session."""
     with LocalSupabase.throwaway() as running:
+        if os.environ.get("PARLEY_TEST_PARTITIONS"):
+            divide(running.database_url)
         yield running
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.bench.load import arriving, closed_loop
+from scripts.bench.scale import Figures, report
 from scripts.bench.servers import beside, calls, floor, parley, surfaces
 
 
@@ -43,3 +44,18 @@ async def test_each_surface_answers_with_whole_replies() -> None:
         ("Parley", "/v1/chat", "/openai/v1"), (2, [])
     )
     assert (counted["begin_turn"], counted["begin_chat_turn"], counted["begin_completion"]) == (2, 2, 2)
+
+
+def test_what_takes_longer_among_more_rows_is_named() -> None:
+    before = {
+        ("send", "40"): Figures([5.0], [6.0], 4.0, 500),
+        ("retrieve", "40"): Figures([1.0], [1.0], 1.0, 100),
+        ("list conversations", "40"): Figures([0.1], [0.1], 0.05, 4),
+    }
+    after = {
+        ("send", "40"): Figures([5.5], [6.5], 5.9, 560),
+        ("retrieve", "40"): Figures([2.0], [2.0], 1.6, 150),
+        # a few hundredths of a millisecond are noise
+        ("list conversations", "40"): Figures([0.2], [0.2], 0.1, 4),
+    }
+    assert report(before, after) == ["retrieve, 40: 1.60"]

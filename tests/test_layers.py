@@ -36,9 +36,10 @@ ARROWS: dict[str, frozenset[str]] = {
     "telemetry": frozenset({"settings"}),
     "measured": frozenset({"lanes", "main", "providers", "settings", "store", "telemetry"}),
     "serve": frozenset({"front_door", "main", "measured", "misspelt", "settings", "telemetry"}),
-    "admin": frozenset({"admin_arguments", "admin_keys", "settings", "store"}),
+    "admin": frozenset({"admin_arguments", "admin_keys", "admin_retention", "settings", "store"}),
     "admin_arguments": frozenset(),
     "admin_keys": frozenset({"admin_arguments", "personal_keys", "store"}),
+    "admin_retention": frozenset({"admin_arguments", "store"}),
     "check": frozenset({"api", "misspelt", "project_keys", "providers", "retrieval", "routing", "settings", "store"}),
     "__main__": frozenset({"check", "serve"}),
     "__init__": frozenset(),
@@ -80,6 +81,7 @@ SERVICE_STORES = frozenset(
         "project",
         "imports",
         "keys",
+        "retention",
     )
 )
 """The modules that act for the service, with its key; every other acts for a user."""

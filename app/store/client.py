@@ -56,6 +56,8 @@ ServiceCall = Literal[
     "finish_completions",
     "completion_models",
     "begin_embeddings",
+    # retention
+    "retire",
     # titles
     "begin_title",
     "finish_title",

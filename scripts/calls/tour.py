@@ -25,6 +25,7 @@ from app.store.plans import Plans
 from app.store.prices import Prices
 from app.store.project import Project
 from app.store.replies import Charge, FinishedReply, Piece, Replies, Spent, TurnVerdict
+from app.store.retention import Retention
 from app.store.titles import StoredTitles
 from app.store.usage import Usages
 from app.store.user_settings import UserSettings
@@ -45,6 +46,7 @@ async def tour(supabase: Supabase, user: User) -> None:
     await _titles(supabase, user)
     await _completions(supabase, user)
     await _keys(supabase, user)
+    assert not any([step.rows async for step in Retention(supabase).retire("audit", 36_500, dry_run=True)])
     await _turns(supabase, user, conversation)
     await _chats(supabase, user)
     await _documents(supabase, user)

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,14 +63,24 @@ _THROWAWAY_SETTINGS = {
 
 
 class Postgres:
-    """One cluster in `folder`, on `port` of 127.0.0.1; `password` is the superuser's."""
+    """One cluster in `folder`, on `port` of 127.0.0.1; `password` is the superuser's, `settings` come before ours."""
 
-    def __init__(self, folder: Path, *, port: int, password: str, log: Path, throwaway: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int,
+        password: str,
+        log: Path,
+        throwaway: bool,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = folder
         self._port = port
         self._password = password
         self._log = log
         self._throwaway = throwaway
+        self._settings = settings or {}
         # Postgres refuses to run as root
         self._user = _SYSTEM_USER if os.geteuid() == 0 else None
 
@@ -102,6 +113,7 @@ class Postgres:
         settings = {**_SETTINGS, "port": str(self._port)}
         if self._throwaway:
             settings |= _THROWAWAY_SETTINGS
+        settings |= self._settings
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Child.start(
             "postgres",

@@ -40,26 +40,30 @@ class LocalSupabase:
         db_port: int,
         throwaway: bool = False,
         workdir: Path = REPOSITORY,
+        postgres_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.data = data.resolve()
         self._supabase_port = supabase_port
         self._db_port = db_port
         self._throwaway = throwaway
         self._workdir = workdir
+        self._postgres_settings = postgres_settings
         self.url = f"http://127.0.0.1:{supabase_port}"
         self._record = Record(self.data / "processes.json")
         self.children: list[Child] = []
         self._beside: list[Child] = []
 
     @classmethod
-    def throwaway(cls, workdir: Path = REPOSITORY) -> Self:
-        """A stack for tests, with free ports and a temporary folder. `workdir` contains `supabase/`."""
+    def throwaway(cls, workdir: Path = REPOSITORY, postgres_settings: Mapping[str, str] | None = None) -> Self:
+        """A stack for tests, with free ports and a temporary folder. `workdir` contains `supabase/`;
+        `postgres_settings` are the server's, for benchmarks that need more memory."""
         return cls(
             Path(tempfile.mkdtemp(prefix="parley-")),
             supabase_port=free_port(),
             db_port=free_port(),
             throwaway=True,
             workdir=workdir,
+            postgres_settings=postgres_settings,
         )
 
     def __enter__(self) -> Self:
@@ -103,6 +107,7 @@ class LocalSupabase:
             password=self._keys.superuser_password,
             log=self._fresh_log("postgres"),
             throwaway=self._throwaway,
+            settings=self._postgres_settings,
         )
         self._watch(self._postgres.start())
         with self._postgres.connect() as connection:

@@ -31,13 +31,17 @@ service_role   private.document_passages  select delete
 service_role   private.idempotency_keys  select insert update delete
 service_role   private.index_jobs        select update delete
 service_role   private.live_replies      select insert update delete
-service_role   private.moderation_audit  insert
+service_role   private.imports           select delete
+service_role   private.meters            select delete
+service_role   private.moderation_audit  select insert delete
 service_role   private.model_prices      select insert update delete
+service_role   private.personal_keys     select delete
 service_role   private.plan_models       select insert update delete
 service_role   private.plans             select insert update delete
 service_role   private.reservations      select update delete
 service_role   private.settings          select update
-service_role   private.usage_ledger      select insert
+service_role   private.usage_ledger      select insert delete
+service_role   private.usage_sums        select insert update
 service_role   public.conversations      select insert update delete
 service_role   public.documents          select insert update delete
 service_role   public.embeddings         select insert update delete
@@ -167,6 +171,10 @@ service_role   private.plant_tree(uuid)                                         
 service_role   private.plant_trees()                                                                        execute
 service_role   private.prompt_tokens_of(jsonb)                                                              execute
 service_role   private.require_plan(text)                                                                   execute
+service_role   private.retire_conversations(timestamp with time zone,bigint,boolean,boolean)                execute
+service_role   private.retire_documents(timestamp with time zone,bigint,boolean)                            execute
+service_role   private.retire_ledger(timestamp with time zone,uuid,boolean)                                 execute
+service_role   private.retire_records(text,timestamp with time zone,text,boolean)                           execute
 service_role   private.reply_cost(uuid)                                                                     execute
 service_role   private.settle(jsonb)                                                                        execute
 service_role   private.usage_totals(uuid,timestamp with time zone)                                          execute
@@ -210,6 +218,7 @@ service_role   public.recover_replies()                                         
 service_role   public.reembed_progress(text)                                                                execute
 service_role   public.release_index_jobs(uuid)                                                              execute
 service_role   public.renew_index_jobs(uuid,uuid[])                                                         execute
+service_role   public.retire(text,integer,text,boolean)                                                    execute
 service_role   public.store_reembedded(text,uuid,bigint,jsonb)                                              execute
 """  # noqa: E501 - one of them has many arguments
 

@@ -182,6 +182,25 @@ findings: list[Entry] = [
     ),
 ]
 
+SCALING = "docs/scaling.md"
+scaling: list[Entry] = [
+    Read(
+        SCALING,
+        "supabase/optional/partitions.sql",
+        test="tests/database/test_partitions.py::test_documented_file_is_the_one_that_is_tested",
+    ),
+]
+
+RETENTION = "docs/retention.md"
+retention: list[Entry] = [
+    Shell(RETENTION, "--ledger 400 --dry-run", says=("would be removed", "removed")),
+    Read(
+        RETENTION,
+        "cron.schedule('parley-retention'",
+        test="tests/database/test_retire.py::test_job_of_the_documentation_runs_in_the_database",
+    ),
+]
+
 TABLE: tuple[Entry, ...] = (
     *readme,
     *contributing,
@@ -196,4 +215,6 @@ TABLE: tuple[Entry, ...] = (
     *realtime,
     *releasing,
     *findings,
+    *retention,
+    *scaling,
 )

@@ -9,6 +9,7 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
+set enable_seqscan = 'off'
 as $$
 declare
   -- recall is exact up to here
@@ -27,9 +28,13 @@ begin
   end if;
   select greatest(t.reltuples, v_passages) into v_total
   from pg_catalog.pg_class as t
-  where t.oid = 'public.embeddings'::regclass;
+  where t.oid = (
+    select e.tableoid from public.embeddings as e
+    where e.user_id = p_user_id and e.embedding_model = p_model
+    limit 1
+  );
   -- the walk meets one of the owner's passages in v_total / v_passages
-  return v_passages > c_walk * p_count * v_total / v_passages;
+  return coalesce(v_passages > c_walk * p_count * v_total / v_passages, false);
 end;
 $$;
 
