@@ -336,4 +336,22 @@ begin;
 call pg_temp.partition_by_owner('embeddings', 64);
 commit;
 
+-- Planned once for a session, and not for each call: a plan looks at every part, which takes longer than what it finds.
+-- Run this file again after an upgrade: a function that a migration replaces has lost its setting.
+do $$
+declare
+  v_function regprocedure;
+begin
+  for v_function in
+    select p.oid
+    from pg_catalog.pg_proc as p
+    where
+      p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+      and (strpos(p.prosrc, 'public.messages') > 0 or strpos(p.prosrc, 'public.embeddings') > 0)
+  loop
+    execute format('alter function %s set plan_cache_mode = %L', v_function, 'force_generic_plan');
+  end loop;
+end
+$$;
+
 notify pgrst, 'reload schema';
