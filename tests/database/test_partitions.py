@@ -38,7 +38,7 @@ SHAPE = {
         where c.oid = any(array['public.messages', 'public.embeddings']::regclass[])
     """,
     "functions": """
-        select p.oid::regprocedure::text, p.proacl::text, obj_description(p.oid), p.prosrc, 
+        select p.oid::regprocedure::text, p.proacl::text, obj_description(p.oid), p.prosrc,
           array_remove(p.proconfig, 'plan_cache_mode=force_generic_plan')::text,
           p.prosecdef, p.proowner::regrole::text
         from pg_proc as p
