@@ -12,7 +12,7 @@ from litestar.testing import AsyncTestClient
 
 from app.api import problem
 from app.api.requests import JsonRequest, observed
-from app.errors import ERRORS, AppError, ContentFlagged, Draining, RateLimited
+from app.errors import ERRORS, AppError, ContentFlagged, NoProviderConfigured, RateLimited
 from tests.support.client import assert_problem, new_conversation
 
 SECRET = "postgresql://owner:hunter2@db/secret"  # pragma: allowlist secret
@@ -142,7 +142,7 @@ async def test_retry_after_is_in_whole_seconds(seconds: float, header: str) -> N
 
 
 async def test_retry_after_is_there_only_when_it_is_known() -> None:
-    async with raising(Draining()) as client:
+    async with raising(NoProviderConfigured()) as client:
         assert "retry-after" not in (await client.get("/")).headers
 
 

@@ -77,6 +77,8 @@ def environment(stack: LocalSupabase, **settings: str) -> dict[str, str]:
         "RATE_LIMIT_UNAUTHENTICATED_PER_MINUTE": "1000000",
         # a call beside the replies, which tests count
         "TITLES": "off",
+        # served where it happens to be built
+        "WEB": "off",
         **settings,
     }
 
