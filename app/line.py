@@ -37,6 +37,8 @@ class Line(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None
     """The request that is being answered; others may have come behind it."""
     _head: _Head | None = None
+    paused = False
+    """More should not be written now, because too much waits in the transport already."""
 
     def hold(self) -> None:
         """Keep the head of the response back, so that it leaves with the first frames: each write is a system call."""
@@ -64,14 +66,13 @@ class Line(HttpToolsProtocol):
         if self._head is not None:
             self._write(b"")
 
-    @property
-    def paused(self) -> bool:
-        """Whether more should not be written now, because too much waits in the transport already."""
-        return self.flow.write_paused
-
     def write(self, frame: bytes) -> None:
-        """Write a part of the body. The server has said that the body comes in chunks."""
-        self._write(b"%x\r\n%b\r\n" % (len(frame), frame))
+        """Write a part of the body; the server has said that it comes in chunks."""
+        data = b"%x\r\n%b\r\n" % (len(frame), frame)
+        if self._head is None and not self.transport.is_closing():
+            self.transport.write(data)
+        else:
+            self._write(data)
 
     def abort(self) -> None:
         """Close the connection at once, whatever waits in the transport."""
@@ -94,8 +95,15 @@ class Line(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._gone is not None:
             self._gone()
+        # the scope of a request has its line: without these, the collector would have to look for each connection
+        self.scope = self.cycle = self._running = None  # type: ignore[assignment]
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.paused = True
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.paused = False
         if self._resumed is not None:
             self._resumed()

@@ -11,7 +11,7 @@ from scripts.bench.servers import beside, calls, floor, parley, surfaces
 
 async def test_turns_of_the_benchmark_are_answered() -> None:
     with beside() as ports, parley(ports) as server:
-        request = server.request("fake-50-0-0")
+        request = server._replace(others=()).request("fake-50-0-0")
         first = await arriving(request, turns=2, per_second=1000)
         looked = calls(ports.supabase).get("passage_models", 0)
         later = await arriving(request, turns=4, per_second=1000)

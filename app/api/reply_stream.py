@@ -112,28 +112,30 @@ class Writing:
             follower.connect(None, None)
 
     def _write(self) -> None:
-        """There may be something to write, and room for it."""
+        """There may be something to write, and room for it. Called for every token."""
         if self._over.done():
             return
+        follower, line = self._follower, self._line
+        reply = follower.reply
         try:
-            self._write_news()
+            while not follower.cut:
+                if line.paused:
+                    follower.wait()
+                    return
+                frame, last = self._next()
+                if last:
+                    self._over.set_result(frame)
+                if last or not frame:
+                    return
+                line.write(frame)
+                follower.sent()
+                # nearly always that was all
+                up_to_date = follower.offset == reply.length and follower.reasoned == reply.reasoned
+                if up_to_date and reply.ending is None and not follower.reconnect:
+                    return
+            self._over.set_result(None)
         except Exception as error:  # of this reader, and not of whoever brings the news to all of them
             self._over.set_exception(error)
-
-    def _write_news(self) -> None:
-        follower, line = self._follower, self._line
-        while not follower.cut:
-            if line.paused:
-                follower.wait()
-                return
-            frame, last = self._next()
-            if last:
-                self._over.set_result(frame)
-            if last or not frame:
-                return
-            line.write(frame)
-            follower.sent()
-        self._over.set_result(None)
 
 
 def _next(reader: Reader, follower: Follower) -> tuple[bytes, bool]:

@@ -35,7 +35,6 @@ class Reply:
         "_awaiting",
         "_ended",
         "_held",
-        "_held_length",
         "_held_thoughts",
         "_last",
         "_last_start",
@@ -54,6 +53,7 @@ class Reply:
         "reasoned",
         "user_id",
         "withdrawn",
+        "written",
     )
 
     def __init__(self, id: str, *, conversation_id: str, user_id: str) -> None:
@@ -64,6 +64,8 @@ class Reply:
         self.model: str | None = None
         self.preamble: list[Preamble] = []
         self.length = 0
+        self.written = 0
+        """How long the text is with what is held back."""
         self.reasoned = 0
         """How many code points of reasoning there are."""
         self.ending: Ending | None = None
@@ -78,7 +80,6 @@ class Reply:
         self._last_start = 0
         self._ended: asyncio.Future[None] | None = None
         self._held: list[str] | None = None
-        self._held_length = 0
         self._thoughts: list[str] = []
         self._held_thoughts = ""
 
@@ -108,16 +109,18 @@ class Reply:
         return next((event.items for event in self.preamble if isinstance(event, Sources)), None)
 
     def append(self, text: str) -> None:
+        size = len(text)
+        self.written += size
         if self._held is not None:
             self._held.append(text)
-            self._held_length += len(text)
             return
         self._last = text
         self._last_start = self.length
         self._tail.append(text)
-        self.length += len(text)
+        self.length += size
         for follower in self.followers:  # not by `_wake`: this is done for every token
-            follower.wake()
+            if follower.write is not None:
+                follower.write()
 
     def text(self, start: int = 0) -> str:
         """What has been written from offset `start` on."""
@@ -152,11 +155,6 @@ class Reply:
         return self.text() + "".join(self._held or ()), self.reasoning() + self._held_thoughts
 
     @property
-    def written(self) -> int:
-        """How long the text is with what is held back."""
-        return self.length + self._held_length
-
-    @property
     def held(self) -> bool:
         return self._held is not None
 
@@ -174,7 +172,8 @@ class Reply:
     def discard(self) -> tuple[str, str]:
         """Hold nothing back any longer. Returns the text and the reasoning that were held; nobody will see them."""
         held = "".join(self._held or ()), self._held_thoughts
-        self._held, self._held_length, self._held_thoughts = None, 0, ""
+        self._held, self._held_thoughts = None, ""
+        self.written = self.length
         return held
 
     def withdraw(self) -> None:
@@ -184,7 +183,7 @@ class Reply:
         self._thoughts.clear()
         self.reasoned = 0
         self._whole = self._last = ""
-        self._last_start = self.length = 0
+        self._last_start = self.length = self.written = 0
 
     def end(self, ending: Ending) -> None:
         """Nothing follows. Must come after the final state is stored."""
@@ -241,7 +240,6 @@ class Follower:
         "_loop",
         "_sending",
         "_sent_at",
-        "_write",
         "announced",
         "beat",
         "cut",
@@ -249,6 +247,7 @@ class Follower:
         "reasoned",
         "reconnect",
         "reply",
+        "write",
     )
 
     def __init__(self, reply: Reply, *, announced: int, offset: int, reasoned: int = 0) -> None:
@@ -271,7 +270,8 @@ class Follower:
         """When it was last handed something, or came."""
         self._sending = False
         """Something waits for its connection to take more."""
-        self._write: Callable[[], None] | None = None
+        self.write: Callable[[], None] | None = None
+        """Writes what it has not been sent, and is called with every change; it must not raise."""
 
     def take_announced(self) -> Sequence[tuple[int, Preamble]]:
         """The events before the text that it has not been sent, each with its number, from 1; they count as sent."""
@@ -292,9 +292,9 @@ class Follower:
         return text
 
     def connect(self, write: Callable[[], None] | None, abort: Callable[[], None] | None) -> None:
-        """`write` writes what it has not been sent, and is called with every change; it must not raise. `abort` closes
-        its connection at once, whatever is still buffered for it."""
-        self._write, self._abort = write, abort
+        """`write` writes what it has not been sent. `abort` closes its connection at once, whatever is still buffered
+        for it."""
+        self.write, self._abort = write, abort
 
     def wait(self) -> None:
         """There is something for it, which its connection does not take yet."""
@@ -309,8 +309,8 @@ class Follower:
 
     def wake(self) -> None:
         """There is something for it."""
-        if self._write is not None:
-            self._write()
+        if self.write is not None:
+            self.write()
 
     def send_elsewhere(self) -> None:
         """Ask it to connect again."""

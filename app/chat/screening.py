@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Literal
 
 from app import observe
@@ -14,12 +15,9 @@ from app.store.replies import TurnVerdict
 
 
 class Screening:
-    """`refuse` is called when the message is refused: it must end what `run` awaits."""
-
-    def __init__(self, moderation: Moderation, reply: Reply, refuse: Callable[[], None]) -> None:
+    def __init__(self, moderation: Moderation, reply: Reply) -> None:
         self._moderation = moderation
         self._reply = reply
-        self._refuse = refuse
         self._passed = False
         self._part: Literal["input", "output"] | None = None
         self.refusal: AppError | None = None
@@ -30,15 +28,16 @@ class Screening:
         flagged = self.refusal.categories if isinstance(self.refusal, ContentFlagged) else None
         return TurnVerdict(self._passed, flagged, self._part if flagged is not None else None)
 
-    async def run(self, texts: Sequence[str], streaming: Awaitable[None]) -> None:
+    async def run(self, texts: Sequence[str], streaming: Awaitable[None], refuse: Callable[[], None]) -> None:
         """Await `streaming`, which writes the reply, while `texts` are checked: the message, and instructions if there
-        are any. Nothing is shown or stored before the verdict, and a refusal ends the provider's work at once."""
+        are any. Nothing is shown or stored before the verdict. `refuse` is called when they are refused: it must end
+        `streaming`, and the provider's work with it, at once."""
         if not self._moderation.checks_input:
             await streaming
             return
         self._reply.hold()
         verdict = asyncio.create_task(self._screen(texts))
-        verdict.add_done_callback(self._judged)
+        verdict.add_done_callback(partial(self._judged, refuse))
         try:
             await streaming
             # the callback comes first: by now it has released the text, or cancelled this task
@@ -49,7 +48,7 @@ class Screening:
     async def _screen(self, texts: Sequence[str]) -> None:
         await asyncio.gather(*map(self._moderation.screen, texts))
 
-    def _judged(self, verdict: asyncio.Task[None]) -> None:
+    def _judged(self, refuse: Callable[[], None], verdict: asyncio.Task[None]) -> None:
         if verdict.cancelled():
             return
         error = verdict.exception()
@@ -58,7 +57,7 @@ class Screening:
             self._reply.release()
             return
         self._refused(error, "input")
-        self._refuse()
+        refuse()
 
     async def check_reply(self, texts: Sequence[str]) -> bool:
         """Check all that the model has written, where that is asked for; False when a text is refused and the reply is

@@ -14,6 +14,9 @@ Cost = Callable[[str, str, Usage], int | None]
 """What this usage costs by a provider's model, in micro-dollars; None when the price is not known."""
 
 
+_NOTHING = Usage(0, 0)
+
+
 class _Call:
     """One call. `thought_before` is how many bytes of reasoning the reply had when it was made."""
 
@@ -35,17 +38,17 @@ class _Call:
     def usage(self, text: int, thought: int) -> Usage:
         """What it used, with estimates in the place of what the provider has not said: of the messages that it was
         sent, and of so many bytes of text and reasoning that came. A reply has no more than it was allowed."""
-        said = self.said or self.tally.usage or Usage(0, 0)
+        said = self.said or self.tally.usage or _NOTHING
         reasoning = tokens_of(thought)
         written = tokens_of(text) + reasoning
         if self.limit is not None:
             written = min(written, self.limit)
         written = said.completion_tokens or written
-        return msgspec.structs.replace(
-            said,
-            prompt_tokens=said.prompt_tokens or self.estimate,
-            completion_tokens=written,
-            reasoning_tokens=said.reasoning_tokens or min(reasoning, written),
+        return Usage(
+            said.prompt_tokens or self.estimate,
+            written,
+            said.cached_tokens,
+            said.reasoning_tokens or min(reasoning, written),
         )
 
 

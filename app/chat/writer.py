@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import NamedTuple, assert_never
 
 import msgspec
@@ -79,7 +80,7 @@ class Writer:
         self._watched = watched
         self._tools = tools
         self._candidates = candidates
-        self._screening = Screening(tools.moderation, self.reply, lambda: self.cut(Cut.REFUSED))
+        self._screening = Screening(tools.moderation, self.reply)
         self._task: asyncio.Task[None] | None = None
         self._cuttable = False
         """`_task` is in the step that may be cancelled."""
@@ -144,7 +145,7 @@ class Writer:
             events = self._tools.failover.answer(
                 self._candidates, self._request_for, self._failed, take=self._take_at_once, watched=self._watched
             )
-            await self._screening.run(self._screened(), self._take(events))
+            await self._screening.run(self._screened(), self._take(events), partial(self.cut, Cut.REFUSED))
         except asyncio.CancelledError as error:
             if self._why is not None:
                 # The task goes on to store what there is. Nothing that it awaits then may take it for cancelled.
@@ -220,7 +221,9 @@ class Writer:
         if self._why is not None or (type(item) is not Delta and type(item) is not Reasoning):
             return False
         reply = self.reply
-        text = storable(item.text)
+        text = item.text
+        if "\x00" in text or not text.isascii():
+            text = storable(text)
         size = len(text)
         if self._came + size >= self._look_at:
             return False

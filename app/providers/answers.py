@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from app.errors import BrokenStream, ProviderError
-from app.providers.arrivals import Arrivals
+from app.exchange import Exchange
+from app.providers.arrivals import through
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.parameters import check_depth, has_structure, named_refusal
-from app.providers.transport import TRANSPORT_ERRORS
+from app.providers.transport import EXCHANGE, TRANSPORT_ERRORS
 from app.providers.wire.decoder import ALIVE, Decoder
 from app.values import ChatRequest, Opened, ProviderName, StreamItem
 
@@ -40,10 +41,7 @@ class Response(Protocol):
     """The part of httpx's and httpx2's responses that a stream needs."""
 
     @property
-    def headers(self) -> Mapping[str, str]: ...
-
-    @property
-    def stream(self) -> object: ...
+    def extensions(self) -> Mapping[str, Any]: ...
 
     def aiter_bytes(self) -> AsyncIterator[bytes]: ...
 
@@ -83,17 +81,17 @@ async def relay(
         decoder = decoder_of(model)
         if request is not None and request.tally is not None:
             request.tally.take(decoder.counted_so_far)
-        chunks = _reads(response)
+        exchange = _plain(response)
+        chunks = response.aiter_bytes() if exchange is None else exchange
         take = request.take if request is not None else None
-        arrivals = Arrivals.of(response) if take is not None else None
         answered = False
         until: float | None = None
         try:
             yield OPENED
             while True:
-                if answered and arrivals is not None and take is not None and not decoder.complete:
+                if answered and exchange is not None and take is not None and not decoder.complete:
                     # nearly all of a reply passes here, without waking this task
-                    items, failure = await arrivals.through(decoder, take)
+                    items, failure = await through(exchange, decoder, take)
                     for item in items:
                         yield item
                     if failure is not None:
@@ -131,22 +129,27 @@ async def relay(
                 raise _named(error, request) from error.__cause__
             steps, body = fewer
         finally:
-            closing = asyncio.create_task(_close(response, chunks, decoder.finished))
-            _closing.add(closing)
-            closing.add_done_callback(_closing.discard)
-            await asyncio.shield(closing)
+            if exchange is None:
+                closing = asyncio.create_task(_close(response, chunks, decoder.finished))
+                _closing.add(closing)
+                closing.add_done_callback(_closing.discard)
+                await asyncio.shield(closing)
+            elif decoder.finished:
+                await exchange.leave(REST_TIMEOUT_SECONDS)
+            else:
+                exchange.close()
 
 
 def _named(error: ProviderError, request: ChatRequest | None) -> ProviderError:
     return error if request is None else named_refusal(error, request)
 
 
-def _reads(response: Response) -> AsyncIterator[bytes]:
-    """The body, one item per read. The response's own method adds three generators, needed for decompression only."""
-    body = response.stream
-    if "content-encoding" in response.headers or not isinstance(body, AsyncIterable):
-        return response.aiter_bytes()
-    return aiter(body)
+def _plain(response: Response) -> Exchange | None:
+    """The exchange that brings the body, unless that is compressed or aiohttp reads it."""
+    exchange = response.extensions.get(EXCHANGE)
+    if not isinstance(exchange, Exchange) or exchange.header(b"content-encoding") is not None:
+        return None
+    return exchange
 
 
 async def _last(chunks: AsyncIterator[bytes], until: float) -> bytes:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiohttp
 import httpx
@@ -14,11 +14,12 @@ import httpx2
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.httpx2 import AiohttpTransport as Httpx2AiohttpTransport
 from httpx_aiohttp.httpx2 import Httpx2AiohttpClient
-from httpx_aiohttp.httpx2.transport import AiohttpResponseStream, map_aiohttp_exceptions
+from httpx_aiohttp.httpx2.transport import map_aiohttp_exceptions
+from httpx_aiohttp.transport import map_aiohttp_exceptions as map_httpx_exceptions
 from multidict import CIMultiDict
 from yarl import URL
 
-from app.providers.arrivals import listening
+from app.exchange import Address, Exchange, exchanging
 
 CONNECTION_LIMIT = 1000
 """Connections of one client, one per stream. Beyond it, a call waits for a free one within its connect timeout."""
@@ -27,6 +28,9 @@ KEEP_ALIVE_SECONDS = 30
 
 ANSWER_TIMEOUT_SECONDS = 30
 """How long an answer that is not streamed may take: a list of models, a batch of vectors, a moderation."""
+
+EXCHANGE = "exchange"
+"""The extension of a response that has its `Exchange`, unless aiohttp had to make the request itself."""
 
 TRANSPORT_ERRORS = (httpx2.RequestError, httpx.RequestError, aiohttp.ClientError, OSError)
 """What the transports raise when a connection fails. `OSError` covers `TimeoutError` and `ssl.SSLError`."""
@@ -47,40 +51,75 @@ def sdk_client(connect_timeout: float, query: str = "") -> SdkClient:
     )
 
 
+class Stream(httpx.AsyncByteStream, httpx2.AsyncByteStream):
+    """The body of an answer, for the SDKs."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with map_aiohttp_exceptions():
+            while data := await self.exchange.read():
+                yield data
+
+    async def aclose(self) -> None:
+        self.exchange.close()
+
+
 class _SdkTransport(Httpx2AiohttpTransport):
+    """Posts are exchanges, unless there is a proxy, which would have to be told of each of them."""
+
     def get_client(self) -> aiohttp.ClientSession:
-        return listening(super().get_client())
+        return exchanging(super().get_client())
+
+    def address(self, request: httpx2.Request) -> Address | None:
+        """Where requests such as this one are posted; None if aiohttp has to send them itself."""
+        if self.proxy is not None or request.method != "POST":
+            return None
+        if not isinstance(self.client, aiohttp.ClientSession):
+            self.client = self.get_client()
+        return _address(self.client, request)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if (address := self.address(request)) is None:
+            return await super().handle_async_request(request)
+        with map_aiohttp_exceptions():
+            exchange = await address.post(request.content)
+        return _response(exchange)
 
 
-class _Door(NamedTuple):
-    """How an SDK calls one path: what all its requests to it have in common."""
+def _response(exchange: Exchange) -> httpx2.Response:
+    return httpx2.Response(
+        exchange.status, headers=exchange.headers, stream=Stream(exchange), extensions={EXCHANGE: exchange}
+    )
 
-    session: aiohttp.ClientSession
-    url: URL
-    fields: CIMultiDict[str]
-    timeout: aiohttp.ClientTimeout
+
+def _address(session: aiohttp.ClientSession, request: httpx2.Request | httpx.Request) -> Address:
+    limits = request.extensions["timeout"]
+    fields = CIMultiDict(request.headers.multi_items())
+    return Address(
+        session, URL(str(request.url)), fields, connect_seconds=limits["connect"], pool_seconds=limits["pool"]
+    )
 
 
 class Answer:
     """A streamed answer that has begun, with what `answers.relay` needs of a response."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
-        self.status = answer.status
-        self.headers = answer.headers
-        self.stream = AiohttpResponseStream(answer)
+    def __init__(self, exchange: Exchange) -> None:
+        self.status = exchange.status
+        self.extensions = {EXCHANGE: exchange}
+        self._exchange = exchange
 
     def response(self) -> httpx2.Response:
         """The same as httpx2's response."""
-        answer = self._answer
-        return httpx2.Response(answer.status, headers=list(answer.raw_headers), stream=self.stream)
+        return _response(self._exchange)
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The body, decompressed."""
         return self.response().aiter_bytes()
 
     async def aclose(self) -> None:
-        await self.stream.aclose()
+        self._exchange.close()
 
 
 _opening: ContextVar[str | None] = ContextVar("opening", default=None)
@@ -94,23 +133,15 @@ class SdkClient(Httpx2AiohttpClient):
     def __init__(self, query: str, **options: Any) -> None:
         super().__init__(**options)
         self._query = query
-        self._doors: dict[str, _Door] = {}
+        self._doors: dict[str, Address] = {}
 
     async def again(self, door: str, content: bytes) -> Answer | None:
         """Post `content` through a door that an SDK has used before; None before that."""
-        known = self._doors.get(door)
-        if known is None:
+        address = self._doors.get(door)
+        if address is None:
             return None
         with map_aiohttp_exceptions():
-            answer = await known.session.post(
-                known.url,
-                headers=known.fields,
-                data=content,
-                timeout=known.timeout,
-                allow_redirects=False,
-                auto_decompress=False,
-            )
-        return Answer(answer)
+            return Answer(await address.post(content))
 
     def _init_transport(self, *_: Any, **options: Any) -> httpx2.AsyncBaseTransport:
         return _SdkTransport(**options)
@@ -131,8 +162,10 @@ class SdkClient(Httpx2AiohttpClient):
         if response is None:
             transport = self._transport_for_url(request.url)
             response = await transport.handle_async_request(request)
-            if response.is_success and (door := _opening.get()) is not None:
-                self._keep(door, request, transport)
+            door = _opening.get() if response.is_success else None
+            address = transport.address(request) if door is not None and isinstance(transport, _SdkTransport) else None
+            if door is not None and address is not None:
+                self._doors[door] = address
         response.request = request
         if not stream:
             try:
@@ -141,15 +174,6 @@ class SdkClient(Httpx2AiohttpClient):
                 await response.aclose()
                 raise
         return response
-
-    def _keep(self, door: str, request: httpx2.Request, transport: object) -> None:
-        if not isinstance(transport, _SdkTransport) or transport.proxy is not None:
-            return  # aiohttp would have to be told of the proxy each time: left to the SDK's way
-        session = transport.client
-        if isinstance(session, aiohttp.ClientSession):
-            fields = CIMultiDict((name, value) for name, value in request.headers.items() if name != "content-length")
-            timeout = aiohttp.ClientTimeout(sock_connect=self.timeout.connect, connect=self.timeout.pool)
-            self._doors[door] = _Door(session, URL(str(request.url)), fields, timeout)
 
 
 async def through(
@@ -179,17 +203,27 @@ def httpx_transport(query: str = "") -> httpx.AsyncBaseTransport:
 
 
 class _Transport(AiohttpTransport):
+    """As `_SdkTransport`."""
+
     def __init__(self, query: str, **options: Any) -> None:
         super().__init__(**options)
         self._query = query
 
     def get_client(self) -> aiohttp.ClientSession:
-        return listening(super().get_client())
+        return exchanging(super().get_client())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._query:
             request.url = httpx.URL(_with_query(str(request.url), self._query))
-        return await super().handle_async_request(request)
+        if request.method != "POST":
+            return await super().handle_async_request(request)
+        if not isinstance(self.client, aiohttp.ClientSession):
+            self.client = self.get_client()
+        with map_httpx_exceptions():
+            exchange = await _address(self.client, request).post(request.content)
+        return httpx.Response(
+            exchange.status, headers=exchange.headers, stream=Stream(exchange), extensions={EXCHANGE: exchange}
+        )
 
 
 def httpx_timeout(connect_timeout: float) -> httpx.Timeout:

@@ -21,6 +21,9 @@ from app.values import ProviderName
 # Providers' lists hold models that cannot chat too, and tell them apart only by their names.
 NOT_FOR_CHAT = ("embed", "minilm", "bge-")
 
+MOST_ROUTED = 100
+"""Preferences whose candidates are remembered. Users choose them, so their number has a limit."""
+
 # Tokens of a prompt, none of them cached, and of a completion, by which prices are compared.
 _SHORT = (1_000_000, 0, 200_000)
 
@@ -47,12 +50,22 @@ class Offers:
             if provider.name not in providers
         }
         """The offers of providers that are not configured, which nothing changes."""
+        self._routed: dict[ModelPreference, tuple[list[Offer], tuple[Candidate, ...]]] = {}
+        """What `route` has made of the latest offers, by preference."""
 
     async def candidates(self, preference: ModelPreference) -> tuple[Candidate, ...]:
         """The candidates for a turn, best first. Raises as `router.route` does, and `NoProviderConfigured`."""
         if not self._providers:
             raise NoProviderConfigured
-        return route(await self._asked_for(preference), preference, self._providers, self._default_provider)
+        offers = await self._asked_for(preference)
+        latest = self._routed.get(preference)
+        if latest is not None and latest[0] == offers:
+            return latest[1]
+        candidates = route(offers, preference, self._providers, self._default_provider)
+        if len(self._routed) >= MOST_ROUTED:
+            self._routed.clear()
+        self._routed[preference] = (offers, candidates)
+        return candidates
 
     async def find(self, model: str) -> str:
         """The name under which a model that a user named is stored, see `bare`. When a provider's list is not

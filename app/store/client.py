@@ -1,15 +1,15 @@
-"""The connection pool to Supabase, and the translation of its errors into ours. Every call carries exactly one
-identity.
+"""The connection pool to Supabase. Every call carries exactly one identity. `refusals` makes its errors ours.
 
 Only this module holds the service key; `ServiceCall` lists every function that is called with it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-import re
 import urllib.request
+import zlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
@@ -21,21 +21,13 @@ import httpx
 import msgspec
 from httpx_aiohttp import AiohttpTransport
 from postgrest import AsyncPostgrestClient
-from postgrest.exceptions import APIError
+from yarl import URL
 
 from app import watch
-from app.errors import (
-    ERRORS,
-    AppError,
-    Conflict,
-    InvalidRequest,
-    NotFound,
-    SupabaseRefused,
-    SupabaseUnavailable,
-    Unauthenticated,
-)
+from app.errors import SupabaseRefused, SupabaseUnavailable
+from app.exchange import Address, exchanging, lines
 from app.lanes import Lane
-from app.values import Quota
+from app.store.refusals import Key, translate, translated_errors
 
 T = TypeVar("T")
 
@@ -96,20 +88,7 @@ ServiceCall = Literal[
 ]
 """The database functions that are called with the service key, by the module of `store` that calls them."""
 
-Key = Literal["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY"]
-"""The setting whose key a call carries: the publishable key beside a user's token, or the secret key alone."""
-
-_MALFORMED = frozenset({"22P02", "22P05", "23514", "22001", "22003", "22007", "22008", "22009", "22021"})
-"""SQLSTATEs of a value that is malformed, too long, too large, no time, bad text, or refused by a check."""
-_NOT_THERE = frozenset({"PGRST202", "PGRST204", "PGRST205", "42883", "42P01", "42703"})
-"""A function, table or column that the project does not have."""
-TOKEN_REFUSED = frozenset({"PGRST301", "PGRST302", "PGRST303"})
-"""PostgREST's codes for a token that it refuses."""
-# The words with which the gateways of hosted projects, self-hosted ones and @supabase/lite refuse a key. The official
-# client passes on the words but not the status.
-_KEY_REFUSED = re.compile(r"api key|authentication credentials", re.IGNORECASE)
-MOST_WORDS = 200
-"""Characters of a gateway's message that are repeated in ours."""
+_FIELDS = {"Accept-Encoding": "gzip"}
 CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=3)
 POOL_SIZE = 50
 """Connections to Supabase per process. No stream holds one."""
@@ -127,23 +106,6 @@ WAIT_SECONDS = 5.0
 TURN_FUNCTIONS = frozenset({"begin_turn", "replay_turn", "stop_reply"})
 
 _encode = msgspec.json.encode
-
-
-class _ErrorBody(msgspec.Struct):
-    """What PostgREST answers when a statement fails."""
-
-    code: str | int | None = None
-    message: str | None = None
-    details: str | None = None
-    hint: str | None = None
-
-
-class _Refusal(msgspec.Struct, frozen=True):
-    """The hint of an error that our functions raise: seconds until a retry, and the limit that was reached."""
-
-    retry_after: float
-    policy: str | None = None
-    limit: int = 0
 
 
 class _Claims(msgspec.Struct):
@@ -174,10 +136,15 @@ class Supabase:
     Users' calls share a part of the pool, see `app.lanes`. The service's calls do not wait for them.
     """
 
-    def __init__(self, url: str, publishable_key: str, secret_key: str, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, url: str, publishable_key: str, secret_key: str, session: aiohttp.ClientSession, *, direct: bool
+    ) -> None:
+        """`session` is one of `exchanging`; `direct`: without a proxy."""
         self.url = url.rstrip("/")
         self.session = session
         self._rest = f"{self.url}/rest/v1"
+        self._direct = direct
+        self._addresses: dict[str, Address] = {}
         self._publishable_key = publishable_key
         self._refusal: SupabaseRefused | None = None
         self._service_headers = self._headers(secret_key, secret_key)
@@ -199,7 +166,7 @@ class Supabase:
         user = _user_of(token)
         await self.reads.enter(user)
         try:
-            async with _translated_errors():
+            async with translated_errors():
                 yield AsyncPostgrestClient(
                     self._rest,
                     headers={"apikey": self._publishable_key, "Authorization": f"Bearer {token}"},
@@ -257,25 +224,45 @@ class Supabase:
         with watch.asking_supabase("user" if key == "SUPABASE_PUBLISHABLE_KEY" else "service"):
             for last in (False, True):
                 try:
-                    async with self.session.post(
-                        f"{self._rest}/rpc/{function}", data=body, headers=headers, timeout=CALL_TIMEOUT
-                    ) as response:
-                        content = await response.read()
+                    status, content = await self._post(function, body, headers)
                 except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
                     if last:
                         raise SupabaseUnavailable(retry_after=2) from error
                     continue
-                except (aiohttp.ClientError, TimeoutError, RuntimeError) as error:
+                except (aiohttp.ClientError, TimeoutError, zlib.error, RuntimeError) as error:
                     if isinstance(error, RuntimeError) and not self.session.closed:  # aiohttp 3.14's of a closed one
                         raise
                     raise SupabaseUnavailable(retry_after=2) from error
                 break
-            if response.status >= 300:
-                raise _translate(response.status, content, key, function)
+            if status >= 300:
+                raise translate(status, content, key, function)
             try:
                 return msgspec.json.decode(content, type=result)
             except msgspec.DecodeError as error:
                 raise SupabaseUnavailable("The database answered in an unexpected form.", retry_after=2) from error
+
+    async def _post(self, function: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Status and body of the answer. aiohttp itself makes the calls that a proxy or a redirection concerns."""
+        if self._direct:
+            address = self._addresses.get(function)
+            if address is None:
+                url = URL(f"{self._rest}/rpc/{function}")
+                self._addresses[function] = address = Address(
+                    self.session, url, _FIELDS, connect_seconds=CALL_TIMEOUT.sock_connect
+                )
+            async with asyncio.timeout(CALL_TIMEOUT.total):
+                exchange = await address.post(body, lines(headers))
+                try:
+                    content = await exchange.whole()
+                finally:
+                    exchange.close()
+            if not 300 <= exchange.status < 400:
+                packed = exchange.header(b"content-encoding") == b"gzip"
+                return exchange.status, zlib.decompress(content, wbits=31) if packed else content
+        async with self.session.post(
+            f"{self._rest}/rpc/{function}", data=body, headers=headers, timeout=CALL_TIMEOUT
+        ) as response:
+            return response.status, await response.read()
 
     async def ping(self) -> bool:
         """Whether Auth and the Data API answer now."""
@@ -298,8 +285,9 @@ class Supabase:
 def open_supabase(url: str, publishable_key: str, secret_key: str) -> Supabase:
     """Make the process's pool. Must be called on the running event loop."""
     # the proxy is looked up once: `trust_env` would read the environment and ~/.netrc in a thread for every call
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=POOL_SIZE), proxy=_proxy_for(url))
-    return Supabase(url, publishable_key, secret_key, session)
+    proxy = _proxy_for(url)
+    session = exchanging(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=POOL_SIZE), proxy=proxy))
+    return Supabase(url, publishable_key, secret_key, session, direct=proxy is None)
 
 
 def _proxy_for(url: str) -> str | None:
@@ -308,92 +296,3 @@ def _proxy_for(url: str) -> str | None:
     if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
         return None
     return urllib.request.getproxies().get(parts.scheme)
-
-
-@asynccontextmanager
-async def _translated_errors() -> AsyncGenerator[None]:
-    """Around a call of the official client: it is timed, and its errors become ours."""
-    with watch.asking_supabase("user"):
-        try:
-            yield
-        except APIError as error:
-            body = _ErrorBody(error.code, error.message, error.details, error.hint)
-            if error.code is None:
-                status = 401 if _KEY_REFUSED.search(error.message or "") else 503
-            else:
-                # when the answer is not JSON, the client puts the HTTP status into `code`
-                status = int(error.code) if re.fullmatch("[45][0-9]{2}", error.code) else 400
-            raise _translated(status, body, "SUPABASE_PUBLISHABLE_KEY", "a table") from error
-        except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as error:
-            raise SupabaseUnavailable(retry_after=2) from error
-
-
-def _translate(status: int, content: bytes, key: Key, function: str) -> AppError:
-    try:
-        body = msgspec.json.decode(content, type=_ErrorBody)
-    except msgspec.DecodeError:
-        body = _ErrorBody()  # a proxy's page, or nothing at all
-    return _translated(status, body, key, f"the function {function}")
-
-
-def _translated(status: int, body: _ErrorBody, key: Key, what: str) -> AppError:
-    """The error for a refused call of `what`. Only messages that our own functions raise (PTxxx) are passed on: those
-    of the database may hold data."""
-    code, message = str(body.code or ""), body.message or ""
-    if code.startswith("PT") and message in ERRORS:
-        # raised by our functions: the SQLSTATE ends in the status, the hint says when to come back
-        refusal = _refusal(body.hint)
-        error = ERRORS[message](
-            body.details, status=int(code[2:]), retry_after=refusal.retry_after if refusal else None
-        )
-        if refusal is not None and refusal.policy is not None:
-            error.quotas = {refusal.policy: Quota(refusal.limit, 0, int(refusal.retry_after))}
-        return error
-    if code in _NOT_THERE:
-        return schema_refused(f"it lacks {what}")
-    if key == "SUPABASE_SECRET_KEY" and code == "42501":
-        return not_a_secret_key() if status == 401 else schema_refused(f"SUPABASE_SECRET_KEY may not call {what}")
-    if code in TOKEN_REFUSED and key != "SUPABASE_SECRET_KEY":
-        return Unauthenticated()
-    if status == 401 and code != "42501":
-        return key_refused(key, "The Data API", status, message)
-    if code == "PGRST116":  # not exactly one row
-        return NotFound()
-    if code == "23503" and '"users"' in (body.details or ""):  # foreign key violation, and what is missing
-        return Unauthenticated("The user of this access token no longer exists.")
-    if code in ("23505", "23503"):  # unique or foreign key violation
-        return Conflict()
-    if code in _MALFORMED:
-        return InvalidRequest("A value is malformed or out of range.", status=422)
-    if status == 401:
-        return Unauthenticated()
-    return SupabaseUnavailable(retry_after=2)
-
-
-def key_refused(setting: str, by: str, status: int, message: str) -> SupabaseRefused:
-    """The error for a key that `by` refuses: the setting that holds it, and the status and message of the refusal."""
-    words = re.sub(r"\b(sb_|eyJ)\S+", "[key]", " ".join(message.split()))[:MOST_WORDS]
-    reason = f"{status}, {words}" if words else str(status)
-    return SupabaseRefused(f"{by} of SUPABASE_URL refuses {setting} ({reason}).", setting=setting)
-
-
-def not_a_secret_key() -> SupabaseRefused:
-    return SupabaseRefused(
-        "The Data API of SUPABASE_URL treats SUPABASE_SECRET_KEY as a publishable key: set the secret one.",
-        setting="SUPABASE_SECRET_KEY",
-    )
-
-
-def schema_refused(why: str) -> SupabaseRefused:
-    return SupabaseRefused(
-        f"The database of SUPABASE_URL does not fit this version of Parley ({why}): "
-        "apply supabase/migrations, with `npx supabase db push --remote` for a hosted project.",
-        setting="SUPABASE_URL",
-    )
-
-
-def _refusal(hint: str | None) -> _Refusal | None:
-    if not hint:
-        return None
-    given = msgspec.json.decode(hint, type=float | _Refusal)
-    return given if isinstance(given, _Refusal) else _Refusal(given)

@@ -20,7 +20,8 @@ import aiohttp
 import msgspec
 
 from app.errors import SupabaseRefused, SupabaseUnavailable
-from app.store.client import TOKEN_REFUSED, Supabase, key_refused, schema_refused
+from app.store.client import Supabase
+from app.store.refusals import TOKEN_REFUSED, key_refused, schema_refused
 
 T = TypeVar("T")
 

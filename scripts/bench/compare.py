@@ -17,12 +17,12 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from scripts.bench.scenarios import EACH_ROUND, alone, burst, by_turns, opened, paced, table
+from scripts.bench.scenarios import EACH_ROUND, alone, burst, by_turns, delayed, opened, paced, table
 from scripts.bench.servers import LOAD_CORE, ROOT, beside, floor, parley, pin
 
 LOCK = "requirements-dev.lock"
 OURS = "this checkout"
-SCENARIOS = {"alone": alone, "burst": burst, "paced": paced, "opened": opened}
+SCENARIOS = {"alone": alone, "burst": burst, "paced": paced, "delayed": delayed, "opened": opened}
 
 
 @contextlib.contextmanager

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 FIRST_TOKEN = b"tok0 "
 """What the fake provider's first token is, in whatever frame a server sends it."""
+SENT = re.compile(rb"@(\d+)@")
+"""When a token was sent, in nanoseconds of this machine's monotonic clock."""
 LAST_EVENTS = (b"event: done", b"[DONE]")
 """How a whole reply ends: Parley's, and everybody else's."""
 PATIENCE_SECONDS = 120
 
 
 class Request(NamedTuple):
-    """What asks the server at `port` for a reply."""
+    """What asks the server at `port` for a reply, one for each user."""
 
     port: int
-    content: bytes
+    contents: Sequence[bytes]
+
+    def of(self, index: int) -> bytes:
+        """The request of the connection with this number."""
+        return self.contents[index % len(self.contents)]
 
 
 @dataclass
@@ -29,6 +37,7 @@ class Result:
     first_token: list[float] = field(default_factory=list)
     total: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -52,6 +61,8 @@ class Client(asyncio.Protocol):
         self._done: asyncio.Future[str] | None = None
         self._tail = b""
         self.first = 0.0
+        self.delays: list[float] | None = None
+        """Where the seconds from the provider to here are put, for tokens that hold when they were sent."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -60,6 +71,9 @@ class Client(asyncio.Protocol):
         self._settle("connection lost")
 
     def data_received(self, data: bytes) -> None:
+        if self.delays is not None:
+            now = time.perf_counter_ns()
+            self.delays += ((now - int(sent)) / 1e9 for sent in SENT.findall(data))
         seen = self._tail + data
         if not self.first and FIRST_TOKEN in seen:
             self.first = time.perf_counter()
@@ -96,29 +110,31 @@ async def closed_loop(request: Request, *, connections: int, seconds: float) -> 
     result = Result()
     started = time.perf_counter()
 
-    async def work() -> None:
+    async def work(index: int) -> None:
         _, client = await asyncio.get_running_loop().create_connection(
-            lambda: Client(request.content), "127.0.0.1", request.port
+            lambda: Client(request.of(index)), "127.0.0.1", request.port
         )
         while time.perf_counter() - started < seconds:
             await client.turn(result)
         client.close()
 
-    await asyncio.gather(*(work() for _ in range(connections)))
+    await asyncio.gather(*map(work, range(connections)))
     result.seconds = time.perf_counter() - started
     return result
 
 
-async def arriving(request: Request, *, turns: int, per_second: float) -> Result:
-    """`turns` turns at even intervals, each on its own connection."""
+async def arriving(request: Request, *, turns: int, per_second: float, timed: bool = False) -> Result:
+    """`turns` turns at even intervals, each on its own connection. `timed`: the tokens hold when they were sent."""
     result = Result()
     started = time.perf_counter()
 
     async def work(index: int) -> None:
         await asyncio.sleep(max(0.0, started + index / per_second - time.perf_counter()))
         _, client = await asyncio.get_running_loop().create_connection(
-            lambda: Client(request.content), "127.0.0.1", request.port
+            lambda: Client(request.of(index)), "127.0.0.1", request.port
         )
+        if timed:
+            client.delays = result.delays
         await client.turn(result)
         client.close()
 

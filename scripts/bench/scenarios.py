@@ -17,6 +17,8 @@ BURST = "fake-50-0-0"
 """50 tokens as fast as they come."""
 PACED = "fake-60-50-0"
 """60 tokens at 20 a second."""
+TIMED = "fake-60-50-0-timed"
+"""The same, each token with the time at which it was sent."""
 SHORT = "fake-20-50-0"
 STREAMS = 200
 CALM_SECONDS = 0.3
@@ -30,6 +32,8 @@ LABELS: Mapping[str, tuple[str, str]] = {
     "burst_rate": ("burst: replies a second", "/s"),
     "paced_cpu": ("paced: CPU of a 60-token reply at 20/s", "ms"),
     "paced_p99": ("paced: first token p99", "ms"),
+    "delay_p50": ("paced: from the provider to the reader p50", "ms"),
+    "delay_p99": ("paced: from the provider to the reader p99", "ms"),
     "alone_p50": ("one at a time: first token p50", "ms"),
     "opened_p99": (f"{STREAMS} opened at once: first token p99", "ms"),
     "stream_kb": ("memory of a stream", "KB"),
@@ -65,6 +69,15 @@ async def paced(server: Contender) -> Figures:
     return {"paced_cpu": cpu, "paced_p99": result.percentile(result.first_token, 0.99) * 1000}
 
 
+async def delayed(server: Contender) -> Figures:
+    """How long tokens take, with 200 streams at a time. The provider's and the reader's own delays are in it: what a
+    server adds is the difference to the floor."""
+    running = arriving(server.request(TIMED), turns=300, per_second=STREAMS / 3, timed=True)
+    result = checked(await running, server)
+    p50, p99 = (result.percentile(result.delays, share) * 1000 for share in (0.5, 0.99))
+    return {"delay_p50": p50, "delay_p99": p99}
+
+
 async def opened(server: Contender) -> Figures:
     result = checked(await arriving(server.request(SHORT), turns=STREAMS, per_second=1_000_000), server)
     return {"opened_p99": result.percentile(result.first_token, 0.99) * 1000}
@@ -84,7 +97,7 @@ async def memory(server: Contender) -> Figures:
 
 Scenario = Callable[[Contender], Awaitable[Figures]]
 ONCE: Sequence[Scenario] = (memory,)
-EACH_ROUND: Sequence[Scenario] = (alone, burst, paced, opened)
+EACH_ROUND: Sequence[Scenario] = (alone, burst, paced, delayed, opened)
 
 
 async def by_turns(

@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 SECRET = "a secret of the bench, at least 32 bytes long"  # noqa: S105
 CONVERSATION = "6b1f0c0e-0000-4000-8000-000000000001"
 SERVER_CORE, LOAD_CORE = 0, 1
+USERS = 200
+"""Who sends: the database begins at most four turns of one user at once."""
 QUESTION = "Hello, write a haiku about benchmarks."
 
 
@@ -38,15 +40,14 @@ class Contender(NamedTuple):
     """The request line and the header fields of its own that ask for a streamed reply."""
     body: Mapping[str, object]
     """The body without the model."""
+    others: Sequence[str] = ()
+    """Such heads of other users: connections take turns with them."""
 
     def request(self, model: str) -> Request:
         """What asks it for a reply of the fake provider's `model`."""
         body = json.dumps({**self.body, "model": model}).encode()
-        head = (
-            f"{self.head}Host: 127.0.0.1:{self.port}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        return Request(self.port, head.encode() + body)
+        rest = f"Host: 127.0.0.1:{self.port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        return Request(self.port, tuple((head + rest).encode() + body for head in (self.head, *self.others)))
 
     def cpu_seconds(self) -> float:
         """Of the process and its children."""
@@ -118,10 +119,10 @@ def calls(supabase_port: int) -> dict[str, int]:
         return counted
 
 
-def access_token(supabase_port: int) -> str:
+def access_token(supabase_port: int, user: int = 0) -> str:
     now = int(time.time())
     claims = {
-        "sub": "6b1f0c0e-0000-4000-8000-000000000002",
+        "sub": f"6b1f0c0e-0000-4000-8000-{user:012d}",
         "role": "authenticated",
         "aud": "authenticated",
         "iss": f"http://127.0.0.1:{supabase_port}/auth/v1",
@@ -162,14 +163,16 @@ def parley(
     env = {**settings_of(ports, port, **of_settings), **(further or {})}
     with running((python, "-m", "app"), SERVER_CORE, cwd=root, env=env) as process:
         wait_for(f"http://127.0.0.1:{port}/health/ready")
-        yield Contender(name, process, port, time.monotonic() - started, sending(ports), {"content": QUESTION})
+        seconds = time.monotonic() - started
+        first, *others = (sending(ports, user) for user in range(USERS))
+        yield Contender(name, process, port, seconds, first, {"content": QUESTION}, others)
 
 
-def sending(ports: Beside) -> str:
+def sending(ports: Beside, user: int = 0) -> str:
     """The head of a request that sends a message and streams the reply."""
     return (
         f"POST /v1/conversations/{CONVERSATION}/messages HTTP/1.1\r\n"
-        f"Authorization: Bearer {access_token(ports.supabase)}\r\nAccept: text/event-stream\r\n"
+        f"Authorization: Bearer {access_token(ports.supabase, user)}\r\nAccept: text/event-stream\r\n"
     )
 
 
@@ -178,11 +181,14 @@ def surfaces(ports: Beside, server: Contender) -> list[Contender]:
     authorized = f" HTTP/1.1\r\nAuthorization: Bearer {access_token(ports.supabase)}\r\n"
     message = {"id": "kQ3hPz7mYx2LwB9c", "role": "user", "parts": [{"type": "text", "text": QUESTION}]}
     return [
-        server,
+        server._replace(others=()),
         server._replace(
-            name="/v1/chat", head=f"POST /v1/chat{authorized}", body={"id": CONVERSATION, "message": message}
+            name="/v1/chat",
+            head=f"POST /v1/chat{authorized}",
+            body={"id": CONVERSATION, "message": message},
+            others=(),
         ),
-        server._replace(name="/openai/v1", head=f"POST /openai{COMPLETIONS_PATH}{authorized}", body=CHAT),
+        server._replace(name="/openai/v1", head=f"POST /openai{COMPLETIONS_PATH}{authorized}", body=CHAT, others=()),
     ]
 
 

@@ -1,6 +1,7 @@
 """A fake provider for the bench. It has OpenAI's API, and sends each token in its own write, as real providers do.
 
 `python -m scripts.bench.upstream PORT`. The model's name sets the reply: `fake-<tokens>-<gap ms>-<first token ms>`.
+With `-timed` behind it, each token holds when it was sent.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ import asyncio
 import json
 import re
 import sys
+import time
 from typing import ClassVar
 
 from scripts.bench.wire import Connection
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-MODEL = re.compile(rb'"model"\s*:\s*"fake-(\d+)-(\d+)-(\d+)"')
-MODELS = ("fake-50-0-0", "fake-20-50-0", "fake-60-50-0", "fake-200-50-0")
+MODEL = re.compile(rb'"model"\s*:\s*"fake-(\d+)-(\d+)-(\d+)(-timed)?"')
+MODELS = ("fake-50-0-0", "fake-20-50-0", "fake-60-50-0", "fake-60-50-0-timed", "fake-200-50-0")
 LIFETIME_SECONDS = 1800
 
 
@@ -44,12 +46,13 @@ class Provider(Connection):
             listed = [{"id": id, "object": "model", "created": 1, "owned_by": "bench"} for id in MODELS]
             self.reply(json.dumps({"object": "list", "data": listed}).encode())
             return
-        tokens, gap, first = (int(part) for part in match.groups())
-        task = asyncio.get_running_loop().create_task(self._stream(tokens, gap / 1000, first / 1000))
+        tokens, gap, first = (int(part) for part in match.groups()[:3])
+        timed = match[4] is not None
+        task = asyncio.get_running_loop().create_task(self._stream(tokens, gap / 1000, first / 1000, timed=timed))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _stream(self, tokens: int, gap: float, first: float) -> None:
+    async def _stream(self, tokens: int, gap: float, first: float, *, timed: bool) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(first)
         self._write(HEAD + event({"role": "assistant", "content": ""}))
@@ -59,7 +62,8 @@ class Provider(Connection):
                 await asyncio.sleep(max(0.0, started + index * gap - loop.time()))
             elif index % 8 == 7:
                 await asyncio.sleep(0)
-            self._write(event({"content": f"tok{index} "}))
+            sent = f"@{time.perf_counter_ns()}@" if timed else ""
+            self._write(event({"content": f"tok{index} {sent}"}))
         usage = {"prompt_tokens": 12, "completion_tokens": tokens, "total_tokens": 12 + tokens}
         last = chunk(b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")
         self._write(event({}, "stop") + last + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")

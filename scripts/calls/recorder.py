@@ -15,6 +15,7 @@ import httpx
 import msgspec
 from aiohttp import web
 
+from app.exchange import exchanging
 from app.store.client import ServiceCall, Supabase
 from scripts.calls.kinds import decoded_by, kinds
 from scripts.calls.tape import Call, Caller, Names
@@ -133,8 +134,10 @@ async def recording(stack: LocalSupabase, user: User) -> AsyncGenerator[Observed
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
-        async with aiohttp.ClientSession() as session, aiohttp.ClientSession() as pool:
-            supabase = ObservedSupabase(f"http://{host}:{port}", stack.publishable_key, stack.secret_key, pool)
+        async with aiohttp.ClientSession() as session, exchanging(aiohttp.ClientSession()) as pool:
+            supabase = ObservedSupabase(
+                f"http://{host}:{port}", stack.publishable_key, stack.secret_key, pool, direct=True
+            )
             supabase.recorder = recorder
             yield supabase
             await supabase.aclose()

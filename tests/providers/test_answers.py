@@ -31,14 +31,16 @@ class FakeResponse:
         self.closing = asyncio.Event()
         self.closed = False
         self.left = False
-        self.headers = {"content-encoding": "gzip"} if compressed else {}
-        self.stream = self._body()
+        self.extensions: dict[str, object] = {}
+        self._compressed = compressed
+        self._stream = self._body()
         self._reads = reads
         self._failure = failure
 
     async def aiter_bytes(self) -> AsyncGenerator[bytes]:
-        async for read in self.stream:
-            yield gzip.decompress(read)
+        async with aclosing(self._stream) as stream:
+            async for read in stream:
+                yield gzip.decompress(read) if self._compressed else read
 
     async def _body(self) -> AsyncGenerator[bytes]:
         try:

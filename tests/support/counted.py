@@ -1,8 +1,8 @@
 """Runs the API on an event loop that counts what it does; each line on standard input is answered with the counts.
 
 `python -m tests.support.counted`. The counts are of the main thread since the start: `tasks` created, `wakeups` of the
-loop, `callbacks` that it ran, `calls` of Python functions, system `writes` and `reads` of sockets, and `blocks` of
-memory in use.
+loop, `callbacks` that it ran, `calls` of Python functions, system `writes` and `reads` of sockets, `blocks` of memory
+in use, and `circles`: objects that only the garbage collector could free.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def count(_: FrameType, event: str, argument: Any) -> None:
 
 def answer() -> None:
     for _ in sys.stdin:
-        gc.collect()
+        COUNTS["circles"] += gc.collect()
         sys.stdout.write(json.dumps({**COUNTS, "blocks": sys.getallocatedblocks()}) + "\n")
         sys.stdout.flush()
 

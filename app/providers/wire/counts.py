@@ -36,6 +36,9 @@ class Counts:
                     self._counts[name] = count
                     break
 
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
     def __getitem__(self, name: str) -> int:
         return self._counts.get(name, 0)
 

@@ -345,6 +345,8 @@ class Decoder(Generic[T]):
         return Finish("tool_calls" if calls else self._reason, self._usage())
 
     def _usage(self) -> Usage | None:
+        if not self._last_usage and not self._counts:
+            return None
         self._counts.take(self._last_usage, self.counted)
         return self._counts.usage(beside=self.reasoning_beside)
 

@@ -157,6 +157,8 @@ class Events(_Framing):
 
 def _of_one_line(data: bytes) -> list[bytes]:
     """The payloads if all events in `data` are complete and have one data line each, as nearly always; else none."""
+    if data.endswith(b"\n\n") and data.count(b"\n") == 2 and b"\r" not in data:
+        return [data[6:-2]]
     newline = b"\r\n" if data.endswith(b"\r\n") else b"\n"
     end = newline * 2
     if not data.endswith(end):

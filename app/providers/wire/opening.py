@@ -29,6 +29,9 @@ TAGS = {
 LEADS = ("<|start|>assistant", "<|channel|>final<|message|>", "<|START_RESPONSE|>")
 """Special tokens before the text, which are left out."""
 
+_FIRSTS = frozenset(tag[0] for tag in (*TAGS, *TAGS.values(), *LEADS))
+"""How all of them begin."""
+
 MOST_BLANKS = 1_000
 """The most blanks in a row that are left out. More are handed on, so that a reply of nothing but blanks is noticed."""
 
@@ -45,7 +48,8 @@ class Opening:
     def __init__(self) -> None:
         self.over = False
         """Whether everything that follows is text."""
-        self._read = self._before
+        # functions, not methods, with which it would refer to itself
+        self._read = Opening._before
         self._held = ""
         self._close = ""
         self._begun = False
@@ -55,7 +59,7 @@ class Opening:
     def read(self, text: str) -> Pieces:
         """The pieces of `text`. An end that may be part of a tag is held back until more text comes."""
         held, self._held = self._held + text, ""
-        return self._read(held)
+        return self._read(self, held)
 
     def end(self) -> Pieces:
         """The text that was held back, unless it is blank."""
@@ -67,13 +71,15 @@ class Opening:
 
     def _before(self, held: str) -> Pieces:
         start = held.lstrip()
+        if start and start[0] not in _FIRSTS:
+            return self._text(held)
         if len(held) - len(start) > MOST_BLANKS:
             return self._text(held)
         waits = not start
         for tag, close in TAGS.items():
             if _begins(start, tag):
                 self._close = close
-                self._read = self._inside
+                self._read = Opening._inside
                 return self._inside(start[len(tag) :])
             if _begins(start, close):
                 return self._ended(start[len(close) :])
@@ -106,7 +112,7 @@ class Opening:
 
     def _ended(self, held: str) -> Pieces:
         self._close = ""
-        self._read = self._after
+        self._read = Opening._after
         return self._after(held)
 
     def _after(self, held: str) -> Pieces:
