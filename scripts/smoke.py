@@ -147,8 +147,8 @@ class Smoke:
                     await self.turn(conversation, provider, heard if joined else None)
         if self.options.chat:
             await self.step("chat", self.chat())
-        if self.options.openai:
-            await self.step("openai", self.openai())
+        if self.options.completions:
+            await self.step("completions", self.completions())
 
     async def turn(self, conversation: str, provider: str | None, heard: Heard | None) -> None:
         """A turn, read on all surfaces."""
@@ -345,7 +345,7 @@ class Smoke:
             raise StepFailed("the UI message stream ended before its end")
         return f"/v1/chat replied with {len(text)} characters"
 
-    async def openai(self) -> str:
+    async def completions(self) -> str:
         """A completion by OpenAI's protocol."""
         body = {"model": "auto", "messages": [{"role": "user", "content": QUESTION}]}
         answer = await self.http.post(
@@ -472,7 +472,7 @@ def parser() -> argparse.ArgumentParser:
         "--provider", action="append", metavar="NAME", help="a provider that has to answer; repeat it for several"
     )
     whole.add_argument("--chat", action="store_true", help="also a turn by the AI SDK's protocol, /v1/chat")
-    whole.add_argument("--openai", action="store_true", help="also a completion by OpenAI's protocol, /openai/v1")
+    whole.add_argument("--completions", action="store_true", help="also a completion by OpenAI's protocol, /openai/v1")
     whole.add_argument(
         "--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="of each reply, 1 to 3600 (default: 120)"
     )

@@ -34,7 +34,7 @@ ARROWS: dict[str, frozenset[str]] = {
     ),
     "line": frozenset(),
     "front_door": frozenset({"line"}),
-    "telemetry": frozenset({"settings"}),
+    "telemetry": frozenset({"providers", "settings"}),
     "measured": frozenset({"lanes", "main", "providers", "settings", "store", "telemetry"}),
     "serve": frozenset({"front_door", "main", "measured", "misspelt", "settings", "telemetry"}),
     "admin": frozenset({"admin_arguments", "admin_keys", "admin_retention", "settings", "store"}),

@@ -158,6 +158,8 @@ class ProviderDescription(msgspec.Struct, frozen=True, kw_only=True):
     """How long a list of its models is used before it is fetched again."""
     stand_in: bool = False
     """Whether it answers only while no other provider is configured."""
+    traced_as: str | None = None
+    """What OpenTelemetry's conventions for generative AI call it; None: by its name."""
 
     embeddings: Embeddings | None = None
     make_moderator: Callable[[Configuration], Moderator] | None = None

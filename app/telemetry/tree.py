@@ -20,13 +20,11 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from app import observe
 from app.errors import AppError, ProviderError
+from app.providers.registry import PROVIDERS
 from app.values import Usage
 from app.watch import Caller, Ended, Kind, Spent, Watch
 
-PROVIDER_NAMES: Mapping[str, str] = {
-    "claude": gen_ai.GenAiProviderNameValues.ANTHROPIC.value,
-    "gemini": gen_ai.GenAiProviderNameValues.GCP_GEMINI.value,
-}
+PROVIDER_NAMES: Mapping[str, str] = {one.name: one.traced_as for one in PROVIDERS if one.traced_as is not None}
 """What the conventions call our providers, where that is another name."""
 FIRST_TOKEN = "first_token"  # noqa: S105
 NANOSECONDS = 1e9

@@ -78,7 +78,7 @@ def _try(image: Image, stack: LocalSupabase) -> None:
                 raise RootError(f"the web client is not served: {page.status_code}")
             print("ok  the web client is served", flush=True)
             user = {"PARLEY_EMAIL": demo.email, "PARLEY_PASSWORD": demo.password}
-            smoke = image.other("python", "scripts/smoke.py", address, "--chat", "--openai", **user)
+            smoke = image.other("python", "scripts/smoke.py", address, "--chat", "--completions", **user)
             _expect("smoke", smoke, lambda ended: ended.returncode == 0)
             _upload(address, stack, demo.email, demo.password)
             asked = time.monotonic()

@@ -33,6 +33,7 @@ async def deployment(
     stack: LocalSupabase, provider: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncGenerator[Api]:
     settings = {
+        "WEB": "on",  # for /config.json
         "OPENAI_API_KEY": "k",
         "OPENAI_BASE_URL": provider.url,
         "OPENAI_MODEL": MODEL,
@@ -98,7 +99,7 @@ async def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 async def test_a_deployment_that_works(deployment: Api, person: Person, conversations: Conversations) -> None:
     """As an operator starts it, from another folder, without the project's address."""
-    process = start(deployment.url, "--chat", "--openai", "--provider", "openai", **environment(person))
+    process = start(deployment.url, "--chat", "--completions", "--provider", "openai", **environment(person))
     code, out, err = await ended(process)
     assert (code, err) == (0, ""), out
     *lines, last = out.splitlines()
@@ -115,7 +116,7 @@ async def test_a_deployment_that_works(deployment: Api, person: Person, conversa
         "resumed",
         "delivered",
         "chat",
-        "openai",
+        "completions",
         "clean up",
     ]
     assert "openai/scripted-1 replied with 110 characters" in out
@@ -192,8 +193,8 @@ async def test_providers_that_do_not_answer(
     assert found["sse"][0] == "FAILED"
     assert "The provider 'gemini' is not configured" in found["sse"][1]
     provider.script = {"status": 400}
-    found = await steps(capsys, deployment.url, "--chat", "--openai", PARLEY_TOKEN=person.token)
-    assert {name for name, (status, _) in found.items() if status == "FAILED"} == {"sse", "chat", "openai"}
+    found = await steps(capsys, deployment.url, "--chat", "--completions", PARLEY_TOKEN=person.token)
+    assert {name for name, (status, _) in found.items() if status == "FAILED"} == {"sse", "chat", "completions"}
     assert found["sse"][1].startswith("the reply ended with error")
     assert conversations.count() == 0
 

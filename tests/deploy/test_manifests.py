@@ -168,4 +168,4 @@ def test_names_in_the_environment_are_settings(file: str) -> None:
 def test_no_file_has_a_key() -> None:
     for path in DEPLOY.rglob("*"):
         if path.is_file():
-            assert not re.search(r"sb_secret_(?!\u2026)\w|eyJ\w{8}|sk-\w{8}", path.read_text()), path
+            assert not re.search(r"sb_secret_(?!\u2026)\w|\beyJ\w{8}|sk-\w{8}", path.read_text()), path

@@ -24,9 +24,9 @@ EXAMPLES = {"app/api/events.py", "app/api/examples.py", "app/api/ui_chunks.py"}
 PROGRAMS = {
     path: path.read_text()
     for path in sorted((ROOT / "scripts").rglob("*.py"))
-    if path.parent.name not in ("bench", "attack")
+    if path.parent.name not in ("bench", "attack", "soak")
 } | SOURCES
-"""All that runs; benchmarks and attacks play one provider, and name it."""
+"""All that runs; benchmarks, attacks and the soak play one provider, and name it."""
 
 
 def folder_of(path: Path) -> str | None:

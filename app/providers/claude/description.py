@@ -32,4 +32,5 @@ CLAUDE = ProviderDescription(
         KnownModel("claude-haiku-5-5", 1_000_000, 128_000, dollars(0.10, 0.01, 0.50)),
     ),
     families=("claude-",),
+    traced_as="anthropic",
 )

@@ -53,6 +53,7 @@ GEMINI = ProviderDescription(
         KnownModel("gemini-2.5-flash", 1_048_576, 65_536, dollars(0.30, 0.03, 2.50)),
     ),
     families=("gemini-",),
+    traced_as="gcp.gemini",
     # Google's API writes names with this prefix
     alias_prefix="models/",
     embeddings=Embeddings(
