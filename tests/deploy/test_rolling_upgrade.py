@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import io
 import subprocess
-import tarfile
 import uuid
+import zipfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import cycle
@@ -45,12 +45,12 @@ def last_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         file = f"tests/database/calls-{newest}.json"
         commit = git("log", "--diff-filter=A", "--format=%H", "--", file).decode().split()[-1]
-        archive = git("archive", commit, "app", "supabase")
+        archive = git("archive", "--format=zip", commit, "app", "supabase")
     except (OSError, subprocess.CalledProcessError, IndexError):
         pytest.skip("this folder has no history of the last release")
     folder = tmp_path_factory.mktemp("last-release")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        files.extractall(folder)
     return folder
 
 

@@ -73,14 +73,15 @@ begin
   )
   select coalesce(
     jsonb_agg(
-      to_jsonb(m) || jsonb_build_object('siblings', private.siblings(m))
-      order by case when p_backward then -m.position else m.position end
+      to_jsonb(found.message) || jsonb_build_object('siblings', private.siblings(found.message))
+      order by case when p_backward then -(found.message).position else (found.message).position end
     ),
     '[]'
   )
   into v_page
   from page as p
-  join public.messages as m on m.id = p.id;
+  -- one by one, whatever the planner thinks of the length of a page: it would read the conversation for it
+  cross join lateral (select m as message from public.messages as m where m.id = p.id offset 0) as found;
   return v_page;
 end;
 $$;
