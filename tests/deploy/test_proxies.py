@@ -27,7 +27,7 @@ async def test_a_stream_passes_as_it_is_written(
         "SUPABASE_PUBLISHABLE_KEY": own.stack.publishable_key,
     }
     async with running(urlsplit(api.url).port, free_port(), tmp_path) as front:
-        options = smoke.parser().parse_args([front.url, "--chat", "--openai"])
+        options = smoke.parser().parse_args([front.url, "--chat", "--completions"])
         failures = await smoke.run(options, environ)
     # the step `delivered` fails where a proxy holds the stream up
     assert failures == 0, capsys.readouterr().out
