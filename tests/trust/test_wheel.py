@@ -55,7 +55,7 @@ async def test_wheel_runs_and_serves_the_web_client(
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     port = free_port()
-    variables = environment(stack, PARLEY_PORT=str(port), PYTHONPATH=str(tmp_path / "installed"))
+    variables = environment(stack, WEB="on", PARLEY_PORT=str(port), PYTHONPATH=str(tmp_path / "installed"))
     process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
         [sys.executable, "-m", "app"], cwd=tmp_path, env=variables, stdout=subprocess.DEVNULL
     )
