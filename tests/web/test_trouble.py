@@ -203,7 +203,7 @@ async def test_a_reply_goes_on_through_another_replica_while_its_own_drains(
     tmp_path: Path,
 ) -> None:
     settings = {"OPENAI_API_KEY": "test", "OPENAI_BASE_URL": upstream.url, "OPENAI_MODEL": MODEL, "ENABLE_RAG": "false"}
-    async with running_api(stack, tmp_path / "api.log", **settings) as leaving, Proxy(leaving.url) as proxy:
+    async with running_api(stack, tmp_path / "api.log", WEB="on", **settings) as leaving, Proxy(leaving.url) as proxy:
         tab = await new_page()
         await tab.page.add_init_script(await session_script(stack, visitor))
         await tab.page.goto(proxy.url)
