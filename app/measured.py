@@ -56,8 +56,7 @@ def metrics_of(service: Service) -> tuple[Metrics, _Queue]:
 
     metrics, queue = Metrics(Models(known)), _Queue()
     read = metrics.read
-    release = __version__
-    read("parley_build_info", "The release that runs; always 1.", ("version",), lambda: [((release,), 1)])
+    read("parley_build_info", "The release that runs; always 1.", ("version",), lambda: [((__version__,), 1)])
     read(
         "parley_replies_streaming",
         "Replies that are being written.",

@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from scripts.install.command import REPOSITORY, one_at_a_time
 from scripts.install.python_packages import install_python_packages
-from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
-from tests.support.cluster import Cluster, cluster
-from tests.support.rows import Rows
+from tests.support.cluster import own
+from tests.support.rows import rows
+
+__all__ = ["own", "rows"]
 
 ENVIRONMENT = REPOSITORY / ".venv-deploy"
 LOCK = REPOSITORY / "requirements-deploy.lock"
@@ -50,19 +49,6 @@ def tools() -> Tools:
     with one_at_a_time(REPOSITORY):
         install_python_packages(ENVIRONMENT, REPOSITORY / "requirements-bootstrap.lock", LOCK)
     return Tools()
-
-
-@pytest.fixture
-async def own(stack: LocalSupabase, tmp_path: Path) -> AsyncGenerator[Cluster]:
-    """A provider and replicas of the test's own."""
-    async with cluster(stack, tmp_path) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def rows(stack: LocalSupabase) -> Iterator[Rows]:
-    with psycopg.connect(stack.database_url, autocommit=True, row_factory=dict_row) as connection:
-        yield Rows(connection)
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
-from pathlib import Path
+from collections.abc import AsyncGenerator
 
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from scripts.local_supabase import LocalSupabase
-from tests.support.cluster import Cluster, cluster
+from tests.support.cluster import Cluster, cluster, own
 from tests.support.limits import kept_settings, owned
 from tests.support.replica_client import Client
-from tests.support.rows import Rows
+from tests.support.rows import rows
 from tests.support.service import Api
 from tests.support.upstream import Upstream
 
-__all__ = ["kept_settings", "owned"]
+__all__ = ["kept_settings", "own", "owned", "rows"]
 
 
 @pytest.fixture(scope="session")
@@ -48,16 +45,3 @@ async def client(shared: Cluster) -> Client:
 async def stranger(shared: Cluster) -> Client:
     """Another new user."""
     return await shared.client()
-
-
-@pytest.fixture
-async def own(stack: LocalSupabase, tmp_path: Path) -> AsyncGenerator[Cluster]:
-    """A provider and replicas of the test's own, to be broken."""
-    async with cluster(stack, tmp_path) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def rows(stack: LocalSupabase) -> Iterator[Rows]:
-    with psycopg.connect(stack.database_url, autocommit=True, row_factory=dict_row) as connection:
-        yield Rows(connection)

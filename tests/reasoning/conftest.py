@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from app.values import ProviderName
 from scripts.local_supabase import LocalSupabase
 from tests.reasoning.thinker import CLAUDE, GEMINI, OLLAMA, OPENAI, SETTINGS, Thinker
 from tests.support.client import person_client
 from tests.support.raw_upstream import Upstream, raw_upstream
-from tests.support.rows import Rows
+from tests.support.rows import rows
 from tests.support.service import Api, Person, running_api, sign_up
+
+__all__ = ["rows"]
 
 NewApi = Callable[..., AbstractAsyncContextManager[Api]]
 
@@ -78,9 +78,3 @@ async def elsewhere(replicas: tuple[Api, Api], person: Person) -> AsyncGenerator
     """The user's, on the second replica."""
     async with person_client(replicas[1], person) as opened:
         yield opened
-
-
-@pytest.fixture(scope="session")
-def rows(stack: LocalSupabase) -> Iterator[Rows]:
-    with psycopg.connect(stack.database_url, autocommit=True, row_factory=dict_row) as connection:
-        yield Rows(connection)

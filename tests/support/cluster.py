@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from scripts.local_supabase import LocalSupabase
 from tests.support.proxy import Proxy
 from tests.support.replica_client import Client, signed_in
@@ -68,3 +70,10 @@ class Cluster:
 async def cluster(stack: LocalSupabase, folder: Path) -> AsyncGenerator[Cluster]:
     async with Upstream() as upstream, AsyncExitStack() as owned:
         yield Cluster(stack, upstream, folder, owned)
+
+
+@pytest.fixture
+async def own(stack: LocalSupabase, tmp_path: Path) -> AsyncGenerator[Cluster]:
+    """A provider and replicas of the test's own, to be broken."""
+    async with cluster(stack, tmp_path) as running:
+        yield running

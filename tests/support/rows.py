@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from scripts.local_supabase import LocalSupabase
 
 
 class Rows:
@@ -46,3 +51,9 @@ class Rows:
             "update private.live_replies set lease_expires_at = now() where message_id = %s returning message_id",
             message_id,
         )
+
+
+@pytest.fixture(scope="session")
+def rows(stack: LocalSupabase) -> Iterator[Rows]:
+    with psycopg.connect(stack.database_url, autocommit=True, row_factory=dict_row) as connection:
+        yield Rows(connection)
