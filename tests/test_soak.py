@@ -148,6 +148,19 @@ def test_call_that_was_cut_is_charged_by_what_was_sent(scene: Scene) -> None:
         assert not any("was charged" in violation for violation in scene.violations())
 
 
+def test_refused_call_is_charged_where_nobody_told_of_the_refusal_alone(scene: Scene) -> None:
+    scene.call.script["status"] = 500
+    scene.reply |= {"status": "interrupted", "content": "", "cost_micro_usd": 0}
+    scene.reading = replace(scene.reading, text="", ending="interrupted", status="interrupted")
+    scene.ledger[0] |= {"prompt_tokens": 10, "completion_tokens": 0}
+    assert any("was charged 10 + 0 tokens" in violation for violation in scene.violations())
+    with scene.book.fault("replica a: kill -9", "lost"):
+        scene.call.started_at = scene.call.ended_at = scene.book.opened
+        assert not any("was charged" in violation for violation in scene.violations())
+        scene.ledger[0] |= {"prompt_tokens": 100}
+        assert any("was charged 100 + 0 tokens" in violation for violation in scene.violations())
+
+
 def test_judgement_finds_what_others_heard(scene: Scene) -> None:
     scene.heard = [("other", {"event": "conversation.updated", "payload": {"conversation_id": "c"}})]
     assert scene.violations() == ["other heard of c, a conversation of user"]

@@ -51,7 +51,8 @@ class Entry:
     """A live reply, as the journal sees it: how much of its text and reasoning has been taken.
 
     `charges(text, thought)` are all calls that were made for it so far, when so many bytes of text and of reasoning
-    have been taken: what is charged if this process is killed.
+    have been taken: what is charged if this process is killed. None before there is a call; a call that was refused is
+    charged with nothing.
 
     `cut(why)` is called with `STOPPED` when a user asked for it on any replica, `DELETED` when the reply was deleted,
     and `OUTAGE` when the database has failed for too long or refuses its text.
@@ -63,15 +64,15 @@ class Entry:
         self,
         reply: Reply,
         cut: Callable[[Cut], None],
-        charges: Callable[[int, int], tuple[Charge, ...]] = lambda *_: (),
+        charges: Callable[[int, int], tuple[Charge, ...] | None] = lambda *_: None,
     ) -> None:
         self.reply = reply
         self.cut = cut
         self._charges = charges
         self._bytes = [0, 0]
         """Of the text and of the reasoning that were taken."""
-        self._told: tuple[Charge, ...] = ()
-        """The calls that the journal knows."""
+        self._told: tuple[Charge, ...] | None = None
+        """The calls that the journal knows; None while it expects one."""
         self._offset = 0
         self._reasoned = 0
         self._seq = 0
@@ -101,7 +102,7 @@ class Entry:
     def _next_spent(self) -> Spent | None:
         """The calls that were made, after the latest piece; None when nothing has changed."""
         charges = self._charges(*self._bytes)
-        if charges == self._told:
+        if charges is None or charges == self._told:
             return None
         self._told = charges
         return Spent(self.reply.id, charges)

@@ -53,7 +53,7 @@ class ReplyWriter(Writer):
 
     def start(self, over: Callable[[], object]) -> None:
         """See `Writer.start`."""
-        self._tools.journal.open(Entry(self.reply, self.cut, self._spending.charges))
+        self._tools.journal.open(Entry(self.reply, self.cut, self._spending.known))
         super().start(over)
 
     async def _prepare(self) -> None:

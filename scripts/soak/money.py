@@ -45,15 +45,16 @@ NOTHING = Tokens(0, 0, 0, 0)
 
 def of_call(call: Call, asked: Asked, *, lost: bool) -> Tokens:
     """What a call may be charged with. `lost`: its process was killed while it was made, or just after."""
-    if "status" in call.script:
-        return NOTHING  # refused: providers do not charge that
+    refused = "status" in call.script  # providers do not charge that
+    if refused and not lost:
+        return NOTHING
     parts = [part for message in call.body["messages"] for part in message["content"].split("\n\n")]
     # each message is rounded up by itself, and neighbours of one role are one message here
     least = sum(len(message["content"].encode()) for message in call.body["messages"]) // 4
     most = least + len(parts) + len(call.body["messages"])
-    said = len((call.text + "".join(call.script.get("thoughts", ()))).encode())
+    said = 0 if refused else len((call.text + "".join(call.script.get("thoughts", ()))).encode())
     estimate = Tokens(least, most, 0, said)
-    if not whole(call):
+    if refused or not whole(call):
         return _either(estimate, NOTHING) if lost else estimate
     exact = Tokens(SAID, SAID, call.sent, call.sent)
     if lost or asked.stopped:

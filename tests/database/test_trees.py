@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from scripts.local_supabase import LocalSupabase
-from tests.support.callers import SERVICE, Caller, Connection, acting, new_conversation, one, rpc
+from tests.support.callers import SERVICE, Caller, Connection, acting, new_conversation, new_user, one, rpc
 from tests.support.turn_functions import (
     Answer,
     answered,
@@ -188,6 +188,27 @@ def test_large_conversation_is_read_by_index(db: Connection, owner: Caller, conv
     page, rows = cost(p_limit=51, p_after_id=chain[-100])
     assert page == ids[-99:-48]
     assert rows <= 600
+
+
+def test_beginning_of_a_large_conversation(db: Connection, owner: Caller, conversation: UUID) -> None:
+    """Messages of SQL clients follow none until somebody looks. Where there are many, the planner expects many in each
+    conversation, and an index of something else seems better."""
+    other = owner
+    db.execute("alter table public.messages disable trigger user")
+    for number in range(60):
+        other = new_user(db) if number % 3 == 0 else other
+        db.execute(
+            "insert into public.messages (conversation_id, user_id, role, content, version) "
+            "select %s, %s, 'user', 'hello', g from generate_series(1, 1000) as g",
+            [new_conversation(db, other), other.id],
+        )
+    db.execute("alter table public.messages enable trigger user")
+    chain = plant_large(db, owner, conversation)
+    _, before = reads(db)
+    page = branch(db, owner, conversation, p_limit=51)
+    _, after = reads(db)
+    assert [message["id"] for message in page] == [str(message) for message in chain[:51]]
+    assert after - before <= len(chain) + 400
 
 
 def test_turn_in_a_large_conversation(db: Connection, owner: Caller, conversation: UUID) -> None:

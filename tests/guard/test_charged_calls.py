@@ -23,20 +23,19 @@ async def conversation(client: httpx.AsyncClient) -> str:
 
 
 @pytest.fixture
-async def alone(
-    stack: LocalSupabase,
-    kept_settings: None,
-    upstream: Upstream,
-    person: Person,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncGenerator[httpx.AsyncClient]:
-    """Of a process of its own, as its circuit breaker learns of the calls that fail."""
+async def alone_api(
+    stack: LocalSupabase, kept_settings: None, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Api]:
+    """A process of its own, as its circuit breaker learns of the calls that fail."""
     settings = {"OPENAI_API_KEY": "test", "OPENAI_BASE_URL": upstream.url, "OPENAI_MODEL": MODEL}
     log = tmp_path_factory.mktemp("alone") / "api.log"
-    async with (
-        running_api(stack, log, EMBEDDING_MODEL="local", **settings) as api,
-        person_client(api, person) as opened,
-    ):
+    async with running_api(stack, log, EMBEDDING_MODEL="local", **settings) as api:
+        yield api
+
+
+@pytest.fixture
+async def alone(alone_api: Api, person: Person) -> AsyncGenerator[httpx.AsyncClient]:
+    async with person_client(alone_api, person) as opened:
         yield opened
 
 
@@ -161,7 +160,7 @@ async def test_passages_that_were_sent_are_charged_when_a_turn_is_stopped(
 
 
 async def killed(
-    stack: LocalSupabase, upstream: Upstream, api: Api, owned: Connection, person: Person, body: dict[str, Any], at: int
+    upstream: Upstream, api: Api, owned: Connection, person: Person, body: dict[str, Any], at: int
 ) -> Call:
     """Kill the process once its provider has sent `at` tokens and the journal knows; wait for recovery."""
     async with person_client(api, person) as client:
@@ -173,34 +172,45 @@ async def killed(
             "select count(*) from private.reservations where reply_id = %s and calls -> 0 ->> 'completion_tokens' > '0'"
         )
         await eventually(lambda: at == 0 or one(owned, known, [reply]) == 1)
-    api.kill()
-    owned.execute(
-        "update private.live_replies set lease_expires_at = now() - interval '1 s' where message_id = %s", [reply]
-    )
+    await lose(api, owned, reply)
     await settled(owned, person)
     return call
 
 
+async def lose(api: Api, owned: Connection, reply: str) -> None:
+    """Kill its process, and let its lease run out."""
+    api.kill()
+    owned.execute(
+        "update private.live_replies set lease_expires_at = now() - interval '1 s' where message_id = %s", [reply]
+    )
+
+
 @pytest.mark.parametrize("tokens", [0, 5], ids=["before the first token", "inside the reply"])
 async def test_process_that_is_killed(
-    stack: LocalSupabase,
-    replicas: tuple[Api, Api],
-    upstream: Upstream,
-    owned: Connection,
-    person: Person,
-    tmp_path_factory: pytest.TempPathFactory,
-    tokens: int,
+    alone_api: Api, upstream: Upstream, owned: Connection, person: Person, tokens: int
 ) -> None:
-    settings = {"OPENAI_API_KEY": "test", "OPENAI_BASE_URL": upstream.url, "OPENAI_MODEL": MODEL}
-    log = tmp_path_factory.mktemp("killed") / "api.log"
-    async with running_api(stack, log, EMBEDDING_MODEL="local", **settings) as api:
-        behaviour = {"id": f"killed at {tokens}", "tokens": 500, "gap": 0.05, "padding": "x" * 400}
-        if not tokens:
-            behaviour["first"] = 30
-        call = await killed(stack, upstream, api, owned, person, behaviour, tokens)
+    behaviour = {"id": f"killed at {tokens}", "tokens": 500, "gap": 0.05, "padding": "x" * 400}
+    if not tokens:
+        behaviour["first"] = 30
+    call = await killed(upstream, alone_api, owned, person, behaviour, tokens)
     [(provider, model, prompt, completion)] = ledger(owned, person)
     assert (provider, model, prompt) == ("openai", MODEL, sent(call))
     assert (completion > 0) == (tokens > 0)
+
+
+async def test_process_that_is_killed_after_a_refusal(
+    alone_api: Api, upstream: Upstream, owned: Connection, person: Person
+) -> None:
+    """Nothing is charged while the reply waits to be asked for again."""
+    async with person_client(alone_api, person) as client:
+        body = script(id="refused, then killed", status=429, retry_after=15)
+        reply = await begin(client, await new_conversation(client), body)
+    told = "select count(*) from private.reservations where reply_id = %s and calls = '[]'"
+    await eventually(lambda: one(owned, told, [reply]) == 1)
+    await lose(alone_api, owned, reply)
+    await settled(owned, person)
+    assert len(upstream.calls_of("refused, then killed")) == 1
+    assert ledger(owned, person) == []
 
 
 async def test_turn_that_nobody_took_up_is_free(
