@@ -97,6 +97,7 @@ authenticated  private.plant_tree(uuid)                                         
 authenticated  private.prefers_index(uuid,text,integer)                                                     execute
 authenticated  private.query_patterns(text)                                                                 execute
 authenticated  private.query_vector(extensions.vector)                                                      execute
+authenticated  private.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer)                            execute
 authenticated  private.read_import(uuid)                                                                    execute
 authenticated  private.replay_turn(text,text)                                                               execute
 authenticated  private.set_feedback(uuid,text,text)                                                         execute
