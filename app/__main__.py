@@ -13,19 +13,22 @@ match sys.argv[1:]:
         # Nearly all that the imports make lives as long as the process: collecting among it takes a sixth of their
         # time. `Service.running` switches the collector on when the service has started.
         gc.disable()
-        # What libraries import if it is there, and go on without if it is not: 12 MB of which nothing is used.
-        # structlog imports the first two, pybreaker imports redis, and redis 8 OpenTelemetry's SDK, of which
-        # `app.telemetry.traces` imports what it needs.
-        unused = ["greenlet", "rich", "opentelemetry.sdk.metrics"]
-        if not os.environ.get("REDIS_URL"):
-            unused.append("redis")
-        for name in unused:
-            sys.modules[name] = None  # type: ignore[assignment]
+        from app.modules import hidden, hide, import_when_named, import_when_used
 
-        from app.serve import main
+        # what libraries import if it is there, and go on without if it is not: structlog, httpx and httpcore2
+        hide("greenlet", "rich", "pygments", "h2")
+        # PyJWT needs it for published keys alone; `app.api.auth` restores it when a token names one
+        if os.environ.get("SUPABASE_JWT_SECRET"):
+            hide("cryptography")
+        # for a schema in YAML, for Litestar's debugger and for the colours of uvicorn's log
+        import_when_used("yaml", "pdb", "click")
+        # it imports its command line with itself
+        import_when_named("uvicorn")
+        # pybreaker imports redis if it is there, and redis 8 OpenTelemetry's SDK, of which `app.telemetry.traces`
+        # imports what it needs
+        with hidden("opentelemetry.sdk.metrics", *(() if os.environ.get("REDIS_URL") else ("redis",))):
+            from app.serve import main
 
-        for name in unused:
-            del sys.modules[name]
         main()
     case ["check", *arguments]:
         from app.check.command import main as check

@@ -14,6 +14,8 @@ from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 
 from app import observe
 from app.api import problem
@@ -253,13 +255,22 @@ class Service:
         return request.user
 
 
+class Api(Litestar):
+    """Without the plugins for models of pydantic and attrs, of which the API has none: they import version 1 of
+    pydantic, 2 MB."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin()]
+
+
 def create_app(settings: Settings | None = None) -> Litestar:
     """The ASGI application. Call it on the running event loop. Only `app/serve.py` puts the front door before it."""
     settings = settings or load_settings()
     observe.configure(settings.log_level, secrets_of(settings))
     service = Service(settings)
     structs = NamedStructs()
-    app = Litestar(
+    app = Api(
         route_handlers=[
             health_routes(service.project, service.followers, service.supervisor),
             model_routes(service.choice),

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-import uvicorn
 from dotenv import dotenv_values
 from litestar import Litestar
+from uvicorn.config import Config
+from uvicorn.server import Server as UvicornServer
 
 from app import __version__, observe, watch
 from app.errors import AppError, SupabaseRefused
@@ -33,11 +34,11 @@ SEND_BUFFER_BYTES = 65_536
 to notice a client that reads nothing."""
 
 
-class Server(uvicorn.Server):
+class Server(UvicornServer):
     """The server. On the first signal it drains, while it still answers requests (with `draining`), then stops. On the
     second signal it stops at once."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: Config, service: Service) -> None:
         super().__init__(config)
         self.service = service
         self._draining: asyncio.Task[None] | None = None
@@ -68,7 +69,7 @@ class Server(uvicorn.Server):
 def make_server(settings: Settings) -> Server:
     """Make the server and its service, without serving yet. Must be called on the running event loop."""
     app: Litestar = create_app(settings)
-    config = uvicorn.Config(
+    config = Config(
         app,
         host=settings.parley_host,
         port=settings.parley_port,

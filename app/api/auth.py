@@ -18,6 +18,7 @@ import jwt
 from litestar.di import NamedDependency
 
 from app.errors import SupabaseUnavailable, Unauthenticated
+from app.modules import restore
 from app.personal_keys import is_meant_as_key
 from app.values import User
 
@@ -211,6 +212,8 @@ def _digest(token: str) -> bytes:
 
 def _parse_keys(body: bytes) -> dict[str, jwt.PyJWK]:
     """The keys of a JWKS by their ids. Raises `SupabaseUnavailable` when it is none."""
+    # hidden by `app.__main__` where there is a secret; PyJWT looks for it while it is imported
+    restore("cryptography", "jwt.utils", "jwt.algorithms", "jwt.api_jwk", "jwt.api_jws", "jwt.api_jwt", "jwt")
     try:
         found = jwt.PyJWKSet.from_json(body.decode()).keys
     except jwt.PyJWKSetError:

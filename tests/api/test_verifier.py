@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -390,3 +392,30 @@ async def test_header_without_a_bearer_token(project: Project, header: str | Non
     with pytest.raises(Unauthenticated):
         await project.verifier().verify(header)
     assert project.fetches == 0
+
+
+def test_published_keys_are_used_where_cryptography_was_hidden() -> None:
+    key = signing_key()
+    program = (
+        "import asyncio, sys\n"
+        "from app.modules import hide\n"
+        "hide('cryptography')\n"
+        "import jwt\n"
+        "from app.api.auth import TokenVerifier\n"
+        "assert not jwt.algorithms.has_crypto\n"
+        "url, keys, secret, by_secret, by_key = sys.argv[1:]\n"
+        "async def fetch(): return keys.encode()\n"
+        "verifier = TokenVerifier(url, fetch, jwt_secret=secret)\n"
+        "assert asyncio.run(verifier.verify('Bearer ' + by_secret)).token == by_secret\n"
+        "assert sys.modules['cryptography'] is None\n"
+        "assert asyncio.run(verifier.verify('Bearer ' + by_key)).token == by_key\n"
+    )
+    arguments = (
+        URL,
+        json.dumps({"keys": [public(key)]}),
+        SECRET,
+        jwt.encode(claims_of(URL), SECRET, "HS256"),
+        sign(claims_of(URL), key),
+    )
+    # in a process of its own, as it changes what is imported
+    subprocess.run((sys.executable, "-c", program, *arguments), check=True, timeout=120)
