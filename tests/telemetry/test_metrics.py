@@ -33,10 +33,10 @@ from tests.support.documents import put_in
 from tests.support.limits import kept_settings, owned
 from tests.support.replica_client import eventually
 from tests.support.required_settings import REQUIRED
+from tests.support.scrapes import Scrape, scrape
 from tests.support.service import Api, Person, running_api, sign_up
 from tests.support.sources import ROOT
 from tests.support.upstream import Upstream
-from tests.telemetry.scrapes import Scrape, scrape
 
 __all__ = ["kept_settings", "owned"]
 

@@ -6,8 +6,8 @@ import httpx
 
 from tests.support.client import turn
 from tests.support.replica_client import eventually
+from tests.support.scrapes import Scrape, scrape
 from tests.support.upstream import MODEL, Upstream
-from tests.telemetry.scrapes import Scrape, scrape
 from tests.titles.conftest import CHEAP
 
 CALLS, FAILURES = "parley_provider_calls_total", "parley_provider_failures_total"
