@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --gen
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 24
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 28
 
 .PHONY: install
 install: ## Install the locked dependencies (done by every other target)
@@ -161,9 +161,9 @@ bench-providers: install ## Measure the token path: CPU of a reply read by each 
 	$(BIN)/python -m scripts.bench.providers
 
 .PHONY: bench
-bench: install ## Measure whole turns beside two floors, and the limiter: CPU, latency, memory, calls (about four minutes)
-	$(BIN)/python -m scripts.bench.turns
-	$(BIN)/python -m scripts.bench.limits
+bench: install ## Measure whole turns beside two floors, and the limiter: CPU, latency, memory (four minutes; ARGS="--rounds 1" for turns)
+	$(BIN)/python -m scripts.bench.turns $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m scripts.bench.limits)
 
 .PHONY: bench-compare
 bench-compare: install ## Measure this checkout and a revision by turns, REV=main (four minutes; ARGS="burst --rounds 3")
@@ -211,6 +211,10 @@ deploy-check: install ## Check the Dockerfile and deploy/ by the programs that r
 .PHONY: image-steps
 image-steps: install ## Carry the Dockerfile's steps out without an engine, and try the result (root on Linux; three minutes)
 	$(BIN)/python -m scripts.image
+
+.PHONY: pin-images
+pin-images: install ## Write the digests of the base images into the Dockerfile, as their registry has them now
+	$(BIN)/python -m scripts.image.pin
 
 .PHONY: clean
 clean: ## Remove what the targets made (not the data in .parley)

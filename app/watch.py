@@ -130,6 +130,10 @@ class Watcher:
         """A reply is asked for."""
         return NOBODY
 
+    def title(self) -> Watch:
+        """Providers are called for a title: this is told of the calls alone."""
+        return NOBODY
+
     def spent(self, charges: Iterable[Spent]) -> None:
         """Something else than a reply has cost this."""
 

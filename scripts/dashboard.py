@@ -44,6 +44,7 @@ ROWS: dict[str, list[tuple[str, str, Expressions]]] = {
     "Providers": [
         ("Calls by model", "reqps", rate("parley_provider_calls_total", "model")),
         ("Failures", "reqps", rate("parley_provider_failures_total", "error")),
+        ("Calls by purpose", "reqps", rate("parley_provider_calls_total", "kind")),
         (
             "Breakers (0 closed, 1 cooling, 2 trying, 3 open)",
             "short",

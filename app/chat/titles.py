@@ -161,6 +161,7 @@ class Titles:
             spending.failed,
             most_calls=1,
             unanswered="title.unanswered",
+            watched=watch.watcher().title(),
         )
         async with aclosing(events):
             async for event in events:

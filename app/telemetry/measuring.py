@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from time import perf_counter
-from typing import get_args
+from typing import Literal, get_args
 
 from app import observe
 from app.errors import (
@@ -30,19 +30,38 @@ LIMITS = (*NAMED_LIMITS, "budget", "stored", "concurrency", "capacity", "connect
 UNSTORED = "unstored"
 
 
-class Measured(Watch):
+class Called(Watch):
+    """Counts calls of providers, and those that failed. `purpose` is that of the ledger: `reply` or `title`."""
+
+    __slots__ = ("_called", "_metrics", "_purpose")
+
+    def __init__(self, metrics: Metrics, purpose: Literal["reply", "title"]) -> None:
+        self._metrics = metrics
+        self._purpose = purpose
+        self._called: tuple[str, str] | None = None
+
+    def called(self, provider: str, model: str, attempt: int, max_tokens: int | None) -> None:
+        self._called = provider, model
+        self._metrics.calls.labels(self._purpose, *self._metrics.models.label(provider, model)).inc()
+
+    def failed(self, error: ProviderError) -> None:
+        if self._called is not None:
+            labels = self._metrics.models.label(*self._called)
+            self._metrics.failures.labels(self._purpose, *labels, _snake(type(error).__name__)).inc()
+
+
+class Measured(Called):
     """One reply, for the metrics. All that it is told, it tells `then` too."""
 
-    __slots__ = ("_answered_at", "_asked_at", "_called", "_heard_at", "_kind", "_metrics", "_then")
+    __slots__ = ("_answered_at", "_asked_at", "_heard_at", "_kind", "_then")
 
     def __init__(self, metrics: Metrics, kind: Kind, then: Watch = NOBODY) -> None:
-        self._metrics = metrics
+        super().__init__(metrics, "reply")
         self._kind = kind
         self._then = then
         self._asked_at = perf_counter()
         self._heard_at: float | None = None
         self._answered_at: float | None = None
-        self._called: tuple[str, str] | None = None
 
     def refused(self, error: BaseException) -> None:
         self._then.refused(error)
@@ -59,8 +78,7 @@ class Measured(Watch):
         self._then.retrieved(began, passages, error)
 
     def called(self, provider: str, model: str, attempt: int, max_tokens: int | None) -> None:
-        self._called = provider, model
-        self._metrics.calls.labels(*self._metrics.models.label(provider, model)).inc()
+        super().called(provider, model, attempt, max_tokens)
         self._then.called(provider, model, attempt, max_tokens)
 
     def heard(self) -> None:
@@ -77,6 +95,7 @@ class Measured(Watch):
         self._then.answered()
 
     def failed(self, error: ProviderError) -> None:
+        super().failed(error)
         self._then.failed(error)
 
     def written(self, usage: Usage | None) -> None:
@@ -126,6 +145,9 @@ class Measuring(Watcher):
     def reply(self, kind: Kind) -> Watch:
         return Measured(self._metrics, kind, self._then.reply(kind))
 
+    def title(self) -> Watch:
+        return Called(self._metrics, "title")
+
     def spent(self, charges: Iterable[Spent]) -> None:
         count_spent(self._metrics, charges)
 
@@ -154,9 +176,6 @@ class Measuring(Watcher):
         match name:
             case "request.done":
                 metrics.requests.labels(fields["path"] or "none", str(fields["status"] or "none")).inc()
-            case "provider.failed":
-                labels = metrics.models.label(str(fields["provider"]), str(fields["model"]))
-                metrics.failures.labels(*labels, _snake(str(fields["error"]))).inc()
             case "breaker.changed":
                 metrics.breaker_changes.labels(str(fields["provider"]), str(fields["new"])).inc()
             case "connection.refused":

@@ -140,13 +140,13 @@ class Metrics:
         )
         self.calls = counter(
             "parley_provider_calls",
-            "Calls of providers for replies.",
-            ("provider", "model"),
+            "Calls of providers, by what they were for (reply, title).",
+            ("kind", "provider", "model"),
         )
         self.failures = counter(
             "parley_provider_failures",
-            "Calls of providers for replies and titles that failed, by the class of the error.",
-            ("provider", "model", "error"),
+            "Those of them that failed, by the class of the error.",
+            ("kind", "provider", "model", "error"),
         )
         self.tokens = counter(
             "parley_tokens",

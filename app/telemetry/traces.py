@@ -15,18 +15,16 @@ from secrets import token_bytes
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource as OtlpResource
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from app import observe, watch
+from app.telemetry import otlp
 from app.telemetry.tree import Tree
 from app.watch import NOBODY, Caller, Kind, Watch, Watcher
 
@@ -38,21 +36,15 @@ class _Sender(OTLPSpanExporter):
     """OpenTelemetry's exporter, for trees in the place of its spans. It reads the variables, compresses, repeats and
     has the connection. A failure is logged once, until something was sent again."""
 
-    def __init__(self, resource: OtlpResource, scope: InstrumentationScope) -> None:
+    def __init__(self, request: otlp.Request) -> None:
         super().__init__()
-        self._resource = resource
-        self._scope = scope
+        self._request = request
         self._failing = False
 
     def export(self, spans: Sequence[Any]) -> SpanExportResult:
         """`spans` are trees."""
         try:
-            found = [span for tree in spans for span in tree.spans()]
-            scoped = ScopeSpans(scope=self._scope, spans=found, schema_url=Schemas.V1_44_0.value)
-            sent = ExportTraceServiceRequest(
-                resource_spans=[ResourceSpans(resource=self._resource, scope_spans=[scoped])]
-            )
-            result = self._client.export(sent.SerializeToString())
+            result = self._client.export(self._request.of(span for tree in spans for span in tree.spans()))
         except Exception as error:
             observe.unforeseen("traces.unsent", error, turns=len(spans))
             return SpanExportResult.FAILURE
@@ -71,18 +63,23 @@ class Tracing(Watcher):
         # not made the global one: what libraries trace may have text of users in it
         self._sampler = TracerProvider(shutdown_on_exit=False).sampler
         scope = InstrumentationScope(name="parley", version=version)
-        self._processor = BatchSpanProcessor(_Sender(_resource(version), scope))
+        request = otlp.Request(_resource(version), scope, Schemas.V1_44_0.value)
+        self._processor = BatchSpanProcessor(_Sender(request))
 
     def reply(self, kind: Kind) -> Watch:
         caller = watch.caller()
         trace_id = bytes.fromhex(caller.trace_id) if caller is not None else token_bytes(16)
         if caller is None:
             observe.set_trace_id(trace_id.hex())
-        context = set_span_in_context(_span_of(caller)) if caller is not None else None
-        decision = self._sampler.should_sample(context, int.from_bytes(trace_id), kind).decision
-        if decision is not Decision.RECORD_AND_SAMPLE:
+        # the default takes all that have no caller: asking it would be a quarter of what is done while a turn waits
+        if (caller is not None or self._sampler is not DEFAULT_ON) and not self._sampled(caller, trace_id, kind):
             return NOBODY
         return Tree(kind, trace_id, caller, self._send)
+
+    def _sampled(self, caller: Caller | None, trace_id: bytes, kind: Kind) -> bool:
+        context = set_span_in_context(_span_of(caller)) if caller is not None else None
+        decision = self._sampler.should_sample(context, int.from_bytes(trace_id), kind).decision
+        return decision is Decision.RECORD_AND_SAMPLE
 
     def _send(self, tree: Tree) -> None:
         self._processor.on_end(tree)  # type: ignore[arg-type]  # it hands them to the sender as they are
@@ -109,16 +106,13 @@ def _span_of(caller: Caller) -> NonRecordingSpan:
     return NonRecordingSpan(context)
 
 
-def _resource(version: str) -> OtlpResource:
+def _resource(version: str) -> Mapping[str, object]:
     """What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say, over our own."""
     given = dict(Resource.create().attributes)
     if str(given[SERVICE_NAME]).startswith("unknown_service"):  # the SDK's word for none
         del given[SERVICE_NAME]
     ours = {SERVICE_NAME: "parley", SERVICE_VERSION: version, SERVICE_INSTANCE_ID: str(uuid.uuid4())}
-    attributes: Mapping[str, object] = {**ours, **given}
-    return OtlpResource(
-        attributes=[KeyValue(key=name, value=AnyValue(string_value=str(value))) for name, value in attributes.items()]
-    )
+    return {**ours, **given}
 
 
 @asynccontextmanager

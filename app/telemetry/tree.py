@@ -1,19 +1,17 @@
 """Trees: what happened in one turn, noted as it happens and made into OpenTelemetry's spans afterwards.
 
-Noting a time takes a tenth of a microsecond. The spans are made in the thread that sends them, in the classes of OTLP
-itself, as the SDK's own spans cost six times the CPU: see docs/decisions/0041-traces.md.
+Noting a time takes a tenth of a microsecond. The spans are written in the thread that sends them, as the bytes of OTLP:
+the SDK's own spans cost twelve times the CPU, see docs/decisions/0041-traces.md.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from secrets import token_bytes
 from time import perf_counter_ns, time_ns
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import SpanContext, TraceFlags
@@ -21,25 +19,16 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from app import observe
 from app.errors import AppError, ProviderError
 from app.providers.registry import PROVIDERS
+from app.telemetry import otlp
 from app.values import Usage
 from app.watch import Caller, Ended, Kind, Spent, Watch
 
 PROVIDER_NAMES: Mapping[str, str] = {one.name: one.traced_as for one in PROVIDERS if one.traced_as is not None}
 """What the conventions call our providers, where that is another name."""
 FIRST_TOKEN = "first_token"  # noqa: S105
+CHAT = gen_ai.GenAiOperationNameValues.CHAT.value
+RETRIEVAL = gen_ai.GenAiOperationNameValues.RETRIEVAL.value
 NANOSECONDS = 1e9
-
-RARE = frozenset(
-    {
-        gen_ai.GEN_AI_CONVERSATION_ID,
-        gen_ai.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
-        "parley.reply_id",
-        "parley.request_id",
-    }
-)
-"""Attributes whose value hardly ever comes twice."""
-
-Value = str | int | float | bool | tuple[str, ...]
 
 
 class _Call:
@@ -148,125 +137,101 @@ class Tree(Watch):
 
     # ── in the thread that sends ─────────────────────────────────────────────────────────────────────────────────
 
-    def spans(self) -> list[Span]:
-        """The root, which has what is known of the whole, and below it what was done, in its order."""
-        root = self._root()
-        spans = [root]
-        refused = self._end == "refused"
-        spans.append(self._below(root, "begin", self._asked, self._began or self._ended, error=refused and self._error))
+    def spans(self) -> list[bytes]:
+        """The root, which has what is known of the whole, and below it what was done, in its order: spans as
+        `otlp.span` writes them."""
+        ids = token_bytes(8 * (4 + len(self._calls)))
+        own = (ids[at : at + 8] for at in range(0, len(ids), 8))
+        root = next(own)
+        spans = [self._root(root)]
+        refused = self._error if self._end == "refused" else None
+        spans.append(self._below(root, own, "begin", self._asked, self._began or self._ended, error=refused))
         if self._retrieved is not None:
             began, over, passages, error = self._retrieved
-            named: dict[str, Value | None] = {
-                gen_ai.GEN_AI_OPERATION_NAME: gen_ai.GenAiOperationNameValues.RETRIEVAL.value,
-                "parley.passages": passages,
-            }
-            spans.append(self._below(root, "retrieval", began, over, named, error=error))
-        spans += [self._call(root, call, last=call is self._calls[-1]) for call in self._calls]
+            noted = [
+                otlp.attribute(gen_ai.GEN_AI_OPERATION_NAME, RETRIEVAL),
+                otlp.attribute("parley.passages", passages),
+            ]
+            spans.append(self._below(root, own, "retrieval", began, over, noted, error=error))
+        spans += [self._call(root, own, call, last=call is self._calls[-1]) for call in self._calls]
         if self._written:
-            spans.append(self._below(root, "finish", self._written, self._ended))
+            spans.append(self._below(root, own, "finish", self._written, self._ended))
         return spans
 
-    def _root(self) -> Span:
+    def _root(self, own: bytes) -> bytes:
         parent = self._parent
-        return Span(
-            trace_id=self._trace_id,
-            span_id=token_bytes(8),
-            parent_span_id=bytes.fromhex(parent.span_id) if parent is not None else b"",
-            name=self._kind,
-            kind=Span.SPAN_KIND_SERVER,
-            start_time_unix_nano=self._wall + self._asked,
-            end_time_unix_nano=self._wall + self._ended,
-            attributes=_attributes(
-                {
-                    gen_ai.GEN_AI_CONVERSATION_ID: self._conversation_id,
-                    "parley.reply_id": self._reply_id,
-                    "parley.request_id": self._request_id,
-                    "parley.end": self._end,
-                    ERROR_TYPE: self._error,
-                }
-            ),
-            status=_status(failed=self._end in ("failed", "unstored")),
+        noted = [otlp.attribute("parley.end", self._end or "unstored")]
+        if self._conversation_id is not None:
+            noted.append(otlp.rare(gen_ai.GEN_AI_CONVERSATION_ID, self._conversation_id))
+        if self._reply_id is not None:
+            noted.append(otlp.rare("parley.reply_id", self._reply_id))
+        if self._request_id is not None:
+            noted.append(otlp.rare("parley.request_id", self._request_id))
+        if self._error is not None:
+            noted.append(otlp.attribute(ERROR_TYPE, self._error))
+        return otlp.span(
+            self._kind,
+            otlp.SERVER,
+            (self._trace_id, own, bytes.fromhex(parent.span_id) if parent is not None else b""),
+            (self._wall + self._asked, self._wall + self._ended),
+            noted,
+            failed=self._end in ("failed", "unstored"),
         )
 
-    def _call(self, root: Span, call: _Call, *, last: bool) -> Span:
-        first = (call.answered - call.began) / NANOSECONDS if call.answered else None
-        usage = self._usage if last and call.error is None else None
-        span = self._below(
-            root,
-            f"chat {call.model}",
-            call.began,
-            call.ended or self._ended,
-            {
-                gen_ai.GEN_AI_OPERATION_NAME: gen_ai.GenAiOperationNameValues.CHAT.value,
-                gen_ai.GEN_AI_PROVIDER_NAME: PROVIDER_NAMES.get(call.provider, call.provider),
-                gen_ai.GEN_AI_REQUEST_MODEL: call.model,
-                gen_ai.GEN_AI_REQUEST_STREAM: True,
-                gen_ai.GEN_AI_REQUEST_MAX_TOKENS: call.max_tokens,
-                gen_ai.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: first,
-                gen_ai.GEN_AI_RESPONSE_FINISH_REASONS: (self._finish_reason,) if last and self._finish_reason else None,
-                gen_ai.GEN_AI_USAGE_INPUT_TOKENS: None if usage is None else usage.prompt_tokens,
-                gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS: None if usage is None else usage.completion_tokens,
-                gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: None if usage is None else usage.cached_tokens,
-                gen_ai.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: None if usage is None else usage.reasoning_tokens,
-                "parley.attempt": call.attempt,
-            },
-            kind=Span.SPAN_KIND_CLIENT,
-            error=call.error,
-        )
-        for name, at in (("first_sign", call.heard), (FIRST_TOKEN, call.answered)):
-            if at:
-                span.events.add(name=name, time_unix_nano=self._wall + at)
-        return span
+    def _call(self, root: bytes, own: Iterator[bytes], call: _Call, *, last: bool) -> bytes:
+        noted = [_asked_for(call.provider, call.model, call.max_tokens, call.attempt)]
+        if last and self._finish_reason:
+            noted.append(otlp.attribute(gen_ai.GEN_AI_RESPONSE_FINISH_REASONS, (self._finish_reason,)))
+        usage = self._usage
+        if usage is not None and last and call.error is None:
+            noted += [
+                otlp.attribute(name, tokens)
+                for name, tokens in (
+                    (gen_ai.GEN_AI_USAGE_INPUT_TOKENS, usage.prompt_tokens),
+                    (gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS, usage.completion_tokens),
+                    (gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS, usage.cached_tokens),
+                    (gen_ai.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS, usage.reasoning_tokens),
+                )
+            ]
+        if call.heard:
+            noted.append(otlp.event("first_sign", self._wall + call.heard))
+        if call.answered:
+            first = (call.answered - call.began) / NANOSECONDS
+            noted.append(otlp.rare(gen_ai.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, first))
+            noted.append(otlp.event(FIRST_TOKEN, self._wall + call.answered))
+        ended = call.ended or self._ended
+        name = f"chat {call.model}"
+        return self._below(root, own, name, call.began, ended, noted, kind=otlp.CLIENT, error=call.error)
 
     def _below(
         self,
-        root: Span,
+        root: bytes,
+        own: Iterator[bytes],
         name: str,
         began: int,
         ended: int,
-        attributes: Mapping[str, Value | None] | None = None,
+        noted: list[bytes] | None = None,
         *,
-        kind: Span.SpanKind.ValueType = Span.SPAN_KIND_INTERNAL,
-        error: str | bool | None = None,
-    ) -> Span:
-        """A span below the root."""
-        return Span(
-            trace_id=self._trace_id,
-            span_id=token_bytes(8),
-            parent_span_id=root.span_id,
-            name=name,
-            kind=kind,
-            start_time_unix_nano=self._wall + began,
-            end_time_unix_nano=self._wall + ended,
-            attributes=_attributes({**(attributes or {}), ERROR_TYPE: error or None}),
-            status=_status(failed=bool(error)),
-        )
+        kind: int = otlp.INTERNAL,
+        error: str | None = None,
+    ) -> bytes:
+        """A span below the root, with the next id of its `own`."""
+        noted = noted or []
+        if error is not None:
+            noted.append(otlp.attribute(ERROR_TYPE, error))
+        times = self._wall + began, self._wall + ended
+        return otlp.span(name, kind, (self._trace_id, next(own), root), times, noted, failed=error is not None)
 
 
-def _attributes(values: Mapping[str, Value | None]) -> list[KeyValue]:
-    return [
-        _often(name, value) if name not in RARE else _attribute(name, value)
-        for name, value in values.items()
-        if value is not None
-    ]
-
-
-def _attribute(name: str, value: Value) -> KeyValue:
-    if isinstance(value, str):
-        return KeyValue(key=name, value=AnyValue(string_value=value))
-    if isinstance(value, bool):
-        return KeyValue(key=name, value=AnyValue(bool_value=value))
-    if isinstance(value, int):
-        return KeyValue(key=name, value=AnyValue(int_value=value))
-    if isinstance(value, float):
-        return KeyValue(key=name, value=AnyValue(double_value=value))
-    values = [AnyValue(string_value=one) for one in value]
-    return KeyValue(key=name, value=AnyValue(array_value=ArrayValue(values=values)))
-
-
-_often = lru_cache(maxsize=4096, typed=True)(_attribute)
-"""Most attributes have the values that they had before: making them anew would take half of the time."""
-
-
-def _status(*, failed: bool) -> Status | None:
-    return Status(code=Status.STATUS_CODE_ERROR) if failed else None
+@lru_cache(maxsize=1024)
+def _asked_for(provider: str, model: str, max_tokens: int | None, attempt: int) -> bytes:
+    """The attributes of a call that are known when it is made."""
+    asked: dict[str, otlp.Value | None] = {
+        gen_ai.GEN_AI_OPERATION_NAME: CHAT,
+        gen_ai.GEN_AI_PROVIDER_NAME: PROVIDER_NAMES.get(provider, provider),
+        gen_ai.GEN_AI_REQUEST_MODEL: model,
+        gen_ai.GEN_AI_REQUEST_STREAM: True,
+        gen_ai.GEN_AI_REQUEST_MAX_TOKENS: max_tokens,
+        "parley.attempt": attempt,
+    }
+    return b"".join(otlp.attribute(name, value) for name, value in asked.items() if value is not None)

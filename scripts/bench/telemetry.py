@@ -1,7 +1,7 @@
 """`make bench-telemetry`: what metrics and traces cost a turn, and what a scrape costs under load.
 
 The same API with nothing on, with metrics, and with metrics and traces, by turns. A receiver beside them takes the
-traces.
+traces. What a trace takes is too little for the differences between rounds, so it is also measured by itself.
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
+import os
 import statistics
 import sys
+import time
+import uuid
 from collections.abc import Iterator
 
 import aiohttp
@@ -18,6 +22,7 @@ import psutil
 import uvloop
 from aiohttp import web
 
+from app.values import FinalState, Usage
 from scripts.bench.load import closed_loop
 from scripts.bench.scenarios import BURST, burst, by_turns, checked, table
 from scripts.bench.servers import LOAD_CORE, Contender, beside, parley, pin, running
@@ -26,6 +31,9 @@ from scripts.local_supabase.processes import free_port
 ROUNDS = 5
 OFF, METRICS, TRACES = "off", "metrics", "metrics, traces"
 SCRAPES = 40
+BATCHES, BATCH = 40, 512
+ALLOWED = 0.03
+"""Of a turn's CPU, for its trace."""
 
 
 def receive(port: int) -> None:
@@ -72,6 +80,31 @@ async def scrapes(server: Contender, url: str) -> None:
     print(f"its CPU, by itself: {(server.cpu_seconds() - before) / SCRAPES / 5 * 1000:.2f} ms")
 
 
+async def of_itself(collector: str) -> float:
+    """Microseconds of processor time for the trace of a turn, from its first note until it is sent."""
+    os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector
+    from app.telemetry.traces import traced  # takes its settings from the environment
+
+    conversation, reply, usage = str(uuid.uuid4()), str(uuid.uuid4()), Usage(prompt_tokens=100, completion_tokens=50)
+    final = FinalState(status="complete", finish_reason="stop", provider="openai", model="gpt-5-mini", length=100)
+    gc.disable()  # as in the service
+    async with traced("bench") as tracing:
+        began = time.process_time()
+        for _ in range(BATCHES):
+            for _ in range(BATCH):
+                watched = tracing.reply("turn")
+                watched.begun(conversation, reply)
+                watched.called("openai", "gpt-5-mini", 1, None)
+                watched.heard()
+                watched.answered()
+                watched.written(usage)
+                watched.ended(final, ())
+            tracing._processor.force_flush()
+        took = (time.process_time() - began) / BATCHES / BATCH
+    gc.enable()
+    return took * 1e6
+
+
 async def measure(rounds: int) -> None:
     pin(psutil.Process(), LOAD_CORE)
     ports = [str(free_port()) for _ in range(2)]
@@ -88,6 +121,14 @@ async def measure(rounds: int) -> None:
     ):
         samples = await by_turns([off, metrics, traces], rounds, (burst,), once=())
         print("\n".join(table(samples, OFF)))
+        pairs = zip(samples[TRACES]["burst_cpu"], samples[METRICS]["burst_cpu"], strict=True)
+        shares = sorted(with_traces / without - 1 for with_traces, without in pairs)
+        print(
+            f"traces add {statistics.median(shares):+.1%} to the CPU of a turn, by rounds "
+            f"({', '.join(f'{share:+.1%}' for share in shares)})"
+        )
+        micro, turn = await of_itself(collector), statistics.median(samples[METRICS]["burst_cpu"]) * 1000
+        print(f"a trace by itself: {micro:.1f} µs, {micro / turn:.1%} of a turn; at most {ALLOWED:.0%} is allowed")
         await scrapes(metrics, f"http://127.0.0.1:{ports[0]}/metrics")
 
 

@@ -6,6 +6,7 @@ The servers run on one core, the clients, the fake provider and a stub of Supaba
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import time
 
@@ -34,7 +35,7 @@ async def journal(server: Contender, supabase_port: int) -> None:
         checked(await running, server)
 
 
-async def measure() -> None:
+async def measure(rounds: int) -> None:
     pin(psutil.Process(), LOAD_CORE)
     with (
         beside() as ports,
@@ -42,17 +43,19 @@ async def measure() -> None:
         floor("bare", BARE, ports) as bare,
         floor("litestar", LITESTAR, ports) as litestar,
     ):
-        samples = await by_turns([bare, litestar, own], ROUNDS)
+        samples = await by_turns([bare, litestar, own], rounds)
         print("\n".join(table(samples, BARE)))
         counted = calls(ports.supabase)
         others = {
             name: round(count / counted["begin_turn"], 2) for name, count in counted.items() if name != "begin_turn"
         }
         print(f"database calls a turn: begin_turn 1, others {others}")
-        by_surface = await by_turns(surfaces(ports, own), ROUNDS, (burst, paced), once=())
+        by_surface = await by_turns(surfaces(ports, own), rounds, (burst, paced), once=())
         print("\n".join(table(by_surface, own.name)))
         await journal(own, ports.supabase)
 
 
 if __name__ == "__main__":
-    uvloop.run(measure())
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of each measurement ({ROUNDS})")
+    uvloop.run(measure(parser.parse_args().rounds))

@@ -9,6 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+OPTIONS: Mapping[str, frozenset[str]] = {
+    "COPY": frozenset({"from"}),
+    "HEALTHCHECK": frozenset({"interval", "retries", "start-period", "timeout"}),
+}
+"""What instructions may have before their arguments."""
 KNOWN = frozenset({"ARG", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "RUN", "USER", "WORKDIR"})
 
 
@@ -78,7 +83,10 @@ def instructions(text: str) -> Iterator[Instruction]:
             name, _, rest = line.strip().partition(" ")
             if name.upper() not in KNOWN:
                 raise DockerfileError(f"{name} is not carried out by these scripts")
-            yield Instruction(name.upper(), rest.strip())
+            one = Instruction(name.upper(), rest.strip())
+            if unknown := sorted(one.options.keys() - OPTIONS.get(one.name, frozenset())):
+                raise DockerfileError(f"{one.name} --{unknown[0]} is not carried out by these scripts")
+            yield one
 
 
 def stages(path: Path) -> list[Stage]:
@@ -94,6 +102,8 @@ def stages(path: Path) -> list[Stage]:
             found.append(Stage(name, re.sub(r"\$\{(\w+)\}", lambda match: arguments[match[1]], base)))
         elif not found:
             raise DockerfileError(f"{one.name} stands before the first FROM")
+        elif one.name == "ARG":
+            raise DockerfileError("ARG after the first FROM is not carried out by these scripts")
         else:
             found[-1].instructions.append(one)
     return found

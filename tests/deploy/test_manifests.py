@@ -15,6 +15,7 @@ from app.misspelt import SETTINGS
 from app.settings import LEGACY_NAMES
 from scripts.install.command import REPOSITORY
 from tests.deploy.conftest import DEPLOY, Tools
+from tests.support.documented import block
 
 ENDS_WITHIN = main.DRAIN_SECONDS + turn.STORE_SECONDS + serve.SHUTDOWN_SECONDS + main.CLOSE_SECONDS
 PATHS = {"/health/live", "/health/ready"}
@@ -133,6 +134,9 @@ def test_compose_runs_it_as_in_production() -> None:
     assert service["cap_drop"] == ["ALL"]
     assert int(service["stop_grace_period"].removesuffix("s")) >= 10
     assert (DEPLOY / service["build"]["context"] / "Dockerfile").exists()
+    # all settings of the user's file reach it, and a key that is missing is named
+    assert (DEPLOY / service["env_file"]).resolve() == REPOSITORY / ".env"
+    assert ":?" in service["environment"]["SUPABASE_SECRET_KEY"]
 
 
 def test_fly_and_cloud_run_leave_time_and_work() -> None:
@@ -157,6 +161,7 @@ def names() -> dict[str, set[str]]:
         "fly.toml": set(tomllib.loads((DEPLOY / "fly.toml").read_text())["env"]),
         "cloudrun.yaml": {one["name"] for one in container["env"]},
         "settings.env": {line.partition("=")[0] for line in lines if line},
+        "docs/deploy.md": set(re.findall(r"^([A-Z_]+)=", block("docs/deploy.md", "cat > production.env").text, re.M)),
     }
 
 

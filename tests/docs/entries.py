@@ -21,6 +21,8 @@ class Shell(Entry):
     replaced: dict[str, str] = field(default_factory=dict)
     """Texts of the block that stand for something of the reader's, and what they are here; `{name}` is that
     variable of the environment."""
+    code: int = 0
+    """What its last command ends with."""
 
 
 @dataclass(frozen=True)

@@ -109,20 +109,29 @@ operations: list[Entry] = [
 ]
 
 DEPLOY = "docs/deploy.md"
-HOSTED = "needs a hosted project"
+HOSTED = "needs a hosted project; tests/docs/test_pushing.py pushes to a database of this machine"
+KUBECTL = ("kubectl",)
+"""`make deploy-check` looks its flags up: tests/deploy/test_documented_commands.py."""
 deploy: list[Entry] = [
     Targets(DEPLOY, 'export PATH="$PWD', run_by="nobody: it would install into the copy"),
     Elsewhere(DEPLOY, "npx supabase login", reason=HOSTED),
     Elsewhere(DEPLOY, "--include-all", reason=HOSTED, unchecked=("cp",)),
     Shell(DEPLOY, "cat > production.env"),
-    Elsewhere(DEPLOY, ". ./production.env; set +a", reason=HOSTED),
+    # of a project on this machine, where the demo is the only provider, which is a warning
+    Shell(
+        DEPLOY,
+        ". ./production.env; set +a",
+        says=("supabase.secret_key", "migrations are applied", "provider.demo"),
+        replaced={"./production.env": "./.env"},
+        code=1,
+    ),
     Shell(DEPLOY, "|| test $? -eq 1", says=("supabase.schema", "migrations are applied")),
     Elsewhere(DEPLOY, "--cap-drop ALL", reason="needs Docker", unchecked=("docker",)),
-    Elsewhere(DEPLOY, "imagetools inspect", reason="needs Docker", unchecked=("docker",)),
-    Elsewhere(DEPLOY, "npx supabase start\n", reason="needs Docker", unchecked=("docker",)),
-    Elsewhere(DEPLOY, "kubectl apply --kustomize", reason="needs a cluster", unchecked=("kubectl",)),
+    Elsewhere(DEPLOY, "npx supabase start\n", reason="needs Docker"),
+    Elsewhere(DEPLOY, "deploy/compose.yaml up", reason="needs Docker", unchecked=("docker",)),
+    Elsewhere(DEPLOY, "create secret generic", reason="needs a cluster", unchecked=KUBECTL),
     Elsewhere(DEPLOY, "fly deploy", reason="needs an account", unchecked=("fly",)),
-    Elsewhere(DEPLOY, "gcloud run", reason="needs an account", unchecked=("gcloud",)),
+    Elsewhere(DEPLOY, "gcloud run services replace", reason="needs an account", unchecked=("gcloud",)),
     Shell(
         DEPLOY,
         "scripts/smoke.py https://chat.example.com",
@@ -135,8 +144,9 @@ deploy: list[Entry] = [
     ),
     Elsewhere(DEPLOY, "npx supabase backups list", reason=HOSTED),
     Elsewhere(DEPLOY, "db dump --remote --file", reason=HOSTED),
-    Elsewhere(DEPLOY, "git fetch --tags", reason=HOSTED, unchecked=("git", "docker", "kubectl")),
-    Elsewhere(DEPLOY, "rollout undo", reason="needs a cluster", unchecked=("kubectl",)),
+    Elsewhere(DEPLOY, "git fetch --tags", reason=HOSTED, unchecked=("git", "docker")),
+    Elsewhere(DEPLOY, "kubectl diff", reason="needs a cluster", unchecked=KUBECTL),
+    Elsewhere(DEPLOY, "rollout undo", reason="needs a cluster", unchecked=KUBECTL),
 ]
 
 PROVIDERS = "docs/providers.md"
@@ -162,6 +172,8 @@ releasing: list[Entry] = [
     Read(
         RELEASING, "ssh-keygen -Y verify", test="tests/trust/test_signing.py::test_release_is_made_signed_and_checked"
     ),
+    Read(RELEASING, "verify-tag", test="tests/trust/test_signing.py::test_release_is_made_signed_and_checked"),
+    Read(RELEASING, "tag --sign", test="tests/trust/test_signing.py::test_release_is_made_signed_and_checked"),
     Elsewhere(RELEASING, "sigstore sign", reason=_NO_IDENTITY, unchecked=("sigstore",)),
     Elsewhere(RELEASING, "cosign sign", reason=_NO_IDENTITY, unchecked=("cosign",)),
     Elsewhere(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.commands import SHELL, asked_for_help, commands, flags, help_of, program, spelled_out
 from tests.docs.entries import Elsewhere, Read, Shell, Shown, Targets
 from tests.docs.table import TABLE
 from tests.support.documented import DOCUMENTS, block, blocks, inline_commands
+from tests.support.documented_commands import SHELL, asked_for_help, commands, flags, help_of, program, spelled_out
 from tests.support.sources import ROOT
 
 READ = [entry for entry in TABLE if isinstance(entry, Read)]

@@ -24,10 +24,10 @@ from tests.support.client import EVENT_STREAM, WAIT, new_conversation, reading, 
 from tests.support.documents import indexed
 from tests.support.limits import kept_settings, owned
 from tests.support.replica_client import eventually
+from tests.support.scrapes import scrape
 from tests.support.service import Api, Person, running_api, sign_up
 from tests.support.upstream import Upstream
 from tests.telemetry.collector import Collector, attributes, collecting
-from tests.telemetry.scrapes import scrape
 
 __all__ = ["kept_settings", "owned"]
 

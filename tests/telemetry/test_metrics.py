@@ -33,10 +33,10 @@ from tests.support.documents import put_in
 from tests.support.limits import kept_settings, owned
 from tests.support.replica_client import eventually
 from tests.support.required_settings import REQUIRED
+from tests.support.scrapes import Scrape, scrape
 from tests.support.service import Api, Person, running_api, sign_up
 from tests.support.sources import ROOT
 from tests.support.upstream import Upstream
-from tests.telemetry.scrapes import Scrape, scrape
 
 __all__ = ["kept_settings", "owned"]
 
@@ -148,10 +148,10 @@ def test_tokens_and_cost_are_those_that_were_charged(worked: Worked, owned: Conn
 
 
 def test_calls_of_providers_and_their_failures_are_counted(worked: Worked) -> None:
-    read, model = worked.read, {"provider": "openai", "model": scripted.MODEL}
+    read, model = worked.read, {"kind": "reply", "provider": "openai", "model": scripted.MODEL}
     assert read.total("parley_provider_calls_total", **model) == 5
     assert read.total("parley_provider_failures_total", **model, error="request_refused") == 1
-    assert read.of("parley_breaker_state", **model)[0].value == 0
+    assert read.of("parley_breaker_state", provider="openai", model=scripted.MODEL)[0].value == 0
 
 
 def test_requests_are_counted_by_route(worked: Worked) -> None:

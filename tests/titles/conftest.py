@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from scripts.local_supabase import LocalSupabase
+from scripts.local_supabase.processes import free_port
 from tests.support.callers import Connection
 from tests.support.client import new_conversation, person_client
 from tests.support.limits import kept_settings, owned
@@ -46,11 +47,17 @@ def provider(titling: Upstream) -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="package")
+def metrics() -> str:
+    """The address of the metrics of `titled`."""
+    return f"http://127.0.0.1:{free_port()}/metrics"
+
+
+@pytest.fixture(scope="package")
 async def titled(
-    stack: LocalSupabase, titling: Upstream, tmp_path_factory: pytest.TempPathFactory
+    stack: LocalSupabase, titling: Upstream, metrics: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncGenerator[Api]:
     log = tmp_path_factory.mktemp("titles") / "api.log"
-    async with starting(stack, log, titling) as running:
+    async with starting(stack, log, titling, METRICS_PORT=str(httpx.URL(metrics).port)) as running:
         yield running
 
 

@@ -13,6 +13,8 @@ from tests.support.documented import block
 
 MAKE = block("docs/releasing.md", "make wheel sbom").text
 SIGN = block("docs/releasing.md", "ssh-keygen -Y sign").text
+CHECK_TAG = block("docs/releasing.md", "verify-tag").text
+TAG = block("docs/releasing.md", "tag --sign").text
 CHECK = block("docs/releasing.md", "ssh-keygen -Y verify").text
 
 
@@ -39,10 +41,16 @@ def test_release_is_made_signed_and_checked(tmp_path: Path) -> None:
     signed = run(SIGN)
     assert signed.returncode == 0, signed.stderr
     public = key.with_suffix(".pub").read_text()
-    (folder / "allowed_signers").write_text(f'releases@example.com namespaces="parley" {public}')
+    (folder / "allowed_signers").write_text(f'releases@example.com namespaces="parley,git" {public}')
     checked = run(CHECK)
     assert checked.returncode == 0, checked.stderr
     assert checked.stdout == "parley-1.0.0-py3-none-any.whl: OK\n"
+    run("git init --quiet && git init --quiet --bare origin && git remote add origin origin")
+    run("git -c user.name=x -c user.email=releases@example.com commit --quiet --allow-empty --message x")
+    tagged = run("export GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=releases@example.com\n" + TAG)
+    assert tagged.returncode == 0, tagged.stderr
+    assert run(CHECK_TAG).returncode == 0
+    assert run("git -C origin verify-tag v1.0.0").returncode != 0, "it was pushed, but nobody is named who may sign"
     # a wheel that was exchanged, and sums that somebody else wrote
     (folder / "parley-1.0.0-py3-none-any.whl").write_bytes(b"another wheel")
     assert run(CHECK).returncode != 0
