@@ -12,10 +12,10 @@ const SEARCH_PATH = '"public", "extensions"'
 
 export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey }) {
   const catalog = catalogConnection(catalogUrl)
-  const connection = apiConnection(apiUrl, await readVectorOids(catalog))
+  const schema = createSchemaCache(catalog)
+  const connection = apiConnection(apiUrl, await readVectorOids(catalog), schema.version)
   const roleSettings = await readRoleSettings(catalog)
 
-  const schema = createSchemaCache(catalog)
   connection.introspect = schema.read
   // As in a hosted project, migrations send a notification, and the next request reads the schema again.
   await catalog.driver.listen('pgrst', schema.forget)
@@ -79,6 +79,7 @@ function createSchemaCache(catalog) {
     return schema
   }
   return {
+    version: () => version,
     read: () => (reading ??= readOnce().finally(() => (reading = null))),
     forget: () => {
       version += 1
