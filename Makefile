@@ -177,6 +177,14 @@ bench-peers: install ## Measure beside LiteLLM and the AI SDK, and write docs/be
 bench-search: install ## Measure search: recall and latency by the owner's size (a few minutes; ARGS=--full for more)
 	nice $(BIN)/python -m scripts.bench.search $(ARGS)
 
+.PHONY: bench-indexes
+bench-indexes: install ## Measure ways to index passages: build, size, recall, writes (ten minutes; ARGS=--full for 200,000)
+	nice $(BIN)/python -m scripts.bench.indexes $(ARGS)
+
+.PHONY: bench-first-token
+bench-first-token: install ## Measure one turn at a time on the embedded stack, and where its first token's time goes (a minute)
+	$(BIN)/python -m scripts.bench.first_token $(ARGS)
+
 .PHONY: bench-conversations
 bench-conversations: install ## Measure search over conversations (a minute; ARGS=--full for 10 million messages, which takes 37 GB of disk)
 	nice $(BIN)/python -m scripts.bench.conversations $(ARGS)

@@ -14,6 +14,8 @@ DIMENSIONS = 1536
 OWNERS = 2000
 PER_DOCUMENT = 20
 LARGE = 50_000
+RANKED = 2000
+"""Owners of no more passages are not in the HNSW index."""
 MEASURED = {10: 8, 500: 4, 2000: 1, 5000: 1}
 """The number of owners with exactly so many passages. The others share the rest; a few of them have most of it."""
 

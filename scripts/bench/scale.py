@@ -78,7 +78,7 @@ where o.kind <> 'tail' and o.amount > 2000
 
 HNSW = """
 create index on {table} using hnsw ((embedding::extensions.halfvec({width})) extensions.halfvec_cosine_ops)
-with (ef_construction = 128)
+with (ef_construction = 128) where large_owner
 """
 WIDTH = {"width": 1536}
 

@@ -89,8 +89,9 @@ from bench.owners as o, (
   values ('conversations', 40), ('messages', 1), ('documents', 20), ('passages', 1)
 ) as k (kind, per)
 where o.stage = %(stage)s;
-insert into private.passage_counts (user_id, embedding_model, passages)
-select o.user_id, 'bench', o.amount from bench.owners as o where o.stage = %(stage)s;
+insert into private.passage_counts (user_id, embedding_model, passages, in_index)
+select o.user_id, 'bench', o.amount, case when o.amount > 2000 then o.amount else 0 end
+from bench.owners as o where o.stage = %(stage)s;
 insert into public.conversations (id, user_id, title, head_id, last_message_at, preview, message_count)
 select
   md5('c' || t.n)::uuid, t.user_id, 'Conversation ' || t.local, md5('m' || t.n || '-39')::uuid,
@@ -132,11 +133,11 @@ where t.stage = %(stage)s
 """
 PASSAGE = """
 insert into public.embeddings (
-  document_id, user_id, revision, passage, content, embedding, embedding_model, fts
+  document_id, user_id, revision, passage, content, embedding, embedding_model, fts, large_owner
 )
 select
   md5('d' || t.n || '-' || %(half)s)::uuid, t.user_id, 1, p, x.content,
-  c.direction operator(extensions.+) s.direction, 'bench', x.passage
+  c.direction operator(extensions.+) s.direction, 'bench', x.passage, t.total * 40 > 2000
 from bench.threads as t, generate_series(0, 19) as p
 join bench.texts as x on true
 join bench.topics as c on true
@@ -203,8 +204,8 @@ def prepare(db: Connection, dimensions: int) -> list[str]:
 
 def narrow(db: Connection, dimensions: int) -> None:
     """Give the column, its index and the functions this width."""
-    (index,) = db.execute("select pg_get_indexdef('public.embeddings_embedding_idx'::regclass)").fetchone() or ("",)
-    db.execute("drop index public.embeddings_embedding_idx")
+    (index,) = db.execute("select pg_get_indexdef('public.embeddings_large_owner_idx'::regclass)").fetchone() or ("",)
+    db.execute("drop index public.embeddings_large_owner_idx")
     db.execute(f"alter table public.embeddings alter column embedding type extensions.vector({dimensions})".encode())
     db.execute("select '[1]'::extensions.vector")
     for (definition,) in db.execute(

@@ -97,7 +97,7 @@ def load(db: Connection, corpus: Corpus) -> None:
         for owner in corpus.owners:
             copy.write_row((owner.id, f"{owner.id}@example.com", "authenticated", "authenticated"))
     documents: list[tuple[UUID, UUID]] = []
-    columns = "document_id, user_id, passage, content, embedding, embedding_model"
+    columns = "document_id, user_id, passage, content, embedding, embedding_model, large_owner"
     with db.cursor().copy(f"copy public.embeddings ({columns}) from stdin (format binary)") as copy:
         copy.write(b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0))
         for owner, document_id, vectors in corpus.documents():
@@ -110,6 +110,7 @@ def load(db: Connection, corpus: Corpus) -> None:
                     corpus.words().encode(),
                     made.vector_bytes(vector),
                     MODEL.encode(),
+                    struct.pack("!?", owner.passages > made.RANKED),
                 )
                 copy.write(struct.pack("!h", len(values)) + b"".join(map(made.field, values)))
         copy.write(struct.pack("!h", -1))
@@ -117,8 +118,9 @@ def load(db: Connection, corpus: Corpus) -> None:
         for document_id, owner_id in documents:
             copy.write_row((document_id, owner_id, str(document_id), "ready"))
     db.execute(
-        "insert into private.passage_counts "
-        "select user_id, embedding_model, count(*) from public.embeddings group by 1, 2"
+        "insert into private.passage_counts (user_id, embedding_model, passages, in_index) "
+        "select user_id, embedding_model, count(*), count(*) filter (where large_owner) "
+        "from public.embeddings group by 1, 2"
     )
 
 
@@ -141,7 +143,7 @@ def size(db: Connection, relation: str) -> str:
 
 def prepare(db: Connection, corpus: Corpus) -> None:
     """Load everything, and print sizes and times."""
-    index = "public.embeddings_embedding_idx"
+    index = "public.embeddings_large_owner_idx"
     definition = db.execute("select pg_get_indexdef(%s::regclass)", [index]).fetchone()
     assert definition is not None
     db.execute(f"drop index {index}")
@@ -149,7 +151,7 @@ def prepare(db: Connection, corpus: Corpus) -> None:
     db.execute("set maintenance_work_mem = '1GB'")
     timed("load", lambda: load(db, corpus))
     db.execute("set session_replication_role = origin")
-    timed("build the HNSW index (halfvec)", lambda: db.execute(definition[0]))
+    timed("build the HNSW index of large owners (halfvec)", lambda: db.execute(definition[0]))
     db.execute(USUAL)
     timed(
         "copy for the original",

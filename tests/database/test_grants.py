@@ -95,6 +95,7 @@ authenticated  private.passage_words(jsonb,text)                                
 authenticated  private.passages_with_words(text,integer,jsonb,text)                                         execute
 authenticated  private.plant_tree(uuid)                                                                     execute
 authenticated  private.prefers_index(uuid,text,integer)                                                     execute
+authenticated  private.ranked_passages()                                                                    execute
 authenticated  private.query_patterns(text)                                                                 execute
 authenticated  private.query_vector(extensions.vector)                                                      execute
 authenticated  private.read_branch(uuid,bigint,bigint,uuid,uuid,boolean,integer)                            execute
@@ -162,6 +163,7 @@ service_role   private.end_import(uuid,text)                                    
 service_role   private.import_documents(uuid,jsonb)                                                         execute
 service_role   private.import_messages(uuid,jsonb,jsonb,text)                                               execute
 service_role   private.index_lease()                                                                        execute
+service_role   private.index_large_owners()                                                                 execute
 service_role   private.index_waiting_texts()                                                                execute
 service_role   private.lease()                                                                              execute
 service_role   private.limits_of(uuid)                                                                      execute

@@ -269,11 +269,15 @@ def test_plan_follows_the_size_of_the_partition(divided: Divided) -> None:
         [(home, model)] = db.execute(
             "select tableoid, embedding_model from public.embeddings where user_id = %s", [owner.id]
         ).fetchall()
-        db.execute("update private.passage_counts set passages = 5000 where user_id = %s", [owner.id])
+        db.execute("update private.passage_counts set passages = 5000, in_index = 5000 where user_id = %s", [owner.id])
         preferred = {}
         for rows in (20_000, 10_000_000):
             db.execute("reset role")
-            db.execute("update pg_class set reltuples = %s where oid = %s", [rows, home])
+            db.execute(
+                "update pg_class set reltuples = %s where oid in (select indexrelid from pg_index where indrelid = %s) "
+                "and relam = (select oid from pg_am where amname = 'hnsw')",
+                [rows, home],
+            )
             with acting(db, owner):
                 preferred[rows] = one(db, "select private.prefers_index(%s, %s, 5)", [owner.id, model])
         db.rollback()

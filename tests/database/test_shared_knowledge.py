@@ -48,6 +48,7 @@ from app.store.rows import Conversation, StoredMessage
 from app.store.usage import OtherRequests, RequestKind, Storage
 from app.store.user_settings import UserSetting
 from app.values import Feedback, ReplyStatus, Role
+from scripts.bench.passages import RANKED
 from tests.database.knowledge import (
     ROOT,
     Asked,
@@ -317,6 +318,12 @@ SAME: dict[str, tuple[Side, ...]] = {
     ),
     "the largest limit": (type_info(Count).le, Asked("select 2147483647")),
     # ── search ───────────────────────────────────────────────────────────────────────────────────────────────────
+    "passages of an owner who is ranked": (
+        RANKED,
+        Written("private.ranked_passages", r"select (\d+)"),
+        Written("private.index_large_owners", r"c\.passages > (\d+)"),
+        Asked("select pg_get_indexdef('private.passage_counts_waiting_idx'::regclass)", r"passages > (\d+)"),
+    ),
     "numbers of a vector": (
         EMBEDDING_WIDTH,
         Asked(
@@ -324,7 +331,7 @@ SAME: dict[str, tuple[Side, ...]] = {
             "where attrelid = 'public.embeddings'::regclass and attname = 'embedding'",
             r"\((\d+)\)",
         ),
-        Asked("select pg_get_indexdef('public.embeddings_embedding_idx'::regclass)", r"halfvec\((\d+)\)"),
+        Asked("select pg_get_indexdef('public.embeddings_large_owner_idx'::regclass)", r"halfvec\((\d+)\)"),
         Written("private.nearest_by_index", r"halfvec\((\d+)\)"),
         Constant("private.query_vector", "c_dimensions"),
     ),
@@ -452,7 +459,7 @@ DATABASE_ALONE = {
     # tests/guard/test_retire_command.py compares these
     "public.retire.c_least",
     "public.retire.c_most",
-    "private.prefers_index.c_exact",
+    "private.index_large_owners.c_batch",
     "private.prefers_index.c_walk",
     "private.begin_title.c_models",
     "private.require_model.c_named",

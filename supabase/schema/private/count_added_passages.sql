@@ -7,13 +7,15 @@ security definer
 set search_path = ''
 as $$
 begin
-  insert into private.passage_counts as c (user_id, embedding_model, passages)
-  select a.user_id, a.embedding_model, count(*)
+  insert into private.passage_counts as c (user_id, embedding_model, passages, in_index)
+  select a.user_id, a.embedding_model, count(*), count(*) filter (where a.large_owner)
   from added as a
   group by a.user_id, a.embedding_model
   -- always in this order, so that two batches never wait for each other in a circle
   order by a.user_id, a.embedding_model
-  on conflict (user_id, embedding_model) do update set passages = c.passages + excluded.passages;
+  on conflict (user_id, embedding_model) do update set
+    passages = c.passages + excluded.passages,
+    in_index = c.in_index + excluded.in_index;
   return null;
 end;
 $$;

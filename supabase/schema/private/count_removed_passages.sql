@@ -8,9 +8,11 @@ set search_path = ''
 as $$
 begin
   update private.passage_counts as c
-  set passages = c.passages - r.passages
+  set passages = c.passages - r.passages, in_index = c.in_index - r.in_index
   from (
-    select g.user_id, g.embedding_model, count(*) as passages
+    select
+      g.user_id, g.embedding_model, count(*) as passages,
+      count(*) filter (where g.large_owner) as in_index
     from removed as g
     group by g.user_id, g.embedding_model
   ) as r

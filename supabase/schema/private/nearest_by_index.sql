@@ -26,7 +26,8 @@ begin
     select e.id
     from public.embeddings as e
     where
-      e.user_id = p_user_id
+      e.large_owner
+      and e.user_id = p_user_id
       and e.embedding_model = p_model
       and e.revision <> all(p_hidden)
       and (p_filter = '{}' or e.metadata @> p_filter)

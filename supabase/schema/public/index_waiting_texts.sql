@@ -5,10 +5,11 @@ language sql
 security invoker
 set search_path = ''
 as $$
-  select private.index_waiting_texts()
+  select bool_or(w.more)
+  from (values (private.index_waiting_texts()), (private.index_large_owners())) as w (more)
 $$;
 
 comment on function public.index_waiting_texts() is
-'Makes some of the texts searchable that were not indexed while they were written. Returns whether there may be more. For the service.';
+'Makes some of the texts searchable that were not indexed while they were written, and puts some passages of large owners into their index. Returns whether there may be more. For the service.';
 
 grant execute on function public.index_waiting_texts() to service_role;
