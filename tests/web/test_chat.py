@@ -126,9 +126,17 @@ async def test_feedback_is_given_with_a_comment_and_taken_back(
     reply = await turn(as_visitor, conversation)
     chat = await open_chat(conversation)
     await chat.button("Bad reply").click()
-    await chat.page.get_by_label("What was wrong? (optional)").fill("Too short")
+    comment = chat.page.get_by_label("What was wrong? (optional)")
+    await expect(comment).to_be_focused()
+    # the row of what can be done stays whole, the comment is below it
+    row, field = await chat.button("Answer again").bounding_box(), await comment.bounding_box()
+    assert row
+    assert field
+    assert row["y"] + row["height"] <= field["y"]
+    await comment.fill("Too short")
     await chat.page.keyboard.press("Enter")
-    await expect(chat.page.get_by_label("What was wrong? (optional)")).to_have_count(0)
+    await expect(comment).to_have_count(0)
+    await expect(chat.button("Bad reply")).to_be_focused()
 
     async def is_stored(feedback: object) -> bool:
         return bool((await as_visitor.get(f"/v1/messages/{reply['id']}")).json()["feedback"] == feedback)
