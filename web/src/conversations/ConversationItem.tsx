@@ -89,6 +89,7 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
       )}
       {/* there while renaming, too: a menu that goes with what opened it gives the focus to whatever had it before */}
       <Menu
+        label={texts.conversations.actions(title)}
         trigger={
           <IconButton label={texts.conversations.actions(title)} className={styles.actions}>
             <Ellipsis size={16} aria-hidden="true" />
