@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import httpx
+import psycopg
 from playwright.async_api import expect
 
+from scripts.local_supabase import LocalSupabase
 from tests.support.client import history, new_conversation, script, turn
 from tests.support.documents import indexed, put_in
 from tests.support.replica_client import eventually
@@ -170,9 +172,19 @@ async def test_reasoning_is_folded_with_its_time_and_is_no_part_of_the_text(open
     await expect(chat.replies.get_by_text("think of ports.")).to_have_count(0)
     await summary.click()
     await expect(chat.replies.get_by_text("Let me think of ports.")).to_be_visible()
-    told = await summary.inner_text()
-    await chat.page.reload()
-    await expect(chat.replies.get_by_text("Thought for")).to_have_text(told)
+
+
+async def test_time_of_reasoning_is_the_stored_one_on_every_device(
+    open_chat: OpenChat, as_visitor: httpx.AsyncClient, stack: LocalSupabase
+) -> None:
+    conversation = await new_conversation(as_visitor)
+    reply = await turn(as_visitor, conversation, script(thoughts=["Hm. ", "Ports."], pieces=["Lisboa."], gap=0.05))
+    assert 50 <= reply["reasoning_ms"] < 60_000
+    with psycopg.connect(stack.database_url) as connection:
+        # longer than a test may take
+        connection.execute("update public.messages set reasoning_ms = 83400 where id = %s", (reply["id"],))
+    chat = await open_chat(conversation)
+    await expect(chat.replies.get_by_text("Thought for 83 s")).to_be_visible()
 
 
 async def test_a_reply_tells_who_wrote_it_and_its_tokens(open_chat: OpenChat) -> None:
