@@ -76,6 +76,7 @@ _QUESTION = MessageView(
     role="user",
     content="Which church has the light that moves along the floor?",
     reasoning="",
+    reasoning_ms=None,
     status="complete",
     parent_id=None,
     version=1,

@@ -65,6 +65,7 @@ class MessageLine(msgspec.Struct):
     created_at: str
     parent_id: Name | None = None
     reasoning: str = ""
+    reasoning_ms: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     status: ReplyStatus = "complete"
     provider: Label | None = None
     model: Label | None = None

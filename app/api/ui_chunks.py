@@ -32,6 +32,10 @@ class UIMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost_micro_usd: Annotated[
         int | msgspec.UnsetType, described("What all calls for the reply have cost, in millionths of a dollar.")
     ] = msgspec.UNSET
+    reasoning_ms: Annotated[
+        int | msgspec.UnsetType,
+        described("How long the model has thought, in milliseconds; in stored messages, once the reply is over."),
+    ] = msgspec.UNSET
     problem: Annotated[Problem | msgspec.UnsetType, described("Why a reply failed.")] = msgspec.UNSET
     length: Annotated[
         int | msgspec.UnsetType, described("The length of the stored text, in code points, once the reply is over.")

@@ -258,6 +258,7 @@ def _metadata(stored: StoredMessage) -> UIMetadata:
             "finish_reason": stored.finish_reason,
             "usage": stored.usage,
             "cost_micro_usd": stored.cost_micro_usd,
+            "reasoning_ms": stored.reasoning_ms,
             "problem": stored.why(),
         }
         if stored.status != "streaming":

@@ -229,6 +229,13 @@ class MessageView(View, frozen=True, kw_only=True):
     role: Role
     content: Annotated[str, described("The text; for a streaming reply, the text stored so far.")]
     reasoning: Annotated[str, described("The model's reasoning; empty where it showed none.")]
+    reasoning_ms: Annotated[
+        int | None,
+        described(
+            "How long the model has thought, in milliseconds: from the first of its reasoning to the first of the "
+            "text, or to the end. Null until the reply is over, and where it is not known."
+        ),
+    ]
     status: ReplyStatus
     parent_id: Annotated[Id | None, described("The message that it follows; of a reply, the one that it answers.")]
     version: Annotated[int, described("The number that it got among those that follow the same message, from 1.")]

@@ -95,6 +95,9 @@ class Writer:
         """How many of them are of tool calls."""
         self._look_at = sys.maxsize
         """From how many on the words are counted."""
+        self._thought_from: float | None = None
+        self._thought_ms: int | None = None
+        """From the first of the reasoning to the first of the text, or to the end."""
         self._usage: Usage | None = None
         self._charges: tuple[Charge, ...] = ()
         self._end = End("interrupted", error=Interrupted())
@@ -169,6 +172,7 @@ class Writer:
             self._end = End("failed", error=AppError())
         finally:
             self._cuttable = False  # from here on nothing may cut the final write
+            self._end_thinking()
             self._written()
 
     def _request_for(self, candidate: Candidate) -> ChatRequest:
@@ -187,6 +191,7 @@ class Writer:
         async with aclosing(events):
             async for event in events:
                 if type(event) is Delta:
+                    self._end_thinking()  # the first of the text comes here, and never at once
                     text = storable(event.text)
                     room = MAX_REPLY_CHARACTERS - reply.written
                     reply.append(text[:room])
@@ -198,6 +203,8 @@ class Writer:
                     self._end = End("complete", event.reason)
                     self._spending.finished(event.usage)
                 elif type(event) is Reasoning:
+                    if self._thought_from is None:
+                        self._thought_from = asyncio.get_running_loop().time()
                     reply.think(storable(event.text))
                     self._came += len(event.text)
                     if self._came >= self._look_at and self._is_too_long():
@@ -235,6 +242,10 @@ class Writer:
             reply.think(text)
         self._came += size
         return True
+
+    def _end_thinking(self) -> None:
+        if self._thought_from is not None and self._thought_ms is None:
+            self._thought_ms = round((asyncio.get_running_loop().time() - self._thought_from) * 1000)
 
     def _is_too_long(self) -> bool:
         """Whether more has come than the provider was told that it may bring: not each of them obeys. No token holds

@@ -38,6 +38,7 @@ class ExportedMessage(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     content: str
     reasoning: str
+    reasoning_ms: int | None
     status: ReplyStatus
     provider: str | None
     model: str | None

@@ -21,6 +21,7 @@ class ImportedMessage(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["user", "assistant"]
     content: str
     reasoning: str = ""
+    reasoning_ms: int | None = None
     status: ReplyStatus = "complete"
     provider: str | None = None
     model: str | None = None

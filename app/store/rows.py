@@ -59,6 +59,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None = None
+    reasoning_ms: int | None = None
     tokens_used: int | None = None
     cost_micro_usd: int | None = None
     """What all calls for the reply have cost."""

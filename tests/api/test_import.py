@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -106,7 +107,7 @@ async def test_exports_to_the_same_bytes(
     with psycopg.connect(stack.database_url, autocommit=True) as owner:
         owner.execute("update public.messages set sources = %s where id = %s", [Jsonb(SOURCES), one["id"]])
     exported = (await client.get("/v1/export")).text
-    assert '"reasoning":"why not"' in exported
+    assert re.search(r'"reasoning":"why not","reasoning_ms":\d', exported)
     assert '"excerpt"' in exported
     state = await send(other, exported)
     assert (state["status"], state["error"]) == ("complete", None)

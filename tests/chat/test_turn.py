@@ -68,6 +68,21 @@ async def test_readers_are_told_that_another_call_answers_after_reasoning() -> N
 
 
 @pytest.mark.parametrize(
+    ("play", "milliseconds"),
+    [
+        ((2.0, Reasoning("Hm."), 3.0, Reasoning("Ah."), 1.5, "te", 4.0, "xt", Finish("stop", None)), 4500),
+        ((Reasoning("Hm."), 3.0, failure(ContentFiltered)), 3000),  # to the end, where no text follows
+        (("text", Finish("stop", None)), None),
+    ],
+    ids=["before the text", "without text", "without reasoning"],
+)
+@in_virtual_time
+async def test_time_of_thinking_is_from_the_first_reasoning_to_the_text(play: Play, milliseconds: int | None) -> None:
+    async with scene(play) as on:
+        assert on.database.rows[(await on.whole()).id].reasoning_ms == milliseconds
+
+
+@pytest.mark.parametrize(
     ("counted", "usage"),
     [(Usage(7, 3), (7, 3)), (Usage(7, 0), (7, 2)), (Usage(0, 3), (2, 3)), (None, (2, 2))],
     ids=["all", "no completion", "no prompt", "nothing"],

@@ -231,6 +231,7 @@ SAME: dict[str, tuple[Side, ...]] = {
         Written("private.announce_new_messages", r"limit (\d+)"),
         Written("private.announce_deleted_messages", r"limit (\d+)"),
         Constant("private.announce_conversations", "c_most"),
+        Constant("private.announce_deleted_documents", "c_most"),
         Said(r"deletes more than ([\d,]+) rows"),
     ),
     "users of a page": (PAGE, default("public.admin_users", 3), Written("public.admin_users", r"1\), (\d+)\)")),

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.local_supabase import LocalSupabase
 from tests.realtime.conftest import Connect
-from tests.realtime.people import Connection, Someone, as_service, finish, new_conversation, new_reply
+from tests.realtime.people import Connection, Someone, as_service, finish, new_conversation, new_reply, value
 from tests.support.sockets import V1, V2, Socket
 
 
@@ -44,6 +44,19 @@ async def test_plain_sql_of_the_service(devices: list[Socket], db: Connection, o
     name, updated = await heard(devices)
     assert (name, updated["conversation_id"], updated["title"]) == ("conversation.updated", conversation, "second")
     assert await heard(devices) == ("conversation.deleted", {"conversation_id": conversation})
+
+
+async def test_documents_that_are_deleted(devices: list[Socket], db: Connection, owner: Someone) -> None:
+    """Each is named; and of a user who goes there is nobody to tell."""
+    add = "insert into public.documents (user_id, title, content_hash) values (%s, %s, %s) returning id::text"
+    made = [await value(db, add, owner.id, title, title) for title in ("Rules", "Garage", "Garden")]
+    assert [(await heard(devices))[1]["document_id"] for _ in made] == made
+    await db.execute("delete from public.documents where id = any(%s)", [made[:2]])
+    told = [await heard(devices) for _ in range(2)]
+    assert sorted(told, key=str) == sorted((("document.deleted", {"document_id": id_}) for id_ in made[:2]), key=str)
+    await db.execute("delete from auth.users where id = %s", [owner.id])
+    query = "select count(*)::integer from realtime.messages where event = 'document.deleted' and topic = %s"
+    assert await value(db, query, owner.topic) == 2
 
 
 async def test_the_users_own_changes_through_the_data_api(

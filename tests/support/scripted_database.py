@@ -49,6 +49,7 @@ class Row:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    reasoning_ms: int | None = None
     sources: list[dict[str, object]] | None = None
     flagged: list[str] | None = None
     stop_requested: bool = False

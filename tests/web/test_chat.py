@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import httpx
+import psycopg
 from playwright.async_api import expect
 
+from scripts.local_supabase import LocalSupabase
 from tests.support.client import history, new_conversation, script, turn
 from tests.support.documents import indexed, put_in
 from tests.support.replica_client import eventually
@@ -126,9 +128,17 @@ async def test_feedback_is_given_with_a_comment_and_taken_back(
     reply = await turn(as_visitor, conversation)
     chat = await open_chat(conversation)
     await chat.button("Bad reply").click()
-    await chat.page.get_by_label("What was wrong? (optional)").fill("Too short")
+    comment = chat.page.get_by_label("What was wrong? (optional)")
+    await expect(comment).to_be_focused()
+    # the row of what can be done stays whole, the comment is below it
+    row, field = await chat.button("Answer again").bounding_box(), await comment.bounding_box()
+    assert row
+    assert field
+    assert row["y"] + row["height"] <= field["y"]
+    await comment.fill("Too short")
     await chat.page.keyboard.press("Enter")
-    await expect(chat.page.get_by_label("What was wrong? (optional)")).to_have_count(0)
+    await expect(comment).to_have_count(0)
+    await expect(chat.button("Bad reply")).to_be_focused()
 
     async def is_stored(feedback: object) -> bool:
         return bool((await as_visitor.get(f"/v1/messages/{reply['id']}")).json()["feedback"] == feedback)
@@ -162,9 +172,19 @@ async def test_reasoning_is_folded_with_its_time_and_is_no_part_of_the_text(open
     await expect(chat.replies.get_by_text("think of ports.")).to_have_count(0)
     await summary.click()
     await expect(chat.replies.get_by_text("Let me think of ports.")).to_be_visible()
-    told = await summary.inner_text()
-    await chat.page.reload()
-    await expect(chat.replies.get_by_text("Thought for")).to_have_text(told)
+
+
+async def test_time_of_reasoning_is_the_stored_one_on_every_device(
+    open_chat: OpenChat, as_visitor: httpx.AsyncClient, stack: LocalSupabase
+) -> None:
+    conversation = await new_conversation(as_visitor)
+    reply = await turn(as_visitor, conversation, script(thoughts=["Hm. ", "Ports."], pieces=["Lisboa."], gap=0.05))
+    assert 50 <= reply["reasoning_ms"] < 60_000
+    with psycopg.connect(stack.database_url) as connection:
+        # longer than a test may take
+        connection.execute("update public.messages set reasoning_ms = 83400 where id = %s", (reply["id"],))
+    chat = await open_chat(conversation)
+    await expect(chat.replies.get_by_text("Thought for 83 s")).to_be_visible()
 
 
 async def test_a_reply_tells_who_wrote_it_and_its_tokens(open_chat: OpenChat) -> None:

@@ -63,6 +63,37 @@ async def test_renaming_is_stored_and_escape_keeps_the_title(
     assert (await as_visitor.get(f"/v1/conversations/{made}")).json()["title"] == "Rome in May"
 
 
+async def test_renaming_by_the_menu_keeps_the_focus_whatever_was_open_before(
+    open_page: OpenPage, as_visitor: httpx.AsyncClient
+) -> None:
+    await new_conversation(as_visitor, title="Rome")
+    page = (await open_page()).page
+    await page.get_by_role("button", name="Model: Automatic").click()
+    await expect(page.get_by_role("radio", name="Automatic").first).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Actions for “Rome”").click()
+    await page.get_by_role("menuitem", name="Rename").click()
+    await expect(page.get_by_role("menu")).to_have_count(0)
+    await expect(page.get_by_role("textbox", name="Title")).to_be_focused()
+    await page.keyboard.type("Lisbon")
+    await page.keyboard.press("Enter")
+    await expect(listed(page)).to_have_text(["Lisbon"])
+    await expect(listed(page)).to_be_focused()
+
+
+async def test_focus_stays_in_the_list_when_a_conversation_is_deleted(
+    open_page: OpenPage, as_visitor: httpx.AsyncClient
+) -> None:
+    for title in ("Rome", "Lisbon", "Porto"):
+        await new_conversation(as_visitor, title=title)
+    page = (await open_page()).page
+    await listed(page).nth(1).press("Delete")
+    await expect(page.get_by_role("link", name="Rome")).to_be_focused()
+    await page.keyboard.press("Delete")
+    await expect(page.get_by_role("link", name="Porto")).to_be_focused()
+    await expect(listed(page)).to_have_text(["Porto"])
+
+
 async def test_deleting_can_be_taken_back(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
     made = await new_conversation(as_visitor, title="Rome")
     tab = await open_page(f"/c/{made}")
@@ -111,6 +142,7 @@ async def test_search_marks_what_it_finds_and_opens_it(open_page: OpenPage, as_v
     await expect(tab.page.get_by_role("status").filter(has_text="results")).to_be_visible()
     await hits.first.click()
     await expect(tab.page).to_have_url(re.compile(f"/c/{made}\\?m="))
+    await expect(hits.and_(tab.page.locator("[aria-current=page]"))).to_have_count(1)
     # the conversation takes the focus once it is there
     await expect(tab.page.get_by_role("textbox", name="Message", exact=True)).to_be_focused()
     await tab.page.get_by_role("textbox", name="Search conversations").fill("nothing of that kind")

@@ -65,6 +65,20 @@ async def test_interrupted_upload_can_be_tried_again(open_page: OpenPage) -> Non
     await expect(row(tab.page, "note.txt")).to_contain_text("1 passage")
 
 
+async def test_document_that_another_device_deletes_goes_by_itself(
+    open_page: OpenPage, as_visitor: httpx.AsyncClient
+) -> None:
+    kept = await put_in(as_visitor, "The kitchen closes at ten.", title="House rules")
+    gone = await put_in(as_visitor, "The garage is locked at midnight.", title="Garage")
+    page = (await open_page("/documents")).page
+    await expect(row(page, "Garage")).to_be_visible()
+    await as_visitor.delete(f"/v1/documents/{gone['id']}")
+    await expect(row(page, "Garage")).to_have_count(0)
+    await expect(row(page, "House rules")).to_be_visible()
+    await as_visitor.delete(f"/v1/documents/{kept['id']}")
+    await expect(page.get_by_text("No documents yet")).to_be_visible()
+
+
 async def test_document_of_another_device_comes_and_is_deleted(
     open_page: OpenPage, as_visitor: httpx.AsyncClient
 ) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 import psycopg
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, expect
 
 from scripts.local_supabase import LocalSupabase
 from tests.support.client import new_conversation, script, turn
 from tests.support.replica_client import eventually
 from tests.support.service import Person
 from tests.support.upstream import Upstream
+from tests.web.accessibility import findings
 from tests.web.pages import Chat, OpenChat
 
-AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 LINE = "Line {} of some words that go on.\n\n"
 DRAWN = "new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
 
@@ -195,16 +193,6 @@ async def test_a_screen_reader_is_told_the_beginning_and_the_end_and_no_word_bet
     assert spoken[0].startswith("The reply is there. tok0 tok1")
 
 
-async def no_findings(page: Page) -> None:
-    """Axe finds nothing: roles, names, contrast, landmarks."""
-    await page.evaluate(AXE.read_text())
-    found = await page.evaluate(
-        "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>"
-        " violations.map(({ id, nodes }) => [id, ...nodes.map(({ html, failureSummary }) => html + failureSummary)]))"
-    )
-    assert found == []
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_a_phone_shows_wide_tables_code_and_formulas_within_its_width(
     open_chat: OpenChat, as_visitor: httpx.AsyncClient, scheme: str
@@ -223,7 +211,7 @@ async def test_a_phone_shows_wide_tables_code_and_formulas_within_its_width(
     assert await chat.page.evaluate("document.documentElement.scrollWidth") == 360
     for name in ("Code, scrolls sideways", "Table, scrolls sideways"):
         assert await chat.page.get_by_role("region", name=name).evaluate("(one) => one.scrollWidth > one.clientWidth")
-    await no_findings(chat.page)
+    assert await findings(chat.page) == []
 
 
 async def test_each_block_has_the_direction_of_its_text(open_chat: OpenChat, as_visitor: httpx.AsyncClient) -> None:
@@ -250,13 +238,13 @@ async def test_axe_finds_nothing_in_an_empty_chat_nor_in_one_with_everything(
     open_chat: OpenChat, as_visitor: httpx.AsyncClient, upstream: Upstream
 ) -> None:
     chat = await open_chat()
-    await no_findings(chat.page)
+    assert await findings(chat.page) == []
     await chat.send(script(id="seen by axe", thoughts=["Hm."], pieces=["# One\n\nwords", " and `code`"], stepped=True))
     call = await upstream.call("seen by axe")
     call.step()
     await expect(chat.replies).to_contain_text("words")
-    await no_findings(chat.page)
+    assert await findings(chat.page) == []
     call.step()
     await chat.ended()
     await chat.button("Bad reply").click()
-    await no_findings(chat.page)
+    assert await findings(chat.page) == []

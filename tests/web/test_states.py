@@ -6,7 +6,8 @@ The screenshots go to `web/dist-states`, which git ignores; `make screenshots` c
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -275,6 +276,113 @@ async def test_page_that_does_not_exist(open_page: OpenPage, resident: Person, l
     page = (await open_page("/no/such/page", person=resident, **LOOKS[look])).page
     await expect(page.get_by_text("This page does not exist")).to_be_visible()
     await shown(page, look, "not-found")
+
+
+NAMES = {
+    "en": {
+        "actions": "Actions for “A walk through Rome”",
+        "bad": "Bad reply",
+        "comment": "What was wrong? (optional)",
+        "create": "Create a key",
+        "edit": "Edit",
+        "erase": "Delete everything",
+        "find": "Search conversations",
+        "help": "Keyboard shortcuts",
+        "key": "What it is for",
+        "model": "Model: Automatic",
+        "once": "It is not shown again",
+        "rename": "Rename",
+        "reply": "Reply",
+        "revoke": "Revoke: editor",
+        "source": "Source 1",
+        "title": "Title",
+        "undo": "Undo",
+        "you": "You",
+    },
+    "pt-BR": {
+        "actions": "Ações para “A walk through Rome”",
+        "bad": "Resposta ruim",
+        "comment": "O que estava errado? (opcional)",
+        "create": "Criar uma chave",
+        "edit": "Editar",
+        "erase": "Excluir tudo",
+        "find": "Buscar conversas",
+        "help": "Atalhos de teclado",
+        "key": "Para que serve",
+        "model": "Modelo: Automático",
+        "once": "Ela não será mostrada de novo",
+        "rename": "Renomear",
+        "reply": "Resposta",
+        "revoke": "Revogar: editor",
+        "source": "Fonte 1",
+        "title": "Título",
+        "undo": "Desfazer",
+        "you": "Você",
+    },
+}
+
+
+async def opened_one_after_the_other(page: Page, names: dict[str, str]) -> AsyncGenerator[str]:
+    """Opens all that opens in a conversation and in the account; the name of each, while it is open."""
+    yield "conversation"
+    await page.get_by_role("button", name=re.compile(f"^{names['source']}")).first.click()
+    yield "source"
+    await page.get_by_role("button", name=names["bad"]).click()
+    await expect(page.get_by_label(names["comment"])).to_be_visible()
+    yield "comment"
+    await page.get_by_role("button", name=names["bad"]).click()
+    await page.get_by_role("article", name=names["you"]).hover()
+    await page.get_by_role("button", name=names["edit"], exact=True).click()
+    yield "editing"
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name=names["model"]).click()
+    await expect(page.get_by_role("radio").nth(1)).to_be_visible()
+    yield "models"
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name=names["actions"]).click()
+    await expect(page.get_by_role("menu")).to_be_visible()
+    yield "menu of a conversation"
+    await page.get_by_role("menuitem", name=names["rename"]).click()
+    await expect(page.get_by_role("textbox", name=names["title"])).to_be_visible()
+    yield "renaming"
+    await page.keyboard.press("Escape")
+    await page.get_by_role("textbox", name=names["find"]).fill("testaccio")
+    await expect(page.locator("mark").first).to_be_visible()
+    yield "search"
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name=names["help"]).click()
+    await expect(page.get_by_role("dialog", name=names["help"])).to_be_visible()
+    yield "help"
+    await page.keyboard.press("Escape")
+    await page.get_by_role("link", name="lena@example.com").click()
+    await page.get_by_label(names["key"]).fill("editor")
+    await page.get_by_role("button", name=names["create"]).click()
+    await expect(page.get_by_text(names["once"])).to_be_visible()
+    yield "account with a new key"
+    await page.get_by_role("button", name=names["erase"]).click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    yield "deleting everything"
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name=names["revoke"]).click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    yield "revoking"
+    await page.get_by_role("dialog").get_by_role("button").last.click()
+    await expect(page.get_by_role("button", name=names["revoke"])).to_have_count(0)
+    await page.get_by_role("link", name="Minutes of the board").press("Delete")
+    await expect(page.get_by_role("button", name=names["undo"])).to_be_visible()
+    yield "undo"
+    await page.get_by_role("button", name=names["undo"]).click()
+
+
+@pytest.mark.parametrize(("language", "look"), [("en", "light"), ("pt-BR", "dark")])
+async def test_what_opens_has_no_findings_in_both_languages(
+    open_page: OpenPage, resident: Person, rome: str, language: str, look: str
+) -> None:
+    page = (await open_page(f"/c/{rome}", person=resident, locale=language, **LOOKS[look])).page
+    await expect(page.get_by_role("article", name=NAMES[language]["reply"])).to_contain_text("Testaccio")
+    found = {name: await findings(page) async for name in opened_one_after_the_other(page, NAMES[language])}
+    assert found == {name: [] for name in found}
+    assert len(found) == 13
 
 
 async def test_motion_is_reduced_where_the_user_wants_it(open_page: OpenPage) -> None:

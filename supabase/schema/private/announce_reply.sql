@@ -42,7 +42,7 @@ begin
         'finish_reason', new.finish_reason, 'error_code', new.error_code, 'provider', new.provider, 'model', new.model,
         'prompt_tokens', new.prompt_tokens, 'completion_tokens', new.completion_tokens,
         'cached_tokens', new.cached_tokens, 'reasoning_tokens', new.reasoning_tokens,
-        'cost_micro_usd', new.cost_micro_usd
+        'reasoning_ms', new.reasoning_ms, 'cost_micro_usd', new.cost_micro_usd
       ),
       v_event, v_topic, true
     );

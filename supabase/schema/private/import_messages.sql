@@ -63,12 +63,12 @@ begin
   )
   -- no usage: what was used was somebody else's call, or nobody's
   insert into public.messages (
-    id, conversation_id, user_id, role, content, reasoning, status, parent_id, version, provider, model, finish_reason,
-    error_code, problem, sources, flagged, feedback, screened, created_at, updated_at
+    id, conversation_id, user_id, role, content, reasoning, reasoning_ms, status, parent_id, version, provider, model,
+    finish_reason, error_code, problem, sources, flagged, feedback, screened, created_at, updated_at
   )
   select
     n.id, v_id, v_import.user_id, n.message ->> 'role', n.message ->> 'content', n.message ->> 'reasoning',
-    n.message ->> 'status', n.parent_id,
+    (n.message ->> 'reasoning_ms')::integer, n.message ->> 'status', n.parent_id,
     coalesce((select max(m.version) from public.messages as m where m.parent_id = n.parent_id), 0)
     + row_number() over (partition by n.parent_id order by n.place),
     n.message ->> 'provider', n.message ->> 'model', n.message ->> 'finish_reason', n.message ->> 'error_code',

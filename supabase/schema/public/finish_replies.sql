@@ -31,6 +31,7 @@ begin
       id uuid, content text, reasoning text, status text, finish_reason text, error_code text, problem jsonb,
       provider text, model text, sources jsonb,
       prompt_tokens integer, completion_tokens integer, cached_tokens integer, reasoning_tokens integer,
+      reasoning_ms integer,
       flagged text[], flagged_part text, screened boolean
     )
   ), finished as (
@@ -52,6 +53,7 @@ begin
       completion_tokens = r.completion_tokens,
       cached_tokens = r.cached_tokens,
       reasoning_tokens = r.reasoning_tokens,
+      reasoning_ms = r.reasoning_ms,
       cost_micro_usd = private.reply_cost(m.id),
       flagged = r.flagged,
       updated_at = now()

@@ -1,6 +1,7 @@
 import { ArrowUp, Square } from 'lucide-react'
 import { memo, type ReactNode, type Ref, useEffect, useImperativeHandle, useRef } from 'react'
 import { useTexts } from '../i18n/texts'
+import { isPointerFine } from '../lib/pointer'
 import styles from './ChatInput.module.css'
 import { GrowingText } from './GrowingText'
 import { useDraft } from './useDraft'
@@ -57,7 +58,7 @@ export const ChatInput = memo(function ChatInput({
   // a finger on the screen does not want the keyboard over the page, and who writes elsewhere goes on there
   useEffect(() => {
     const isWriting = document.activeElement?.matches('input, textarea, select, [contenteditable="true"]')
-    if (!isWriting && matchMedia('(pointer: fine)').matches) field.current?.focus()
+    if (!isWriting && isPointerFine()) field.current?.focus()
   }, [])
   const send = () => {
     if (isBusy || !text.trim()) return

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
+import { Link } from 'wouter'
 import { DocumentsSwitch } from '../documents/DocumentsSwitch'
 import { useTexts } from '../i18n/texts'
 import { asProblem } from '../lib/problem'
@@ -48,6 +49,7 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
   const [isMaking, setIsMaking] = useState(false)
   const [refused, setRefused] = useState<Refused | null>(null)
   const composer = useRef<Composer>(null)
+  const { before, documents, after } = texts.chat.emptyHint
   useEffect(() => {
     const text = unsentOf(user.id, NEW)
     if (text) composer.current?.give(text)
@@ -81,7 +83,11 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
     <div className={`${styles.pane} ${styles.empty}`}>
       <div className={styles.greeting}>
         <h1>{texts.chat.emptyTitle}</h1>
-        <p>{texts.chat.emptyHint}</p>
+        <p>
+          {before}
+          <Link href="/documents">{documents}</Link>
+          {after}
+        </p>
       </div>
       <div className={styles.foot}>
         {refused ? (
@@ -189,7 +195,7 @@ function Chat({ id, messageId }: { id: string; messageId: string | null }) {
   }
   return (
     <div className={styles.pane}>
-      <h1 className={styles.hidden}>{texts.chat.conversation}</h1>
+      <h2 className={styles.hidden}>{texts.chat.conversation}</h2>
       {state === 'reading' ? (
         <p className={styles.reading} role="status">
           {texts.chat.loading}

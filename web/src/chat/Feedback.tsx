@@ -1,6 +1,7 @@
 import { ThumbsDown, ThumbsUp } from 'lucide-react'
-import { useId, useState } from 'react'
+import { useId, useRef, useState } from 'react'
 import { useTexts } from '../i18n/texts'
+import { isPointerFine } from '../lib/pointer'
 import { Button, IconButton } from '../ui/Button'
 import styles from './Message.module.css'
 import type { Given } from './useFeedback'
@@ -10,6 +11,11 @@ export function Feedback({ given, onGive }: { given: Given; onGive: (feedback: G
   const texts = useTexts()
   const id = useId()
   const [comment, setComment] = useState<string | null>(null)
+  const bad = useRef<HTMLButtonElement>(null)
+  const close = () => {
+    setComment(null)
+    bad.current?.focus()
+  }
   const rate = (rating: 'up' | 'down') => {
     const isTakenBack = given?.rating === rating
     onGive(isTakenBack ? null : { rating, comment: null })
@@ -20,7 +26,7 @@ export function Feedback({ given, onGive }: { given: Given; onGive: (feedback: G
       <IconButton aria-pressed={given?.rating === 'up'} label={texts.chat.good} onClick={() => rate('up')}>
         <ThumbsUp aria-hidden size={16} />
       </IconButton>
-      <IconButton aria-pressed={given?.rating === 'down'} label={texts.chat.bad} onClick={() => rate('down')}>
+      <IconButton ref={bad} aria-pressed={given?.rating === 'down'} label={texts.chat.bad} onClick={() => rate('down')}>
         <ThumbsDown aria-hidden size={16} />
       </IconButton>
       {comment === null ? null : (
@@ -29,12 +35,19 @@ export function Feedback({ given, onGive }: { given: Given; onGive: (feedback: G
           onSubmit={(event) => {
             event.preventDefault()
             onGive({ rating: 'down', comment: comment.trim() || null })
-            setComment(null)
+            close()
           }}
-          onKeyDown={(event) => event.key === 'Escape' && setComment(null)}
+          onKeyDown={(event) => event.key === 'Escape' && close()}
         >
           <label htmlFor={id}>{texts.chat.whatWasWrong}</label>
-          <input id={id} value={comment} maxLength={2000} onChange={(event) => setComment(event.target.value)} />
+          <input
+            id={id}
+            // biome-ignore lint/a11y/noAutofocus: it is what the click has asked for
+            autoFocus={isPointerFine()}
+            value={comment}
+            maxLength={2000}
+            onChange={(event) => setComment(event.target.value)}
+          />
           <Button type="submit">{texts.chat.sendComment}</Button>
         </form>
       )}

@@ -46,7 +46,14 @@ export const Reply = memo(function Reply({
   )
   return (
     <article className={styles.reply} aria-label={texts.chat.reply}>
-      {reasoning ? <Reasoning replyId={id} text={reasoning} isThinking={isOpen && text === ''} /> : null}
+      {reasoning ? (
+        <Reasoning
+          replyId={id}
+          text={reasoning}
+          isThinking={isOpen && text === ''}
+          milliseconds={metadata.reasoning_ms ?? null}
+        />
+      ) : null}
       <CitationsContext value={citations}>
         <Markdown text={text} isOpen={isOpen} sources={sources.length} />
       </CitationsContext>

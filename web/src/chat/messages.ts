@@ -14,6 +14,7 @@ export type Metadata = Partial<
     | 'model'
     | 'finish_reason'
     | 'problem'
+    | 'reasoning_ms'
     | 'usage'
     | 'cost_micro_usd'
     | 'feedback'

@@ -27,7 +27,7 @@ function remember(replyId: string, begun: number): number {
   return seconds
 }
 
-/** For how many seconds a reply has thought, also after a reload; null where this browser has not seen it think. */
+/** For how many seconds a reply that is not over has thought, also after a reload; null where nobody here has seen it. */
 export function useThinkingSeconds(replyId: string, isThinking: boolean): number | null {
   const [seconds, setSeconds] = useState<number | null>(() => readAll()[replyId]?.seconds ?? null)
   useEffect(() => {

@@ -42,7 +42,10 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
   const drop = () => {
     const address = window.location.pathname
     remove(pathOf(id), texts.conversations.deleted(title), () => isCurrent && navigate(address))
-    if (isCurrent) navigate('/')
+    if (isCurrent) return navigate('/')
+    const links = [...(link.current?.closest('nav')?.querySelectorAll('a') ?? [])]
+    const at = links.indexOf(link.current as HTMLAnchorElement)
+    requestAnimationFrame(() => (links[at + 1] ?? links[at - 1])?.focus())
   }
   const save = async (format: 'markdown' | 'json') => {
     try {
@@ -60,9 +63,9 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
     event.preventDefault()
   }
 
-  if (isRenaming)
-    return (
-      <li className={styles.item}>
+  return (
+    <li className={`${styles.item} ${isCurrent && !isRenaming ? styles.current : ''}`}>
+      {isRenaming ? (
         <Rename
           conversation={conversation}
           onDone={() => {
@@ -70,23 +73,23 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
             requestAnimationFrame(() => link.current?.focus())
           }}
         />
-      </li>
-    )
-  return (
-    <li className={`${styles.item} ${isCurrent ? styles.current : ''}`}>
-      <Link
-        ref={link}
-        href={`/c/${id}`}
-        className={styles.link}
-        aria-current={isCurrent ? 'page' : undefined}
-        onClick={() => onOpen?.()}
-        onKeyDown={pressed}
-        title={title}
-        dir="auto"
-      >
-        {title}
-      </Link>
+      ) : (
+        <Link
+          ref={link}
+          href={`/c/${id}`}
+          className={styles.link}
+          aria-current={isCurrent ? 'page' : undefined}
+          onClick={() => onOpen?.()}
+          onKeyDown={pressed}
+          title={title}
+          dir="auto"
+        >
+          {title}
+        </Link>
+      )}
+      {/* there while renaming, too: a menu that goes with what opened it gives the focus to whatever had it before */}
       <Menu
+        label={texts.conversations.actions(title)}
         trigger={
           <IconButton label={texts.conversations.actions(title)} className={styles.actions}>
             <Ellipsis size={16} aria-hidden="true" />

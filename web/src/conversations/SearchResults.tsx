@@ -1,6 +1,6 @@
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
-import { Link } from 'wouter'
+import { Link, useSearch } from 'wouter'
 import { useLanguage } from '../i18n/texts'
 import { useDeletions } from '../lib/deletions'
 import { ago } from '../lib/format'
@@ -24,6 +24,7 @@ export function SearchResults(props: { query: string; current: string | null; on
   const { api } = useServices()
   const { isGoing } = useDeletions()
   const now = useNow(60_000)
+  const found = new URLSearchParams(useSearch()).get('m')
   const query = useSettled(props.query, PAUSE_MS)
   const search = useInfiniteQuery({
     queryKey: ['conversations', 'search', query],
@@ -55,7 +56,8 @@ export function SearchResults(props: { query: string; current: string | null; on
           <li key={`${one.id} ${hit?.message_id}`}>
             <Link
               href={`/c/${one.id}${hit?.message_id ? `?m=${hit.message_id}` : ''}`}
-              className={`${styles.hit} ${one.id === props.current ? styles.current : ''}`}
+              className={styles.hit}
+              aria-current={one.id === props.current && (hit?.message_id ?? null) === found ? 'page' : undefined}
               onClick={() => props.onOpen?.()}
             >
               <span className={styles.title} dir="auto">

@@ -17,6 +17,7 @@ export function useDocuments() {
       return data as Schemas['DocumentPage']
     },
     apply(pages, event, { document_id: id, ...progress }) {
+      if (event === 'document.deleted') return mapItems(pages, (all) => all.filter((one) => one.id !== id))
       if (event !== 'document') return pages
       // another device has added it, or its end has facts that the event lacks
       if (progress.status === 'ready' || !find(pages, String(id))) return null

@@ -245,7 +245,11 @@ export const en = {
     copy: { code: 'Copy the code', message: 'Copy the message', reply: 'Copy the reply' },
     edit: 'Edit',
     editMessage: 'Edit the message',
-    emptyHint: 'Ask a question, or add documents and ask about them: replies name the passages they use.',
+    emptyHint: {
+      before: 'Ask a question, or ',
+      documents: 'add documents',
+      after: ' and ask about them: replies name the passages they use.',
+    },
     emptyTitle: 'What is on your mind?',
     filtered: 'The provider’s filter ended this reply.',
     good: 'Good reply',

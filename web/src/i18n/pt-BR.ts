@@ -248,8 +248,11 @@ export const ptBR: Texts = {
     copy: { code: 'Copiar o código', message: 'Copiar a mensagem', reply: 'Copiar a resposta' },
     edit: 'Editar',
     editMessage: 'Editar a mensagem',
-    emptyHint:
-      'Faça uma pergunta, ou adicione documentos e pergunte sobre eles: as respostas citam os trechos que usam.',
+    emptyHint: {
+      before: 'Faça uma pergunta, ou ',
+      documents: 'adicione documentos',
+      after: ' e pergunte sobre eles: as respostas citam os trechos que usam.',
+    },
     emptyTitle: 'Em que você está pensando?',
     filtered: 'O filtro do provedor encerrou esta resposta.',
     good: 'Resposta boa',

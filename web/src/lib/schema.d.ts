@@ -1342,6 +1342,7 @@ export interface components {
             role: "assistant" | "system" | "user";
             content: string;
             reasoning: string;
+            reasoning_ms: number | null;
             /** @enum {string} */
             status: "complete" | "failed" | "filtered" | "interrupted" | "stopped" | "streaming";
             provider: string | null;
@@ -1576,6 +1577,8 @@ export interface components {
             content: string;
             /** @description The model's reasoning; empty where it showed none. */
             reasoning: string;
+            /** @description How long the model has thought, in milliseconds: from the first of its reasoning to the first of the text, or to the end. Null until the reply is over, and where it is not known. */
+            reasoning_ms: number | null;
             /** @enum {string} */
             status: "complete" | "failed" | "filtered" | "interrupted" | "stopped" | "streaming";
             /** @description The message that it follows; of a reply, the one that it answers. */
@@ -2367,6 +2370,8 @@ export interface components {
             usage?: components["schemas"]["ReplyUsage"];
             /** @description What all calls for the reply have cost, in millionths of a dollar. */
             cost_micro_usd?: number;
+            /** @description How long the model has thought, in milliseconds; in stored messages, once the reply is over. */
+            reasoning_ms?: number;
             /** @description Why a reply failed. */
             problem?: components["schemas"]["Problem"];
             /** @description The length of the stored text, in code points, once the reply is over. */
@@ -3412,6 +3417,7 @@ export interface operations {
                      *           "role": "user",
                      *           "content": "Which church has the light that moves along the floor?",
                      *           "reasoning": "",
+                     *           "reasoning_ms": null,
                      *           "status": "complete",
                      *           "provider": null,
                      *           "model": null,
@@ -3430,6 +3436,7 @@ export interface operations {
                      *           "role": "assistant",
                      *           "content": "Santa Maria degli Angeli: its floor holds a meridian line.",
                      *           "reasoning": "",
+                     *           "reasoning_ms": null,
                      *           "status": "complete",
                      *           "provider": "openai",
                      *           "model": "gpt-5-mini",
@@ -3615,6 +3622,7 @@ export interface operations {
                  *           "role": "user",
                  *           "content": "Which church has the light that moves along the floor?",
                  *           "reasoning": "",
+                 *           "reasoning_ms": null,
                  *           "status": "complete",
                  *           "provider": null,
                  *           "model": null,
@@ -3633,6 +3641,7 @@ export interface operations {
                  *           "role": "assistant",
                  *           "content": "Santa Maria degli Angeli: its floor holds a meridian line.",
                  *           "reasoning": "",
+                 *           "reasoning_ms": null,
                  *           "status": "complete",
                  *           "provider": "openai",
                  *           "model": "gpt-5-mini",
@@ -5692,6 +5701,7 @@ export interface operations {
                      *           "role": "user",
                      *           "content": "Which church has the light that moves along the floor?",
                      *           "reasoning": "",
+                     *           "reasoning_ms": null,
                      *           "status": "complete",
                      *           "parent_id": null,
                      *           "version": 1,
@@ -5717,6 +5727,7 @@ export interface operations {
                      *           "role": "assistant",
                      *           "content": "Santa Maria degli Angeli: its floor holds a meridian line.",
                      *           "reasoning": "",
+                     *           "reasoning_ms": null,
                      *           "status": "complete",
                      *           "parent_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
                      *           "version": 1,
@@ -5861,6 +5872,7 @@ export interface operations {
                      *       "role": "assistant",
                      *       "content": "Santa Maria degli Angeli: its floor holds a meridian line.",
                      *       "reasoning": "",
+                     *       "reasoning_ms": null,
                      *       "status": "complete",
                      *       "parent_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
                      *       "version": 1,
@@ -5910,6 +5922,7 @@ export interface operations {
                      *         "role": "user",
                      *         "content": "Which church has the light that moves along the floor?",
                      *         "reasoning": "",
+                     *         "reasoning_ms": null,
                      *         "status": "complete",
                      *         "parent_id": null,
                      *         "version": 1,
@@ -5935,6 +5948,7 @@ export interface operations {
                      *         "role": "assistant",
                      *         "content": "",
                      *         "reasoning": "",
+                     *         "reasoning_ms": null,
                      *         "status": "streaming",
                      *         "parent_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
                      *         "version": 1,
@@ -6131,6 +6145,7 @@ export interface operations {
                      *       "role": "assistant",
                      *       "content": "Santa Maria degli Angeli: its floor holds a meridian line.",
                      *       "reasoning": "",
+                     *       "reasoning_ms": null,
                      *       "status": "complete",
                      *       "parent_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
                      *       "version": 1,
@@ -6180,6 +6195,7 @@ export interface operations {
                      *         "role": "user",
                      *         "content": "Which church has the light that moves along the floor?",
                      *         "reasoning": "",
+                     *         "reasoning_ms": null,
                      *         "status": "complete",
                      *         "parent_id": null,
                      *         "version": 1,
@@ -6205,6 +6221,7 @@ export interface operations {
                      *         "role": "assistant",
                      *         "content": "",
                      *         "reasoning": "",
+                     *         "reasoning_ms": null,
                      *         "status": "streaming",
                      *         "parent_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
                      *         "version": 1,
@@ -6391,6 +6408,7 @@ export interface operations {
                      *       "role": "assistant",
                      *       "content": "Santa Maria degli Angeli: its floor holds a meridian line.",
                      *       "reasoning": "",
+                     *       "reasoning_ms": null,
                      *       "status": "complete",
                      *       "parent_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
                      *       "version": 1,
@@ -6669,6 +6687,7 @@ export interface operations {
                      *       "role": "assistant",
                      *       "content": "Santa Maria degli Angeli: its floor holds a meridian line.",
                      *       "reasoning": "",
+                     *       "reasoning_ms": null,
                      *       "status": "complete",
                      *       "parent_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
                      *       "version": 1,
@@ -6712,6 +6731,7 @@ export interface operations {
                      *       "role": "assistant",
                      *       "content": "Santa Maria degli Angeli: its floor holds a meridian line.",
                      *       "reasoning": "",
+                     *       "reasoning_ms": null,
                      *       "status": "complete",
                      *       "parent_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
                      *       "version": 1,
@@ -6833,6 +6853,7 @@ export interface operations {
                      *       "role": "assistant",
                      *       "content": "Santa Maria degli Angeli: its floor holds a meridian line.",
                      *       "reasoning": "",
+                     *       "reasoning_ms": null,
                      *       "status": "complete",
                      *       "parent_id": "0198c6f1-9a02-7d2a-8a3e-53b1d0f2a7e4",
                      *       "version": 1,

@@ -3,17 +3,19 @@ import type { ReactElement, ReactNode } from 'react'
 import styles from './Menu.module.css'
 
 interface MenuProps {
+  /** What its actions are for: the name of its place, which is outside the page's landmarks. */
+  label: string
   /** The element that opens it; it is given the rest. */
   trigger: ReactElement
   children: ReactNode
 }
 
-/** A menu of actions. Arrows move in it, Escape closes it. */
-export function Menu({ trigger, children }: MenuProps) {
+/** A menu of actions. Arrows move in it, Escape closes it, and so does a click elsewhere, which does nothing else. */
+export function Menu({ label, trigger, children }: MenuProps) {
   return (
-    <Primitive.Root modal={false}>
+    <Primitive.Root>
       <Primitive.Trigger render={trigger} />
-      <Primitive.Portal>
+      <Primitive.Portal render={<section aria-label={label} />}>
         <Primitive.Positioner className={styles.positioner} sideOffset={4} align="end">
           <Primitive.Popup className={styles.menu}>{children}</Primitive.Popup>
         </Primitive.Positioner>
