@@ -61,6 +61,8 @@ class Scene:
         entry = {"reply_id": "r", "user_id": "user", "kind": "reply", "cost_micro_usd": 5}
         self.ledger = [entry | {"prompt_tokens": 7, "completion_tokens": 3}]
         self.reading = Reading(self.asked, "r", str(self.reply["content"]), "done", "complete", "sent")
+        self.title: str | None = "title0 title1 title2"
+        self.titles: list[Call] = []
         self.heard: list[tuple[str, dict[str, Any]]] = []
         self.log: list[str] = []
 
@@ -73,10 +75,12 @@ class Scene:
                 replies[str(row["parent_id"])].append(row)
             else:
                 sent[str(row["content"])].append(row)
-        conversations = [{"id": "c", "user_id": "user", "cost_micro_usd": 5}]
+        conversations = [{"id": "c", "user_id": "user", "cost_micro_usd": 5, "title": self.title}]
         stored = Stored({str(row["id"]): row for row in rows}, replies, sent, self.ledger, conversations)
-        calls = [self.call]
-        upstream = SimpleNamespace(calls=calls, calls_of=lambda marker: [c for c in calls if c.script["id"] == marker])
+        calls = [self.call, *self.titles]
+        upstream = SimpleNamespace(
+            calls=calls, calls_of=lambda marker: [c for c in calls if c.script.get("id") == marker]
+        )
         on: Any = SimpleNamespace(book=self.book, upstream=upstream, unforeseen=lambda: self.log)
         people = [SimpleNamespace(id="user"), SimpleNamespace(id="other")]
         crowd: Any = SimpleNamespace(members=people, listeners=[], heard=self.heard)
@@ -159,6 +163,53 @@ def test_refused_call_is_charged_where_nobody_told_of_the_refusal_alone(scene: S
         assert not any("was charged" in violation for violation in scene.violations())
         scene.ledger[0] |= {"prompt_tokens": 100}
         assert any("was charged 100 + 0 tokens" in violation for violation in scene.violations())
+
+
+def with_title(scene: Scene, marker: str = "0" * 32) -> None:
+    """The title was asked for, in one call that is charged."""
+    scene.asked.script["id"] = scene.call.script["id"] = marker
+    scene.question |= {"content": json.dumps(scene.asked.script)}
+    asked = {"messages": [{"content": "x" * 40}, {"content": f"<message>\n{scene.question['content']}\n</message>"}]}
+    call = Call(asked, {"tokens": 3, "token": "title{} "}, scene.call.started_at, sent=3)
+    call.ended_at = call.started_at + 1
+    scene.titles = [call]
+    title = {"reply_id": "t", "user_id": "user", "kind": "title", "cost_micro_usd": 1}
+    scene.ledger.append(title | {"prompt_tokens": 7, "completion_tokens": 3})
+
+
+def test_a_title_is_charged_once(scene: Scene) -> None:
+    with_title(scene)
+    assert scene.violations() == []
+    scene.ledger.append(scene.ledger[-1])
+    assert any("titles of user were charged 14 + 6 tokens in 2 entries" in found for found in scene.violations())
+    del scene.ledger[1:]
+    assert any("titles of user were charged 0 + 0 tokens in 0 entries" in found for found in scene.violations())
+
+
+def test_a_title_of_an_unknown_text_is_found(scene: Scene) -> None:
+    with_title(scene)
+    scene.titles[0].body["messages"][1]["content"] = '<message>\n{"id": "' + "1" * 32 + '"}\n</message>'
+    assert any("a title of what nobody has sent" in found for found in scene.violations())
+
+
+def test_a_conversation_without_a_title_is_found(scene: Scene) -> None:
+    scene.title = None
+    assert scene.violations() == ["conversation c has a complete reply to m, and no title"]
+    with scene.book.fault("Data API: restart", "supabase_unavailable"):
+        assert scene.violations() == []
+    scene.book.faults = []
+    scene.reply |= {"status": "failed", "content": "", "error_code": "provider_unavailable"}
+    assert not any("no title" in found for found in scene.violations())
+
+
+def test_claude_tells_the_prompt_before_the_reply(scene: Scene) -> None:
+    """So a reply that was cut is charged with what it said of the prompt."""
+    scene.call.api, scene.call.cancelled, scene.asked.stopped = "claude", True, True
+    scene.reply |= {"status": "stopped"}
+    scene.reading = replace(scene.reading, ending="stopped", status="stopped")
+    assert scene.violations() == []
+    scene.ledger[0] |= {"prompt_tokens": 6}
+    assert any("was charged 6 + 3 tokens" in found for found in scene.violations())
 
 
 def test_judgement_finds_what_others_heard(scene: Scene) -> None:

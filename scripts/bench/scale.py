@@ -1,8 +1,9 @@
 """Measures what users do with 100,000 and with many more messages and passages in the tables: `make bench-scale`,
 `ARGS="--rows 10000000"` for 10 million of each (an hour, 40 GB of disk).
 
-The same owners, of 40 to 100,000 rows, are measured before and after everybody else's rows are loaded, in the database,
-under row level security. What they do should take as long as before: at most 1.5 times.
+The same owners, of 40 to 100,000 rows, are measured before and after everybody else's rows are loaded, in one run, in
+the database, under row level security. What they do should take as long as before: at most 1.5 times. This is judged by
+processor time, which other work on the machine disturbs least; the times are printed beside it.
 """
 
 from __future__ import annotations
@@ -296,9 +297,9 @@ def report(small: dict[tuple[str, str], Figures], large: dict[tuple[str, str], F
     """Print both, and return what takes more than is allowed."""
     print(
         "\n| what | rows of the owner | p50 / p95 ms | CPU ms | pages "
-        "| then p50 / p95 ms | first ms | CPU ms | pages | CPU ratio |"
+        "| then p50 / p95 ms | first ms | CPU ms | pages | CPU ratio | p50 ratio |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     over = []
     for (name, kind), before in small.items():
         after = large[name, kind]
@@ -308,7 +309,7 @@ def report(small: dict[tuple[str, str], Figures], large: dict[tuple[str, str], F
         print(
             f"| {name} | {kind} | {before.p50:.1f} / {before.p95:.1f} | {before.cpu:.2f} | {before.pages:.0f} "
             f"| {after.p50:.1f} / {after.p95:.1f} | {np.median(after.first):.1f} | {after.cpu:.2f} | {after.pages:.0f} "
-            f"| {ratio:.2f} |",
+            f"| {ratio:.2f} | {after.p50 / before.p50:.2f} |",
             flush=True,
         )
     return over
@@ -355,6 +356,8 @@ def main() -> None:
         "--partitions", action="store_true", help="afterwards divide both tables into partitions, and measure again"
     )
     options = parser.parse_args()
+    if options.rows < LEAST:
+        parser.error(f"--rows is at least {LEAST:,}, as the owners that are measured have that many")
     WIDTH["width"] = options.dimensions
     with LocalSupabase.throwaway(postgres_settings=SETTINGS) as stack:
         url = stack.superuser_url
@@ -393,6 +396,9 @@ def main() -> None:
 
 def rows_of(*kinds: Sequence[tuple[str, int, int]]) -> int:
     return sum(owners * rows for kind in kinds for _, owners, rows in kind)
+
+
+LEAST = BASE + HUGE[2] + rows_of(DELETED, DELETED_LATER) + 10_000
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from scripts.local_supabase import LocalSupabase
 from scripts.soak.book import Book
@@ -17,8 +18,10 @@ from tests.support.cluster import Cluster, cluster
 from tests.support.proxy import Proxy
 from tests.support.service import Api
 
-MODEL = "gpt-5-mini"
-"""It has a price, so costs are judged too."""
+MODEL, CLAUDE, CHEAPEST = "gpt-5-mini", "claude-sonnet-5-5", "gpt-6-luna"
+"""The models of the two providers, and the one that titles are asked of. They have prices, so costs are judged too."""
+TITLE = {"tokens": 3, "token": "title{} "}
+"""What the provider says where it is asked for a title."""
 FORESEEN = ('"event": "turn.unanswered"', '"detail": "Cancel %s running task(s), timeout graceful shutdown exceeded"')
 """Errors in the log that are caused on purpose: by a provider that fails, and by requests at the end of a process."""
 EXIT_SECONDS = 40.0
@@ -91,6 +94,10 @@ class Deployment:
             module="scripts.soak.replica",
             SOAK_GAUGES=str(file),
             OPENAI_MODEL=MODEL,
+            ANTHROPIC_API_KEY="scripted",
+            ANTHROPIC_BASE_URL=f"http://localhost:{urlsplit(provider.url).port}",
+            CLAUDE_MODEL=CLAUDE,
+            TITLES="auto",
             **self._settings,
         )
         return api, self.gauges.born(name, api.process.pid, file)
@@ -141,7 +148,8 @@ async def deployment(
     stack: LocalSupabase, book: Book, folder: Path, settings: dict[str, str]
 ) -> AsyncGenerator[Deployment]:
     async with cluster(stack, folder) as on, AsyncExitStack() as owned:
-        on.upstream.models = (MODEL,)
+        on.upstream.models, on.upstream.claude_models = (MODEL, CHEAPEST), (CLAUDE,)
+        on.upstream.titles = TITLE
         made = Deployment(stack, on, book, folder, settings)
         for name in ("a", "b"):
             await made.add(name, owned)

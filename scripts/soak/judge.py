@@ -14,6 +14,7 @@ from scripts.soak.crowd import Crowd
 from scripts.soak.database import query
 from scripts.soak.deployment import Deployment
 from scripts.soak.money import charged
+from scripts.soak.titles import titled
 from tests.support.replica_client import content
 
 Row = dict[str, Any]
@@ -98,6 +99,7 @@ def violations(on: Deployment, crowd: Crowd, stored: Stored) -> Iterator[str]:
             yield from _read_as_stored(book, reading, stored)
     yield from _provider_called_once(on)
     yield from charged(on, crowd, stored)
+    yield from titled(on, stored)
     yield from _separated(crowd, stored)
     yield from _excused(book)
     yield from (f"in the log: {line}" for line in on.unforeseen())

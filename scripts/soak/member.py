@@ -152,7 +152,9 @@ class Member:
         return self.chance.choice(self.conversations)
 
     def body(self, asked: Asked, **more: Any) -> dict[str, Any]:
-        return {"content": content(asked.script), **more}
+        """A third of all messages ask for the second provider."""
+        chosen = {"provider": "claude"} if self.chance.random() < 0.33 else {}
+        return {"content": content(asked.script), **chosen, **more}
 
 
 async def answered(response: aiohttp.ClientResponse) -> Reply:

@@ -11,7 +11,7 @@ from scripts.soak.book import Asked, Book
 from scripts.soak.crowd import Crowd
 from scripts.soak.deployment import Deployment
 from tests.support.replica_client import content
-from tests.support.upstream import Call
+from tests.support.upstream import TITLED, Call
 
 if TYPE_CHECKING:
     from scripts.soak.judge import Row, Stored
@@ -54,6 +54,9 @@ def of_call(call: Call, asked: Asked, *, lost: bool) -> Tokens:
     most = least + len(parts) + len(call.body["messages"])
     said = 0 if refused else len((call.text + "".join(call.script.get("thoughts", ()))).encode())
     estimate = Tokens(least, most, 0, said)
+    if call.api == "claude":
+        # which says what the prompt takes before anything else
+        estimate = _either(estimate, Tokens(SAID, SAID, 0, said))
     if refused or not whole(call):
         return _either(estimate, NOTHING) if lost else estimate
     exact = Tokens(SAID, SAID, call.sent, call.sent)
@@ -61,6 +64,10 @@ def of_call(call: Call, asked: Asked, *, lost: bool) -> Tokens:
         # whether its end was still read, nobody else knows
         exact = _either(exact, estimate)
     return _either(exact, NOTHING) if lost else exact
+
+
+def is_title(call: Call) -> bool:
+    return str(call.body["messages"][-1]["content"]).startswith(TITLED)
 
 
 def whole(call: Call) -> bool:
@@ -85,7 +92,8 @@ def charged(on: Deployment, crowd: Crowd, stored: Stored) -> Iterator[str]:
     book = on.book
     calls: dict[str, list[Call]] = defaultdict(list)
     for call in on.upstream.calls:
-        calls[str(call.script.get("id"))].append(call)
+        if not is_title(call):
+            calls[str(call.script.get("id"))].append(call)
     unknown = set(calls) - {asked.marker for asked in book.asked}
     if unknown:
         yield f"the provider was called with {len(unknown)} texts that nobody has sent"
@@ -103,7 +111,7 @@ def charged(on: Deployment, crowd: Crowd, stored: Stored) -> Iterator[str]:
         rows = [row for reply in replies for row in ledger[reply] if row["kind"] == "reply"]
         interrupted = any(stored.messages.get(reply, {}).get("status") == "interrupted" for reply in replies)
         possible = [
-            of_call(call, asked, lost=_lost(book, call, interrupted=interrupted)) for call in calls[asked.marker]
+            of_call(call, asked, lost=lost(book, call, interrupted=interrupted)) for call in calls[asked.marker]
         ]
         yield from _held_against(book, asked, possible, rows, len(replies))
     for member in (*crowd.members, *crowd.listeners):
@@ -145,7 +153,7 @@ def _all_together(
     most, loose = NOTHING, False
     for asked, calls in mine:
         for call in calls:
-            most = most.plus(of_call(call, asked, lost=_lost(book, call, interrupted=True)))
+            most = most.plus(of_call(call, asked, lost=lost(book, call, interrupted=True)))
         loose |= not calls and _explained(book, asked)
     prompt, completion = sum(row["prompt_tokens"] for row in rows), sum(row["completion_tokens"] for row in rows)
     if loose:
@@ -170,7 +178,7 @@ def _costs(stored: Stored, ledger: dict[str, list[Row]]) -> Iterator[str]:
             yield f"conversation {row['id']} tells {row['cost_micro_usd']}, its replies {sums[str(row['id'])]}"
 
 
-def _lost(book: Book, call: Call, *, interrupted: bool) -> bool:
+def lost(book: Book, call: Call, *, interrupted: bool) -> bool:
     """Whether its process was killed while the call was made or just after; or ended, or was cut off from the database,
     for so long that another one had to end the reply, and charged what it knew."""
     began = call.started_at - book.opened

@@ -11,6 +11,7 @@ from scripts.soak.book import Attempt
 from scripts.soak.crowd import Crowd
 from scripts.soak.deployment import Deployment
 from scripts.soak.flat import Growth
+from scripts.soak.money import is_title
 
 
 def percentile(values: Sequence[float], part: float) -> float:
@@ -47,9 +48,12 @@ def replies(on: Deployment, statuses: Counter[str]) -> str:
     """A sentence about what became of all replies."""
     asked = Counter(one.kind for one in on.book.asked)
     ends = ", ".join(f"{count:,} {status}" for status, count in statuses.most_common())
+    apis = Counter(call.api for call in on.upstream.calls)
+    titles = sum(map(is_title, on.upstream.calls))
     return (
         f"{asked['message']:,} messages, {asked['chat']:,} of chats, {asked['completion']:,} completions; the replies "
-        f"that are stored: {ends}. The provider was called {len(on.upstream.calls):,} times. "
+        f"that are stored: {ends}. OpenAI's API was called {apis['openai']:,} times, Claude's {apis['claude']:,}; "
+        f"{titles:,} of these calls were for titles. "
         f"{len(on.book.readings):,} readers came to an end."
     )
 

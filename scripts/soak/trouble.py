@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.soak.book import Book
-from scripts.soak.deployment import Deployment
+from scripts.soak.deployment import MODEL, Deployment
 
 RECOVERY_SECONDS = 20.0
 """After an outage of the database turns begin again within 17 s; the rest is for a machine that is busy."""
@@ -51,20 +51,18 @@ class Trouble:
                     await cause()
 
     async def provider_refuses(self) -> None:
-        """The provider answers everything with 500."""
-        with self.book.fault("provider: 500", "provider_unavailable", after=40):
-            await self._provider({"status": 500})
+        """Both providers answer everything with 500."""
+        with self.book.fault("providers: 500", "provider_unavailable", after=40):
+            self.on.upstream.script = {"status": 500}
+            await asyncio.sleep(self.outage)
+            self.on.upstream.script = {}
 
     async def provider_throttles(self) -> None:
-        """The provider answers everything with 429 and Retry-After."""
-        with self.book.fault("provider: 429", "provider_unavailable", after=40):
-            await self._provider({"status": 429, "retry_after": 2})
-
-    async def _provider(self, script: dict[str, Any]) -> None:
-        self.on.upstream.script = script
-        await asyncio.sleep(self.outage)
-        if self.on.upstream.script is script:
-            self.on.upstream.script = {}
+        """OpenAI's API answers everything with 429 and Retry-After; Claude's answers."""
+        with self.book.fault("OpenAI's API: 429", "provider_unavailable", after=40):
+            self.on.upstream.by_model[MODEL] = {"status": 429, "retry_after": 2}
+            await asyncio.sleep(self.outage)
+            del self.on.upstream.by_model[MODEL]
 
     async def answers_lost(self) -> None:
         """Answers of the database are lost, after it has done what it was asked."""

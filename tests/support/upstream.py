@@ -1,4 +1,5 @@
-"""An OpenAI-compatible provider that does what the prompt's last message says: how many tokens, how fast, how it fails.
+"""A provider that does what the prompt's last message says: how many tokens, how fast, how it fails. It speaks OpenAI's
+API, and Claude's to whoever asks in that.
 
 The message is JSON, e.g. `{"tokens": 50, "gap": 0.02}`; any other text is answered with 5 tokens. Token i is "tok<i> "
 (or what `token` makes of i, e.g. `"é{}😀 "`, or the i-th of `pieces`), each in a write of its own, as real providers
@@ -12,12 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.upstream_wires import CLAUDE_API, OPENAI_API, PROMPT_TOKENS, Spoken, spoken_in
+
 MODEL = "scripted-1"
 LONGEST_REPLY = 128_000
+TITLED = "<message>\n"
+"""How the message begins that asks for a title."""
 EMBEDDED_TOKENS = 11
 """What each text that is embedded counts."""
 
@@ -32,6 +38,8 @@ class Call:
     sent: int = 0
     ended_at: float | None = None
     cancelled: bool = False
+    api: str = OPENAI_API.name
+    """In whose API it was asked for; `body["messages"]` begins with the system's, whatever the API."""
     _steps: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
     def step(self, tokens: int = 1) -> None:
@@ -70,6 +78,10 @@ class Upstream:
     """What requests for the list of models are answered with."""
     models: tuple[str, ...] = (MODEL,)
     """What it lists; it answers to any name."""
+    claude_models: tuple[str, ...] = ()
+    """What it lists in Claude's API."""
+    titles: dict[str, Any] = field(default_factory=dict)
+    """What it does where it is asked for a title."""
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -120,18 +132,18 @@ class Upstream:
                     0,
                 )
                 body = await reader.readexactly(length)
+                api = spoken_in(head)
                 if b"/models" in head.split(b"\r\n", 1)[0] and self.listing_status != 200:
-                    error = {"message": "scripted", "type": "scripted", "code": None}
-                    _json(writer, self.listing_status, {"error": error})
+                    _json(writer, self.listing_status, api.error("scripted", None))
                 elif b"/models" in head.split(b"\r\n", 1)[0]:
-                    models = [{"id": id_, "object": "model", "created": 1, "owned_by": "tests"} for id_ in self.models]
-                    _json(writer, 200, {"object": "list", "data": models})
+                    _json(writer, 200, api.models(self.claude_models if api is CLAUDE_API else self.models))
                 elif b"/moderations" in head.split(b"\r\n", 1)[0]:
                     await self._moderate(json.loads(body)["input"], writer)
                 elif b"/embeddings" in head.split(b"\r\n", 1)[0]:
                     self._embed(json.loads(body), writer)
-                elif b"/chat/completions" in head.split(b"\r\n", 1)[0]:
-                    await self._answer(json.loads(body), reader, writer)
+                elif re.search(rb"/(chat/completions|messages)\b", head.split(b"\r\n", 1)[0]):
+                    asked = json.loads(body)
+                    await self._answer(asked | {"messages": api.messages(asked)}, api, reader, writer)
                 else:
                     _json(writer, 404, {"error": {"message": "unknown path", "type": "invalid_request_error"}})
                 await writer.drain()
@@ -165,10 +177,14 @@ class Upstream:
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         _json(writer, 200, {"object": "list", "model": body["model"], "data": rows, "usage": usage})
 
-    async def _answer(self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        script = _script(body["messages"][-1]["content"]) | self.script | self.by_model.get(body["model"], {})
+    async def _answer(
+        self, body: dict[str, Any], api: Spoken, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        said = body["messages"][-1]["content"]
+        own = self.titles if said.startswith(TITLED) else {}
+        script = _script(said) | own | self.script | self.by_model.get(body["model"], {})
         loop = asyncio.get_running_loop()
-        call = Call(body, script, loop.time())
+        call = Call(body, script, loop.time(), api=api.name)
         self.calls.append(call)
         self._arrived.set()
         self._arrived = asyncio.Event()
@@ -178,13 +194,12 @@ class Upstream:
         if (status := script.get("status", 200)) != 200:
             call.ended_at = loop.time()
             # providers quote what they refuse
-            message = f"scripted: {body['messages'][-1]['content']}"
-            error = {"message": message, "type": "scripted", "code": script.get("code")}
-            _json(writer, status, {"error": error}, retry_after=script.get("retry_after"))
+            error = api.error(f"scripted: {said}", script.get("code"))
+            _json(writer, status, error, retry_after=script.get("retry_after"))
             return
         # anything that arrives before the answer is over can only be the end of the connection
         gone = asyncio.ensure_future(reader.read(1))
-        writing = asyncio.ensure_future(self._stream(call, writer))
+        writing = asyncio.ensure_future(self._stream(call, api, writer))
         await asyncio.wait((gone, writing), return_when=asyncio.FIRST_COMPLETED)
         call.ended_at = loop.time()
         if not writing.done():
@@ -196,17 +211,17 @@ class Upstream:
         await asyncio.gather(gone, return_exceptions=True)
         writing.result()
 
-    async def _stream(self, call: Call, writer: asyncio.StreamWriter) -> None:
-        script = call.script
+    async def _stream(self, call: Call, api: Spoken, writer: asyncio.StreamWriter) -> None:
+        script, model = call.script, call.body["model"]
         await asyncio.sleep(script.get("first", 0))
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         if "raw" in script:
             writer.write(_chunked(script["raw"].encode()) + b"0\r\n\r\n")
             await writer.drain()
             return
-        _event(writer, call, {"role": "assistant", "content": ""})
+        writer.write(_chunked(api.opening(model)))
         for thought in script.get("thoughts", ()):
-            _event(writer, call, {"content": None, "reasoning_content": thought})
+            writer.write(_chunked(api.thought(model, thought)))
             await writer.drain()
             await asyncio.sleep(script.get("gap", 0))
         tokens = len(script["pieces"]) if "pieces" in script else script.get("tokens", 5)
@@ -219,22 +234,22 @@ class Upstream:
                 await asyncio.sleep(script["gap"])
             if script.get("stepped"):
                 await call.next_step()
-            _event(writer, call, {"content": token(script, index)})
+            writer.write(_chunked(api.token(model, token(script, index))))
             call.sent = index + 1
             await writer.drain()
         for part in script.get("calls", ()):
-            _event(writer, call, {"tool_calls": [part]})
+            writer.write(_chunked(api.call(model, part)))
             await writer.drain()
-        _event(writer, call, {}, script.get("finish", "stop"))
         counted = script.get("counted", tokens)
-        usage = {"prompt_tokens": 7, "completion_tokens": counted, "total_tokens": 7 + counted}
+        usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": counted}
         if script.get("counts") == "most":
             # a tokenizer with a token for each byte, a long template, and a reply as long as it may be
             limit = call.body.get("max_completion_tokens") or call.body.get("max_tokens") or LONGEST_REPLY
             prompt = sum(len(message["content"].encode()) + 12 for message in call.body["messages"]) + 100
-            usage = {"prompt_tokens": prompt, "completion_tokens": limit, "total_tokens": prompt + limit}
-        _chunk(writer, {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage})
-        writer.write(_chunked(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+            usage = {"prompt_tokens": prompt, "completion_tokens": limit}
+        for part in api.ending(model, script.get("finish", "stop"), usage):
+            writer.write(_chunked(part))
+        writer.write(b"0\r\n\r\n")
         await writer.drain()
 
 
@@ -261,15 +276,6 @@ def _json(writer: asyncio.StreamWriter, status: int, body: object, *, retry_afte
     if retry_after is not None:
         fields += f"retry-after: {retry_after}\r\n"
     writer.write(f"HTTP/1.1 {status} Scripted\r\n{fields}\r\n".encode() + content)
-
-
-def _event(writer: asyncio.StreamWriter, call: Call, delta: dict[str, Any], finish: str | None = None) -> None:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    _chunk(writer, {"id": "c", "object": "chat.completion.chunk", "model": call.body["model"], "choices": [choice]})
-
-
-def _chunk(writer: asyncio.StreamWriter, body: object) -> None:
-    writer.write(_chunked(b"data: " + json.dumps(body).encode() + b"\n\n"))
 
 
 def _chunked(content: bytes) -> bytes:

@@ -63,10 +63,10 @@ def called(adapter: ProviderName, *calls: tuple[str | None, str, str], signature
                 begin = {"index": index, "id": call_id, "type": "function", "function": {"name": name, "arguments": ""}}
                 parts = [begin, *({"index": index, "function": {"arguments": piece}} for piece in pieces)]
                 for part in parts:
-                    delta = {"tool_calls": [part]}
+                    delta: dict[str, object] = {"tool_calls": [part]}
                     events += sse({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
             case "claude":
-                block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+                block: dict[str, object] = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
                 events += sse({"type": "content_block_start", "index": index + 1, "content_block": block}, name=True)
                 for piece in pieces:
                     delta = {"type": "input_json_delta", "partial_json": piece}
@@ -138,7 +138,7 @@ _CLAUDE_USAGE = {"input_tokens": 3, "cache_creation_input_tokens": 4, "cache_rea
 _OLLAMA_END = b'{"message":{"content":""},"done":true,"done_reason":"stop","prompt_eval_count":12,"eval_count":34}\n'
 
 WIRES: dict[ProviderName, Wire] = {
-    "openai": Wire(
+    ProviderName("openai"): Wire(
         path="/v1/chat/completions",
         opening=sse({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}),
         token=said(ProviderName("openai"), "token"),
@@ -150,7 +150,7 @@ WIRES: dict[ProviderName, Wire] = {
             {"choices": [{"index": 0, "message": {"content": "token"}, "finish_reason": "stop"}]}
         ).encode(),
     ),
-    "claude": Wire(
+    ProviderName("claude"): Wire(
         path="/v1/messages",
         opening=_claude({"type": "message_start", "message": {"content": [], "usage": _CLAUDE_USAGE}})
         + _claude({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
@@ -169,7 +169,7 @@ WIRES: dict[ProviderName, Wire] = {
             }
         ).encode(),
     ),
-    "gemini": Wire(
+    ProviderName("gemini"): Wire(
         path="/v1beta/models/some-model:streamGenerateContent?alt=sse",
         opening=sse({"candidates": [{"index": 0, "content": {"role": "model"}}]}),
         token=said(ProviderName("gemini"), "token"),
@@ -181,7 +181,7 @@ WIRES: dict[ProviderName, Wire] = {
             {"candidates": [{"content": {"parts": [{"text": "token"}]}, "finishReason": "STOP"}]}
         ).encode(),
     ),
-    "ollama": Wire(
+    ProviderName("ollama"): Wire(
         path="/api/chat",
         opening=b"",
         token=said(ProviderName("ollama"), "token"),
