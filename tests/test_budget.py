@@ -30,7 +30,7 @@ SPARE = {"tasks": 0.1, "wakeups": 0.3, "callbacks": 0.5, "reads": 0.2, "writes":
 """For the jobs that run beside the reply: the journal, the watch over the readers, recovery."""
 
 
-OF_A_TURN = {"tasks": 4.0, "writes": 6.0, "calls": 1600.0, "circles": 7.0}
+OF_A_TURN = {"tasks": 3.0, "writes": 6.0, "calls": 1510.0, "circles": 7.0}
 """Of a turn of one token on a connection of its own. The circles are asyncio's: its transports refer to themselves."""
 SPARE_OF_A_TURN = {"tasks": 0.5, "writes": 1.0, "calls": 160.0, "circles": 1.0}
 TURNS = 30

@@ -12,6 +12,7 @@ import msgspec
 from app.errors import BrokenStream, ProviderError
 from app.exchange import Exchange
 from app.providers.arrivals import through
+from app.providers.closing import closes_at_once
 from app.providers.dialect import Body, Dialect, Steps
 from app.providers.parameters import check_depth, has_structure, named_refusal
 from app.providers.transport import EXCHANGE, TRANSPORT_ERRORS
@@ -48,6 +49,7 @@ class Response(Protocol):
     async def aclose(self) -> None: ...
 
 
+@closes_at_once
 async def relay(
     model: str,
     dialect: Dialect,

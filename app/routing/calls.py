@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 import msgspec
@@ -21,6 +20,7 @@ from app.errors import (
 )
 from app.observe import event
 from app.providers.base import Provider
+from app.providers.closing import close
 from app.providers.factory import warm
 from app.routing.attempts import Attempts, Failure, RetryNotAdmitted
 from app.routing.breaker import Permit
@@ -47,12 +47,8 @@ PATIENCE_SECONDS = 5.0
 """How long a turn retries a failing candidate, counted from its first call, while another candidate could answer."""
 LONE_PATIENCE_SECONDS = 20.0
 """How long it does so when no other candidate could. After that an error with `Retry-After` is better than silence."""
-CLOSE_SECONDS = 5.0
-"""How long a turn waits for a stream to close. Closing continues in the background after that."""
 MOST_BLANKS = 4_096
 """Characters. A reply that begins with more blanks than this counts as empty: some models write blanks without end."""
-
-_closing: set[asyncio.Future[None]] = set()
 
 
 class Call:
@@ -183,11 +179,7 @@ class Call:
         if self._closed:
             return
         self._closed = True
-        closing: asyncio.Future[None] = asyncio.ensure_future(self.stream.aclose())
-        _closing.add(closing)
-        closing.add_done_callback(_closed)
-        # unlike a plain await, `wait` does not cancel the closing when this task is cancelled
-        await asyncio.wait((closing,), timeout=CLOSE_SECONDS)
+        await close(self.stream)
 
     async def _read(self) -> StreamItem:
         watchdog = self.watchdog
@@ -216,13 +208,6 @@ class Call:
 
     def _error(self, kind: type[ProviderError], message: str) -> ProviderError:
         return kind(message, provider=self.provider.name, model=self.request.model)
-
-
-def _closed(closing: asyncio.Future[None]) -> None:
-    _closing.discard(closing)
-    if not closing.cancelled():
-        # an error while closing does not matter, but asyncio warns about exceptions that nobody has retrieved
-        closing.exception()
 
 
 class Calls:
