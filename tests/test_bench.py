@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scripts.bench.followers import followed
 from scripts.bench.load import arriving, closed_loop
 from scripts.bench.scale import Figures, report
 from scripts.bench.servers import beside, calls, floor, parley, surfaces
@@ -21,6 +22,14 @@ async def test_turns_of_the_benchmark_are_answered() -> None:
     assert counted["begin_turn"] == 6
     # a user without documents is known as such after a turn: no later one looks for any
     assert counted.get("passage_models", 0) == looked <= 2
+
+
+async def test_followers_of_the_benchmark_read_on() -> None:
+    with beside() as ports, parley(ports) as server:
+        figures = await followed(server, ports, replies=2, of_a_reply=3)
+
+    assert figures["followers"] == 6
+    assert figures["followed_mb"] > 0
 
 
 @pytest.mark.parametrize("kind", ["bare", "litestar"])

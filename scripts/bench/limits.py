@@ -5,6 +5,7 @@ The calls go directly to the database, with a user's role and claims, so that on
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import time
@@ -94,6 +95,7 @@ async def measure(url: str, everyone: list[tuple[uuid.UUID, uuid.UUID]], limited
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     print(f"\nlimits: Postgres itself, {IN_FLIGHT} calls in flight")
     with LocalSupabase.throwaway() as stack:
         with psycopg.connect(stack.database_url, autocommit=True) as database:

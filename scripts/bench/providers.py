@@ -8,6 +8,7 @@ the CPU that its SDK needs.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import statistics
@@ -183,6 +184,7 @@ async def measure(url: str) -> dict[str, float]:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     port = free_port()
     with running((sys.executable, "-m", "scripts.bench.provider_upstream", str(port)), LOAD_CORE):
         wait_for(f"http://127.0.0.1:{port}/")

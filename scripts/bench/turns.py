@@ -1,5 +1,5 @@
 """`make bench`: whole stored turns beside two floors that store nothing, by turns; the three surfaces, by turns; the
-journal's calls.
+journal's calls; 5,000 followers.
 
 The servers run on one core, the clients, the fake provider and a stub of Supabase on another, if there are two.
 """
@@ -13,6 +13,7 @@ import time
 import psutil
 import uvloop
 
+from scripts.bench.followers import REPLIES, followed
 from scripts.bench.load import arriving
 from scripts.bench.scenarios import burst, by_turns, checked, paced, table
 from scripts.bench.servers import LOAD_CORE, Contender, beside, calls, floor, parley, pin, surfaces
@@ -53,6 +54,12 @@ async def measure(rounds: int) -> None:
         by_surface = await by_turns(surfaces(ports, own), rounds, (burst, paced), once=())
         print("\n".join(table(by_surface, own.name)))
         await journal(own, ports.supabase)
+    with beside() as ports, parley(ports) as fresh:
+        figures = await followed(fresh, ports)
+        print(
+            f"{figures['followers']:.0f} followers of {REPLIES} replies: {figures['followed_mb']:.0f} MB, "
+            f"{figures['follower_kb']:.1f} KB a follower"
+        )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from scripts.bench.wire import Connection
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 MODEL = re.compile(rb'"model"\s*:\s*"fake-(\d+)-(\d+)-(\d+)(-timed)?"')
-MODELS = ("fake-50-0-0", "fake-20-50-0", "fake-60-50-0", "fake-60-50-0-timed", "fake-200-50-0")
+MODELS = ("fake-50-0-0", "fake-20-50-0", "fake-60-50-0", "fake-60-50-0-timed", "fake-200-50-0", "fake-60-1000-0")
 LIFETIME_SECONDS = 1800
 
 
