@@ -131,6 +131,12 @@ def sources(database: Connection) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
+STORED_WHOLE = {"configure_limits": "private.embedding_cost"}
+"""Functions that keep an object as it is, and those that read it."""
+OF_A_TURN = {("begin_completion", "passage_tokens"), ("begin_completion", "system_tokens")}
+"""A completion is sent the offer of a turn, of which it needs the models alone."""
+
+
 def unread(recording: Recording, bodies: dict[str, str]) -> set[tuple[str, str]]:
     """The keys that nothing in the function, nor in those it calls, names: they would be lost in silence."""
 
@@ -141,8 +147,8 @@ def unread(recording: Recording, bodies: dict[str, str]) -> set[tuple[str, str]]
 
     return {
         (function, key)
-        for function, key in keys_sent(recording)
-        if not re.search(rf"\b{key}\b", everything(f"public.{function}", set()))
+        for function, key in keys_sent(recording) - OF_A_TURN
+        if not re.search(rf"\b{key}\b", everything(STORED_WHOLE.get(function, f"public.{function}"), set()))
     }
 
 
@@ -155,7 +161,9 @@ def test_keys_of_the_last_release_are_read(database: Connection, recording: Reco
 def test_key_that_is_read_no_more_is_noticed(database: Connection) -> None:
     bodies = sources(database)
     bodies = {name: text.replace("cost_micro_usd", "cost") for name, text in bodies.items()}
-    assert unread(RECORDINGS[-1], bodies) == {("finish_replies", "cost_micro_usd")}
+    found = unread(RECORDINGS[-1], bodies)
+    assert ("finish_replies", "cost_micro_usd") in found
+    assert {key for _, key in found} == {"cost_micro_usd"}
 
 
 # ── each kind of change that breaks a running replica is noticed ─────────────────────────────────────────────────────
@@ -211,7 +219,7 @@ def test_compatible_change_of_a_function_is_none(own_stack: LocalSupabase, datab
         (
             "alter table public.messages rename column finish_reason to reason",
             "alter table public.messages rename column reason to finish_reason",
-            "GET /messages",
+            "finish_reason",
         ),
         (
             "alter table public.conversations rename to threads",
