@@ -13,16 +13,16 @@ import os
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import httpx
-import psutil
 import psycopg
 import uvloop
 
 from scripts.bench.load import FIRST_TOKEN
-from scripts.bench.servers import LOAD_CORE, QUESTION, ROOT, SERVER_CORE, pin, running, wait_for
+from scripts.bench.servers import QUESTION, ROOT, SERVER_CORE, running, wait_for
 from scripts.bench.upstream import Provider
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
@@ -229,11 +229,36 @@ async def measure(stack: LocalSupabase, db: psycopg.Connection[Any], api_port: i
     return bench.samples
 
 
+def table(samples: Samples) -> Iterator[str]:
+    """Lines: where the milliseconds of a first token go, of the median and of the quickest tenth."""
+    found = {
+        name: [sorted(values)[int(share * len(values))] for share in (0.5, 0.1)] for name, values in samples.items()
+    }
+
+    def less(name: str, *others: str) -> list[float]:
+        return [value - sum(found[other][at] for other in others) for at, value in enumerate(found[name])]
+
+    rows = {
+        "the API until it asks the provider, without the database": less("asked", "begin_turn by HTTP"),
+        "the gateway's way of `begin_turn`, and its transaction": less("begin_turn by HTTP", "begin_turn in Postgres"),
+        "`begin_turn` in Postgres": found["begin_turn in Postgres"],
+        "the provider's own": found["provider"],
+        "from the provider's first token to the reader": found["back"],
+        "**first token, from the request on**": found["whole"],
+        "beside that: a light call of a function by HTTP": found["a light call by HTTP"],
+        "the gateway without the database": found["gateway alone"],
+    }
+    yield "| | median, ms | quickest tenth, ms |"
+    yield "|---|---|---|"
+    for label, (median, quick) in rows.items():
+        yield f"| {label} | {median:.2f} | {quick:.2f} |"
+
+
 async def run(turns: int) -> None:
-    pin(psutil.Process(), LOAD_CORE)
-    upstream, api_port = free_port(), free_port()
-    server = await asyncio.get_running_loop().create_server(Clocked, "127.0.0.1", upstream)
+    server = await asyncio.get_running_loop().create_server(Clocked, "127.0.0.1", 0)
+    upstream = server.sockets[0].getsockname()[1]
     with LocalSupabase.throwaway() as stack, psycopg.connect(stack.superuser_url, autocommit=True) as db:
+        api_port = free_port()
         env = {
             "SUPABASE_URL": stack.url,
             "SUPABASE_PUBLISHABLE_KEY": stack.publishable_key,
@@ -248,14 +273,13 @@ async def run(turns: int) -> None:
             "TITLES": "off",
             "WEB": "off",
         }
-        with running((sys.executable, "-m", "app"), SERVER_CORE, cwd=ROOT, env=env):
+        with running((sys.executable, "-m", "app"), SERVER_CORE, cwd=ROOT, env=env) as api:
+            if hasattr(api, "cpu_affinity"):
+                api.cpu_affinity([])  # one turn at a time: whichever core is free
             await asyncio.to_thread(wait_for, f"http://127.0.0.1:{api_port}/health/ready")
             samples = await measure(stack, db, api_port, turns)
     server.close()
-    for name, values in samples.items():
-        ordered = sorted(values)
-        p10, p50, p95 = (ordered[int(share * len(ordered))] for share in (0.1, 0.5, 0.95))
-        print(f"{name:30}p10 {p10:8.2f}  p50 {p50:8.2f}  p95 {p95:8.2f}")
+    print("\n".join(table(samples)))
     print(f"load {os.getloadavg()[0]:.1f}")
 
 

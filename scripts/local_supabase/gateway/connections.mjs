@@ -46,51 +46,6 @@ function connection(url, max, timestamp, timestamptz, vectorOids = []) {
   })
 }
 
-// Calls of functions and what comes before them: few texts, which each session parses once, as PostgREST has it.
-const PREPARED = /^select set_config\(|^select \* from public\.\w+\(/
-const MOST_PREPARED = 500
-const NO_ROWS = Object.assign([], { command: '', count: 0 })
-
-/**
- * The Data API's connections. A request's `begin` and its context are sent with the statement that follows them, and
- * functions' calls are prepared: two round trips of a call in place of six. `version` tells the schema's: what was
- * prepared before a change is prepared again.
- */
-export function apiConnection(url, vectorOids, version) {
-  const api = connection(url, 10, toIso, toIso, vectorOids)
-  const { driver } = api
-  const reserve = driver.reserve
-  const prepared = new Set()
-
-  function preparable(text) {
-    if (!PREPARED.test(text)) return false
-    if (prepared.size < MOST_PREPARED) prepared.add(text)
-    return prepared.has(text)
-  }
-
-  driver.reserve = async () => {
-    const session = await reserve()
-    const { unsafe } = session
-    // what has been sent without waiting for it; if that fails, so does what follows
-    let sent = []
-    session.unsafe = (text, args) => {
-      const query = preparable(text) ? unsafe(`${text} /* ${version()} */`, args, { prepare: true }) : unsafe(text, args)
-      if (text === 'begin' || text.startsWith('select set_config(')) {
-        const running = query.execute()
-        running.catch(() => {})
-        sent = text === 'begin' ? [running] : [...sent, running]
-        return Promise.resolve(NO_ROWS)
-      }
-      return query.catch(async (error) => {
-        // of a transaction that has failed, the first error is the one to tell
-        if (error.code === '25P02') await Promise.all(sent)
-        throw error
-      })
-    }
-    return session
-  }
-  return api
-}
-
+export const apiConnection = (url, vectorOids) => connection(url, 10, toIso, toIso, vectorOids)
 export const authConnection = (url) => connection(url, 5, toGoTime, toGoTime)
 export const catalogConnection = (url) => connection(url, 1, toIso, toIso)

@@ -32,6 +32,33 @@ function statusOf(code) {
   return SPECIAL[code] ?? BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 400
 }
 
+/** The answer of a statement that has failed, as PostgREST gives it to a caller with these claims. */
+export function errorAnswer(error, claims) {
+  if (error?.name !== 'PostgresError') {
+    // the driver's, of a connection that is lost or was refused
+    if (!/^(CONNECTION_|CONNECT_|E[A-Z]+$)/.test(error?.code)) throw error
+    const message = 'Database client error. Retrying the connection.'
+    return answerOf(503, { code: 'PGRST001', details: null, hint: null, message })
+  }
+  const { code, message, detail = null, hint = null } = error
+  if (code === 'PGRST') {
+    const { status, headers } = JSON.parse(detail)
+    return answerOf(status, JSON.parse(message), headers)
+  }
+  const status = code.startsWith('PT')
+    ? Number(code.slice(2))
+    : code === '42501'
+      ? ((claims.role ?? 'anon') === 'anon' ? 401 : 403)
+      : statusOf(code)
+  return answerOf(status, { code, details: detail, hint, message })
+}
+
+const answerOf = (status, body, headers) => ({
+  status,
+  headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+  body: JSON.stringify(body),
+})
+
 /**
  * lite answers 500 "SUP" for SQLSTATEs that it does not know, without the message. But it renders the error of
  * `raise sqlstate 'PGRST' using message = '{…}', detail = '{…}'` exactly, so all other errors are turned into that form.

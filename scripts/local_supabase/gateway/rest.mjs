@@ -4,16 +4,18 @@
 // to these roles, but cannot do so as authenticator. So the migrations' grants decide what a request may do.
 import { App } from '@supabase/lite'
 import { CompiledQuery } from 'kysely'
+import { createCalls } from './calls.mjs'
 import { apiConnection, catalogConnection } from './connections.mjs'
 import { asRaisedError } from './errors.mjs'
 
 const SCHEMAS = ['public']
+const MAX_ROWS = 1000
 const SEARCH_PATH = '"public", "extensions"'
 
 export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey }) {
   const catalog = catalogConnection(catalogUrl)
   const schema = createSchemaCache(catalog)
-  const connection = apiConnection(apiUrl, await readVectorOids(catalog), schema.version)
+  const connection = apiConnection(apiUrl, await readVectorOids(catalog))
   const roleSettings = await readRoleSettings(catalog)
 
   connection.introspect = schema.read
@@ -38,7 +40,7 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
   const callerOf = (key, request) => ({ type: typeOfKey.get(key), claims: claimsOf.get(request) })
   const app = new App({
     connection,
-    api: { enabled: true, schemas: SCHEMAS, max_rows: 1000 },
+    api: { enabled: true, schemas: SCHEMAS, max_rows: MAX_ROWS },
     auth: { enabled: false },
     options: {
       server: {
@@ -54,7 +56,16 @@ export async function createRest({ apiUrl, catalogUrl, publishableKey, secretKey
   await app.init()
   await schema.read()
 
+  const calls = createCalls({
+    driver: connection.driver,
+    catalog,
+    schema,
+    context: (claims, rpc) => sessionContext({ auth: { jwt: claims } }, rpc, roleSettings),
+    maxRows: MAX_ROWS,
+  })
+
   return {
+    calls,
     /** Answer a request of a caller with these claims. The request must not have an Authorization header. */
     fetch(request, claims, env) {
       claimsOf.set(request, claims)

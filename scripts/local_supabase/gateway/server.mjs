@@ -25,6 +25,7 @@ const listener = getRequestListener(answer)
 const server = http.createServer((incoming, outgoing) => {
   const forRealtime = incoming.url.startsWith('/realtime/v1/') && incoming.method !== 'OPTIONS'
   if (forRealtime) forwardRequest(config.realtimePort, incoming, outgoing, CORS)
+  else if (rest.calls.isCall(incoming) && ROLE_OF_KEY.has(incoming.headers.apikey)) answerCall(incoming, outgoing)
   else listener(incoming, outgoing)
 })
 server.on('upgrade', (incoming, socket, head) => {
@@ -46,6 +47,46 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
     // the time for open requests to finish
     setTimeout(() => process.exit(0), 3000).unref()
   })
+}
+
+/** A call of a function. What cannot be answered past lite goes to it with the body that has been read. */
+async function answerCall(incoming, outgoing) {
+  try {
+    const chunks = []
+    for await (const chunk of incoming) chunks.push(chunk)
+    const content = Buffer.concat(chunks)
+    const answered = (await called(incoming, content.toString())) ?? (await passedOn(incoming, content))
+    outgoing.writeHead(answered.status, {
+      ...CORS,
+      ...answered.headers,
+      'content-length': Buffer.byteLength(answered.body),
+    })
+    outgoing.end(answered.body)
+  } catch (error) {
+    // a client that has gone needs no answer
+    if (!incoming.destroyed || incoming.complete) console.error(error)
+    outgoing.destroy()
+  }
+}
+
+async function called({ method, url, headers }, content) {
+  const { authorization, ...others } = headers
+  let claims
+  try {
+    claims = await callerOf(headers.apikey, authorization)
+  } catch (error) {
+    if (error instanceof TokenError) return null
+    throw error
+  }
+  return rest.calls.answer({ method, url, headers: others }, claims, content)
+}
+
+async function passedOn(incoming, content) {
+  const { 'content-length': _length, 'transfer-encoding': _encoding, connection: _connection, ...headers } = incoming.headers
+  const request = new Request(`http://${incoming.headers.host}${incoming.url}`, { method: 'POST', headers, body: content })
+  const response = await answer(request, { incoming })
+  const body = Buffer.from(await response.arrayBuffer())
+  return { status: response.status, headers: Object.fromEntries(response.headers), body }
 }
 
 async function answer(request, env) {
@@ -73,7 +114,7 @@ function preflight(request) {
 async function answerRest(request, env) {
   let claims
   try {
-    claims = await callerOf(request)
+    claims = await callerOf(apiKey(request), request.headers.get('authorization'))
   } catch (error) {
     if (!(error instanceof TokenError)) throw error
     return refuseRest(error)
@@ -82,7 +123,7 @@ async function answerRest(request, env) {
 }
 
 async function answerAuth(request, env) {
-  const token = userToken(request)
+  const token = userToken(apiKey(request), request.headers.get('authorization'))
   if (token === null) return auth.fetch(request, env)
   try {
     const claims = await tokens.verify(token)
@@ -98,18 +139,18 @@ async function answerAuth(request, env) {
 }
 
 /** The claims of a request with a valid key: those of the user's token if there is one, else those of the key. */
-async function callerOf(request) {
-  const token = userToken(request)
+async function callerOf(key, authorization) {
+  const token = userToken(key, authorization)
   if (token !== null) return tokens.verify(token)
-  return { role: ROLE_OF_KEY.get(apiKey(request)) ?? 'anon' }
+  return { role: ROLE_OF_KEY.get(key) ?? 'anon' }
 }
 
 const apiKey = (request) => request.headers.get('apikey') ?? new URL(request.url).searchParams.get('apikey')
 
 /** The bearer token. Null when there is none or it only repeats the key, as clients without a signed-in user do. */
-function userToken(request) {
-  const token = request.headers.get('authorization')?.match(/^bearer\s+(.+)$/i)?.[1]
-  return token === undefined || token === apiKey(request) ? null : token
+function userToken(key, authorization) {
+  const token = authorization?.match(/^bearer\s+(.+)$/i)?.[1]
+  return token === undefined || token === key ? null : token
 }
 
 function withAuthorization(request, authorization) {
