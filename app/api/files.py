@@ -75,6 +75,8 @@ class FileResponse(Response[Any]):
             observe.event("export.cut", error=error.code if isinstance(error, AppError) else "stalled")
             line: Line = scope["parley.line"]  # type: ignore[typeddict-item]  # our server's, see app/line.py
             line.abort()
+            # the server knows of it a moment later, and would log an answer that is not whole
+            await leaving
         finally:
             leaving.cancel()
             self._close()
