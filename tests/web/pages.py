@@ -11,6 +11,7 @@ from playwright.async_api import Locator, Page, expect
 
 from scripts.local_supabase import LocalSupabase
 from tests.support.browser import PATIENCE_MS, Tab
+from tests.support.replica_client import eventually
 from tests.support.service import Api, Person
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -30,6 +31,20 @@ async def session_script(stack: LocalSupabase, person: Person) -> str:
     kept = json.dumps(answer.text)
     # only once: a page that signs out must stay so
     return f"if (!localStorage.getItem('sb-127-auth-token')) localStorage.setItem('sb-127-auth-token', {kept})"
+
+
+async def happens(page: Page, condition: str) -> Callable[[], Awaitable[None]]:
+    """Watch from now on whether `condition` (JavaScript) is ever true, if only for a moment. What is returned waits
+    for it."""
+    await page.evaluate(
+        f"""() => {{
+          window.happened = false
+          const look = () => {{ window.happened ||= Boolean({condition}) }}
+          const all = {{ attributes: true, characterData: true, childList: true, subtree: true }}
+          new MutationObserver(look).observe(document.body, all)
+        }}"""
+    )
+    return lambda: eventually(lambda: page.evaluate("window.happened"))
 
 
 def listed(page: Page) -> Locator:

@@ -103,6 +103,7 @@ async def test_chosen_theme_stays_and_is_there_before_the_page_is(open_page: Ope
     ground = "getComputedStyle(document.body).backgroundColor"
     light = await page.evaluate(ground)
     await page.get_by_role("combobox", name="Theme").select_option("dark")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert await page.evaluate(ground) != light
     await page.route("**/assets/*.js", lambda route: route.abort())
     await page.reload()

@@ -10,7 +10,7 @@ from playwright.async_api import Route, expect
 from tests.support.client import new_conversation, script, turn
 from tests.support.replica_client import eventually
 from tests.support.service import Api
-from tests.web.pages import OpenPage, listed
+from tests.web.pages import OpenPage, happens, listed
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 
@@ -214,8 +214,12 @@ async def test_list_is_read_again_where_live_updates_are_away(
     await tab.page.context.set_offline(True)
     await expect(tab.page.get_by_role("status").filter(has_text="You are offline")).to_be_visible()
     await new_conversation(as_visitor, title="Lisbon")
+    is_told = await happens(
+        tab.page,
+        "[...document.querySelectorAll('[role=status]')].some((one) => one.textContent.includes('back online'))",
+    )
     await tab.page.context.set_offline(False)
-    await expect(tab.page.get_by_role("status").filter(has_text="back online")).to_be_visible()
+    await is_told()
     await expect(listed(tab.page)).to_have_text(["Lisbon", "Rome"])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import psycopg
 import pytest
@@ -102,11 +104,10 @@ async def test_a_long_conversation_opens_at_its_end_and_older_messages_come_with
     await expect(chat.replies.last).to_have_text("message 300")
     await expect(chat.replies.last).to_be_in_viewport()
     assert await chat.list.get_by_role("listitem").count() < 40
-    for _ in range(200):
-        if await chat.page.get_by_text("message 1", exact=True).count():
-            break
-        await chat.list.evaluate("(list) => { list.scrollTop -= 400 }")
-        await chat.page.evaluate(DRAWN)
+    async with asyncio.timeout(60):
+        while not await chat.page.get_by_text("message 1", exact=True).count():
+            await chat.list.evaluate("(list) => { list.scrollTop -= 400 }")
+            await chat.page.evaluate(DRAWN)
     await expect(chat.page.get_by_text("message 1", exact=True)).to_be_visible()
 
 

@@ -13,7 +13,7 @@ from tests.support.client import history, new_conversation, script, turn
 from tests.support.proxy import Proxy
 from tests.support.service import Api, Person, running_api, sign_up
 from tests.support.upstream import MODEL, Upstream
-from tests.web.pages import Chat, OpenChat, session_script
+from tests.web.pages import Chat, OpenChat, happens, session_script
 
 
 async def test_a_reload_in_the_middle_goes_on_where_the_reply_is(
@@ -173,9 +173,12 @@ async def test_a_rate_limit_counts_down_until_it_may_be_tried_again(open_chat: O
         )
 
     await chat.page.route("**/v1/chat", refuse_once)
+    counts_down = await happens(
+        chat.page,
+        "[...document.querySelectorAll('button:disabled')].some((one) => one.textContent.startsWith('Try again in '))",
+    )
     await chat.send(script(tokens=2))
-    retry = chat.page.get_by_role("button", name="Try again in")
-    await expect(retry).to_be_disabled()
+    await counts_down()
     await chat.button("Try again").click()
     await expect(chat.replies).to_contain_text("tok1")
     await expect(chat.message).to_have_value("")
@@ -188,8 +191,10 @@ async def test_after_two_silent_seconds_the_chat_says_that_it_still_works(
     await chat.send(script(id="slow", tokens=2, stepped=True))
     call = await upstream.call("slow")
     await expect(chat.page.get_by_text("Still working …")).to_be_visible()
+    is_still = "document.body.textContent.includes('tok0') && !document.body.textContent.includes('Still working')"
+    says_no_more = await happens(chat.page, is_still)
     call.step()
-    await expect(chat.page.get_by_text("Still working …")).to_have_count(0)
+    await says_no_more()
     call.step()
     await chat.ended()
 

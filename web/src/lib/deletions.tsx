@@ -4,7 +4,8 @@ import { useTell } from '../ui/Toasts'
 import { asProblem, problemOf } from './problem'
 import { useServices } from './services'
 
-const UNDO_MS = 6000
+/** Long enough to read what was deleted, and to reach the button by keyboard. */
+const UNDO_MS = 10_000
 
 interface Deletions {
   /** Whether the thing at this path of the API is on its way out, so that it is not shown. */
