@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import psycopg
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from scripts.local_supabase import LocalSupabase
 from tests.support.client import history, new_conversation, script, turn
@@ -212,6 +214,29 @@ async def test_another_device_sees_the_reply_grow_and_may_stop_it(
     await expect(there.replies.last).to_contain_text("You stopped this reply.")
     await expect(here.questions).to_have_count(2)
     await expect(there.questions).to_have_count(2)
+
+
+async def test_event_that_comes_before_its_change_can_be_read_is_not_lost(
+    open_chat: OpenChat, as_visitor: httpx.AsyncClient
+) -> None:
+    """Postgres sends a commit to Realtime before others see it: on a busy machine the page reads in between."""
+    conversation = await new_conversation(as_visitor)
+    first = await turn(as_visitor, conversation, "a\n\n" + script(pieces=["the first"]))
+    await as_visitor.post(f"/v1/messages/{first['id']}/regenerate", headers={"Prefer": "wait"})
+    chat = await open_chat(conversation)
+    await expect(chat.replies).to_contain_text("2 / 2")
+    query = {"order": "desc", "limit": "50"}
+    before = (await as_visitor.get(f"/v1/conversations/{conversation}/messages", params=query)).json()
+    answered = asyncio.Event()
+
+    async def as_before(route: Route) -> None:
+        await route.fulfill(json=before)
+        answered.set()
+
+    await chat.page.route("**/messages?*", as_before, times=1)
+    await as_visitor.patch(f"/v1/conversations/{conversation}", json={"head_id": first["id"]})
+    await asyncio.wait_for(answered.wait(), 30)
+    await expect(chat.replies).to_contain_text("1 / 2")
 
 
 async def test_a_branch_that_another_device_chooses_is_shown(

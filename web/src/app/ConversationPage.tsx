@@ -6,7 +6,7 @@ import { useTexts } from '../i18n/texts'
 import { asProblem } from '../lib/problem'
 import { useServices } from '../lib/services'
 import { useUser } from '../lib/session'
-import { useTopic } from '../lib/topics'
+import { useReread, useTopic } from '../lib/topics'
 import { NotFoundPage } from './NotFoundPage'
 import { PageTitle } from './PageTitle'
 
@@ -19,11 +19,11 @@ export function ConversationPage({ id }: { id: string }) {
   const queries = useQueryClient()
   const search = useSearch()
   const user = useUser()
+  const reread = useReread(() => void queries.invalidateQueries({ queryKey: ['conversation', id] }))
   useTopic(`user:${user.id}`, {
     event(event, payload) {
       if (payload.conversation_id !== id) return
-      if (event === 'conversation.deleted' || event === 'conversation.updated')
-        void queries.invalidateQueries({ queryKey: ['conversation', id] })
+      if (event === 'conversation.deleted' || event === 'conversation.updated') reread()
     },
   })
   const { data, error } = useQuery({

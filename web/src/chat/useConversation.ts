@@ -2,7 +2,7 @@ import { useChat } from '@ai-sdk/react'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { asProblem, ProblemError } from '../lib/problem'
 import { useServices } from '../lib/services'
-import { useTopic } from '../lib/topics'
+import { useReread, useTopic } from '../lib/topics'
 import { writes } from '../lib/writes'
 import type { Preferences } from '../models/preferences'
 import { type ChatMessage, isReply, isUnderWay, textOf, withNewest } from './messages'
@@ -230,13 +230,14 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   }, [refresh])
 
   const feedback = useFeedback(shown, setShown)
+  const refreshTold = useReread(refresh)
   useTopic(`conversation:${id}`, {
     joined: refresh,
     event(event, payload) {
       const own = shown.current.find((message) => message.id === payload.message_id)
       if (event === 'message.delta') {
         // the stream of the reply is followed instead
-        if (!isBusy.current) refresh()
+        if (!isBusy.current) refreshTold()
         return
       }
       const isKnown =
@@ -244,7 +245,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
       if (event === 'message.feedback') {
         if (own) feedback.hear(own.id, payload.feedback as Given)
       } else if (event === 'head.changed' ? payload.head_id !== shown.current.at(-1)?.id : !own || !isKnown) {
-        refresh()
+        refreshTold()
       }
     },
   })

@@ -1,7 +1,7 @@
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { useMemo, useRef, useState } from 'react'
 import { useUser } from './session'
-import { useTopic } from './topics'
+import { useReread, useTopic } from './topics'
 
 /** A page of a list, as the API answers with it. */
 export interface Page<Item> {
@@ -46,6 +46,7 @@ export function useLivePages<Item extends { id: string }>({ name, read, apply, w
     refetchInterval: live ? false : without,
   })
 
+  const rereadTold = useReread(reread)
   useTopic(`user:${user.id}`, {
     joined: () => {
       setLive(true)
@@ -63,7 +64,7 @@ export function useLivePages<Item extends { id: string }>({ name, read, apply, w
       heard.current += 1
       if (after && before) queries.setQueryData(name, after)
       // pages that are being read may be older than the event, too
-      if (!after || queries.isFetching({ queryKey: name, exact: true })) reread()
+      if (!after || queries.isFetching({ queryKey: name, exact: true })) rereadTold()
     },
   })
 

@@ -1,5 +1,5 @@
 import type { RealtimeChannel, SupabaseClient } from '@supabase/supabase-js'
-import { useEffect, useRef } from 'react'
+import { useCallback, useEffect, useRef } from 'react'
 import { useServices } from './services'
 
 /** What a component is told of a topic: when it has joined, so that it can read what it missed, and each event. */
@@ -71,4 +71,22 @@ export function useTopic(topic: string | null, listener: Listener): void {
       event: (event, payload) => latest.current.event(event, payload),
     })
   }, [supabase, topic])
+}
+
+/** Postgres sends a change to Realtime as it commits, which is a moment before others can read it. */
+const READABLE_MS = 1000
+
+/** Reads because of an event: at once, and again when what the event tells of can be read for sure. */
+export function useReread(read: () => void): () => void {
+  const latest = useRef(read)
+  useEffect(() => {
+    latest.current = read
+  })
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  useEffect(() => () => clearTimeout(timer.current), [])
+  return useCallback(() => {
+    latest.current()
+    clearTimeout(timer.current)
+    timer.current = setTimeout(() => latest.current(), READABLE_MS)
+  }, [])
 }
