@@ -75,6 +75,26 @@ async def test_the_question_stays_at_the_top_while_its_reply_grows_and_nobody_is
     assert await scrolled(chat) == at
 
 
+async def test_question_goes_to_the_top_on_a_slow_machine_too(
+    open_chat: OpenChat, as_visitor: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    """Where rows are measured one after the other, the list is too short for a moment to be scrolled so far."""
+    conversation = await new_conversation(as_visitor)
+    await turn(as_visitor, conversation, "before\n\n" + script(tokens=20, token=LINE))
+    chat = await open_chat(conversation)
+    slow = await chat.page.context.new_cdp_session(chat.page)
+    await slow.send("Emulation.setCPUThrottlingRate", {"rate": 8})
+    for number in range(3):
+        name = f"slow {number}"
+        await chat.send(f"the question\n\n{script(id=name, tokens=4, token=LINE, stepped=True)}")
+        call = await upstream.call(name)
+        call.step(2)
+        await expect(chat.replies.last).to_contain_text("Line 1 ")
+        await eventually(lambda: at_the_top(chat, chat.questions.last))
+        call.step(2)
+        await chat.ended()
+
+
 @pytest.fixture
 def long_conversation(stack: LocalSupabase, visitor: Person) -> str:
     """A conversation of 300 messages."""

@@ -368,7 +368,7 @@ async def opened_one_after_the_other(page: Page, names: dict[str, str]) -> Async
     yield "revoking"
     await page.get_by_role("dialog").get_by_role("button").last.click()
     await expect(page.get_by_role("button", name=names["revoke"])).to_have_count(0)
-    await page.get_by_role("link", name="A boat").press("Delete")
+    await page.get_by_role("link", name="A boat (").press("Delete")
     await expect(page.get_by_role("button", name=names["undo"])).to_be_visible()
     yield "undo"
 
@@ -378,7 +378,7 @@ async def test_what_opens_has_no_findings_in_both_languages(
     open_page: OpenPage, web_api: Api, resident: Person, rome: str, language: str, look: str
 ) -> None:
     async with httpx.AsyncClient(base_url=web_api.url, headers=resident.headers, timeout=60) as client:
-        await new_conversation(client, title="A boat")
+        await new_conversation(client, title=f"A boat ({language})")
     page = (await open_page(f"/c/{rome}", person=resident, locale=language, **LOOKS[look])).page
     await expect(page.get_by_role("article", name=NAMES[language]["reply"])).to_contain_text("Testaccio")
     found = {name: await findings(page) async for name in opened_one_after_the_other(page, NAMES[language])}

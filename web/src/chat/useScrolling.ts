@@ -38,6 +38,9 @@ export function useScrolling({ messages, keyOf, virtualizer, scroller, isFollowi
   isOwn.current = lastQuestion?.metadata === undefined
   const isGrowing = useRef(false)
   isGrowing.current = !isReply(last) || isUnderWay(last)
+  // until the reply has its room and the question is where it belongs, or the reader scrolls
+  const anchoring = useRef<string | null>(null)
+  const byHand = useRef(Number.NEGATIVE_INFINITY)
   const known = useRef<string | null | undefined>(undefined)
   const wasAway = useRef(false)
   useLayoutEffect(() => {
@@ -48,6 +51,8 @@ export function useScrolling({ messages, keyOf, virtualizer, scroller, isFollowi
       virtualizer.scrollToEnd()
     } else if (isOwn.current || !wasAway.current) {
       isFollowing.current = false
+      anchoring.current = key
+      byHand.current = Number.NEGATIVE_INFINITY // the key that has sent it scrolls nothing
       setAsked(key)
     }
   }, [key, virtualizer, isFollowing])
@@ -55,22 +60,29 @@ export function useScrolling({ messages, keyOf, virtualizer, scroller, isFollowi
   const height = virtualizer.scrollRect?.height ?? 0
   const size = question < 0 ? 0 : (virtualizer.measurementsCache[question]?.size ?? 0)
   const visible = question < 0 ? 0 : Math.min(size, height * LARGEST_QUESTION) + TOP
-  const replyIndex = useRef(0)
-  replyIndex.current = question + 1
+  const room = Math.max(0, height - visible - BOTTOM)
+  const total = virtualizer.getTotalSize()
+  // again with each new size: while a row is measured the list may be too short for it, and then it cannot be scrolled so far
+  // biome-ignore lint/correctness/useExhaustiveDependencies: see above
   useLayoutEffect(() => {
-    if (asked !== null && replyIndex.current > 0) virtualizer.scrollToIndex(replyIndex.current, { align: 'start' })
-  }, [asked, virtualizer])
+    if (question < 0 || anchoring.current !== asked) return
+    virtualizer.scrollToIndex(question + 1, { align: 'start' })
+    const reply = messages[question + 1] && virtualizer.measurementsCache[question + 1]
+    const left = reply ? reply.start - visible - (scroller.current?.scrollTop ?? 0) : Number.POSITIVE_INFINITY
+    if (reply && reply.size >= room - 1 && Math.abs(left) < 2) anchoring.current = null
+  }, [asked, question, total, visible, room, virtualizer])
 
   useEffect(() => {
     const element = scroller.current
     if (!element) return
-    let [byHand, last] = [0, element.scrollTop]
+    let last = element.scrollTop
     const onHand = () => {
-      byHand = performance.now()
+      byHand.current = performance.now()
     }
     const look = () => {
       const left = element.scrollHeight - element.clientHeight - element.scrollTop
-      const isByHand = performance.now() - byHand < BY_HAND_MS
+      const isByHand = performance.now() - byHand.current < BY_HAND_MS
+      if (isByHand && element.scrollTop !== last) anchoring.current = null
       if (isByHand && element.scrollTop < last - 1) isFollowing.current = false
       else if (isByHand && element.scrollTop > last && left < 8) isFollowing.current = true
       last = element.scrollTop
@@ -92,9 +104,10 @@ export function useScrolling({ messages, keyOf, virtualizer, scroller, isFollowi
 
   const goToEnd = useCallback(() => {
     isFollowing.current = true
+    anchoring.current = null
     virtualizer.scrollToEnd()
     scroller.current?.focus({ preventScroll: true })
   }, [virtualizer, scroller, isFollowing])
 
-  return { question, visible, room: Math.max(0, height - visible - BOTTOM), isAway, goToEnd }
+  return { question, visible, room, isAway, goToEnd }
 }
