@@ -93,7 +93,8 @@ def is_left_out(error: ValidationError) -> bool:
 
 
 async def test_api_starts_by_itself(environment: dict[str, str], checkout: Path) -> None:
-    text = block("README.md", "set -a; . ./.env; set +a").text
+    # in the shell's place, so that the signal reaches it
+    text = block("README.md", "set -a; . ./.env; set +a").text.replace("\n.venv/bin/python", "\nexec .venv/bin/python")
     port = free_port()
     clean = {variable: environment[variable] for variable in ("PATH", "HOME")} | {"PARLEY_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(
@@ -111,7 +112,7 @@ async def test_api_starts_by_itself(environment: dict[str, str], checkout: Path)
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-            await process.wait()
+        assert await process.wait() == 0
 
 
 async def test_openais_client_streams(environment: dict[str, str], reader: Person) -> None:
