@@ -335,6 +335,7 @@ class FinalState(msgspec.Struct, frozen=True, kw_only=True):
     (`chat.endings.ending_of`).
 
     `problem` is None when the reply ended well or was stopped. `length` is that of the stored text, in code points.
+    `reasoning_ms` is from the first of the reasoning to the first of the text, or to the end; None without reasoning.
     """
 
     status: ReplyStatus
@@ -344,10 +345,12 @@ class FinalState(msgspec.Struct, frozen=True, kw_only=True):
     provider: str | None = None
     model: str | None = None
     length: int
+    reasoning_ms: int | None = None
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The regular end. `length` is that of the stored text, in code points."""
+    """The regular end. `length` is that of the stored text, in code points; `reasoning_ms` is how long the model has
+    thought, None where it has not."""
 
     status: ReplyStatus
     finish_reason: str | None
@@ -355,6 +358,7 @@ class Done(msgspec.Struct, frozen=True):
     provider: str | None
     model: str | None
     length: int
+    reasoning_ms: int | None = None
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -362,6 +366,7 @@ class Stopped(msgspec.Struct, frozen=True):
 
     usage: ReplyUsage | None
     length: int
+    reasoning_ms: int | None = None
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -371,6 +376,7 @@ class Failed(msgspec.Struct, frozen=True):
     problem: Problem
     status: ReplyStatus
     length: int
+    reasoning_ms: int | None = None
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ class UIMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = msgspec.UNSET
     reasoning_ms: Annotated[
         int | msgspec.UnsetType,
-        described("How long the model has thought, in milliseconds; in stored messages, once the reply is over."),
+        described("How long the model has thought, in milliseconds, once the reply is over."),
     ] = msgspec.UNSET
     problem: Annotated[Problem | msgspec.UnsetType, described("Why a reply failed.")] = msgspec.UNSET
     length: Annotated[

@@ -169,19 +169,19 @@ class UIReader:
         if isinstance(ending, Done):
             return parts + _metadata(
                 _final(
+                    ending,
                     ending.status,
                     ending.usage,
-                    ending.length,
                     finish_reason=ending.finish_reason or msgspec.UNSET,
                     provider=ending.provider or msgspec.UNSET,
                     model=ending.model or msgspec.UNSET,
                 )
             )
         if isinstance(ending, Stopped):
-            return parts + _metadata(_final("stopped", ending.usage, ending.length))
+            return parts + _metadata(_final(ending, "stopped", ending.usage))
         if self._resets and follower.offset > ending.length:
             parts = _void(follower.reply, ending.length)
-        metadata = UIMetadata(status=ending.status, problem=ending.problem, length=ending.length)
+        metadata = _final(ending, ending.status, None, problem=ending.problem)
         return parts + _metadata(metadata) + _frame(ErrorChunk(words(ending.problem)))
 
     def elsewhere(self, follower: Follower) -> bytes:
@@ -208,13 +208,14 @@ class UIReader:
         return (_REASONING_END if thinking else b"") + (_TEXT_END if writing else b"")
 
 
-def _final(status: str, usage: ReplyUsage | None, length: int, **further: str | msgspec.UnsetType) -> UIMetadata:
+def _final(ending: Ending, status: str, usage: ReplyUsage | None, **further: object) -> UIMetadata:
     cost = usage.cost_micro_usd if usage is not None else None
     return UIMetadata(
         status=status,  # type: ignore[arg-type]  # a reply's
         usage=msgspec.UNSET if usage is None else usage,
         cost_micro_usd=msgspec.UNSET if cost is None else cost,
-        length=length,
+        length=ending.length,
+        reasoning_ms=msgspec.UNSET if ending.reasoning_ms is None else ending.reasoning_ms,
         **further,  # type: ignore[arg-type]
     )
 

@@ -26,10 +26,18 @@ class Cut(Enum):
 def ending_of(final: FinalState) -> Ending:
     """What every reader of this reply is told, whether it has just ended here, elsewhere or long ago."""
     if final.problem is not None:
-        return Failed(final.problem, final.status, final.length)
+        return Failed(final.problem, final.status, final.length, final.reasoning_ms)
     if final.status == "stopped":
-        return Stopped(final.usage, final.length)
-    return Done(final.status, final.finish_reason, final.usage, final.provider, final.model, final.length)
+        return Stopped(final.usage, final.length, final.reasoning_ms)
+    return Done(
+        final.status,
+        final.finish_reason,
+        final.usage,
+        final.provider,
+        final.model,
+        final.length,
+        final.reasoning_ms,
+    )
 
 
 DELETED = FinalState(status="interrupted", problem=NotFound("The reply was deleted.").problem(), length=0)

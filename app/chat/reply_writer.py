@@ -103,7 +103,6 @@ class ReplyWriter(Writer):
             user_id=reply.user_id,
             content=reply.text(),
             reasoning=reply.reasoning(),
-            reasoning_ms=self._thought_ms if reply.reasoned else None,
             final=final,
             sources=reply.sources,
             cost_micro_usd=self._cost(),

@@ -309,6 +309,7 @@ class Writer:
             provider=reply.provider,
             model=reply.model,
             length=reply.length,
+            reasoning_ms=self._thought_ms if reply.reasoned else None,
         )
 
     # ── what differs ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -80,8 +80,6 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str | None = None
     content: str
     reasoning: str = ""
-    reasoning_ms: int | None = None
-    """From the first of the reasoning to the first of the text, or to the end; None without reasoning."""
     final: FinalState
     sources: Sequence[Source] | None = None
     cost_micro_usd: int | None = None
@@ -97,7 +95,7 @@ class FinishedReply(msgspec.Struct, frozen=True, kw_only=True):
             "id": self.id,
             "content": self.content,
             "reasoning": self.reasoning,
-            "reasoning_ms": self.reasoning_ms,
+            "reasoning_ms": final.reasoning_ms,
             "status": final.status,
             "finish_reason": final.finish_reason,
             "error_code": problem.code if problem else None,

@@ -95,6 +95,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
             provider=self.provider,
             model=self.model,
             length=length,
+            reasoning_ms=self.reasoning_ms,
         )
 
     def why(self) -> Problem | None:

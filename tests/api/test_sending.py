@@ -63,6 +63,7 @@ async def test_stream_begins_with_what_is_stored_and_ends_with_done(
         "provider": "openai",
         "model": MODEL,
         "length": len(transcript.text),
+        "reasoning_ms": None,
     }
     assert transcript.text == answered["content"] == "tok0 tok1 tok2 tok3 "
 

@@ -237,7 +237,7 @@ SAME: dict[str, tuple[Side, ...]] = {
     "users of a page": (PAGE, default("public.admin_users", 3), Written("public.admin_users", r"1\), (\d+)\)")),
     "rows of an answer of the Data API": (
         MAX_ROWS,
-        Said(r"max_rows: (\d+)", "scripts/local_supabase/gateway/rest.mjs"),
+        Said(r"MAX_ROWS = (\d+)", "scripts/local_supabase/gateway/rest.mjs"),
     ),
     # ── turns ────────────────────────────────────────────────────────────────────────────────────────────────────
     "seconds of a lease": (

@@ -1142,7 +1142,10 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
-        /** @description The regular end. `length` is that of the stored text, in code points. */
+        /**
+         * @description The regular end. `length` is that of the stored text, in code points; `reasoning_ms` is how long the model has
+         *     thought, None where it has not.
+         */
         Done: {
             /** @enum {string} */
             status: "complete" | "failed" | "filtered" | "interrupted" | "stopped" | "streaming";
@@ -1151,6 +1154,7 @@ export interface components {
             provider: string | null;
             model: string | null;
             length: number;
+            reasoning_ms: number | null;
         };
         /** @description The regular end, and the last event. `length` is that of the stored text, in code points. */
         DoneEvent: {
@@ -1365,6 +1369,7 @@ export interface components {
             /** @enum {string} */
             status: "complete" | "failed" | "filtered" | "interrupted" | "stopped" | "streaming";
             length: number;
+            reasoning_ms: number | null;
         };
         /** @description What its owner says of a reply. */
         Feedback: {
@@ -2199,6 +2204,7 @@ export interface components {
         Stopped: {
             usage: components["schemas"]["ReplyUsage"] | null;
             length: number;
+            reasoning_ms: number | null;
         };
         /** @description The end of a reply that was stopped, and the last event. What was written is kept. */
         StoppedEvent: {
@@ -2370,7 +2376,7 @@ export interface components {
             usage?: components["schemas"]["ReplyUsage"];
             /** @description What all calls for the reply have cost, in millionths of a dollar. */
             cost_micro_usd?: number;
-            /** @description How long the model has thought, in milliseconds; in stored messages, once the reply is over. */
+            /** @description How long the model has thought, in milliseconds, once the reply is over. */
             reasoning_ms?: number;
             /** @description Why a reply failed. */
             problem?: components["schemas"]["Problem"];
