@@ -12,11 +12,12 @@ from scripts.local_supabase import LocalSupabase
 from tests.support.callers import Caller, Connection, new_user
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def connection(stack: LocalSupabase) -> Iterator[Connection]:
     """The database owner's connection, each statement its own transaction."""
     with psycopg.connect(stack.database_url, autocommit=True) as opened:
-        # out of the way of tests that are not about them; the limits' own are in tests/guard
+        # out of the way of tests that are not about them; the limits' own are in tests/guard. For each module, as a
+        # service that starts meanwhile sets them, too
         opened.execute(
             "update private.settings set require_premium = false, requests_per_minute = 1000000, "
             "tokens_per_minute = 1000000000"
