@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.support.client import history, new_conversation, script
+from tests.support.client import history, new_conversation, script, turn
 from tests.support.service import Person
 from tests.web.pages import PASSWORD, OpenChat
 
@@ -74,3 +74,16 @@ async def test_message_that_had_not_arrived_when_the_page_was_left_goes_back_int
     await expect(chat.message).to_have_value("a long thought")
     await expect(chat.questions).to_have_count(0)
     assert await history(as_visitor, conversation) == []
+
+
+async def test_message_to_a_conversation_with_replies_comes_back_after_a_reload_too(
+    open_chat: OpenChat, as_visitor: httpx.AsyncClient
+) -> None:
+    conversation = await new_conversation(as_visitor)
+    await turn(as_visitor, conversation, "before")
+    chat = await open_chat(conversation)
+    await chat.page.route("**/v1/chat", lambda route: route.abort())
+    await chat.send("a long thought")
+    await expect(chat.questions.last).to_have_text("a long thought")
+    await chat.page.reload()
+    await expect(chat.message).to_have_value("a long thought")

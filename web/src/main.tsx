@@ -7,13 +7,19 @@ import { StartingPage } from './app/StartingPage'
 import { TextsProvider } from './i18n/texts'
 
 // A page that was opened before an upgrade asks for files that are gone: loading it again gets the new ones. Once a
-// minute at most, so that a file that is missing for another reason does not make a circle.
-window.addEventListener('vite:preloadError', (event) => {
+// minute at most, so that a file that is missing for another reason does not make a circle; and only where the page can
+// be had, since without a connection the browser would show its own in the place of this one.
+window.addEventListener('vite:preloadError', () => {
   const last = Number(sessionStorage.getItem('parley.reloaded') ?? 0)
   if (Date.now() - last < 60_000) return
-  event.preventDefault()
-  sessionStorage.setItem('parley.reloaded', String(Date.now()))
-  window.location.reload()
+  fetch('/', { method: 'HEAD', cache: 'no-store' }).then(
+    ({ ok }) => {
+      if (!ok) return
+      sessionStorage.setItem('parley.reloaded', String(Date.now()))
+      window.location.reload()
+    },
+    () => undefined, // no connection: the part says that it has failed
+  )
 })
 
 const root = document.getElementById('root')

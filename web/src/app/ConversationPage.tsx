@@ -36,7 +36,9 @@ export function ConversationPage({ id }: { id: string }) {
       return data ?? null
     },
   })
-  if (error && asProblem(error).code === 'not_found') return <NotFoundPage />
+  const why = error && asProblem(error).code
+  // an address that is no id of a conversation is no valid request
+  if (why === 'not_found' || why === 'invalid_request') return <NotFoundPage />
   const title = data ? titleOf(data, texts) : undefined
   return (
     <>

@@ -5,12 +5,11 @@ import { TextsProvider } from '../i18n/texts'
 import { DeletionsProvider } from '../lib/deletions'
 import { createQueries } from '../lib/queries'
 import { type Services, ServicesProvider } from '../lib/services'
-import { SessionProvider } from '../lib/session'
+import { SessionProvider, useSession } from '../lib/session'
 import { ToastsProvider } from '../ui/Toasts'
 
 /** What every component of the client needs around it. An app that takes components along puts it around them. */
 export function ParleyProvider({ services, children }: { services: Services; children: ReactNode }) {
-  const [queries] = useState(createQueries)
   return (
     // the page's policy allows no <style> in it
     <CSPProvider disableStyleElements>
@@ -18,15 +17,27 @@ export function ParleyProvider({ services, children }: { services: Services; chi
         <TextsProvider>
           <ServicesProvider services={services}>
             <SessionProvider>
-              <QueryClientProvider client={queries}>
-                <ToastsProvider>
-                  <DeletionsProvider>{children}</DeletionsProvider>
-                </ToastsProvider>
-              </QueryClientProvider>
+              <OfOnePerson>{children}</OfOnePerson>
             </SessionProvider>
           </ServicesProvider>
         </TextsProvider>
       </Suspense>
     </CSPProvider>
+  )
+}
+
+/** Who signs in next begins with nothing of what was read, said and hidden for the one before. */
+function OfOnePerson({ children }: { children: ReactNode }) {
+  return <Memory key={useSession()?.user.id ?? ''}>{children}</Memory>
+}
+
+function Memory({ children }: { children: ReactNode }) {
+  const [queries] = useState(createQueries)
+  return (
+    <QueryClientProvider client={queries}>
+      <ToastsProvider>
+        <DeletionsProvider>{children}</DeletionsProvider>
+      </ToastsProvider>
+    </QueryClientProvider>
   )
 }

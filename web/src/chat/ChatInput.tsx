@@ -12,6 +12,8 @@ export interface Composer {
   take: (text: string) => void
   /** Puts a text into it, if it is empty. */
   give: (text: string) => void
+  /** Gives it the focus, of which what was used has gone; not where that brings a keyboard over the page. */
+  focus: () => void
 }
 
 /** Where messages are written. What is written survives a reload, an expired session, and a refusal. */
@@ -52,6 +54,7 @@ export const ChatInput = memo(function ChatInput({
     () => ({
       take: (sent) => latest.current === sent && setText(''),
       give: (back) => latest.current === '' && setText(back),
+      focus: () => isPointerFine() && field.current?.focus(),
     }),
     [setText],
   )
@@ -89,7 +92,13 @@ export const ChatInput = memo(function ChatInput({
             className={styles.send}
             aria-label={texts.chat.stop}
             title={texts.chat.stop}
-            onClick={onStop}
+            // the second click of a double click on what was the button to send
+            onClick={(event) => {
+              if (event.detail > 1) return
+              onStop()
+              // in the place of this button comes one that can be used only once there is a text
+              if (isPointerFine()) field.current?.focus()
+            }}
           >
             <Square aria-hidden size={16} fill="currentColor" />
           </button>

@@ -120,17 +120,25 @@ function Chat({ id, messageId }: { id: string; messageId: string | null }) {
   const user = useUser()
   const [preferences] = usePreferences()
   const chat = useConversation(id, preferences)
-  const { messages, state, edit, regenerate, showVersion, rate, stop, forgetRefused, refused, waiting } = chat
+  const { messages, state, regenerate, showVersion, rate, stop, forgetRefused, refused, waiting } = chat
   const isBusy = state === 'sent' || state === 'replying'
   const last = messages.at(-1)
   const composer = useRef<Composer>(null)
-  const { send: sendNow } = chat
+  const { send: sendNow, edit: editNow } = chat
   const send = useCallback(
     (text: string) => {
       keepUnsent(user.id, id, text)
       sendNow(text)
     },
     [user.id, id, sendNow],
+  )
+  const edit = useCallback(
+    (messageToEdit: string, text: string) => {
+      keepUnsent(user.id, id, text)
+      editNow(messageToEdit, text)
+      composer.current?.focus()
+    },
+    [user.id, id, editNow],
   )
   const lastQuestion = messages.findLast((message) => !isReply(message))
   const lastSaid = lastQuestion ? textOf(lastQuestion) : null
@@ -162,7 +170,7 @@ function Chat({ id, messageId }: { id: string; messageId: string | null }) {
       isReply(message) ? (
         <Reply
           message={message}
-          isOpen={message === last && isBusy}
+          isOpen={message === last && state === 'replying'}
           isBusy={isBusy}
           onRegenerate={regenerate}
           onShowVersion={showVersion}
@@ -177,7 +185,7 @@ function Chat({ id, messageId }: { id: string; messageId: string | null }) {
           onShowVersion={showVersion}
         />
       ),
-    [last, isBusy, refused, regenerate, showVersion, rate, edit],
+    [last, isBusy, state, refused, regenerate, showVersion, rate, edit],
   )
 
   if (state === 'unreadable' && chat.problem)
@@ -190,6 +198,7 @@ function Chat({ id, messageId }: { id: string; messageId: string | null }) {
     )
   const retry = () => {
     if (!refused) return
+    if (refused.replyId) return regenerate(refused.replyId)
     composer.current?.take(refused.text)
     send(refused.text)
   }
@@ -218,7 +227,7 @@ function Chat({ id, messageId }: { id: string; messageId: string | null }) {
           <RefusedNotice
             key={refused.problem.requestId ?? refused.text}
             problem={refused.problem}
-            onRetry={refused.text && refused.editOf === null ? retry : null}
+            onRetry={refused.replyId || (refused.text && refused.editOf === null) ? retry : null}
             onClose={forgetRefused}
           />
         ) : null}

@@ -1,6 +1,7 @@
 import { ThumbsDown, ThumbsUp } from 'lucide-react'
 import { useId, useRef, useState } from 'react'
 import { useTexts } from '../i18n/texts'
+import { isComposing } from '../lib/keys'
 import { isPointerFine } from '../lib/pointer'
 import { Button, IconButton } from '../ui/Button'
 import styles from './Message.module.css'
@@ -37,7 +38,7 @@ export function Feedback({ given, onGive }: { given: Given; onGive: (feedback: G
             onGive({ rating: 'down', comment: comment.trim() || null })
             close()
           }}
-          onKeyDown={(event) => event.key === 'Escape' && close()}
+          onKeyDown={(event) => event.key === 'Escape' && !isComposing(event) && close()}
         >
           <label htmlFor={id}>{texts.chat.whatWasWrong}</label>
           <input

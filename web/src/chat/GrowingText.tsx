@@ -1,4 +1,5 @@
 import { type KeyboardEvent, type Ref, useImperativeHandle, useLayoutEffect, useRef } from 'react'
+import { isComposing } from '../lib/keys'
 import styles from './ChatInput.module.css'
 
 /** A text field that is as high as its text. Enter submits, Shift+Enter makes a line; Enter that ends a composition (IME) does neither. */
@@ -27,8 +28,7 @@ export function GrowingText({
     field.current.setSelectionRange(field.current.value.length, field.current.value.length)
   }, [isFocused])
   const onKeyDown = (event: KeyboardEvent) => {
-    // Safari says of the Enter that ends a composition that it is none, but keeps its old code
-    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing || event.keyCode === 229) return
+    if (event.key !== 'Enter' || event.shiftKey || isComposing(event)) return
     event.preventDefault()
     onEnter()
   }

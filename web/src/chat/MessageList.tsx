@@ -5,6 +5,7 @@ import { useTexts } from '../i18n/texts'
 import { Button } from '../ui/Button'
 import styles from './MessageList.module.css'
 import type { ChatMessage } from './messages'
+import { useKeptFocus } from './useKeptFocus'
 import { BOTTOM, useScrolling } from './useScrolling'
 
 const ESTIMATE = { user: 96, assistant: 280, system: 60 }
@@ -65,6 +66,7 @@ export function MessageList({
     isFollowing,
   })
   visible.current = scrolling.visible
+  useKeptFocus(scroller)
   const items = virtualizer.getVirtualItems()
   const first = items[0]?.index ?? 0
   const targetIndex = useRef(-1)

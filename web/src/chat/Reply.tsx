@@ -11,7 +11,7 @@ import { Markdown } from './markdown/Markdown'
 import { type ChatMessage, reasoningOf, sourcesOf, textOf } from './messages'
 import { Reasoning } from './Reasoning'
 import { ReplyEnd } from './ReplyEnd'
-import { Sources } from './Sources'
+import { type OpenSource, Sources } from './Sources'
 import { usageText } from './usageText'
 import type { Given } from './useFeedback'
 import { Versions } from './Versions'
@@ -35,13 +35,16 @@ export const Reply = memo(function Reply({
   onRate: (id: string, feedback: Given) => void
 }) {
   const { texts, language } = useLanguage()
-  const [openSource, setOpenSource] = useState<number | null>(null)
+  const [openSource, setOpenSource] = useState<OpenSource | null>(null)
   const { id, metadata = {} } = message
   const text = textOf(message)
   const reasoning = reasoningOf(message)
   const sources = useMemo(() => sourcesOf(message), [message])
   const citations = useMemo(
-    () => ({ titles: sources.map(({ title }) => title), show: (number: number) => setOpenSource(number) }),
+    () => ({
+      titles: sources.map(({ title }) => title),
+      show: (number: number) => setOpenSource({ number, isCited: true }),
+    }),
     [sources],
   )
   return (

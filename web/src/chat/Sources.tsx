@@ -1,8 +1,15 @@
 import { FileText } from 'lucide-react'
-import { useId } from 'react'
+import { useEffect, useId, useRef } from 'react'
 import { useTexts } from '../i18n/texts'
 import styles from './Message.module.css'
 import type { Source } from './messages'
+
+/** The card that shows its passage. It is another object each time that it is asked for. */
+export interface OpenSource {
+  number: number
+  /** Whether a number in the text has asked for it: then the focus goes to the passage. */
+  isCited: boolean
+}
 
 /** The passages that a reply was given, as cards with the numbers that its text cites. */
 export function Sources({
@@ -11,13 +18,19 @@ export function Sources({
   onOpen,
 }: {
   sources: readonly Source[]
-  /** The number of the card that shows its passage; null: none. */
-  open: number | null
-  onOpen: (number: number | null) => void
+  /** Null: none. */
+  open: OpenSource | null
+  onOpen: (open: OpenSource | null) => void
 }) {
   const texts = useTexts()
   const id = useId()
-  const shown = open === null ? undefined : sources[open - 1]
+  const shown = open === null ? undefined : sources[open.number - 1]
+  const passage = useRef<HTMLQuoteElement>(null)
+  useEffect(() => {
+    if (!open) return
+    passage.current?.scrollIntoView({ block: 'nearest' })
+    if (open.isCited) passage.current?.focus({ preventScroll: true })
+  }, [open])
   return (
     <section className={styles.sources} aria-label={texts.chat.sources(sources.length)}>
       <ol>
@@ -25,9 +38,9 @@ export function Sources({
           <li key={source.id}>
             <button
               type="button"
-              aria-expanded={open === index + 1}
-              aria-controls={open === index + 1 ? id : undefined}
-              onClick={() => onOpen(open === index + 1 ? null : index + 1)}
+              aria-expanded={open?.number === index + 1}
+              aria-controls={open?.number === index + 1 ? id : undefined}
+              onClick={() => onOpen(open?.number === index + 1 ? null : { number: index + 1, isCited: false })}
             >
               <b>{index + 1}</b>
               <FileText aria-hidden size={14} />
@@ -37,7 +50,7 @@ export function Sources({
         ))}
       </ol>
       {shown ? (
-        <blockquote id={id} tabIndex={-1} ref={(passage) => passage?.scrollIntoView?.({ block: 'nearest' })}>
+        <blockquote ref={passage} id={id} tabIndex={-1}>
           <cite dir="auto">{shown.title}</cite>
           <p dir="auto">{shown.excerpt}</p>
         </blockquote>

@@ -1,11 +1,14 @@
 import { Pencil } from 'lucide-react'
 import { memo, useEffect, useRef, useState } from 'react'
 import { useTexts } from '../i18n/texts'
+import { isComposing } from '../lib/keys'
+import { useUser } from '../lib/session'
 import { Button, IconButton } from '../ui/Button'
 import { CopyButton } from './CopyButton'
 import { GrowingText } from './GrowingText'
 import styles from './Message.module.css'
 import { type ChatMessage, textOf } from './messages'
+import { useDraft } from './useDraft'
 import { Versions } from './Versions'
 
 /** What the user has said, as it was typed. It can be edited, which begins another branch. */
@@ -24,22 +27,32 @@ export const UserMessage = memo(function UserMessage({
   onShowVersion: (id: string) => void
 }) {
   const texts = useTexts()
-  const [edited, setEdited] = useState<string | null>(refusedEdit)
-  const editButton = useRef<HTMLButtonElement>(null)
-  useEffect(() => {
-    if (refusedEdit !== null) setEdited(refusedEdit)
-  }, [refusedEdit])
   const { id, metadata = {} } = message
   const text = textOf(message)
+  // a message that is scrolled away leaves the page, and what was written comes back with it
+  const [draft, keepDraft] = useDraft(useUser().id, `edit.${id}`)
+  const [edited, setEdited] = useState<string | null>(refusedEdit ?? (draft || null))
+  const isAsked = useRef(refusedEdit !== null)
+  const editButton = useRef<HTMLButtonElement>(null)
+  const write = (next: string | null) => {
+    setEdited(next)
+    keepDraft(next === null || next === text ? '' : next)
+  }
+  useEffect(() => {
+    if (refusedEdit === null) return
+    isAsked.current = true
+    setEdited(refusedEdit)
+    keepDraft(refusedEdit)
+  }, [refusedEdit, keepDraft])
 
   if (edited !== null) {
     const close = () => {
-      setEdited(null)
+      write(null)
       requestAnimationFrame(() => editButton.current?.focus())
     }
     const submit = () => {
       if (!edited.trim() || isBusy) return
-      setEdited(null)
+      write(null)
       if (edited !== text) onEdit(id, edited)
     }
     return (
@@ -49,9 +62,15 @@ export const UserMessage = memo(function UserMessage({
           event.preventDefault()
           submit()
         }}
-        onKeyDown={(event) => event.key === 'Escape' && close()}
+        onKeyDown={(event) => event.key === 'Escape' && !isComposing(event) && close()}
       >
-        <GrowingText value={edited} onChange={setEdited} onEnter={submit} label={texts.chat.editMessage} isFocused />
+        <GrowingText
+          value={edited}
+          onChange={write}
+          onEnter={submit}
+          label={texts.chat.editMessage}
+          isFocused={isAsked.current}
+        />
         <div>
           <Button onClick={close}>{texts.common.cancel}</Button>
           <Button type="submit" kind="primary" disabled={!edited.trim() || isBusy}>
@@ -69,7 +88,15 @@ export const UserMessage = memo(function UserMessage({
       <footer className={styles.actions}>
         <Versions siblings={metadata.siblings} isDisabled={isBusy} onShow={onShowVersion} />
         <CopyButton text={text} what="message" />
-        <IconButton ref={editButton} label={texts.chat.edit} disabled={isBusy} onClick={() => setEdited(text)}>
+        <IconButton
+          ref={editButton}
+          label={texts.chat.edit}
+          disabled={isBusy}
+          onClick={() => {
+            isAsked.current = true
+            write(text)
+          }}
+        >
           <Pencil aria-hidden size={16} />
         </IconButton>
       </footer>

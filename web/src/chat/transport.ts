@@ -4,7 +4,7 @@ import type { ChatMessage, Metadata } from './messages'
 
 /** Why nothing arrives at the moment, and when it is tried again (milliseconds of `Date.now()`). */
 export interface Waiting {
-  reason: 'offline' | 'draining'
+  reason: 'offline' | 'draining' | 'rate_limited'
   until: number
 }
 

@@ -19,6 +19,8 @@ export interface Refused {
   text: string
   /** The message that it was to replace. */
   editOf: string | null
+  /** The reply beside which another one was to stand. */
+  replyId?: string
 }
 
 export interface Conversation {
@@ -115,6 +117,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
 
   const isGone = useRef(false)
   const turn = useRef(0) // counts what was begun here: an older answer does not undo a newer turn
+  const begunAfter = useRef<string | undefined>(undefined) // the message that was the last one as the turn began
   const isBusy = useRef(false)
   const isRefreshing = useRef(false)
   const isStale = useRef(false)
@@ -143,13 +146,13 @@ export function useConversation(id: string, preferences: Preferences): Conversat
         return
       } catch (error) {
         const problem = asProblem(error)
-        const isPassing = problem.code === 'offline' || problem.status >= 500
+        const isPassing = problem.code === 'offline' || problem.code === 'rate_limited' || problem.status >= 500
         if (!isPassing) {
           setUnreadable(problem)
           return
         }
         const delay = problem.retryAfter === null ? pause(failures) : problem.retryAfter * 1000
-        setWaiting({ reason: problem.code === 'draining' ? 'draining' : 'offline', until: Date.now() + delay })
+        setWaiting({ reason: reasonOf(problem), until: Date.now() + delay })
         await waitFor(delay)
       } finally {
         setWaiting(null)
@@ -190,6 +193,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
       isStale.current = false
       await readNewest()
       if (isUnderWay(shown.current.at(-1)) && !isBusy.current && !isGone.current) {
+        begunAfter.current = undefined
         await follow(resumeStream)
         await readNewest()
       }
@@ -198,9 +202,10 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   }, [readNewest, follow, resumeStream])
 
   const take = useCallback(
-    async (text: string, editOf: string | null, action: () => Promise<void>) => {
+    async (text: string, editOf: string | null, action: () => Promise<void>, replyId?: string) => {
       if (isBusy.current) return
       turn.current += 1
+      begunAfter.current = shown.current.at(-1)?.id
       setRefused(null)
       await follow(async () => {
         refusal.current = null
@@ -211,7 +216,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
         const problem = refusal.current as ProblemError | null
         if (!problem) return
         setShown(() => [...before])
-        setRefused({ problem, text, editOf })
+        setRefused({ problem, text, editOf, ...(replyId && { replyId }) })
       })
       await refresh()
     },
@@ -252,19 +257,29 @@ export function useConversation(id: string, preferences: Preferences): Conversat
 
   // a reply is stopped by its id, so a stop that comes before it waits for it
   const wantsStop = useRef(false)
+  const underWay = useRef<string | null>(null)
   const stopReply = useCallback(
-    (replyId: string) => {
+    async (replyId: string) => {
       wantsStop.current = false
-      api.POST('/v1/messages/{message_id}/stop', { params: { path: { message_id: replyId } } }).catch(() => undefined) // it has ended, or there is no connection, which is said elsewhere
+      for (let failures = 0; underWay.current === replyId && !isGone.current; failures += 1) {
+        try {
+          await api.POST('/v1/messages/{message_id}/stop', { params: { path: { message_id: replyId } } })
+          return
+        } catch (error) {
+          if (asProblem(error).code !== 'offline') return // it has ended
+          await waitFor(pause(failures))
+        }
+      }
     },
     [api],
   )
   const last = messages.at(-1)
-  const replyId = isTurning && last && isReply(last) ? last.id : null
+  const replyId = isTurning && last && isReply(last) && last.id !== begunAfter.current ? last.id : null
+  underWay.current = replyId
   const hasWords = replyId !== null && last?.parts.some((part) => 'text' in part && part.text !== '')
   useEffect(() => setIsGrowing(hasWords === true), [hasWords])
   useEffect(() => {
-    if (replyId && wantsStop.current) stopReply(replyId)
+    if (replyId && wantsStop.current) void stopReply(replyId)
     if (!isTurning) wantsStop.current = false
   }, [replyId, isTurning, stopReply])
 
@@ -326,7 +341,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     () => ({
       send: (text: string) => void take(text, null, () => sendMessage({ text })),
       edit: (messageId: string, text: string) => void take(text, messageId, () => sendMessage({ text, messageId })),
-      regenerate: (messageId: string) => void take('', null, () => regenerate({ messageId })),
+      regenerate: (messageId: string) => void take('', null, () => regenerate({ messageId }), messageId),
       async showVersion(messageId: string) {
         try {
           await setHead(messageId)
@@ -351,11 +366,11 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   const isWaiting = waiting !== null
   let state: Conversation['state'] = 'ready'
   if (unreadable) state = 'unreadable'
-  else if (isTurning) state = isReply(last) ? 'replying' : 'sent'
+  else if (isTurning) state = replyId ? 'replying' : 'sent'
   else if (!isRead && messages.length === 0) state = 'reading'
   const stopNow = useCallback(() => {
     if (replyId) {
-      stopReply(replyId)
+      void stopReply(replyId)
     } else if (isWaiting) {
       // it has not reached the API: it is taken back
       refusal.current = new ProblemError({ code: 'offline', status: 0 })
@@ -379,6 +394,8 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     stop: stopNow,
   }
 }
+
+const reasonOf = ({ code }: ProblemError) => (code === 'draining' || code === 'rate_limited' ? code : 'offline')
 
 const NONE: ChatMessage = { id: '', role: 'user', parts: [] }
 

@@ -5,6 +5,7 @@ import { Link, useLocation } from 'wouter'
 import { useTexts } from '../i18n/texts'
 import { useDeletions } from '../lib/deletions'
 import { download } from '../lib/download'
+import { isComposing } from '../lib/keys'
 import type { Pages } from '../lib/livePages'
 import { asProblem, problemOf } from '../lib/problem'
 import { useServices } from '../lib/services'
@@ -157,7 +158,7 @@ function Rename({ conversation, onDone }: { conversation: Conversation; onDone: 
       ref={(input) => input?.select()}
       onBlur={(event) => void end(event.target.value)}
       onKeyDown={(event) => {
-        if (event.nativeEvent.isComposing) return
+        if (isComposing(event)) return
         if (event.key === 'Enter') void end(event.currentTarget.value)
         if (event.key === 'Escape') void end(null)
         event.stopPropagation()

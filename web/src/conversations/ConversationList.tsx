@@ -2,6 +2,7 @@ import { Search, X } from 'lucide-react'
 import { type KeyboardEvent, type RefObject, useDeferredValue, useEffect, useRef, useState } from 'react'
 import { useTexts } from '../i18n/texts'
 import { useDeletions } from '../lib/deletions'
+import { isComposing } from '../lib/keys'
 import { useNow } from '../lib/now'
 import { asProblem } from '../lib/problem'
 import { Button, IconButton } from '../ui/Button'
@@ -45,6 +46,7 @@ export function ConversationList({ current, searchRef, onOpen }: ConversationLis
           value={query}
           onChange={(event) => setQuery(event.target.value)}
           onKeyDown={(event) => {
+            if (isComposing(event)) return
             if (event.key === 'Escape' && query) {
               event.stopPropagation()
               setQuery('')

@@ -282,6 +282,7 @@ export const en = {
     waiting: {
       draining: 'The server is restarting. The reply goes on by itself.',
       offline: 'The connection was lost. It is resumed by itself.',
+      rate_limited: 'The limit of this minute is reached. It goes on by itself.',
     },
     whatWasWrong: 'What was wrong? (optional)',
     you: 'You',

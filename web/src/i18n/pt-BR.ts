@@ -285,6 +285,7 @@ export const ptBR: Texts = {
     waiting: {
       draining: 'O servidor está reiniciando. A resposta continua sozinha.',
       offline: 'A conexão caiu. Ela volta sozinha.',
+      rate_limited: 'O limite deste minuto foi atingido. Continua sozinho.',
     },
     whatWasWrong: 'O que estava errado? (opcional)',
     you: 'Você',

@@ -10,7 +10,16 @@ export const LANGUAGES: Record<Language, string> = { en: 'English', 'pt-BR': 'Po
 const loaded = new Map<Language, Promise<Texts>>([['en', Promise.resolve(en)]])
 
 function textsOf(language: Language): Promise<Texts> {
-  const texts = loaded.get(language) ?? import('./pt-BR').then(({ ptBR }) => ptBR)
+  const known = loaded.get(language)
+  if (known) return known
+  const texts = import('./pt-BR').then(
+    ({ ptBR }) => ptBR,
+    () => {
+      // no connection: English, until the language is shown anew with one
+      window.addEventListener('online', () => loaded.delete(language), { once: true })
+      return en
+    },
+  )
   loaded.set(language, texts)
   return texts
 }

@@ -1,7 +1,7 @@
-import type { Session, SupabaseClient } from '@supabase/supabase-js'
+import { type AuthError, isAuthRetryableFetchError, type Session, type SupabaseClient } from '@supabase/supabase-js'
 import createClient, { type Client, type Middleware } from 'openapi-fetch'
 import type { Config } from './config'
-import { asProblem, problemOf } from './problem'
+import { asProblem, ProblemError, problemOf } from './problem'
 import type { components, paths } from './schema'
 
 export type Schemas = components['schemas']
@@ -9,7 +9,8 @@ export type Api = Client<paths>
 
 /**
  * A `fetch` on the API with the user's token, which supabase-js renews when it must. Where the API does not take it, it is
- * renewed once more; a session that cannot be renewed has ended, and supabase-js says so. Throws what `fetch` throws.
+ * renewed once more; a session that cannot be renewed has ended, and supabase-js says so. While nothing answers that could
+ * renew it, the call is not made, and fails as one without a connection. Throws what `fetch` throws.
  */
 export function authorizedFetch(config: Config, supabase: SupabaseClient): typeof fetch {
   return async (input, init) => {
@@ -19,12 +20,18 @@ export function authorizedFetch(config: Config, supabase: SupabaseClient): typeo
       if (session) request.headers.set('Authorization', `Bearer ${session.access_token}`)
       return fetch(request)
     }
-    const { data } = await supabase.auth.getSession()
+    const { data, error } = await supabase.auth.getSession()
+    mustAnswer(error)
     const answer = await send(data.session)
     if (answer.status !== 401 || !data.session) return answer
-    const { data: renewed } = await supabase.auth.refreshSession()
+    const { data: renewed, error: refusal } = await supabase.auth.refreshSession()
+    mustAnswer(refusal)
     return renewed.session ? send(renewed.session) : answer
   }
+}
+
+function mustAnswer(error: AuthError | null): void {
+  if (isAuthRetryableFetchError(error)) throw new ProblemError({ code: 'offline', status: 0 })
 }
 
 /** A client of the API with the types of its description. Its calls throw a `ProblemError` for every failure. */

@@ -3,6 +3,7 @@ import { useTexts } from '../i18n/texts'
 import { useTell } from '../ui/Toasts'
 import { asProblem, problemOf } from './problem'
 import { useServices } from './services'
+import { beforeSigningOut } from './session'
 
 /** Long enough to read what was deleted, and to reach the button by keyboard. */
 const UNDO_MS = 10_000
@@ -23,7 +24,7 @@ export function DeletionsProvider({ children }: { children: ReactNode }) {
   const tell = useTell()
   const [going, setGoing] = useState<ReadonlySet<string>>(new Set())
   /** Those that can be taken back, each with what carries it out. */
-  const undecided = useRef(new Set<() => void>())
+  const undecided = useRef(new Set<() => Promise<void>>())
 
   const show = useCallback(
     (path: string) => setGoing((before) => new Set([...before].filter((one) => one !== path))),
@@ -32,17 +33,16 @@ export function DeletionsProvider({ children }: { children: ReactNode }) {
 
   const remove = (path: string, told: string, onUndo?: () => void) => {
     setGoing((before) => new Set(before).add(path))
-    const carryOut = () => {
+    const carryOut = async () => {
       if (!undecided.current.delete(carryOut)) return
       takeAway() // it cannot be taken back any more
-      authorized(path, { method: 'DELETE', keepalive: true })
-        .then(async (answer) => {
-          if (!answer.ok && answer.status !== 404) throw await problemOf(answer)
-        })
-        .catch((error: unknown) => {
-          show(path)
-          tell(texts.problems[asProblem(error).code].title)
-        })
+      try {
+        const answer = await authorized(path, { method: 'DELETE', keepalive: true })
+        if (!answer.ok && answer.status !== 404) throw await problemOf(answer)
+      } catch (error) {
+        show(path)
+        tell(texts.problems[asProblem(error).code].title)
+      }
     }
     undecided.current.add(carryOut)
     const takeAway = tell(told, {
@@ -52,16 +52,21 @@ export function DeletionsProvider({ children }: { children: ReactNode }) {
         show(path)
         onUndo?.()
       },
-      onGone: carryOut,
+      onGone: () => void carryOut(),
     })
   }
 
   useEffect(() => {
+    const carryOutAll = () => Promise.all([...undecided.current].map((carryOut) => carryOut()))
     const leave = () => {
-      if (document.visibilityState === 'hidden') for (const carryOut of [...undecided.current]) carryOut()
+      if (document.visibilityState === 'hidden') void carryOutAll()
     }
     document.addEventListener('visibilitychange', leave)
-    return () => document.removeEventListener('visibilitychange', leave)
+    const staying = beforeSigningOut(carryOutAll)
+    return () => {
+      document.removeEventListener('visibilitychange', leave)
+      staying()
+    }
   }, [])
 
   const removeNow = useRef(remove)

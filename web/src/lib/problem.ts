@@ -1,3 +1,4 @@
+import { en } from '../i18n/en'
 import type { components } from './schema'
 
 export type ProblemCode = components['schemas']['Problem']['code'] | 'offline' | 'unreadable'
@@ -35,13 +36,16 @@ export async function problemOf(answer: Response): Promise<ProblemError> {
   const body = (await answer.json().catch(() => null)) as Partial<components['schemas']['Problem']> | null
   const seconds = Number(answer.headers.get('Retry-After') ?? Number.NaN)
   return new ProblemError({
-    code: body?.code ?? 'unreadable',
+    code: body?.code && isKnown(body.code) ? body.code : 'unreadable',
     status: answer.status,
     detail: body?.detail ?? body?.title ?? null,
     requestId: body?.request_id ?? answer.headers.get('X-Request-ID'),
     retryAfter: Number.isFinite(seconds) ? seconds : null,
   })
 }
+
+/** A newer service, or one in between, may have codes that this page has no words for. */
+const isKnown = (code: string) => new Map<string, unknown>(Object.entries(en.problems)).get(code) instanceof Object
 
 /** What an unknown thrown value says, as a problem. */
 export function asProblem(error: unknown): ProblemError {

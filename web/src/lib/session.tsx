@@ -22,6 +22,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     })
     return () => data.subscription.unsubscribe()
   }, [supabase])
+  // components for signed-in users may be shown before it is known that one is
+  if (session === undefined) return null
   return (
     <SessionContext value={session}>
       <ExpiredContext value={hasExpired}>{children}</ExpiredContext>
@@ -32,8 +34,17 @@ export function SessionProvider({ children }: { children: ReactNode }) {
 /** The clients that sign out because the user wants it. */
 const leaving = new WeakSet<SupabaseClient>()
 
+const lastActs = new Set<() => Promise<unknown>>()
+
+/** Has something done, with the session, before the user's wish ends it. Returns the function that takes it back. */
+export function beforeSigningOut(act: () => Promise<unknown>): () => void {
+  lastActs.add(act)
+  return () => void lastActs.delete(act)
+}
+
 /** Ends the session in this browser. */
 export async function signOut(supabase: SupabaseClient): Promise<void> {
+  await Promise.allSettled([...lastActs].map((act) => act()))
   leaving.add(supabase)
   await supabase.auth.signOut({ scope: 'local' })
 }

@@ -20,11 +20,14 @@ const INLINE = [
 ]
 const SINGLE = /^\$((?:[^$\\\n]|\\[^\n]|\n(?!\s*\n)){1,1000}?)\$(?![\w$])/
 
-/** Whether the text between two single dollars is maths: `$x$` and `$5 + x = 7$` are, `$5 and $` and `$5, or 10$` are not. */
+// two words with only blanks or stars (of bold words) between them, or a long one
+const PROSE = /[\p{L}\p{N})\]][\s*]*\s[\s*]*[\p{L}\p{N}([]|\p{L}{4}/u
+
+/** Whether the text between two single dollars is maths: `$x$` and `$5 + f(x)$` are, `$5 and $` and `$5, or 10$` are not. */
 export function isMaths(between: string): boolean {
   if (between === '' || between.trim() !== between) return false
-  if (/[\\^_=<>{}]/.test(between)) return true
-  if (/^\d/.test(between)) return /^\d+[a-zA-Z]?$|^\d+(\s*[-+*/]\s*\w+)+$/.test(between)
+  if (/[\\^_=<>{}]/.test(between) || (/[-+/|]/.test(between) && !PROSE.test(between))) return true
+  if (/^\d/.test(between)) return /^\d+[a-zA-Z]?$|^\d+(\s*[-+/]\s*\w+|(\s?)\*\2\w+)+$/.test(between)
   return !/\s/.test(between) || /^\w(\s*[-+*/,]\s*\w)+$/.test(between)
 }
 
