@@ -290,3 +290,30 @@ async def test_conversation_that_is_gone_says_so(open_page: OpenPage, web_api: A
     await expect(tab.page.get_by_text("This page does not exist")).to_be_visible()
     await tab.page.get_by_role("link", name="Start a conversation").click()
     await expect(tab.page).to_have_url(f"{web_api.url}/")
+
+
+async def test_renaming_in_the_drawer_gives_the_focus_back(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
+    await new_conversation(as_visitor, title="as it is")
+    tab = await open_page("/", viewport={"width": 360, "height": 700})
+    await tab.page.get_by_role("textbox", name="Message", exact=True).wait_for()
+    await tab.page.keyboard.press("Control+k")
+    drawer = tab.page.get_by_role("dialog")
+    link = drawer.get_by_role("link", name="as it is")
+    await link.press("F2")
+    await drawer.get_by_role("textbox", name="Title").press("Escape")
+    await expect(link).to_be_focused()
+    await expect(drawer).to_be_visible()
+
+
+async def test_renaming_that_is_left_for_the_composer_leaves_the_focus_there(
+    open_page: OpenPage, as_visitor: httpx.AsyncClient
+) -> None:
+    await new_conversation(as_visitor, title="as it was")
+    tab = await open_page("/")
+    await listed(tab.page).press("F2")
+    await tab.page.get_by_role("textbox", name="Title").fill("as it is")
+    message = tab.page.get_by_role("textbox", name="Message", exact=True)
+    await message.click()
+    await expect(listed(tab.page)).to_have_text("as it is")
+    await message.press_sequentially("a thought")
+    await expect(message).to_have_value("a thought")

@@ -93,3 +93,18 @@ async def test_document_of_another_device_comes_and_is_deleted(
     assert (await deleted.value).status == 204
     await expect(tab.page.get_by_text("No documents yet")).to_be_visible()
     assert (await as_visitor.get("/v1/documents")).json()["items"] == []
+
+
+async def test_focus_goes_to_the_next_row_when_one_goes(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
+    for title in ("last", "middle"):
+        await put_in(as_visitor, f"some words of {title}", title)
+    tab = await open_page("/documents")
+    await tab.page.locator("input[type=file]").set_input_files(
+        {"name": "empty.txt", "mimeType": "text/plain", "buffer": b""}
+    )
+    await tab.page.get_by_role("button", name="Dismiss").press("Enter")
+    for title in ("middle", "last"):
+        button = tab.page.get_by_role("button", name=f"Delete “{title}”")
+        await expect(button).to_be_focused()
+        await button.press("Enter")
+    await expect(tab.page.get_by_role("button", name="Choose files")).to_be_focused()

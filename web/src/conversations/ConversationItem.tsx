@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Braces, Ellipsis, FileText, Pencil, Trash2 } from 'lucide-react'
 import { type KeyboardEvent, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import { Link, useLocation } from 'wouter'
 import { useTexts } from '../i18n/texts'
 import { useDeletions } from '../lib/deletions'
@@ -69,9 +70,10 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
       {isRenaming ? (
         <Rename
           conversation={conversation}
-          onDone={() => {
-            setIsRenaming(false)
-            requestAnimationFrame(() => link.current?.focus())
+          onDone={(isByKey) => {
+            flushSync(() => setIsRenaming(false))
+            // at once, before the drawer takes it; who has gone elsewhere stays there
+            if (isByKey) link.current?.focus()
           }}
         />
       ) : (
@@ -115,7 +117,7 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
 }
 
 /** The title as a field. Enter and leaving it keep what was written, Escape does not. */
-function Rename({ conversation, onDone }: { conversation: Conversation; onDone: () => void }) {
+function Rename({ conversation, onDone }: { conversation: Conversation; onDone: (isByKey: boolean) => void }) {
   const texts = useTexts()
   const { api } = useServices()
   const queries = useQueryClient()
@@ -123,10 +125,10 @@ function Rename({ conversation, onDone }: { conversation: Conversation; onDone: 
   const isOver = useRef(false)
   const before = titleOf(conversation, texts)
 
-  const end = async (written: string | null) => {
+  const end = async (written: string | null, isByKey = true) => {
     if (isOver.current) return
     isOver.current = true
-    onDone()
+    onDone(isByKey)
     const title = written?.trim()
     if (!title || title === before) return
     const { id } = conversation
@@ -156,7 +158,7 @@ function Rename({ conversation, onDone }: { conversation: Conversation; onDone: 
       dir="auto"
       maxLength={200}
       ref={(input) => input?.select()}
-      onBlur={(event) => void end(event.target.value)}
+      onBlur={(event) => void end(event.target.value, false)}
       onKeyDown={(event) => {
         if (isComposing(event)) return
         if (event.key === 'Enter') void end(event.currentTarget.value)

@@ -6,6 +6,7 @@ import { useNow } from '../lib/now'
 import { IconButton } from '../ui/Button'
 import { ProgressBar } from '../ui/ProgressBar'
 import styles from './DocumentRow.module.css'
+import { passFocus } from './passFocus'
 import type { Document } from './useDocuments'
 
 const ICONS = { pending: FileClock, indexing: FileClock, ready: FileCheck, failed: CircleAlert }
@@ -51,7 +52,10 @@ export function DocumentRow({ document }: { document: Document }) {
       </div>
       <IconButton
         label={texts.documents.delete(document.title)}
-        onClick={() => remove(pathOf(document.id), texts.documents.deleted(document.title))}
+        onClick={(event) => {
+          passFocus(event.currentTarget)
+          remove(pathOf(document.id), texts.documents.deleted(document.title))
+        }}
       >
         <Trash2 size={18} aria-hidden="true" />
       </IconButton>

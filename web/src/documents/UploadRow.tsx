@@ -3,6 +3,7 @@ import { useLanguage } from '../i18n/texts'
 import { Button, IconButton } from '../ui/Button'
 import { ProgressBar } from '../ui/ProgressBar'
 import styles from './DocumentRow.module.css'
+import { passFocus } from './passFocus'
 import type { Upload } from './useUploads'
 
 interface UploadRowProps {
@@ -39,7 +40,13 @@ export function UploadRow({ upload, onDismiss, onRetry }: UploadRowProps) {
         )}
       </div>
       {problem && (
-        <IconButton label={texts.documents.dismiss} onClick={onDismiss}>
+        <IconButton
+          label={texts.documents.dismiss}
+          onClick={(event) => {
+            passFocus(event.currentTarget)
+            onDismiss()
+          }}
+        >
           <X size={18} aria-hidden="true" />
         </IconButton>
       )}
