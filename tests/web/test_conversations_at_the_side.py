@@ -315,5 +315,4 @@ async def test_renaming_that_is_left_for_the_composer_leaves_the_focus_there(
     message = tab.page.get_by_role("textbox", name="Message", exact=True)
     await message.click()
     await expect(listed(tab.page)).to_have_text("as it is")
-    await message.press_sequentially("a thought")
-    await expect(message).to_have_value("a thought")
+    await expect(message).to_be_focused()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 from playwright.async_api import Page, Request, Route, expect
 
 from scripts.local_supabase import LocalSupabase
@@ -315,12 +314,6 @@ async def test_another_reply_that_is_refused_counts_down_and_is_tried_again(
     await expect(chat.replies).to_contain_text("tok4")
     await chat.button("Try again").click()
     await expect(chat.button("Previous version")).to_be_visible()
-
-
-@pytest.mark.parametrize("address", ["/c/nonsense", "/c/%E0%A4%A"])
-async def test_address_of_no_conversation_says_so(open_page: OpenPage, address: str) -> None:
-    tab = await open_page(address)
-    await expect(tab.page.get_by_role("heading", name="This page does not exist")).to_be_visible()
 
 
 async def test_text_that_runs_backwards_turns_no_host_around(

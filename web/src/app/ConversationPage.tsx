@@ -36,9 +36,7 @@ export function ConversationPage({ id }: { id: string }) {
       return data ?? null
     },
   })
-  const why = error && asProblem(error).code
-  // an address that is no id of a conversation is no valid request
-  if (why === 'not_found' || why === 'invalid_request') return <NotFoundPage />
+  if (error && asProblem(error).code === 'not_found') return <NotFoundPage />
   const title = data ? titleOf(data, texts) : undefined
   return (
     <>
