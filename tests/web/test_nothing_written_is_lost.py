@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.support.client import history, new_conversation, script, turn
+from tests.support.replica_client import eventually
 from tests.support.service import Person
 from tests.web.pages import PASSWORD, OpenChat
 
@@ -87,3 +88,18 @@ async def test_message_to_a_conversation_with_replies_comes_back_after_a_reload_
     await expect(chat.questions.last).to_have_text("a long thought")
     await chat.page.reload()
     await expect(chat.message).to_have_value("a long thought")
+
+
+async def test_edit_of_a_session_that_has_ended_is_there_after_signing_in(
+    open_chat: OpenChat, as_visitor: httpx.AsyncClient, visitor: Person
+) -> None:
+    conversation = await new_conversation(as_visitor)
+    await turn(as_visitor, conversation, "as it was")
+    chat = await open_chat(conversation)
+    await chat.questions.hover()
+    await chat.button("Edit").click()
+    await chat.page.get_by_role("textbox", name="Edit the message").fill("as it shall be")
+    await chat.page.evaluate(END_AND_SEND.replace("main textarea", "article textarea, li form textarea"))
+    await sign_in_again(chat.page, visitor)
+    shown = "[...document.querySelectorAll('main textarea')].some((one) => one.value === 'as it shall be')"
+    await eventually(lambda: chat.page.evaluate(shown))

@@ -10,11 +10,9 @@ from playwright.async_api import Page, Request, Route, expect
 from scripts.local_supabase import LocalSupabase
 from tests.support.client import new_conversation, script, turn
 from tests.support.documents import indexed, put_in
-from tests.support.replica_client import eventually
 from tests.support.service import Person, sign_up
 from tests.support.upstream import Upstream
 from tests.web.pages import PASSWORD, OpenChat, OpenPage, happens, listed
-from tests.web.test_nothing_written_is_lost import END_AND_SEND, sign_in_again
 
 EDITOR = "Edit the message"
 
@@ -127,21 +125,6 @@ async def test_edit_that_is_scrolled_away_or_reloaded_is_kept(
     await chat.page.reload()
     await expect(question).to_be_visible()
     await expect(editor).to_have_count(0)
-
-
-async def test_edit_of_a_session_that_has_ended_is_there_after_signing_in(
-    open_chat: OpenChat, as_visitor: httpx.AsyncClient, visitor: Person
-) -> None:
-    conversation = await new_conversation(as_visitor)
-    await turn(as_visitor, conversation, "as it was")
-    chat = await open_chat(conversation)
-    await chat.questions.hover()
-    await chat.button("Edit").click()
-    await chat.page.get_by_role("textbox", name=EDITOR).fill("as it shall be")
-    await chat.page.evaluate(END_AND_SEND.replace("main textarea", "article textarea, li form textarea"))
-    await sign_in_again(chat.page, visitor)
-    shown = "[...document.querySelectorAll('main textarea')].some((one) => one.value === 'as it shall be')"
-    await eventually(lambda: chat.page.evaluate(shown))
 
 
 async def test_part_of_the_page_that_cannot_be_loaded_leaves_the_page_where_it_is(open_chat: OpenChat) -> None:
