@@ -349,8 +349,7 @@ class FinalState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The regular end. `length` is that of the stored text, in code points; `reasoning_ms` is how long the model has
-    thought, None where it has not."""
+    """The regular end. `length` is that of the stored text, in code points."""
 
     status: ReplyStatus
     finish_reason: str | None

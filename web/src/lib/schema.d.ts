@@ -1142,10 +1142,7 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
-        /**
-         * @description The regular end. `length` is that of the stored text, in code points; `reasoning_ms` is how long the model has
-         *     thought, None where it has not.
-         */
+        /** @description The regular end. `length` is that of the stored text, in code points. */
         Done: {
             /** @enum {string} */
             status: "complete" | "failed" | "filtered" | "interrupted" | "stopped" | "streaming";
