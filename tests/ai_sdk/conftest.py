@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +17,7 @@ import pytest
 from scripts.local_supabase import LocalSupabase
 from tests.support import upstream as scripted
 from tests.support.aimock import NODE, ROOT
+from tests.support.answering import Quiet, answering
 from tests.support.browser import NewPage, Tab, browser, new_page
 from tests.support.documented import block
 from tests.support.service import Api, Person, running_api
@@ -61,9 +61,8 @@ def version(package: str) -> str:
     return str(json.loads((ROOT / "node_modules" / package / "package.json").read_text())["version"])
 
 
-class QuietFiles(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+class QuietFiles(Quiet, SimpleHTTPRequestHandler):
+    """Serves files."""
 
 
 @pytest.fixture(scope="session")
@@ -86,13 +85,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             script = f"<script type=module src={page}-{release}.js></script>"
             html = f'<!doctype html><link rel="icon" href="data:,"><div id=root></div>{script}'
             (folder / f"{page}-{release}.html").write_text(html)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=str(folder)))
-    serving = threading.Thread(target=server.serve_forever)
-    serving.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    serving.join()
-    server.server_close()
+    with answering(partial(QuietFiles, directory=str(folder))) as origin:
+        yield origin
 
 
 def address(site: str, page: str, release: int, api: str, person: Person, chat: str, *flags: str) -> str:

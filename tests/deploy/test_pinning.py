@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx
@@ -14,6 +13,7 @@ import pytest
 
 from scripts.image.dockerfile import stages
 from scripts.image.pin import BASE, DOCKERFILE, PinError, pinned
+from tests.support.answering import Quiet, answering
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -49,7 +49,7 @@ def of(path: str) -> bytes:
 def registry() -> Iterator[Registry]:
     made = Registry()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answers(Quiet, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             lowered = {name.lower(): value for name, value in self.headers.items()}
             status, headers, body = made.answer(self.path, lowered)
@@ -59,17 +59,8 @@ def registry() -> Iterator[Registry]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Answers) as made.url:
+        yield made
 
 
 def pin(text: str, registry: Registry) -> str:

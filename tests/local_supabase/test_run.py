@@ -9,12 +9,11 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx
@@ -26,6 +25,7 @@ from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.node import REPOSITORY
 from scripts.local_supabase.processes import Child, free_port, wait_until
 from scripts.run import maintain
+from tests.support.answering import Quiet, answering
 from tests.support.data_folder import data_folder
 
 pytestmark = pytest.mark.stack
@@ -142,7 +142,7 @@ def test_serves_and_stops(start: Callable[[], Run]) -> None:
     assert not any(part.is_running() for part in parts)
 
 
-class Refusing(BaseHTTPRequestHandler):
+class Refusing(Quiet, BaseHTTPRequestHandler):
     """A provider that knows no key, and quotes the one it is shown."""
 
     def do_GET(self) -> None:
@@ -155,20 +155,12 @@ class Refusing(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def refusing() -> Iterator[str]:
     """The base URL of a provider that refuses every key."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Refusing) as origin:
+        yield f"{origin}/v1"
 
 
 def test_says_who_answers_and_what_is_wrong(start: Callable[..., Run], refusing: str) -> None:

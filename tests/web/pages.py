@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from scripts.local_supabase import LocalSupabase
 from tests.support.browser import PATIENCE_MS, Tab
@@ -45,6 +46,29 @@ async def happens(page: Page, condition: str) -> Callable[[], Awaitable[None]]:
         }}"""
     )
     return lambda: eventually(lambda: page.evaluate("window.happened"))
+
+
+RATE_LIMITED: dict[str, Any] = {
+    "status": 429,
+    "headers": {"Retry-After": "2", "Content-Type": "application/problem+json"},
+    "body": '{"type":"urn:parley:problem:rate_limited","title":"Too many","status":429,"code":"rate_limited"}',
+}
+"""What `Route.fulfill` answers with where the limit of a minute is reached."""
+
+
+async def refuse(page: Page, address: str, answer: dict[str, Any], *, times: int = 1) -> list[str]:
+    """Have the page's first calls of `address` answered with `answer`. The list of all that come."""
+    called: list[str] = []
+
+    async def answered(route: Route) -> None:
+        called.append(route.request.url)
+        if len(called) > times:
+            await route.continue_()
+        else:
+            await route.fulfill(**answer)
+
+    await page.route(address, answered)
+    return called
 
 
 def listed(page: Page) -> Locator:
@@ -87,6 +111,12 @@ class Chat:
     async def send(self, text: str) -> None:
         await self.message.fill(text)
         await self.message.press("Enter")
+
+    async def edit(self) -> Locator:
+        """Open the only question to be edited. Its field."""
+        await self.questions.hover()
+        await self.button("Edit").click()
+        return self.page.get_by_role("textbox", name="Edit the message")
 
     async def ended(self) -> None:
         """Wait until no reply is being written."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
 from tests.support.client import history, new_conversation, script, turn
 from tests.support.replica_client import eventually
 from tests.support.service import Person
-from tests.web.pages import PASSWORD, OpenChat
+from tests.web.pages import PASSWORD, OpenChat, refuse
 
 END_AND_SEND = """() => {
   const key = 'sb-127-auth-token'
@@ -48,19 +48,11 @@ async def test_message_of_a_session_that_has_ended_is_there_after_signing_in(
 
 async def test_token_that_the_api_does_not_take_is_renewed(open_chat: OpenChat) -> None:
     chat = await open_chat()
-    refused: list[str] = []
-
-    async def refuse_once(route: Route) -> None:
-        if refused:
-            await route.continue_()
-            return
-        refused.append(route.request.url)
-        await route.fulfill(status=401, json={"code": "unauthenticated", "title": "No", "status": 401, "type": "x"})
-
-    await chat.page.route("**/v1/chat", refuse_once)
+    refusal = {"code": "unauthenticated", "title": "No", "status": 401, "type": "x"}
+    calls = await refuse(chat.page, "**/v1/chat", {"status": 401, "json": refusal})
     await chat.send(script(tokens=2))
     await expect(chat.replies).to_contain_text("tok1")
-    assert len(refused) == 1
+    assert len(calls) == 2
 
 
 async def test_message_that_had_not_arrived_when_the_page_was_left_goes_back_into_the_composer(
@@ -96,9 +88,7 @@ async def test_edit_of_a_session_that_has_ended_is_there_after_signing_in(
     conversation = await new_conversation(as_visitor)
     await turn(as_visitor, conversation, "as it was")
     chat = await open_chat(conversation)
-    await chat.questions.hover()
-    await chat.button("Edit").click()
-    await chat.page.get_by_role("textbox", name="Edit the message").fill("as it shall be")
+    await (await chat.edit()).fill("as it shall be")
     await chat.page.evaluate(END_AND_SEND.replace("main textarea", "article textarea, li form textarea"))
     await sign_in_again(chat.page, visitor)
     shown = "[...document.querySelectorAll('main textarea')].some((one) => one.value === 'as it shall be')"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx
 from playwright.async_api import Page, Request, Route, expect
 
@@ -12,17 +10,7 @@ from tests.support.client import new_conversation, script, turn
 from tests.support.documents import indexed, put_in
 from tests.support.service import Person, sign_up
 from tests.support.upstream import Upstream
-from tests.web.pages import PASSWORD, OpenChat, OpenPage, happens, listed
-
-EDITOR = "Edit the message"
-
-
-REFUSAL: dict[str, Any] = {
-    "status": 429,
-    "headers": {"Retry-After": "2", "Content-Type": "application/problem+json"},
-    "body": '{"type":"urn:parley:problem:rate_limited","title":"Too many","status":429,"code":"rate_limited"}',
-}
-"""What `Route.fulfill` answers with where the limit of a minute is reached."""
+from tests.web.pages import PASSWORD, RATE_LIMITED, OpenChat, OpenPage, happens, listed, refuse
 
 
 async def sign_in(page: Page, person: Person) -> None:
@@ -88,9 +76,7 @@ async def test_escape_that_ends_a_composition_leaves_no_edit(
     conversation = await new_conversation(as_visitor)
     await turn(as_visitor, conversation, "as it was")
     chat = await open_chat(conversation)
-    await chat.questions.hover()
-    await chat.button("Edit").click()
-    editor = chat.page.get_by_role("textbox", name=EDITOR)
+    editor = await chat.edit()
     await editor.fill("much written ")
     keyboard = await chat.page.context.new_cdp_session(chat.page)
     await keyboard.send("Input.imeSetComposition", {"text": "にほん", "selectionStart": 3, "selectionEnd": 3})
@@ -111,7 +97,7 @@ async def test_edit_that_is_scrolled_away_or_reloaded_is_kept(
     question = chat.questions.filter(has_text="question 4")
     await question.hover()
     await question.get_by_role("button", name="Edit").click()
-    editor = chat.page.get_by_role("textbox", name=EDITOR)
+    editor = chat.page.get_by_role("textbox", name="Edit the message")
     await editor.fill("a better question")
     await chat.list.evaluate("element => element.scrollTo(0, 0)")
     await expect(editor).to_have_count(0)
@@ -204,22 +190,12 @@ async def test_messages_that_may_not_be_read_this_minute_stay_as_they_are(
     await turn(as_visitor, conversation, "before")
     chat = await open_chat(conversation)
     await expect(chat.replies).to_contain_text("tok4")
-    refusals = 0
-
-    async def refuse_once(route: Route) -> None:
-        nonlocal refusals
-        refusals += 1
-        if refusals > 2:
-            await route.continue_()
-            return
-        await route.fulfill(**REFUSAL)
-
     await happens(chat.page, "!document.body.textContent.includes('before')")
-    await chat.page.route("**/messages?**", refuse_once)
+    calls = await refuse(chat.page, "**/messages?**", RATE_LIMITED, times=2)
     await chat.message.fill("half a thought")
     await turn(as_visitor, conversation, "from another device")
     await expect(chat.questions).to_have_count(2)
-    assert refusals >= 2
+    assert len(calls) >= 2
     assert not await chat.page.evaluate("window.happened")
     await expect(chat.message).to_have_value("half a thought")
 
@@ -254,9 +230,7 @@ async def test_focus_is_never_lost_by_what_was_pressed(
     await expect(chat.page.get_by_text("You stopped this reply.")).to_be_visible()
     await chat.ended()
     found["stop"] = await focused(chat.page)
-    await chat.questions.hover()
-    await chat.button("Edit").click()
-    editor = chat.page.get_by_role("textbox", name=EDITOR)
+    editor = await chat.edit()
     await editor.fill(script(tokens=2))
     await editor.press("Enter")
     await expect(chat.replies).to_contain_text("tok1")
@@ -280,17 +254,7 @@ async def test_another_reply_that_is_refused_counts_down_and_is_tried_again(
     conversation = await new_conversation(as_visitor)
     await turn(as_visitor, conversation, "Hello")
     chat = await open_chat(conversation)
-    refusals = 0
-
-    async def refuse_once(route: Route) -> None:
-        nonlocal refusals
-        refusals += 1
-        if refusals > 1:
-            await route.continue_()
-            return
-        await route.fulfill(**REFUSAL)
-
-    await chat.page.route("**/v1/chat", refuse_once)
+    await refuse(chat.page, "**/v1/chat", RATE_LIMITED)
     await chat.replies.hover()
     await chat.button("Answer again").click()
     await expect(chat.page.get_by_text("A little too fast")).to_be_visible()

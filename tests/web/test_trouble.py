@@ -13,7 +13,7 @@ from tests.support.client import history, new_conversation, script, turn
 from tests.support.proxy import Proxy
 from tests.support.service import Api, Person, running_api, sign_up
 from tests.support.upstream import MODEL, Upstream
-from tests.web.pages import Chat, OpenChat, happens, session_script
+from tests.web.pages import RATE_LIMITED, Chat, OpenChat, happens, refuse, session_script
 
 
 async def test_a_reload_in_the_middle_goes_on_where_the_reply_is(
@@ -144,9 +144,7 @@ async def test_a_refused_edit_is_open_again_and_the_first_version_is_still_there
             body='{"type":"urn:parley:problem:rate_limited","title":"Too many","status":429,"code":"rate_limited"}',
         ),
     )
-    await chat.questions.hover()
-    await chat.button("Edit").click()
-    editor = chat.page.get_by_role("textbox", name="Edit the message")
+    editor = await chat.edit()
     await editor.fill("as it shall be")
     await editor.press("Enter")
     await expect(chat.page.get_by_text("Too many")).to_have_count(0)
@@ -158,21 +156,7 @@ async def test_a_refused_edit_is_open_again_and_the_first_version_is_still_there
 
 async def test_a_rate_limit_counts_down_until_it_may_be_tried_again(open_chat: OpenChat) -> None:
     chat = await open_chat()
-    refusals = 0
-
-    async def refuse_once(route) -> None:  # type: ignore[no-untyped-def]
-        nonlocal refusals
-        refusals += 1
-        if refusals > 1:
-            await route.continue_()
-            return
-        await route.fulfill(
-            status=429,
-            headers={"Retry-After": "2", "Content-Type": "application/problem+json"},
-            body='{"type":"urn:parley:problem:rate_limited","title":"Too many","status":429,"code":"rate_limited"}',
-        )
-
-    await chat.page.route("**/v1/chat", refuse_once)
+    await refuse(chat.page, "**/v1/chat", RATE_LIMITED)
     counts_down = await happens(
         chat.page,
         "[...document.querySelectorAll('button:disabled')].some((one) => one.textContent.startsWith('Try again in '))",
