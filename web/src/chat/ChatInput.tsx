@@ -1,5 +1,5 @@
 import { ArrowUp, Square } from 'lucide-react'
-import { memo, type ReactNode, type Ref, useEffect, useImperativeHandle, useRef } from 'react'
+import { memo, type ReactNode, type Ref, useCallback, useEffect, useImperativeHandle, useRef } from 'react'
 import { useTexts } from '../i18n/texts'
 import { isPointerFine } from '../lib/pointer'
 import styles from './ChatInput.module.css'
@@ -49,20 +49,24 @@ export const ChatInput = memo(function ChatInput({
   useEffect(() => {
     if (returned && !latest.current) setText(returned)
   }, [returned, setText])
+  // a finger on the screen does not want the keyboard over the page
+  const focus = useCallback(() => {
+    if (isPointerFine()) field.current?.focus()
+  }, [])
   useImperativeHandle(
     ref,
     () => ({
       take: (sent) => latest.current === sent && setText(''),
       give: (back) => latest.current === '' && setText(back),
-      focus: () => isPointerFine() && field.current?.focus(),
+      focus,
     }),
-    [setText],
+    [setText, focus],
   )
-  // a finger on the screen does not want the keyboard over the page, and who writes elsewhere goes on there
+  // who writes elsewhere goes on there
   useEffect(() => {
     const isWriting = document.activeElement?.matches('input, textarea, select, [contenteditable="true"]')
-    if (!isWriting && isPointerFine()) field.current?.focus()
-  }, [])
+    if (!isWriting) focus()
+  }, [focus])
   const send = () => {
     if (isBusy || !text.trim()) return
     setText('')
@@ -97,7 +101,7 @@ export const ChatInput = memo(function ChatInput({
               if (event.detail > 1) return
               onStop()
               // in the place of this button comes one that can be used only once there is a text
-              if (isPointerFine()) field.current?.focus()
+              focus()
             }}
           >
             <Square aria-hidden size={16} fill="currentColor" />

@@ -45,7 +45,7 @@ export async function problemOf(answer: Response): Promise<ProblemError> {
 }
 
 /** A newer service, or one in between, may have codes that this page has no words for. */
-const isKnown = (code: string) => new Map<string, unknown>(Object.entries(en.problems)).get(code) instanceof Object
+const isKnown = (code: string) => Object.hasOwn(en.problems, code)
 
 /** What an unknown thrown value says, as a problem. */
 export function asProblem(error: unknown): ProblemError {
