@@ -215,6 +215,8 @@ class Reader:
             raise InvalidRequest(f"{where}: content: expected text, got only blanks.")
         if not reply and (line.status != "complete" or line.feedback is not None):
             raise InvalidRequest(f"{where}: status, feedback: only replies have them.")
+        if not reply and line.reasoning_ms is not None:
+            raise InvalidRequest(f"{where}: reasoning_ms: only replies have it.")
         comment = line.feedback.comment if line.feedback is not None else None
         if comment is not None and not 1 <= len(comment) <= MAX_COMMENT_CHARACTERS:
             raise InvalidRequest(f"{where}: feedback.comment: expected 1 to {MAX_COMMENT_CHARACTERS} characters.")

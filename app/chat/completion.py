@@ -96,10 +96,10 @@ class CompletionWriter(Writer):
             return ()
         return self._calls[start:]
 
-    def spent(self) -> tuple[Charge, ...]:
-        """The calls so far; none before there is one."""
+    def known(self) -> tuple[Charge, ...] | None:
+        """See `Spending.known`."""
         text, thought = self._whole()
-        return self._spending.charges(len(text.encode()), len(thought.encode()))
+        return self._spending.known(len(text.encode()), len(thought.encode()))
 
     def _screened(self) -> tuple[str, ...]:
         """Everything that the model reads is the caller's, whatever role it is given; the newest message is judged by

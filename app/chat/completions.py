@@ -189,7 +189,7 @@ class Completions:
                 continue
             writers = list(self._writing.values())
             try:
-                await self._store.renew([Renewed(writer.reply.id, writer.spent() or None) for writer in writers])
+                await self._store.renew([Renewed(writer.reply.id, writer.known()) for writer in writers])
             except AppError as error:
                 observe.event("completion.unrenewed", completions=len(writers), code=error.code)
                 if loop.time() - answered > self._outage:

@@ -92,7 +92,7 @@ class Spending:
         return self._calls[-1].usage(text, thought) if self._calls else None
 
     def known(self, text: int, thought: int) -> tuple[Charge, ...] | None:
-        """The charges for the journal, which expects a call until it is told: None before there is one."""
+        """The charges so far, for the database, which expects a call until it is told: None before there is one."""
         return self.charges(text, thought) if self._calls or self._others else None
 
     def charges(self, text: int, thought: int) -> tuple[Charge, ...]:

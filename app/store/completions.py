@@ -23,7 +23,8 @@ class BegunCompletion(msgspec.Struct, frozen=True):
 
 
 class Renewed(msgspec.Struct, frozen=True):
-    """A completion that is being written, and the calls that were made so far; None: none is known."""
+    """A completion that is being written, and the calls that were made so far but for those that were refused; None
+    before there is one."""
 
     id: str
     calls: tuple[Charge, ...] | None

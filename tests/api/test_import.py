@@ -232,6 +232,7 @@ REFUSED = [
     (lines(conversation(), message("a", role="system")), "line 3.role: expected one of"),
     (lines(conversation(), message("a", content="x" * 500_001)), "line 3: content: at most 500000"),
     (lines(conversation(), message("a", created_at="yesterday")), "line 3: created_at"),
+    (lines(conversation(), message("a", reasoning_ms=77)), "line 3: reasoning_ms: only replies have it"),
     (
         lines(conversation(), message("a"), message("b", "a", "assistant"), message("d", "b", "assistant")),
         "line 5: par",

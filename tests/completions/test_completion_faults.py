@@ -229,6 +229,25 @@ async def test_killed_process_is_charged_by_what_was_known(
     assert held(owned, person) == 0
 
 
+async def test_killed_process_is_not_charged_by_a_refusal(
+    frail: Api, person: Person, owned: Connection, broken: Upstream
+) -> None:
+    """Nothing is charged while the completion waits to be asked for again."""
+    told = "select count(*) from private.reservations where user_id = %s and calls = '[]'"
+    async with person_client(frail, person) as wire:
+        asked = asyncio.create_task(wire.post(CHAT, json=chat(messages=says(id="refused", status=429, retry_after=15))))
+        await broken.call("refused")
+        await eventually(lambda: one(owned, told, [person.id]) == 1)
+        frail.kill()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await asked
+    owned.execute("update private.reservations set expires_at = now() - interval '1 s' where user_id = %s", [person.id])
+    with owned.transaction(), acting(owned, SERVICE):
+        rpc(owned, "recover_replies")
+    assert (ledger(owned, person), held(owned, person)) == ([], 0)
+    assert len(broken.calls_of("refused")) == 1
+
+
 async def test_drained_process_lets_completions_end_and_tells_of_those_that_do_not(
     frail: Api, person: Person, owned: Connection, broken: Upstream
 ) -> None:

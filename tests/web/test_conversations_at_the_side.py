@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
-from playwright.async_api import Route, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.support.client import new_conversation, script, turn
 from tests.support.replica_client import eventually
@@ -152,26 +154,45 @@ async def test_search_marks_what_it_finds_and_opens_it(open_page: OpenPage, as_v
     assert tab.console_errors == []
 
 
-async def test_page_that_comes_late_leaves_the_focus_where_one_writes(
-    open_page: OpenPage, as_visitor: httpx.AsyncClient
-) -> None:
-    tab = await open_page("/documents")
-    await expect(tab.page.get_by_role("heading", name="Documents")).to_be_visible()
+@asynccontextmanager
+async def without_chat(page: Page) -> AsyncIterator[None]:
+    """Hold the chat back while the rest of the page is there. It is there afterwards."""
     held: list[Route] = []
 
     async def hold(route: Route) -> None:
         held.append(route)
 
-    await tab.page.route("**/assets/ChatPane-*.js", hold)
-    await tab.page.get_by_role("link", name="New conversation").click()
-    await tab.page.keyboard.press("ControlOrMeta+K")
-    await tab.page.keyboard.type("Ro")
+    await page.route("**/assets/ChatPane-*.js", hold)
+    yield
     await eventually(lambda: held)
     for route in held:
         await route.continue_()
-    await expect(tab.page.get_by_role("textbox", name="Message", exact=True)).to_be_visible()
+    await expect(page.get_by_role("textbox", name="Message", exact=True)).to_be_visible()
+
+
+async def test_page_that_comes_late_leaves_the_focus_where_one_writes(open_page: OpenPage) -> None:
+    tab = await open_page("/documents")
+    await expect(tab.page.get_by_role("heading", name="Documents")).to_be_visible()
+    async with without_chat(tab.page):
+        await tab.page.get_by_role("link", name="New conversation").click()
+        await tab.page.keyboard.press("ControlOrMeta+K")
+        await tab.page.keyboard.type("Ro")
     await tab.page.keyboard.type("me")
     await expect(tab.page.get_by_role("textbox", name="Search conversations")).to_have_value("Rome")
+
+
+async def test_page_that_comes_late_leaves_the_focus_in_the_list(
+    open_page: OpenPage, as_visitor: httpx.AsyncClient
+) -> None:
+    for title in ("Rome", "Lisbon"):
+        await new_conversation(as_visitor, title=title)
+    tab = await open_page("/documents")
+    async with without_chat(tab.page):
+        await tab.page.get_by_role("link", name="New conversation").click()
+        await listed(tab.page).first.focus()
+        await tab.page.keyboard.press("ArrowDown")
+    await tab.page.keyboard.press("ArrowUp")
+    await expect(listed(tab.page).first).to_be_focused()
 
 
 async def test_title_of_the_open_conversation_is_that_of_its_page(

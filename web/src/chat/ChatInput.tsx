@@ -62,10 +62,11 @@ export const ChatInput = memo(function ChatInput({
     }),
     [setText, focus],
   )
-  // who writes elsewhere goes on there
+  // this may come long after the rest of the page: who is somewhere else by then stays there
   useEffect(() => {
-    const isWriting = document.activeElement?.matches('input, textarea, select, [contenteditable="true"]')
-    if (!isWriting) focus()
+    const at = document.activeElement
+    const isLinkHere = at instanceof HTMLAnchorElement && at.pathname === window.location.pathname
+    if (at === null || at === document.body || isLinkHere) focus()
   }, [focus])
   const send = () => {
     if (isBusy || !text.trim()) return
