@@ -170,7 +170,7 @@ bench-compare: install ## Measure this checkout and a revision by turns, REV=mai
 	$(BIN)/python -m scripts.bench.compare $(or $(REV),main) $(ARGS)
 
 .PHONY: bench-peers
-bench-peers: install ## Measure beside LiteLLM and the AI SDK, and write docs/benchmarks.md (half an hour; ARGS="--rounds 1")
+bench-peers: install ## Measure beside LiteLLM, the AI SDK and Open WebUI, and write docs/benchmarks.md (three quarters of an hour; ARGS="--rounds 1")
 	$(BIN)/python -m scripts.bench.peers $(ARGS)
 
 .PHONY: bench-search

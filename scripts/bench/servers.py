@@ -90,9 +90,10 @@ def running(
         child.wait(15)
 
 
-def wait_for(url: str, seconds: float = 60) -> None:
+def wait_for(url: str, seconds: float = 60, *, of: psutil.Process | None = None) -> None:
+    """Until `url` answers. TimeoutError: not in time, or the process is gone."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and (of is None or of.status() != psutil.STATUS_ZOMBIE):
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):  # noqa: S310
             return
         time.sleep(0.02)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import secrets
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from scripts.bench.peers.install import BIN, ai_sdk_folder, litellm_python
+from scripts.bench.peers.install import BIN, ai_sdk_folder, litellm_python, open_webui_python
 from scripts.bench.peers.report import write
 from scripts.bench.scenarios import by_turns, table
 from scripts.bench.servers import (
@@ -28,11 +31,13 @@ from scripts.bench.servers import (
     running,
     wait_for,
 )
+from scripts.local_supabase.postgres import SUPERUSER, Postgres
 from scripts.local_supabase.processes import free_port
 
 LITELLM_CONFIG = Path(__file__).parent / "litellm.yaml"
 START_SECONDS = 600
-BARE, LITESTAR, PARLEY, AI_SDK, LITELLM = "bare aiohttp", "minimal Litestar", "Parley", "AI SDK", "LiteLLM"
+BARE, LITESTAR, PARLEY = "bare aiohttp", "minimal Litestar", "Parley"
+AI_SDK, LITELLM, OPEN_WEBUI = "AI SDK", "LiteLLM", "Open WebUI"
 
 
 @contextlib.contextmanager
@@ -61,12 +66,60 @@ def litellm(ports: Beside, python: Path) -> Iterator[Contender]:
     }
     started = time.monotonic()
     with running((*command, "--port", str(port)), SERVER_CORE, cwd=python.parent, env=env) as process:
-        wait_for(f"http://127.0.0.1:{port}/health/liveliness", START_SECONDS)
+        wait_for(f"http://127.0.0.1:{port}/health/liveliness", START_SECONDS, of=process)
         yield Contender(LITELLM, process, port, time.monotonic() - started, COMPLETIONS, CHAT)
 
 
+@contextlib.contextmanager
+def database(folder: Path) -> Iterator[str]:
+    """The URL of a Postgres beside the servers."""
+    password = secrets.token_hex(16)
+    postgres = Postgres(
+        folder / "postgres", port=free_port(), password=password, log=folder / "postgres.log", throwaway=True
+    )
+    child = postgres.start()
+    try:
+        pin(psutil.Process(child.process.pid), LOAD_CORE)
+        yield postgres.url(SUPERUSER, password)
+    finally:
+        child.stop()
+
+
+@contextlib.contextmanager
+def open_webui(ports: Beside, python: Path) -> Iterator[Contender]:
+    """It stores each turn as a chat of its own, in Postgres: its SQLite is locked when 32 users send at once."""
+    port, bridge = free_port(), free_port()
+    command = (str(python.parent / "open-webui"), "serve", "--host", "127.0.0.1", "--port", str(port))
+    with tempfile.TemporaryDirectory(prefix="open-webui-") as name, database(Path(name)) as url:
+        env = {
+            "DATA_DIR": name,
+            "DATABASE_URL": url,
+            "DATABASE_POOL_SIZE": "20",
+            "WEBUI_SECRET_KEY": secrets.token_hex(16),
+            # one user, who needs no password; it serves this machine only
+            "WEBUI_AUTH": "False",
+            "OPENAI_API_BASE_URL": f"http://127.0.0.1:{ports.upstream}/v1",
+            "OPENAI_API_KEY": "bench",
+            "ENABLE_OLLAMA_API": "False",
+            # no models of its own for passages: what they need is not installed, and would take more memory
+            "RAG_EMBEDDING_ENGINE": "openai",
+            # it would look for newer versions, and for models
+            "OFFLINE_MODE": "True",
+            "ANONYMIZED_TELEMETRY": "False",
+            "GLOBAL_LOG_LEVEL": "ERROR",
+        }
+        started = time.monotonic()
+        with running(command, SERVER_CORE, cwd=Path(name), env=env) as process:
+            wait_for(f"http://127.0.0.1:{port}/health", START_SECONDS, of=process)
+            seconds = time.monotonic() - started
+            through = (sys.executable, "-m", "scripts.bench.peers.webui_bridge", str(bridge), str(port))
+            with running(through, LOAD_CORE):
+                wait_for(f"http://127.0.0.1:{bridge}/")
+                yield Contender(OPEN_WEBUI, process, bridge, seconds, COMPLETIONS, CHAT)
+
+
 async def measure(rounds: int) -> None:
-    folder, python = ai_sdk_folder(), litellm_python()
+    folder, python, webui = ai_sdk_folder(), litellm_python(), open_webui_python()
     pin(psutil.Process(), LOAD_CORE)
     with (
         beside() as ports,
@@ -75,8 +128,10 @@ async def measure(rounds: int) -> None:
         parley(ports, name=PARLEY) as own,
         ai_sdk(ports, folder) as node,
         litellm(ports, python) as proxy,
+        open_webui(ports, webui) as stored,
     ):
-        samples = await by_turns([bare, minimal, own, node, proxy], rounds, may_fail=(AI_SDK, LITELLM))
+        servers = [bare, minimal, own, node, proxy, stored]
+        samples = await by_turns(servers, rounds, may_fail=(AI_SDK, LITELLM, OPEN_WEBUI))
     print("\n".join(table(samples, BARE)))
     write(samples, BARE, rounds)
 

@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "benchmarks"
 PLOTTED = ("burst_cpu", "paced_cpu", "opened_p99", "stream_kb")
 WIDTH, BAR, GAP, NAMES, NUMBERS = 720, 22, 10, 140, 110
-STORES = {"Parley": "everything: the turn, the text as it comes, the usage"}
+OWN = "Parley"
 
 
 def machine() -> str:
@@ -44,7 +44,7 @@ def plot(title: str, unit: str, values: Mapping[str, float]) -> str:
     for index, (name, value) in enumerate(values.items()):
         top = 36 + index * (BAR + GAP)
         length = room * math.log(value / least) / math.log(most / least)
-        color = "#2563eb" if name in STORES else "#9ca3af"
+        color = "#2563eb" if name == OWN else "#9ca3af"
         parts += [
             f'<text x="{NAMES - 8}" y="{top + 16}" text-anchor="end" fill="#1f2937">{escape(name)}</text>',
             f'<rect x="{NAMES}" y="{top}" width="{length:.1f}" height="{BAR}" fill="{color}"/>',
@@ -65,9 +65,10 @@ def page(samples: Samples, to: str, rounds: int, today: datetime.date) -> Iterat
     )
     yield ""
     yield (
-        "Parley stores every turn and all text as it comes. The others store nothing. The floors `bare aiohttp` and "
-        "`minimal Litestar` pass the provider's bytes on; the AI SDK and LiteLLM read them. "
-        "[performance.md](performance.md) says how a turn passes through Parley."
+        "Parley stores every turn and all text as it comes. Open WebUI stores its turns too, in Postgres beside it, "
+        "and sends replies by Socket.IO; its page is played by a process on the clients' core. The others store "
+        "nothing. The floors `bare aiohttp` and `minimal Litestar` pass the provider's bytes on; the AI SDK and "
+        "LiteLLM read them. [performance.md](performance.md) says how a turn passes through Parley."
     )
     yield ""
     yield "| | " + " | ".join(found) + " |"
