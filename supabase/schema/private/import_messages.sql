@@ -9,6 +9,7 @@ create or replace function private.import_messages(
 language plpgsql
 security definer
 set search_path = ''
+set enable_seqscan = 'off'
 as $$
 declare
   v_import private.imports := private.running_import(p_import_id);
@@ -45,21 +46,30 @@ begin
   -- an import was interrupted in the middle of it, and nobody has shown anything else of it since
   v_fresh := v_fresh or (v_half.conversation_id is not null and v_half.head_id is not distinct from v_before.head_id);
 
-  with sent as (
+  -- Messages are looked up by their ids alone, one by one: with the conversation as a condition (`is true` keeps it from
+  -- being one of an index), or joined, each part read all parts before it.
+  with sent as materialized (
     select
       s.place, s.message,
+      coalesce(o.id, private.imported_id(v_import.user_id, 'message ' || v_source || ' ' || (s.message ->> 'id'))) as id,
       coalesce(
-        (select m.id from public.messages as m where m.id = private.as_uuid(s.message ->> 'id') and m.conversation_id = v_id),
-        private.imported_id(v_import.user_id, 'message ' || v_source || ' ' || (s.message ->> 'id'))
-      ) as id,
-      coalesce(
-        (select m.id from public.messages as m where m.id = private.as_uuid(s.message ->> 'parent_id') and m.conversation_id = v_id),
-        private.imported_id(v_import.user_id, 'message ' || v_source || ' ' || (s.message ->> 'parent_id'))
+        p.id, private.imported_id(v_import.user_id, 'message ' || v_source || ' ' || (s.message ->> 'parent_id'))
       ) as parent_id
     from jsonb_array_elements(p_messages) with ordinality as s (message, place)
-  ), missing as (
+    left join lateral (
+      select m.id from public.messages as m
+      where m.id = private.as_uuid(s.message ->> 'id') and (m.conversation_id = v_id) is true
+      offset 0
+    ) as o on true
+    left join lateral (
+      select m.id from public.messages as m
+      where m.id = private.as_uuid(s.message ->> 'parent_id') and (m.conversation_id = v_id) is true
+      offset 0
+    ) as p on true
+  ), missing as materialized (
     select s.* from sent as s
-    where not exists (select from public.messages as m where m.id = s.id)
+    left join lateral (select m.id from public.messages as m where m.id = s.id offset 0) as f on true
+    where f.id is null
   )
   -- no usage: what was used was somebody else's call, or nobody's
   insert into public.messages (
@@ -86,15 +96,20 @@ begin
   perform private.require_room_of(v_import.user_id, 'conversations');
   perform private.require_room_of(v_import.user_id, 'messages');
 
-  if v_fresh then
-    select m.id into v_head_id from public.messages as m
-    where m.conversation_id = v_id and m.id = coalesce(
-      (select o.id from public.messages as o where o.id = private.as_uuid(p_conversation ->> 'head_id') and o.conversation_id = v_id),
-      private.imported_id(v_import.user_id, 'message ' || v_source || ' ' || (p_conversation ->> 'head_id'))
-    );
-  elsif v_added > 0 then
+  if not v_fresh then
     -- somebody has chosen what is shown
-    v_head_id := v_before.head_id;
+    v_head_id := case when v_added > 0 then v_before.head_id end;
+  elsif p_part = 'last' then
+    select m.id into v_head_id from public.messages as m
+    where
+      m.id = coalesce(
+        (
+          select o.id from public.messages as o
+          where o.id = private.as_uuid(p_conversation ->> 'head_id') and (o.conversation_id = v_id) is true
+        ),
+        private.imported_id(v_import.user_id, 'message ' || v_source || ' ' || (p_conversation ->> 'head_id'))
+      )
+      and (m.conversation_id = v_id) is true;
   end if;
   if v_head_id is not null then
     v_head_id := private.leaf(v_head_id);

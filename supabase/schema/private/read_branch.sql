@@ -14,6 +14,8 @@ security definer
 set search_path = ''
 as $$
 declare
+  c_most constant integer := 200;
+  v_limit constant integer := coalesce(p_limit, 50);
   v_before bigint := p_before;
   v_after bigint := coalesce(p_after, 0);
   v_last_id uuid;
@@ -21,6 +23,10 @@ declare
   v_bound public.messages;
   v_page jsonb;
 begin
+  if v_limit not between 1 and c_most then
+    raise exception using errcode = 'PT422', message = 'invalid_request',
+      detail = format('p_limit: expected 1 to %s, not %s.', c_most, v_limit);
+  end if;
   select c.head_id, c.message_count is not null into v_last_id, v_planted
   from public.conversations as c
   where c.id = p_conversation_id and c.user_id = (select auth.uid());
@@ -34,7 +40,7 @@ begin
 
   if p_after_id is not null then
     select m.position into v_after from public.messages as m
-    where m.id = p_after_id and m.conversation_id = p_conversation_id;
+    where m.id = p_after_id and (m.conversation_id = p_conversation_id) is true;
     if not found then
       raise exception using errcode = 'PT422', message = 'invalid_request',
         detail = 'after: no such message in this conversation.';
@@ -42,15 +48,15 @@ begin
   end if;
   if p_before_id is not null or p_before is not null then
     select * into v_bound from public.messages as m
-    where (m.id = p_before_id or m.position = p_before) and m.conversation_id = p_conversation_id;
+    where (m.id = p_before_id or m.position = p_before) and (m.conversation_id = p_conversation_id) is true;
     if found then
       v_before := v_bound.position;
     elsif p_before_id is not null then
       raise exception using errcode = 'PT422', message = 'invalid_request',
         detail = 'before: no such message in this conversation.';
     end if;
-    -- a page further back begins where the one before it ended, not at the head
-    if v_bound.id is not null and p_backward then
+    -- what leads to a message is on its own branch, wherever the head is
+    if v_bound.id is not null then
       v_last_id := v_bound.parent_id;
     end if;
   end if;
@@ -64,12 +70,12 @@ begin
     from branch as b
     join public.messages as p on p.id = b.parent_id
     -- a message follows one that is older, so positions fall along the way
-    where b.position > v_after and (not p_backward or b.taken < p_limit)
+    where b.position > v_after and (not p_backward or b.taken < v_limit)
   ), page as (
     select b.id from branch as b
     where b.position > v_after and (v_before is null or b.position < v_before)
     order by case when p_backward then -b.position else b.position end
-    limit p_limit
+    limit v_limit
   )
   select coalesce(
     jsonb_agg(

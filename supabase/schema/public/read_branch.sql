@@ -17,6 +17,6 @@ as $$
 $$;
 
 comment on function public.read_branch(uuid, bigint, bigint, uuid, uuid, boolean, integer) is
-'A page of the shown branch of the caller''s conversation, at most p_limit messages, each with its siblings {index, count, previous_id, next_id} or null: forward the first ones, backward the last ones, newest first, of those between p_after and p_before, which are positions or, with _id, messages. Backward from a message it is the messages before that one, on whichever branch it is. Null when there is no such conversation. Error: PT422 invalid_request (no such message).';
+'A page of the shown branch of the caller''s conversation, at most p_limit messages (50 by default, 1 to 200), each with its siblings {index, count, previous_id, next_id} or null: forward the first ones, backward the last ones, newest first, of those between p_after and p_before, which are positions or, with _id, messages. Before a message are those that lead to it, on whichever branch it is. Null when there is no such conversation. Error: PT422 invalid_request (no such message, p_limit).';
 
 grant execute on function public.read_branch(uuid, bigint, bigint, uuid, uuid, boolean, integer) to authenticated;

@@ -18,6 +18,6 @@ as $$
 $$;
 
 comment on function public.read_chat(text, bigint, integer) is
-'The last p_limit messages of the shown branch of the caller''s chat, newest first, of those before the position p_before, as read_branch has them. None where there is no such chat.';
+'The last p_limit messages (50 by default, 1 to 200) of the shown branch of the caller''s chat, newest first, of those before the position p_before, as read_branch has them. None where there is no such chat. Error: PT422 invalid_request (p_limit).';
 
 grant execute on function public.read_chat(text, bigint, integer) to authenticated;
