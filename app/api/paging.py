@@ -121,7 +121,8 @@ Bound = Annotated[
     str | None,
     QueryParameter(
         description="The id of a message. A page with `before` alone holds the messages that come just before it, one "
-        "with `after` alone those just after it; with both it is read by `order`. Or a `next_cursor`, as in `cursor`."
+        "with `after` alone those just after it. With both it is read by `order`: those that lead to `before`, on "
+        "whichever branch that is, and were written after `after`. Or a `next_cursor`, as in `cursor`."
     ),
 ]
 _BACKWARD = "b"

@@ -15,6 +15,7 @@ create or replace function private.read_branch(
 language plpgsql
 security definer
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   c_most constant integer := 200;
@@ -71,7 +72,10 @@ begin
     union all
     select p.id, p.parent_id, p.position, b.taken + (p.position < coalesce(v_before, p.position + 1))::integer
     from branch as b
-    join public.messages as p on p.id = b.parent_id
+    -- one by one, whatever the planner thinks of the size of the table: it would merge with all of it
+    cross join lateral (
+      select m.id, m.parent_id, m.position from public.messages as m where m.id = b.parent_id offset 0
+    ) as p
     -- a message follows one that is older, so positions fall along the way
     where b.position > v_after and (not p_backward or b.taken < v_limit)
   ), page as (
@@ -89,7 +93,6 @@ begin
   )
   into v_page
   from page as p
-  -- one by one, whatever the planner thinks of the length of a page: it would read the conversation for it
   cross join lateral (select m as message from public.messages as m where m.id = p.id offset 0) as found;
   return v_page;
 end;

@@ -263,6 +263,32 @@ async def test_nearest_page_in_either_order(as_owner: httpx.AsyncClient, convers
         assert await page(**{name: oldest["next_cursor"]}, limit=2) == whole[2:4]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_between_a_hidden_message_and_a_shown_one(
+    as_owner: httpx.AsyncClient, conversation: str, limit: int
+) -> None:
+    """What leads to `before` is the same in both orders, whichever branch it is on."""
+    first = await turn(as_owner, conversation, "one")
+    for number in range(2):
+        await turn(as_owner, conversation, f"hidden {number}")
+    hidden = [message["id"] for message in await history(as_owner, conversation)]
+    await turn(as_owner, conversation, "shown 0", parent_id=first["id"])
+    await turn(as_owner, conversation, "shown 1")
+    shown = [message["id"] for message in await history(as_owner, conversation)]
+    assert shown[:2] == hidden[:2]
+    for before, after, between in (
+        (hidden[5], shown[0], hidden[1:5]),
+        (hidden[5], hidden[2], hidden[3:5]),
+        (hidden[5], shown[5], []),
+        (shown[5], hidden[1], shown[2:5]),
+        # all of the other branch was written before it
+        (shown[5], hidden[5], shown[2:5]),
+    ):
+        bounds = {"before": before, "after": after, "limit": limit}
+        assert await pages(as_owner, conversation, order="asc", **bounds) == between
+        assert await pages(as_owner, conversation, order="desc", **bounds) == between[::-1]
+
+
 @pytest.mark.parametrize("name", ["before", "after"])
 @pytest.mark.parametrize("value", ["", "x", "!", "é", str(uuid.UUID(int=0))[:-1]])
 async def test_place_that_is_none(as_owner: httpx.AsyncClient, conversation: str, name: str, value: str) -> None:

@@ -78,6 +78,7 @@ authenticated  private.create_document(text,jsonb,text,jsonb,text,uuid,text,inte
 authenticated  private.delete_my_data()                                                                     execute
 authenticated  private.delete_message(uuid)                                                                 execute
 authenticated  private.estimate_turn(uuid,text,integer,jsonb,uuid,boolean)                                  execute
+authenticated  private.export_messages(uuid,bigint)                                                         execute
 authenticated  private.find_answers(text,jsonb,integer,jsonb,boolean)                                       execute
 authenticated  private.find_embeddings(extensions.vector,double precision,integer,jsonb,text)               execute
 authenticated  private.find_passages(text,extensions.vector,double precision,integer,jsonb,text)            execute

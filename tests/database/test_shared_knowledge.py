@@ -438,6 +438,7 @@ AT_MOST: dict[str, tuple[Side, Side]] = {
     "passages that a search asks for": (field(SearchQuery, "limit").type.le, MOST_MATCHES),
     "items of a page and one more": (MAX_LIMIT + 1, MAX_ROWS),
     "hits of a page and one more": (MAX_LIMIT + 1, Constant("public.search_conversations", "c_most")),
+    "messages of a page and one more": (MAX_LIMIT + 1, Constant("private.read_branch", "c_most")),
     # at the slowest pace, with a call that takes as long as it may
     "seconds between two renewals of a reply": (type_info(JournalMilliseconds).le / 1000 + CALL_TIMEOUT.total, LEASE),
     "seconds of three renewals of an index job": (3 * RENEW_SECONDS, INDEX_LEASE),
@@ -449,6 +450,8 @@ AT_MOST: dict[str, tuple[Side, Side]] = {
 DATABASE_ALONE = {
     "entitlements_plan_check",
     "plans_plan_check",
+    "private.export_messages.c_characters",
+    "private.export_messages.c_messages",
     "private.passages_with_words.c_ranked",
     "private.retire_conversations.c_conversations",
     "private.retire_conversations.c_messages",

@@ -1,12 +1,10 @@
-"""The tree of a conversation's messages: who may change it, what a large one costs to read, and devices at once."""
+"""The tree of a conversation's messages: who may change it, what its row tells, and devices at once."""
 
 from __future__ import annotations
 
 import json
 import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -30,8 +28,6 @@ from tests.support.turn_functions import (
     told,
 )
 
-MESSAGES, BRANCHES = 10_000, 500
-
 
 @pytest.fixture
 def conversation(db: Connection, owner: Caller) -> UUID:
@@ -53,6 +49,19 @@ def test_strangers_find_nothing(db: Connection, owner: Caller, stranger: Caller,
         delete(db, stranger, reply)
     assert refused.value.sqlstate == "PT404"
     assert len(branch(db, owner, conversation)) == 2
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 201, 1_000_000])
+@pytest.mark.parametrize("function", ["read_branch", "read_chat"])
+def test_page_that_is_too_long_or_too_short(
+    db: Connection, owner: Caller, conversation: UUID, function: str, limit: int
+) -> None:
+    """The limit is named, also where there is no such conversation."""
+    place = {"p_conversation_id": conversation} if function == "read_branch" else {"p_chat_id": "none"}
+    with pytest.raises(psycopg.DatabaseError) as refused, acting(db, owner):
+        rpc(db, function, **place, p_limit=limit)
+    assert (refused.value.sqlstate, refused.value.diag.message_primary) == ("PT422", "invalid_request")
+    assert refused.value.diag.message_detail == f"p_limit: expected 1 to 200, not {limit}."
 
 
 @pytest.mark.parametrize("column", ["head_id", "last_message_at", "preview", "message_count"])
@@ -134,128 +143,6 @@ def test_versions_are_not_given_twice_to_what_is_there(db: Connection, owner: Ca
     assert last["version"] == 4
     [_, shown] = branch(db, owner, conversation)
     assert shown["siblings"] == {"index": 3, "count": 3, "previous_id": replies[2], "next_id": None}
-
-
-# ── a large one ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def plant_large(db: Connection, owner: Caller, conversation: UUID) -> list[UUID]:
-    """10,000 messages: one chain of 9,000, and 500 branches of two messages, 250 of which begin at one of its messages.
-    The chain, oldest first; its end is the head."""
-    chain = [uuid.uuid4() for _ in range(MESSAGES - 2 * BRANCHES)]
-    insert = (
-        "insert into public.messages (id, conversation_id, user_id, role, content, parent_id, version) "
-        "values (%s, %s, %s, %s, %s, %s, %s)"
-    )
-    text = "word " * 100
-    rows: list[tuple[Any, ...]] = []
-    for place, message in enumerate(chain):
-        role = "assistant" if place % 2 else "user"
-        rows.append((message, conversation, owner.id, role, text, chain[place - 1] if place else None, 1))
-    for number in range(BRANCHES):
-        asked, place = uuid.uuid4(), 4001 if number % 2 else 2 * number + 1
-        rows.append((asked, conversation, owner.id, "user", text, chain[place], number + 2))
-        rows.append((uuid.uuid4(), conversation, owner.id, "assistant", text, asked, 1))
-    # as pg_restore does: what the triggers keep is written at the end
-    db.execute("alter table public.messages disable trigger user")
-    with db.cursor() as cursor:
-        cursor.executemany(insert, rows)
-    db.execute("alter table public.messages enable trigger user")
-    db.execute(
-        "update public.conversations set head_id = %s, message_count = %s where id = %s",
-        [chain[-1], MESSAGES, conversation],
-    )
-    db.execute("analyze public.messages")
-    return chain
-
-
-def plant_others(db: Connection, users: int, conversations: int, messages: int) -> None:
-    """Messages of SQL clients, which follow none until somebody looks. What the planner knows of the table is of
-    them."""
-    db.execute("alter table public.messages disable trigger user")
-    db.execute(
-        "with others as ("
-        "  insert into auth.users (id, email) select id, id || '@parley.example' "
-        "  from (select gen_random_uuid() as id from generate_series(1, %s)) as made returning id"
-        "), begun as ("
-        "  insert into public.conversations (user_id) select id from others, generate_series(1, %s) "
-        "  returning id, user_id"
-        ") insert into public.messages (conversation_id, user_id, role, content, version) "
-        "select id, user_id, 'user', 'hello', g from begun, generate_series(1, %s) as g",
-        [users, conversations, messages],
-    )
-    db.execute("alter table public.messages enable trigger user")
-
-
-def reads(db: Connection) -> tuple[int, int]:
-    """How often this transaction has read the whole of `messages`, and how many of its rows by an index."""
-    found = db.execute(
-        "select seq_scan, idx_tup_fetch from pg_catalog.pg_stat_xact_user_tables "
-        "where relid = 'public.messages'::regclass"
-    ).fetchall()
-    return found[0][0], found[0][1]
-
-
-@pytest.mark.parametrize(
-    "others",
-    [(0, 0, 0), (2000, 1, 2), (20, 3, 1000), (1, 3000, 2)],
-    ids=["alone", "short ones of many", "long ones of some", "short ones of one"],
-)
-def test_large_conversation_is_read_by_index(
-    db: Connection, owner: Caller, conversation: UUID, others: tuple[int, int, int]
-) -> None:
-    """10,000 messages, 500 branches, whatever else is in the table. What a page costs is told by rows: time is the
-    machine's."""
-    plant_others(db, *others)
-    chain = plant_large(db, owner, conversation)
-    ids = [str(message) for message in chain]
-
-    def cost(**arguments: object) -> tuple[list[str], int]:
-        whole, by_index = reads(db)
-        page = [message["id"] for message in branch(db, owner, conversation, **arguments)]
-        whole_after, by_index_after = reads(db)
-        assert whole_after == whole, "a scan of the whole table"
-        return page, by_index_after - by_index
-
-    # from the head, and from anywhere further back: no more than the page and its siblings
-    page, rows = cost(p_backward=True, p_limit=51)
-    assert page == ids[:-52:-1]
-    assert len(page) <= rows <= 400
-    page, rows = cost(p_backward=True, p_limit=51, p_before_id=chain[2000])
-    assert page == ids[1999:1948:-1]
-    assert rows <= 400
-    # where 251 messages follow one
-    page, rows = cost(p_backward=True, p_limit=51, p_before_id=chain[4010])
-    assert page == ids[4009:3958:-1]
-    assert rows <= 1000
-    # from the beginning: each message of the branch once
-    page, rows = cost(p_limit=51)
-    assert page == ids[:51]
-    assert len(chain) <= rows <= len(chain) + 400
-    page, rows = cost(p_limit=51, p_after_id=chain[-100])
-    assert page == ids[-99:-48]
-    assert rows <= 600
-
-
-def test_turn_in_a_large_conversation(db: Connection, owner: Caller, conversation: UUID) -> None:
-    """The history is its last hundred messages, and what they cost does not grow with the rest."""
-    plant_large(db, owner, conversation)
-    whole, by_index = reads(db)
-    begun = send(db, owner, conversation, "next")
-    assert len(begun["history"]) == 100
-    whole_after, by_index_after = reads(db)
-    assert whole_after == whole
-    assert by_index_after - by_index <= 1000
-
-
-def test_large_branch_is_deleted_at_once(db: Connection, owner: Caller, conversation: UUID) -> None:
-    """Deeper than foreign keys can cascade."""
-    chain = plant_large(db, owner, conversation)
-    changed = delete(db, owner, chain[2])
-    left = one(db, "select count(*) from public.messages where conversation_id = %s", [conversation])
-    assert 0 < left < MESSAGES
-    assert told(db, conversation)["message_count"] == left
-    assert branch(db, owner, conversation)[-1]["id"] == changed["head_id"] != str(chain[-1])
 
 
 # ── devices at once ──────────────────────────────────────────────────────────────────────────────────────────────

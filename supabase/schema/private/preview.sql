@@ -8,9 +8,10 @@ stable
 security invoker
 set search_path = ''
 as $$
-  select left(coalesce(nullif(m.content, ''), p.content), 200)
+  select left(coalesce(
+    nullif(m.content, ''), (select p.content from public.messages as p where p.id = m.parent_id)
+  ), 200)
   from public.messages as m
-  left join public.messages as p on p.id = m.parent_id
   where m.id = p_message_id
 $$;
 

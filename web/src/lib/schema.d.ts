@@ -5675,9 +5675,9 @@ export interface operations {
                 order?: "asc" | "desc";
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
-                /** @description The id of a message. A page with `before` alone holds the messages that come just before it, one with `after` alone those just after it; with both it is read by `order`. Or a `next_cursor`, as in `cursor`. */
+                /** @description The id of a message. A page with `before` alone holds the messages that come just before it, one with `after` alone those just after it. With both it is read by `order`: those that lead to `before`, on whichever branch that is, and were written after `after`. Or a `next_cursor`, as in `cursor`. */
                 before?: string;
-                /** @description The id of a message. A page with `before` alone holds the messages that come just before it, one with `after` alone those just after it; with both it is read by `order`. Or a `next_cursor`, as in `cursor`. */
+                /** @description The id of a message. A page with `before` alone holds the messages that come just before it, one with `after` alone those just after it. With both it is read by `order`: those that lead to `before`, on whichever branch that is, and were written after `after`. Or a `next_cursor`, as in `cursor`. */
                 after?: string;
             };
             header?: never;
