@@ -137,6 +137,56 @@ def test_page_of_a_large_conversation(db: Connection, owner: Caller, conversatio
     assert rows <= 600
 
 
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
+def test_looking_up_one_message_of_a_large_conversation(
+    db: Connection, owner: Caller, conversation: UUID, known: bool
+) -> None:
+    """By any id of it that a caller may name."""
+    chain = plant_large(db, owner, conversation, known=known)
+    answer = chain[-51]
+    client_id = "message of a client"
+    db.execute(
+        "insert into private.chat_messages (message_id, conversation_id, user_id, client_id, edited) "
+        "values (%s, %s, %s, %s, false)",
+        [chain[-50], conversation, owner.id, client_id],
+    )
+    chat = {"p_writer": uuid.uuid4(), "p_chat_id": str(conversation)}
+    offer = Jsonb({"models": [{"provider": "demo", "model": "demo-1", "known": True}], "passage_tokens": 0})
+    calls: dict[str, dict[str, object]] = {
+        "begin_turn": {
+            "p_writer": uuid.uuid4(),
+            "p_conversation_id": conversation,
+            "p_content": "next",
+            "p_parent_id": answer,
+        },
+        "estimate_turn": {
+            "p_conversation_id": conversation,
+            "p_content": "next",
+            "p_offer": offer,
+            "p_parent_id": answer,
+        },
+        "switch_branch": {"p_conversation_id": conversation, "p_message_id": answer},
+        "begin_chat_turn": chat | {"p_message_id": client_id, "p_content": "other words", "p_seen": [str(answer)]},
+        "begin_chat_turn ": chat | {"p_message_id": "new", "p_content": "next", "p_seen": [str(answer)]},
+        "begin_chat_turn  ": chat | {"p_target_id": str(answer), "p_regenerate": True},
+        "delete_message": {"p_message_id": answer},
+    }
+    costs = {}
+    for call, arguments in calls.items():
+        whole, by_index = reads(db)
+        with db.transaction(force_rollback=True):
+            with acting(db, owner):
+                rpc(db, call.strip(), **arguments)
+            whole_after, by_index_after = reads(db)
+        assert whole_after == whole, f"{call}: a scan of the whole table"
+        costs[call] = by_index_after - by_index
+    # where the statistics take the table for an empty one, all its indexes are alike: once, but not for each message
+    again, deleted = costs.pop("begin_chat_turn  "), costs.pop("delete_message")
+    assert max(again, deleted) <= 2 * MESSAGES
+    assert max(costs.values()) <= 1000, costs
+
+
 def test_turn_in_a_large_conversation(db: Connection, owner: Caller, conversation: UUID) -> None:
     """The history is its last hundred messages, and what they cost does not grow with the rest."""
     plant_large(db, owner, conversation)

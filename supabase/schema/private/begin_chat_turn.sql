@@ -80,16 +80,19 @@ begin
       end if;
     else
       -- of several versions, the one with these words
-      select m.* into v_known
-      from public.messages as m
-      where m.conversation_id = v_conversation.id and m.role = 'user' and (
-        m.id = private.as_uuid(lower(p_message_id))
-        or m.id in (
-          select k.message_id from private.chat_messages as k
-          where k.conversation_id = v_conversation.id and k.client_id = p_message_id
-        )
-      )
-      order by (not p_edited and m.content = p_content) desc, m.position desc
+      select found.* into v_known
+      from (
+        select private.as_uuid(lower(p_message_id)) as id
+        union all
+        select k.message_id from private.chat_messages as k
+        where k.conversation_id = v_conversation.id and k.client_id = p_message_id
+      ) as named
+      cross join lateral (
+        select m.* from public.messages as m
+        where m.id = named.id and (m.conversation_id = v_conversation.id and m.role = 'user') is true
+        offset 0
+      ) as found
+      order by (not p_edited and found.content = p_content) desc, found.position desc
       limit 1;
     end if;
   end if;

@@ -9,17 +9,20 @@ stable
 security definer
 set search_path = ''
 as $$
-  select m.*
-  from public.messages as m
-  where m.conversation_id = p_conversation_id and m.user_id = auth.uid()
-  and (
-    m.id = private.as_uuid(lower(p_id))
-    or m.id in (
-      select k.message_id from private.chat_messages as k
-      where k.conversation_id = p_conversation_id and k.client_id = p_id
-    )
-  )
-  order by m.position desc
+  select found.*
+  from (
+    select private.as_uuid(lower(p_id)) as id
+    union all
+    select k.message_id from private.chat_messages as k
+    where k.conversation_id = p_conversation_id and k.client_id = p_id
+  ) as named
+  -- the other conditions are in no index's terms: `is true` keeps them from that
+  cross join lateral (
+    select m.* from public.messages as m
+    where m.id = named.id and (m.conversation_id = p_conversation_id and m.user_id = auth.uid()) is true
+    offset 0
+  ) as found
+  order by found.position desc
   limit 1
 $$;
 

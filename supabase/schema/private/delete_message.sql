@@ -27,7 +27,9 @@ begin
   with recursive below as (
     select p_message_id as id
     union all
-    select m.id from below as b join public.messages as m on m.parent_id = b.id
+    select m.id
+    from below as b
+    cross join lateral (select o.id from public.messages as o where o.parent_id = b.id offset 0) as m
   )
   select array_agg(b.id) into v_gone from below as b;
   -- in one statement: the foreign key's cascade goes a level of the stack deeper with each message

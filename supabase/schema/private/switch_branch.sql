@@ -24,7 +24,7 @@ begin
   perform private.plant_tree(p_conversation_id);
   select * into v_conversation from public.conversations as c where c.id = p_conversation_id;
   select * into v_message from public.messages as m
-  where m.id = p_message_id and m.conversation_id = p_conversation_id;
+  where m.id = p_message_id and (m.conversation_id = p_conversation_id) is true;
   if not found then
     raise exception using errcode = 'PT422', message = 'invalid_request',
       detail = 'head_id: no such message in this conversation.';
@@ -37,7 +37,9 @@ begin
       union all
       select p.id, p.parent_id, p.position
       from branch as b
-      join public.messages as p on p.id = b.parent_id
+      cross join lateral (
+        select m.id, m.parent_id, m.position from public.messages as m where m.id = b.parent_id offset 0
+      ) as p
       where b.position > v_message.position
     )
     select from branch as b where b.id = v_message.id

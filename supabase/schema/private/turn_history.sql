@@ -21,7 +21,7 @@ as $$
       m.id, m.parent_id, m.position, m.role, m.content, b.steps + 1,
       b.usable + (m.status <> 'streaming' and m.content <> '' and m.flagged is null and m.screened)::integer
     from branch as b
-    join public.messages as m on m.id = b.parent_id
+    cross join lateral (select o.* from public.messages as o where o.id = b.parent_id offset 0) as m
     where b.usable < 100 and b.steps < 400
   )
   select coalesce(
@@ -40,8 +40,8 @@ as $$
     where
       n.usable > n.usable_before
       -- no answer without its question
-      and (n.role <> 'assistant' or n.parent_id is null or exists (
-        select from public.messages as p where p.id = n.parent_id and p.flagged is null and p.screened
+      and (n.role <> 'assistant' or n.parent_id is null or (
+        select p.flagged is null and p.screened from public.messages as p where p.id = n.parent_id
       ))
   ) as h
   where h.characters <= 400000 and h.tokens <= p_tokens
