@@ -66,11 +66,16 @@ def decode(raw: bytes, kind: type[T], name: str = "body", *, doubts: bool = True
             if _brackets(raw) > MAX_DEPTH:
                 _check_depth(value, name)
             return value
-    parsed = _parse(raw, name)
-    found = list(islice(mistakes(parsed, kind, name), MAX_MISTAKES + 1))
-    if found:
-        raise InvalidRequest(" ".join(found[:MAX_MISTAKES]) + (" And more." if len(found) > MAX_MISTAKES else ""))
-    return msgspec.convert(parsed, kind)
+    return convert(_parse(raw, name), kind, name)
+
+
+def convert(value: object, kind: type[T], name: str) -> T:
+    """Decoded JSON as a value of the type `kind`. Raises `InvalidRequest`, which names the mistakes."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        found = list(islice(mistakes(value, kind, name), MAX_MISTAKES + 1))
+    raise InvalidRequest(" ".join(found[:MAX_MISTAKES]) + (" And more." if len(found) > MAX_MISTAKES else ""))
 
 
 @functools.cache

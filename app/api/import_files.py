@@ -1,4 +1,7 @@
-"""Files to import: Parley's own export, as JSON lines or of one conversation. What is wrong is named with its place."""
+"""Files to import: Parley's own export, as JSON lines or of one conversation. What is wrong is named with its place.
+
+A field that is not known is refused: one that is misspelt would be lost silently.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from app.api.bodies import decode
+from app.api.bodies import convert, decode
 from app.api.views import MAX_COMMENT_CHARACTERS, DocumentTitle, Instructions, Title, require_words
 from app.chat.live import MAX_REASONING_CHARACTERS, MAX_REPLY_CHARACTERS
 from app.errors import InvalidRequest
@@ -18,6 +21,7 @@ from app.values import Feedback, Problem, ReplyStatus, Source
 MOST_CHARACTERS = 40_000_000
 """Of all messages of a file. The steps of a reply may stand in several."""
 FORMAT, VERSION = "parley.export", 1
+"""A field that an export gets raises the version; an import takes its own version and older ones."""
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -26,37 +30,71 @@ Label = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
 class Head(msgspec.Struct):
-    """The first line of an export."""
+    """What the first line of any version has."""
 
     type: str
     version: int
     conversation: dict[str, Any] | None = None
 
 
-class Line(msgspec.Struct):
+class Kind(msgspec.Struct):
     """What a line is."""
 
     type: str
 
 
-class SettingsLine(msgspec.Struct):
+class Line(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A line of a file. In the file of one conversation, what it holds has no type."""
+
+    type: str = ""
+
+
+class FirstLine(Line):
+    """The first one."""
+
+    version: int
+    exported_at: str | None = None
+
+
+class EndLine(Line):
+    """The last one. Without it the file was cut off; what it counts is not needed."""
+
+    documents: int = 0
+    conversations: int = 0
+    messages: int = 0
+
+
+class SettingsLine(Line):
     """What the user has chosen for all conversations."""
 
     instructions: Instructions | None = None
 
 
-class ConversationLine(msgspec.Struct):
-    """A conversation in a file; what a later version may add is passed over."""
+class ConversationLine(Line):
+    """A conversation in a file."""
 
     id: Name
     created_at: str
+    updated_at: str | None = None
     title: Title | None = None
     model: Name | None = None
     instructions: Instructions | None = None
     head_id: Name | None = None
 
 
-class MessageLine(msgspec.Struct):
+class SourceLine(Source, frozen=True, forbid_unknown_fields=True):
+    """A source of a message in a file."""
+
+
+class FeedbackLine(Feedback, frozen=True, forbid_unknown_fields=True):
+    """The feedback of a message in a file."""
+
+
+class ProblemLine(Problem, frozen=True, forbid_unknown_fields=True):
+    """The problem of a message in a file."""
+
+
+class MessageLine(Line):
     """A message in a file."""
 
     id: Name
@@ -71,14 +109,14 @@ class MessageLine(msgspec.Struct):
     model: Label | None = None
     finish_reason: Label | None = None
     error_code: Label | None = None
-    problem: Problem | None = None
-    sources: Annotated[list[Source], msgspec.Meta(max_length=100)] | None = None
+    problem: ProblemLine | None = None
+    sources: Annotated[list[SourceLine], msgspec.Meta(max_length=100)] | None = None
     flagged: Annotated[list[Name], msgspec.Meta(max_length=100)] | None = None
-    feedback: Feedback | None = None
+    feedback: FeedbackLine | None = None
     updated_at: str | None = None
 
 
-class DocumentLine(msgspec.Struct):
+class DocumentLine(Line):
     """What is known of a document."""
 
     id: Name
@@ -91,13 +129,14 @@ class DocumentLine(msgspec.Struct):
     pages_without_text: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
 
 
-class ConversationFile(msgspec.Struct):
-    """One conversation."""
+class ConversationFile(msgspec.Struct, forbid_unknown_fields=True):
+    """One conversation. It is looked at piece by piece, so that a mistake has its place in a file of any size."""
 
     type: str
     version: int
-    conversation: ConversationLine
-    messages: list[MessageLine]
+    conversation: dict[str, Any]
+    messages: list[dict[str, Any]]
+    exported_at: str | None = None
 
 
 def read_file(data: bytes) -> ImportFile:
@@ -111,9 +150,10 @@ def read_file(data: bytes) -> ImportFile:
         return ImportFile([], [])
     file = decode(data, ConversationFile, "file")
     reader = Reader()
-    reader.conversation(file.conversation, "conversation")
+    reader.conversation(convert(file.conversation, ConversationLine, "conversation"), "conversation")
     for index, message in enumerate(file.messages):
-        reader.message(message, f"messages[{index}]")
+        where = f"messages[{index}]"
+        reader.message(convert(message, MessageLine, where), where)
     return reader.file
 
 
@@ -125,10 +165,11 @@ def _read_lines(data: bytes) -> ImportFile:
         where = f"line {number}"
         if number == 1:
             _check_version(decode(line, Head, where))
+            decode(line, FirstLine, where)
             continue
         if ended:
             raise InvalidRequest(f"{where}: expected nothing after the line of type end.")
-        match decode(line, Line, where).type:
+        match decode(line, Kind, where).type:
             case "settings":
                 reader.settings(decode(line, SettingsLine, where), where)
             case "document":
@@ -138,6 +179,7 @@ def _read_lines(data: bytes) -> ImportFile:
             case "message":
                 reader.message(decode(line, MessageLine, where), where)
             case "end":
+                decode(line, EndLine, where)
                 ended = True
             case _:
                 raise InvalidRequest(f"{where}: type: expected settings, document, conversation, message or end.")
@@ -149,6 +191,8 @@ def _read_lines(data: bytes) -> ImportFile:
 def _check_version(head: Head) -> None:
     if head.type != FORMAT:
         raise InvalidRequest(f"type: expected {FORMAT}; this is no export of Parley.")
+    if head.version > VERSION:
+        raise InvalidRequest(f"version: expected {VERSION}; the file is of a later release of Parley.")
     if head.version != VERSION:
         raise InvalidRequest(f"version: expected {VERSION}; the file is of another version.")
 
@@ -179,15 +223,15 @@ class Reader:
         if (line.pages_without_text or 0) > (line.pages or 0):
             raise InvalidRequest(f"{where}: pages_without_text: expected at most the number of pages.")
         made = _time(line.created_at, f"{where}: created_at")
-        fields = msgspec.structs.asdict(line) | {"created_at": made}
-        self.file.documents.append(ImportedDocument(**fields))
+        self.file.documents.append(ImportedDocument(**_taken(ImportedDocument, line) | {"created_at": made}))
 
     def conversation(self, line: ConversationLine, where: str) -> None:
         if line.id in self._known:
             raise InvalidRequest(f"{where}: id: another conversation of the file has it.")
         self._known.add(line.id)
         self._roles = {}
-        fields = msgspec.structs.asdict(line) | {"created_at": _time(line.created_at, f"{where}: created_at")}
+        made = _time(line.created_at, f"{where}: created_at")
+        fields = _taken(ImportedConversation, line) | {"created_at": made}
         self.file.conversations.append(ImportedConversation(**fields, messages=[]))
 
     def message(self, line: MessageLine, where: str) -> None:
@@ -196,7 +240,7 @@ class Reader:
         self._check(line, where)
         self._roles[line.id] = line.role
         made = _time(line.created_at, f"{where}: created_at")
-        fields = {name: getattr(line, name) for name in MessageLine.__struct_fields__} | {
+        fields = _taken(ImportedMessage, line) | {
             # nobody writes it any more
             "status": "interrupted" if line.status == "streaming" else line.status,
             "created_at": made,
@@ -229,6 +273,11 @@ class Reader:
         for text in (line.content, line.reasoning, comment or ""):
             if "\0" in text:
                 raise InvalidRequest(f"{where}: contains a NUL character (U+0000), which is not allowed.")
+
+
+def _taken(kind: type[msgspec.Struct], line: Line) -> dict[str, Any]:
+    """The fields of a line that the type `kind` has, too."""
+    return {name: getattr(line, name) for name in kind.__struct_fields__ if name in line.__struct_fields__}
 
 
 def _time(text: str, where: str) -> str:

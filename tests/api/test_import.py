@@ -13,7 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from scripts.local_supabase import LocalSupabase
-from tests.support.client import history, new_conversation, person_client, script, turn
+from tests.support.client import assert_problem, history, new_conversation, person_client, script, turn
 from tests.support.replica_client import eventually
 from tests.support.service import Api, Person, sign_up
 
@@ -67,6 +67,11 @@ def conversation(**fields: Any) -> dict[str, Any]:
 
 def message(id_: str, parent: str | None = None, role: str = "user", **fields: Any) -> dict[str, Any]:
     return {"type": "message", "id": id_, "parent_id": parent, "role": role, "content": id_, "created_at": AT, **fields}
+
+
+def one(*messages: dict[str, Any], **fields: Any) -> str:
+    """The export of one conversation."""
+    return json.dumps(HEAD | {"exported_at": AT, "conversation": conversation(**fields), "messages": messages})
 
 
 def without_ids_and_times(export: str) -> bytes:
@@ -211,8 +216,16 @@ async def test_times_at_the_ends_of_the_calendar(client: httpx.AsyncClient) -> N
 
 
 async def test_no_usage_is_imported(client: httpx.AsyncClient, person: Person, stack: LocalSupabase) -> None:
-    forged = {"usage": {"prompt_tokens": 9, "completion_tokens": 9}, "prompt_tokens": 9, "user_id": "x"}
-    await send(client, lines(conversation(), message("a"), message("b", "a", "assistant", **forged)))
+    for field, value in (
+        ("usage", {"prompt_tokens": 9}),
+        ("prompt_tokens", 9),
+        ("user_id", "x"),
+        ("cost_micro_usd", 1),
+    ):
+        file = lines(conversation(), message("a"), message("b", "a", "assistant", **{field: value}))
+        response = await client.post("/v1/imports", content=file.encode(), headers=NDJSON)
+        assert assert_problem(response, 422, "invalid_request")["detail"].startswith(f"line 4.{field}: no such field")
+    await send(client, lines(conversation(), message("a"), message("b", "a", "assistant")))
     [item] = (await client.get("/v1/conversations")).json()["items"]
     assert (await history(client, item["id"]))[1]["usage"] is None
     with psycopg.connect(stack.database_url, autocommit=True) as owner:
@@ -243,6 +256,39 @@ REFUSED = [
     (lines({"type": "settings", "instructions": "x" * 8001}), "line 2.instructions: expected text of"),
     (lines(conversation(created_at="10000-01-01T00:00:00Z")), "line 2: created_at"),
     (lines(conversation()).replace('"C"', '"C'), "The line 2 is not valid JSON"),
+    # a field that is misspelt, wherever it is
+    (
+        lines(conversation(), message("a"), message("b", parent_idx="a")),
+        "line 4.parent_idx: no such field; did you mean",
+    ),
+    (lines(conversation(titel="C")), "line 2.titel: no such field; did you mean title?"),
+    (lines({"type": "settings", "instruction": "x"}), "line 2.instruction: no such field; did you mean instructions?"),
+    (
+        lines({"type": "document", "id": "d", "title": "D", "media_type": "text/plain", "created_at": AT, "page": 1}),
+        "line 2.page: no such field; did you mean pages?",
+    ),
+    (
+        lines(
+            conversation(), message("a", role="assistant", feedback={"rating": "up", "comment": "x", "commment": "y"})
+        ),
+        "line 3.feedback.commment: no such field; did you mean comment?",
+    ),
+    (
+        lines(conversation(), message("a", role="assistant", sources=[SOURCES[0] | {"excerp": "E"}])),
+        "line 3.sources[0].excerp: no such field; did you mean excerpt?",
+    ),
+    (lines(conversation()).replace('"version"', '"exported": "now", "version"'), "line 1.exported: no such field"),
+    (lines(conversation(), {"type": "end", "message": 1}, end=False), "line 3.message: no such field"),
+    (one(message("a"), message("b", parent_idx="a")), "messages[1].parent_idx: no such field; did you mean parent_id?"),
+    (one(message("a"), titel="C"), "conversation.titel: no such field; did you mean title?"),
+    (one(message("a")).replace('"messages"', '"mesages"'), "file.messages: missing"),
+    # too large to be read a second time for its mistakes
+    (
+        one(*(message(str(number), content="x" * 100_000) for number in range(12)), message("z", parent_idx="1")),
+        "messages[12]",
+    ),
+    # what a later version has is not known here
+    ('{"type": "parley.export", "version": 2, "new": 1}\n', "version: expected 1; the file is of a later release"),
 ]
 
 
