@@ -18,6 +18,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.api.auth import Caller
+from app.api.bodies import check_text
 from app.api.messages import REFUSED, Key, key_of, preference_of
 from app.api.openapi import USER_TOKEN, ChatOperation, answers_with
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
@@ -198,9 +199,10 @@ def _chat_id(encoded: str) -> str:
     try:
         chat_id = unquote(encoded, errors="strict")
     except UnicodeDecodeError:
-        chat_id = ""
-    if not 1 <= len(chat_id) <= MAX_ID_CHARACTERS or "\0" in chat_id:
+        raise InvalidRequest("The id of a chat in the path is not valid UTF-8.") from None
+    if not 1 <= len(chat_id) <= MAX_ID_CHARACTERS:
         raise InvalidRequest(f"The id of a chat is text of 1 to {MAX_ID_CHARACTERS} characters.")
+    check_text("The id of a chat", chat_id)
     return chat_id
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, Router, delete, get, patch, post
+from litestar import Request, Response, Router, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 
 from app.api.auth import Caller
-from app.api.hits import Query, page_of_hits
+from app.api.hits import Query, check_query, page_of_hits
 from app.api.openapi import USER_TOKEN, answers_with
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_activity, split_by_activity
 from app.api.refusals import problems
@@ -49,13 +50,18 @@ def conversation_routes(conversations: Conversations, offers: Offers, turns: Tur
         responses=problems("invalid_request"),
     )
     async def page(
-        user: Caller, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, q: Query = None
+        user: Caller,
+        request: Request[Any, Any, Any],
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+        q: Query = None,
     ) -> ConversationPage:
         """List my conversations by last activity; with `q`, search their titles and messages.
 
         A search returns a page of hits from all branches, so a conversation is there once for each text that was found.
         """
         if q is not None:
+            check_query(request.scope["query_string"])
             return await page_of_hits(conversations, user.token, q, cursor, limit)
         rows = await conversations.page(user.token, after=read_activity(cursor), limit=limit + 1)
         shown, following = split_by_activity(rows, limit)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import parse_qs
 
 import msgspec
 from litestar.params import QueryParameter
 
+from app.api.bodies import check_text
 from app.api.paging import decoded, not_a_cursor, split
 from app.api.views import ConversationPage, ConversationView, HitView, require_words
+from app.errors import InvalidRequest
 from app.store.conversations import MAX_QUERY_CHARACTERS, Conversations
 
 LONGEST_CURSOR = 100
@@ -38,6 +41,17 @@ async def page_of_hits(
         for found in shown
     ]
     return ConversationPage(items, following)
+
+
+def check_query(query_string: bytes) -> None:
+    """Raises `InvalidRequest` for a `q` that is not UTF-8, where Litestar puts U+FFFD, and other words would be found;
+    and for one with a NUL character."""
+    for sent in parse_qs(query_string.decode("latin-1"), encoding="latin-1").get("q", ()):
+        try:
+            text = sent.encode("latin-1").decode()
+        except UnicodeDecodeError:
+            raise InvalidRequest("q: is not valid UTF-8, of which the bytes are escaped.") from None
+        check_text("q", text)
 
 
 def _place(cursor: str | None) -> str | None:

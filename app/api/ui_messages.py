@@ -68,7 +68,7 @@ class ChatBody(AnswerOptions, forbid_unknown_fields=False, kw_only=True):
         msgspec.Meta(
             min_length=1,
             max_length=MAX_ID_CHARACTERS,
-            description="The client's own id of the chat, any text, or the id of a conversation.",
+            description="The client's own id of the chat, any text but `.` and `..`, or the id of a conversation.",
         ),
     ]
     messages: Annotated[list[SentMessage] | None, described("The chat; the last message is to be answered.")] = None
@@ -138,6 +138,8 @@ def _with_half_pairs(raw: bytes) -> bytes:
 
 def turn_of(body: ChatBody) -> ChatTurn:
     """What is asked. Raises `InvalidRequest`, naming the message and the part."""
+    if body.id in (".", ".."):
+        raise InvalidRequest("id: expected an id other than `.` and `..`, which are lost from the path of a request.")
     messages = body.messages or []
     if body.message is not None:
         sent, before, place = body.message, messages, "message"

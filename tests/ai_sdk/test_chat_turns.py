@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.chunks import chat_messages, new_id, reading_chat, resume_chat, said, send_chat
-from tests.support.client import history, new_conversation, script
+from tests.support.client import assert_problem, history, new_conversation, script
 from tests.support.upstream import Upstream
 
 
@@ -38,7 +38,9 @@ async def test_first_message_creates_the_conversation(as_owner: httpx.AsyncClien
         pytest.param("V1StGXR8_Z5jdHi6", id="nanoid"),
         pytest.param(str(uuid.UUID(int=7, version=4)).upper(), id="uuid"),
         pytest.param("Köln/Straße 5?#%2F ✓", id="any text"),
-        pytest.param("..", id="dots"),
+        pytest.param("a/../b", id="dots"),
+        pytest.param("/", id="slash"),
+        pytest.param("100%", id="percent"),
         pytest.param("x" * 255, id="longest"),
     ],
 )
@@ -46,12 +48,35 @@ async def test_id_of_a_chat_is_any_text(as_owner: httpx.AsyncClient, chat: str) 
     first = await send_chat(as_owner, chat, said("One"))
     second = await send_chat(as_owner, chat, said("Two"))
     assert second.metadata["conversation_id"] == first.metadata["conversation_id"]
-    if chat == "..":
-        return  # no client asks for this path: URLs lose it
     resumed = await resume_chat(as_owner, quote(chat, safe=""))
     assert resumed is not None
     assert resumed.message_id == second.message_id
     assert len(await chat_messages(as_owner, quote(chat, safe=""))) == 4
+    stopped = await as_owner.post(f"/v1/chat/{quote(chat, safe='')}/stop")
+    assert stopped.status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("escaped", "detail"),
+    [
+        ("a%00b", "The id of a chat: contains a NUL character"),
+        ("a%FF", "The id of a chat in the path is not valid UTF-8."),
+        ("x" * 256, "The id of a chat is text of 1 to 255 characters."),
+    ],
+)
+@pytest.mark.parametrize("call", ["GET messages", "GET stream", "POST stop"])
+async def test_path_with_what_is_no_id(as_owner: httpx.AsyncClient, call: str, escaped: str, detail: str) -> None:
+    method, what = call.split()
+    refused = await as_owner.request(method, f"/v1/chat/{escaped}/{what}", headers={"Accept": "application/json"})
+    assert assert_problem(refused, 422, "invalid_request")["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize("chat", [".", ".."])
+async def test_id_that_no_path_can_have(as_owner: httpx.AsyncClient, chat: str) -> None:
+    """Clients and proxies take it out of the path, so the chat could not be read, resumed or stopped."""
+    body = {"id": chat, "messages": [said("Hello")]}
+    refused = await as_owner.post("/v1/chat", json=body, headers={"Accept": "application/json"})
+    assert assert_problem(refused, 422, "invalid_request")["detail"].startswith("id: expected an id other than `.`")
 
 
 async def test_conversation_is_a_chat_under_its_own_id(as_owner: httpx.AsyncClient) -> None:

@@ -33,7 +33,7 @@ as $$
     -- two of an owner at a time, or documents that take long would leave no place for another owner's
     where j.due_at <= now() and w.turn <= 2
     order by w.turn, j.created_at
-    limit p_limit
+    limit least(greatest(p_limit, 0), 1000)
     for update of j skip locked
   ), claimed as (
     update private.index_jobs as j
@@ -50,6 +50,6 @@ as $$
 $$;
 
 comment on function public.claim_index_jobs(uuid, text, integer) is
-'Gives at most p_limit documents that wait for indexing to p_worker, for the time of a lease, so that it has at most two of one owner: [{document_id, revision, passages, user_id}]. For the service.';
+'Gives at most p_limit (1,000 at the most) documents that wait for indexing to p_worker, for the time of a lease, so that it has at most two of one owner: [{document_id, revision, passages, user_id}]. For the service.';
 
 grant execute on function public.claim_index_jobs(uuid, text, integer) to service_role;

@@ -55,7 +55,7 @@ begin
       and e.revision = p_revision and e.passage = p.passage and e.embedding_model = p_embedding_model
     )
     order by p.passage
-    limit p_limit
+    limit least(greatest(p_limit, 1), 1000)
   ) as n;
 
   if v_next = '[]' then
@@ -83,6 +83,6 @@ end;
 $$;
 
 comment on function public.index_passages(uuid, uuid, bigint, text, jsonb, integer) is
-'Stores vectors [{passage, embedding}] of the document that p_worker has claimed, renews the lease, and returns {state, passages: the next [{passage, content}], at most p_limit}. State: indexing; ready, when that was all and the passages are now the ones that are searched; or lost, when the document is not p_worker''s to index. For the service.';
+'Stores vectors [{passage, embedding}] of the document that p_worker has claimed, renews the lease, and returns {state, passages: the next [{passage, content}], at most p_limit (1 to 1,000)}. State: indexing; ready, when that was all and the passages are now the ones that are searched; or lost, when the document is not p_worker''s to index. For the service.';
 
 grant execute on function public.index_passages(uuid, uuid, bigint, text, jsonb, integer) to service_role;

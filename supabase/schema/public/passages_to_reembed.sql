@@ -53,7 +53,7 @@ begin
           and f.revision = v_document.next_revision and f.passage = e.passage and f.embedding_model = p_model
       )
     order by e.passage
-    limit p_limit
+    limit least(greatest(p_limit, 1), 1000)
   ) as n;
   return jsonb_build_object(
     'document_id', v_document.id, 'revision', v_document.next_revision, 'passages', v_passages
@@ -62,6 +62,6 @@ end;
 $$;
 
 comment on function public.passages_to_reembed(text, integer) is
-'The next document whose vectors are not p_model''s: {document_id, revision: of the new vectors, passages: those without one yet, at most p_limit of [{passage, content}]}. Null when there is none. For the service.';
+'The next document whose vectors are not p_model''s: {document_id, revision: of the new vectors, passages: those without one yet, at most p_limit (1 to 1,000) of [{passage, content}]}. Null when there is none. For the service.';
 
 grant execute on function public.passages_to_reembed(text, integer) to service_role;

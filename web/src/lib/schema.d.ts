@@ -810,7 +810,7 @@ export interface components {
             use_rag?: boolean | null;
             /** @description How much the model is to think first. Left out, the model decides. */
             reasoning?: ("high" | "low" | "medium" | "off") | null;
-            /** @description The client's own id of the chat, any text, or the id of a conversation. */
+            /** @description The client's own id of the chat, any text but `.` and `..`, or the id of a conversation. */
             id: string;
             /** @description The chat; the last message is to be answered. */
             messages?: components["schemas"]["SentUIMessage"][] | null;
