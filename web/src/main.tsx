@@ -22,6 +22,17 @@ window.addEventListener('vite:preloadError', () => {
   )
 })
 
+// What is dropped beside the parts that take it is not opened in the place of the page. Text goes into a field as ever.
+for (const type of ['dragover', 'drop'] as const) {
+  window.addEventListener(type, (event) => {
+    const { dataTransfer, target } = event
+    const isForField = target instanceof Element && target.closest('input, textarea') !== null
+    if (event.defaultPrevented || !dataTransfer || (isForField && !dataTransfer.types.includes('Files'))) return
+    event.preventDefault()
+    dataTransfer.dropEffect = 'none'
+  })
+}
+
 const root = document.getElementById('root')
 if (!root) throw new Error('index.html has no #root')
 createRoot(root).render(

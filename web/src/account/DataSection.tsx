@@ -1,10 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
+import { forgetWritten } from '../chat/written'
+import { useUploads } from '../documents/UploadsProvider'
 import { useTexts } from '../i18n/texts'
 import { useAction } from '../lib/action'
 import { download } from '../lib/download'
 import { problemOf } from '../lib/problem'
 import { useServices } from '../lib/services'
+import { useUser } from '../lib/session'
 import { Button } from '../ui/Button'
 import { ConfirmDialog } from '../ui/ConfirmDialog'
 import { Field } from '../ui/Field'
@@ -47,12 +50,16 @@ export function DataSection() {
 function EraseDialog({ onClose }: { onClose: () => void }) {
   const { account } = useTexts()
   const { api } = useServices()
+  const user = useUser()
+  const uploads = useUploads()
   const queries = useQueryClient()
   const tell = useTell()
   const [word, setWord] = useState('')
 
   const erase = async () => {
+    uploads.clear()
     const { data } = await api.DELETE('/v1/me/data', { body: { confirm: 'delete everything of mine' } })
+    forgetWritten(user.id)
     await queries.invalidateQueries()
     if (data) tell(account.erased(data.conversations, data.documents))
   }

@@ -1,9 +1,11 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import type { FormEvent } from 'react'
+import { useDraft } from '../chat/useDraft'
 import { useTexts } from '../i18n/texts'
 import { useAction } from '../lib/action'
 import { asProblem } from '../lib/problem'
 import { useServices } from '../lib/services'
+import { useUser } from '../lib/session'
 import { Button } from '../ui/Button'
 import { Section } from '../ui/Page'
 import { ProblemNotice } from '../ui/ProblemNotice'
@@ -13,12 +15,13 @@ import styles from './InstructionsSection.module.css'
 
 const MOST_CHARACTERS = 8000
 
-/** The instructions of conversations that have none of their own. */
+/** The instructions of conversations that have none of their own. Those that could not be saved are kept as a draft. */
 export function InstructionsSection() {
   const { account, common } = useTexts()
   const { api } = useServices()
   const queries = useQueryClient()
   const tell = useTell()
+  const [draft, keepDraft] = useDraft(useUser().id, 'instructions')
   const settings = useQuery({
     queryKey: ['settings'],
     queryFn: async ({ signal }) => {
@@ -28,12 +31,15 @@ export function InstructionsSection() {
   })
   const { run, isBusy, refusal } = useAction(async (instructions: string | null) => {
     await api.PATCH('/v1/settings', { body: { instructions } })
+    keepDraft('')
     await queries.invalidateQueries({ queryKey: ['settings'] })
     tell(common.saved)
   })
   const save = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    void run(String(new FormData(event.currentTarget).get('instructions')).trim() || null)
+    const instructions = String(new FormData(event.currentTarget).get('instructions')).trim()
+    keepDraft(instructions)
+    void run(instructions || null)
   }
   return (
     <Section title={account.instructions} text={account.instructionsText}>
@@ -46,7 +52,7 @@ export function InstructionsSection() {
             dir="auto"
             className={styles.text}
             aria-label={account.instructionsLabel}
-            defaultValue={settings.data?.instructions ?? ''}
+            defaultValue={draft || (settings.data?.instructions ?? '')}
             maxLength={MOST_CHARACTERS}
             rows={4}
           />

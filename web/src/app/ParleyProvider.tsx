@@ -1,6 +1,7 @@
 import { CSPProvider } from '@base-ui/react/csp-provider'
 import { QueryClientProvider } from '@tanstack/react-query'
 import { type ReactNode, Suspense, useState } from 'react'
+import { UploadsProvider } from '../documents/UploadsProvider'
 import { TextsProvider } from '../i18n/texts'
 import { DeletionsProvider } from '../lib/deletions'
 import { createQueries } from '../lib/queries'
@@ -36,7 +37,9 @@ function Memory({ children }: { children: ReactNode }) {
   return (
     <QueryClientProvider client={queries}>
       <ToastsProvider>
-        <DeletionsProvider>{children}</DeletionsProvider>
+        <DeletionsProvider>
+          <UploadsProvider>{children}</UploadsProvider>
+        </DeletionsProvider>
       </ToastsProvider>
     </QueryClientProvider>
   )

@@ -1,12 +1,15 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { Link } from 'wouter'
 import { DocumentsSwitch } from '../documents/DocumentsSwitch'
+import { FileDrop } from '../documents/FileDrop'
 import { useTexts } from '../i18n/texts'
+import type { Api } from '../lib/api'
 import { asProblem } from '../lib/problem'
 import { useServices } from '../lib/services'
 import { useUser } from '../lib/session'
 import { ModelSelector } from '../models/ModelSelector'
-import { usePreferences } from '../models/preferences'
+import { type Preferences, usePreferences } from '../models/preferences'
+import { useTell } from '../ui/Toasts'
 import { Activity } from './Activity'
 import { Announcer } from './Announcer'
 import { ChatInput, type Composer } from './ChatInput'
@@ -17,8 +20,8 @@ import { MessageList } from './MessageList'
 import { type ChatMessage, isReply, textOf } from './messages'
 import { Reply } from './Reply'
 import { UserMessage } from './UserMessage'
-import { keepUnsent, unsentOf } from './unsent'
 import { type Refused, useConversation } from './useConversation'
+import { keepUnsent, unsentOf } from './written'
 
 /** The place of a conversation that is not made yet. */
 const NEW = 'new'
@@ -46,6 +49,8 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
   const texts = useTexts()
   const { api } = useServices()
   const user = useUser()
+  const [preferences] = usePreferences()
+  const tell = useTell()
   const [isMaking, setIsMaking] = useState(false)
   const [refused, setRefused] = useState<Refused | null>(null)
   const composer = useRef<Composer>(null)
@@ -59,6 +64,18 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
     // it goes back by itself
     if (refused) keepUnsent(user.id, NEW, null)
   }, [user.id, refused])
+  // the page may be left while the conversation is made
+  const isGone = useRef(false)
+  useEffect(() => {
+    isGone.current = false
+    return () => {
+      isGone.current = true
+    }
+  }, [])
+  const late = useRef({ preferences, tell, texts })
+  useEffect(() => {
+    late.current = { preferences, tell, texts }
+  })
   const send = useCallback(
     async (text: string) => {
       setIsMaking(true)
@@ -67,12 +84,21 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
       try {
         const { data } = await api.POST('/v1/conversations', { body: {} })
         if (!data) return
-        leaveFirstMessage(data.id, text)
         keepUnsent(user.id, data.id, text)
         keepUnsent(user.id, NEW, null)
-        onConversation(data.id)
+        if (isGone.current) {
+          // who is elsewhere by now stays there
+          await sendUnseen(api, data.id, text, late.current.preferences)
+          keepUnsent(user.id, data.id, null)
+        } else {
+          leaveFirstMessage(data.id, text)
+          onConversation(data.id)
+        }
       } catch (error) {
-        setRefused({ problem: asProblem(error), text, editOf: null })
+        const problem = asProblem(error)
+        setRefused({ problem, text, editOf: null })
+        const { tell, texts } = late.current
+        if (isGone.current) tell(texts.chat.notSent, { text: texts.problems[problem.code].title })
       } finally {
         setIsMaking(false)
       }
@@ -80,7 +106,7 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
     [api, user.id, onConversation],
   )
   return (
-    <div className={`${styles.pane} ${styles.empty}`}>
+    <FileDrop className={`${styles.pane} ${styles.empty}`}>
       <div className={styles.greeting}>
         <h1>{texts.chat.emptyTitle}</h1>
         <p>
@@ -111,8 +137,16 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
           <DocumentsSwitch />
         </ChatInput>
       </div>
-    </div>
+    </FileDrop>
   )
+}
+
+/** Has a message answered without a page that follows it. */
+function sendUnseen(api: Api, id: string, content: string, { model, reasoning, useDocuments }: Preferences) {
+  return api.POST('/v1/conversations/{conversation_id}/messages', {
+    params: { path: { conversation_id: id } },
+    body: { content, ...model, reasoning, use_rag: useDocuments },
+  })
 }
 
 function Chat({ id, messageId }: { id: string; messageId: string | null }) {
@@ -203,7 +237,7 @@ function Chat({ id, messageId }: { id: string; messageId: string | null }) {
     send(refused.text)
   }
   return (
-    <div className={styles.pane}>
+    <FileDrop className={styles.pane}>
       <h2 className={styles.hidden}>{texts.chat.conversation}</h2>
       {state === 'reading' ? (
         <p className={styles.reading} role="status">
@@ -245,6 +279,6 @@ function Chat({ id, messageId }: { id: string; messageId: string | null }) {
         </ChatInput>
       </div>
       <Announcer last={last} isBusy={isBusy} />
-    </div>
+    </FileDrop>
   )
 }

@@ -3,24 +3,42 @@ import { useId, useRef, useState } from 'react'
 import { useTexts } from '../i18n/texts'
 import { isComposing } from '../lib/keys'
 import { isPointerFine } from '../lib/pointer'
+import { useUser } from '../lib/session'
 import { Button, IconButton } from '../ui/Button'
 import styles from './Message.module.css'
+import { useDraft } from './useDraft'
 import type { Given } from './useFeedback'
 
 /** Thumbs up or down for a reply; after a thumb down, what was wrong can be said. */
-export function Feedback({ given, onGive }: { given: Given; onGive: (feedback: Given) => void }) {
+export function Feedback({
+  messageId,
+  given,
+  onGive,
+}: {
+  messageId: string
+  given: Given
+  onGive: (feedback: Given) => void
+}) {
   const texts = useTexts()
   const id = useId()
-  const [comment, setComment] = useState<string | null>(null)
+  // a reply that is scrolled away leaves the page, and what was written comes back with it
+  const [draft, keepDraft] = useDraft(useUser().id, `comment.${messageId}`)
+  const [comment, setComment] = useState<string | null>(draft || null)
+  const isAsked = useRef(false)
   const bad = useRef<HTMLButtonElement>(null)
+  const write = (next: string | null) => {
+    setComment(next)
+    keepDraft(next ?? '')
+  }
   const close = () => {
-    setComment(null)
+    write(null)
     bad.current?.focus()
   }
   const rate = (rating: 'up' | 'down') => {
     const isTakenBack = given?.rating === rating
     onGive(isTakenBack ? null : { rating, comment: null })
-    setComment(rating === 'down' && !isTakenBack ? '' : null)
+    isAsked.current = true
+    write(rating === 'down' && !isTakenBack ? '' : null)
   }
   return (
     <>
@@ -44,10 +62,10 @@ export function Feedback({ given, onGive }: { given: Given; onGive: (feedback: G
           <input
             id={id}
             // biome-ignore lint/a11y/noAutofocus: it is what the click has asked for
-            autoFocus={isPointerFine()}
+            autoFocus={isAsked.current && isPointerFine()}
             value={comment}
             maxLength={2000}
-            onChange={(event) => setComment(event.target.value)}
+            onChange={(event) => write(event.target.value)}
           />
           <Button type="submit">{texts.chat.sendComment}</Button>
         </form>

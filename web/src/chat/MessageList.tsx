@@ -72,8 +72,12 @@ export function MessageList({
   const targetIndex = useRef(-1)
   targetIndex.current = target === null ? -1 : messages.findIndex(({ id }) => id === target)
   const isThere = targetIndex.current >= 0
+  const shownTarget = useRef<string | null>(null)
   useLayoutEffect(() => {
-    if (target !== null && isThere) virtualizer.scrollToIndex(targetIndex.current, { align: 'start' })
+    // a message that goes with its branch and comes back with it scrolls nobody again
+    if (target === null || !isThere || shownTarget.current === target) return
+    shownTarget.current = target
+    virtualizer.scrollToIndex(targetIndex.current, { align: 'start' })
   }, [target, isThere, virtualizer])
   useLayoutEffect(() => {
     if (hasOlder && (virtualizer.scrollOffset ?? Number.POSITIVE_INFINITY) < NEARLY_AT_TOP && first < 8) onOlder()

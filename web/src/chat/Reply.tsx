@@ -70,7 +70,9 @@ export const Reply = memo(function Reply({
           <footer className={styles.actions}>
             <Versions siblings={metadata.siblings} isDisabled={isBusy} onShow={onShowVersion} />
             {text ? <CopyButton text={text} what="reply" /> : null}
-            {text ? <Feedback given={metadata.feedback ?? null} onGive={(feedback) => onRate(id, feedback)} /> : null}
+            {text ? (
+              <Feedback messageId={id} given={metadata.feedback ?? null} onGive={(feedback) => onRate(id, feedback)} />
+            ) : null}
             <IconButton label={texts.chat.regenerate} disabled={isBusy} onClick={() => onRegenerate(id)}>
               <RefreshCw aria-hidden size={16} />
             </IconButton>

@@ -1,6 +1,7 @@
 import { Pencil } from 'lucide-react'
 import { memo, useEffect, useRef, useState } from 'react'
 import { useTexts } from '../i18n/texts'
+import { isWriting } from '../lib/focus'
 import { isComposing } from '../lib/keys'
 import { useUser } from '../lib/session'
 import { Button, IconButton } from '../ui/Button'
@@ -32,7 +33,7 @@ export const UserMessage = memo(function UserMessage({
   // a message that is scrolled away leaves the page, and what was written comes back with it
   const [draft, keepDraft] = useDraft(useUser().id, `edit.${id}`)
   const [edited, setEdited] = useState<string | null>(refusedEdit ?? (draft || null))
-  const isAsked = useRef(refusedEdit !== null)
+  const isAsked = useRef(refusedEdit !== null && !isWriting())
   const editButton = useRef<HTMLButtonElement>(null)
   const write = (next: string | null) => {
     setEdited(next)
@@ -40,7 +41,7 @@ export const UserMessage = memo(function UserMessage({
   }
   useEffect(() => {
     if (refusedEdit === null) return
-    isAsked.current = true
+    isAsked.current = !isWriting()
     setEdited(refusedEdit)
     keepDraft(refusedEdit)
   }, [refusedEdit, keepDraft])

@@ -1,21 +1,25 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { store, stored } from '../lib/stored'
+import { draftKey } from './written'
 
 const PAUSE_MS = 300
 
 /** A text that survives a reload and an expired session: it is kept in the browser, for one user and one place. */
 export function useDraft(userId: string, place: string): [string, (text: string) => void] {
-  const key = `draft.${userId}.${place}`
+  const key = draftKey(userId, place)
   const [text, setText] = useState(() => stored(key) ?? '')
   const unsaved = useRef<string | null>(null)
+  const isGone = useRef(false)
   const save = useCallback(() => {
     if (unsaved.current === null) return
     store(key, unsaved.current || null)
     unsaved.current = null
   }, [key])
   useEffect(() => {
+    isGone.current = false
     window.addEventListener('pagehide', save)
     return () => {
+      isGone.current = true
       window.removeEventListener('pagehide', save)
       save()
     }
@@ -25,9 +29,13 @@ export function useDraft(userId: string, place: string): [string, (text: string)
     const timer = setTimeout(save, text ? PAUSE_MS : 0)
     return () => clearTimeout(timer)
   }, [text, save])
-  const change = useCallback((next: string) => {
-    unsaved.current = next
-    setText(next)
-  }, [])
+  const change = useCallback(
+    (next: string) => {
+      unsaved.current = next
+      setText(next)
+      if (isGone.current) save()
+    },
+    [save],
+  )
   return [text, change]
 }

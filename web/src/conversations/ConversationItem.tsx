@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Braces, Ellipsis, FileText, Pencil, Trash2 } from 'lucide-react'
-import { type KeyboardEvent, useRef, useState } from 'react'
+import { type KeyboardEvent, type RefObject, useLayoutEffect, useRef, useState } from 'react'
 import { flushSync } from 'react-dom'
 import { Link, useLocation } from 'wouter'
 import { useTexts } from '../i18n/texts'
@@ -23,23 +23,35 @@ export function pathOf(id: string): string {
   return `/v1/conversations/${id}`
 }
 
+/** A title that is being written. It outlives its row, which comes anew under another day when its conversation goes on. */
+export interface Renaming {
+  id: string
+  text: string
+}
+
 interface ConversationItemProps {
   conversation: Conversation
   isCurrent: boolean
+  /** Shared by all rows. */
+  renaming: RefObject<Renaming | null>
   onOpen?: () => void
 }
 
 /** One conversation in the list: opens it, renames, exports and deletes it. */
-export function ConversationItem({ conversation, isCurrent, onOpen }: ConversationItemProps) {
+export function ConversationItem({ conversation, isCurrent, renaming, onOpen }: ConversationItemProps) {
   const texts = useTexts()
   const { authorized } = useServices()
   const { remove } = useDeletions()
   const [, navigate] = useLocation()
   const tell = useTell()
-  const [isRenaming, setIsRenaming] = useState(false)
+  const { id } = conversation
+  const [isRenaming, setIsRenaming] = useState(() => renaming.current?.id === id)
   const link = useRef<HTMLAnchorElement>(null)
   const title = titleOf(conversation, texts)
-  const { id } = conversation
+  const rename = () => {
+    renaming.current = { id, text: title }
+    setIsRenaming(true)
+  }
 
   const drop = () => {
     const address = window.location.pathname
@@ -59,7 +71,7 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
     }
   }
   const pressed = (event: KeyboardEvent) => {
-    if (event.key === 'F2') setIsRenaming(true)
+    if (event.key === 'F2') rename()
     else if (event.key === 'Delete' || (event.key === 'Backspace' && event.metaKey)) drop()
     else return
     event.preventDefault()
@@ -70,7 +82,9 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
       {isRenaming ? (
         <Rename
           conversation={conversation}
+          renaming={renaming}
           onDone={(isByKey) => {
+            renaming.current = null
             flushSync(() => setIsRenaming(false))
             // at once, before the drawer takes it; who has gone elsewhere stays there
             if (isByKey) link.current?.focus()
@@ -99,7 +113,7 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
           </IconButton>
         }
       >
-        <MenuItem icon={<Pencil size={16} aria-hidden="true" />} onSelect={() => setIsRenaming(true)}>
+        <MenuItem icon={<Pencil size={16} aria-hidden="true" />} onSelect={rename}>
           {texts.conversations.rename}
         </MenuItem>
         <MenuItem icon={<FileText size={16} aria-hidden="true" />} onSelect={() => void save('markdown')}>
@@ -117,13 +131,26 @@ export function ConversationItem({ conversation, isCurrent, onOpen }: Conversati
 }
 
 /** The title as a field. Enter and leaving it keep what was written, Escape does not. */
-function Rename({ conversation, onDone }: { conversation: Conversation; onDone: (isByKey: boolean) => void }) {
+function Rename({
+  conversation,
+  renaming,
+  onDone,
+}: Pick<ConversationItemProps, 'conversation' | 'renaming'> & { onDone: (isByKey: boolean) => void }) {
   const texts = useTexts()
   const { api } = useServices()
   const queries = useQueryClient()
   const tell = useTell()
   const isOver = useRef(false)
   const before = titleOf(conversation, texts)
+  const isUntouched = useRef(renaming.current?.text === before)
+  const field = useRef<HTMLInputElement>(null)
+  useLayoutEffect(() => {
+    const input = field.current
+    if (!input) return
+    input.focus()
+    // the whole title gives way to what is typed, but what was typed does not
+    input.setSelectionRange(isUntouched.current ? 0 : input.value.length, input.value.length)
+  }, [])
 
   const end = async (written: string | null, isByKey = true) => {
     if (isOver.current) return
@@ -154,10 +181,13 @@ function Rename({ conversation, onDone }: { conversation: Conversation; onDone: 
     <input
       className={styles.rename}
       aria-label={texts.conversations.renameLabel}
-      defaultValue={before}
+      defaultValue={renaming.current?.text ?? before}
       dir="auto"
       maxLength={200}
-      ref={(input) => input?.select()}
+      ref={field}
+      onChange={(event) => {
+        renaming.current = { id: conversation.id, text: event.target.value }
+      }}
       onBlur={(event) => void end(event.target.value, false)}
       onKeyDown={(event) => {
         if (isComposing(event)) return

@@ -9,7 +9,7 @@ import { Button, IconButton } from '../ui/Button'
 import { EmptyState } from '../ui/EmptyState'
 import { ProblemNotice } from '../ui/ProblemNotice'
 import { SkeletonLines } from '../ui/Skeleton'
-import { ConversationItem, pathOf } from './ConversationItem'
+import { ConversationItem, pathOf, type Renaming } from './ConversationItem'
 import styles from './ConversationList.module.css'
 import { grouped } from './groups'
 import { SearchResults } from './SearchResults'
@@ -97,6 +97,7 @@ function ByActivity({ current, onOpen }: Pick<ConversationListProps, 'current' |
   const { isGoing } = useDeletions()
   const { conversations, isPending, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } =
     useConversations()
+  const renaming = useRef<Renaming | null>(null)
   const end = useRef<HTMLDivElement>(null)
   useEffect(() => {
     if (!end.current || !hasNextPage) return
@@ -123,6 +124,7 @@ function ByActivity({ current, onOpen }: Pick<ConversationListProps, 'current' |
                 key={one.id}
                 conversation={one}
                 isCurrent={one.id === current}
+                renaming={renaming}
                 {...(onOpen && { onOpen })}
               />
             ))}

@@ -1,5 +1,5 @@
 import { Upload as UploadIcon } from 'lucide-react'
-import { type DragEvent, useRef, useState } from 'react'
+import { useRef } from 'react'
 import { PageTitle } from '../app/PageTitle'
 import { useTexts } from '../i18n/texts'
 import { useDeletions } from '../lib/deletions'
@@ -11,9 +11,10 @@ import { ProblemNotice } from '../ui/ProblemNotice'
 import { SkeletonLines } from '../ui/Skeleton'
 import { DocumentRow, pathOf } from './DocumentRow'
 import styles from './DocumentsPage.module.css'
+import { FileDrop } from './FileDrop'
 import { UploadRow } from './UploadRow'
+import { useShownUploads, useUploads } from './UploadsProvider'
 import { useDocuments } from './useDocuments'
-import { useUploads } from './useUploads'
 
 const KINDS = '.pdf,.docx,.pptx,.xlsx,.epub,.md,.markdown,.html,.htm,.csv,.txt,text/*'
 
@@ -22,32 +23,15 @@ export default function DocumentsPage() {
   const texts = useTexts()
   const { isGoing } = useDeletions()
   const { documents, isPending, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useDocuments()
-  const { uploads, add, dismiss, retry } = useUploads()
+  const { add, dismiss, retry } = useUploads()
+  const uploads = useShownUploads()
   const chooser = useRef<HTMLInputElement>(null)
-  const [isOver, setIsOver] = useState(false)
-
-  const over = (event: DragEvent) => {
-    if (!event.dataTransfer.types.includes('Files')) return
-    event.preventDefault()
-    setIsOver(true)
-  }
-  const drop = (event: DragEvent) => {
-    event.preventDefault()
-    setIsOver(false)
-    add(event.dataTransfer.files)
-  }
   const shown = documents.filter((one) => !isGoing(pathOf(one.id)))
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the button in it does the same
-    <div
-      className={styles.page}
-      onDragOver={over}
-      onDragLeave={(event) => event.currentTarget === event.target && setIsOver(false)}
-      onDrop={drop}
-    >
+    <FileDrop className={styles.page}>
       <PageTitle title={texts.documents.title} />
       <Page title={texts.documents.title} text={texts.documents.text}>
-        <div className={`${styles.zone} ${isOver ? styles.over : ''}`}>
+        <div className={styles.zone}>
           <UploadIcon size={22} aria-hidden="true" className={styles.arrow} />
           <p>
             <strong>{texts.documents.drop}</strong> {texts.documents.dropText}
@@ -91,6 +75,6 @@ export default function DocumentsPage() {
           </Button>
         )}
       </Page>
-    </div>
+    </FileDrop>
   )
 }

@@ -1,10 +1,12 @@
 import { CircleAlert, FileUp, X } from 'lucide-react'
-import { useLanguage } from '../i18n/texts'
+import { useTexts } from '../i18n/texts'
+import type { ProblemError } from '../lib/problem'
 import { Button, IconButton } from '../ui/Button'
 import { ProgressBar } from '../ui/ProgressBar'
 import styles from './DocumentRow.module.css'
 import { passFocus } from './passFocus'
-import type { Upload } from './useUploads'
+import { UploadProblem } from './UploadProblem'
+import type { Upload } from './uploads'
 
 interface UploadRowProps {
   upload: Upload
@@ -14,7 +16,7 @@ interface UploadRowProps {
 
 /** A file on its way, or why the service did not take it. */
 export function UploadRow({ upload, onDismiss, onRetry }: UploadRowProps) {
-  const { texts, language } = useLanguage()
+  const texts = useTexts()
   const { problem } = upload
   const Icon = problem ? CircleAlert : FileUp
   return (
@@ -24,20 +26,12 @@ export function UploadRow({ upload, onDismiss, onRetry }: UploadRowProps) {
         <p className={styles.title}>{upload.file.name}</p>
         {problem ? (
           <p className={styles.error} role="alert">
-            {texts.problems[problem.code].title}
-            {': '}
-            {problem.detail ? (
-              <span lang={language === 'en' ? undefined : 'en'}>{problem.detail}</span>
-            ) : (
-              texts.problems[problem.code].text
-            )}
+            <UploadProblem problem={problem} />
           </p>
         ) : (
           <ProgressBar label={texts.documents.uploading} />
         )}
-        {problem && (problem.status === 0 || problem.status === 429 || problem.status >= 500) && (
-          <Button onClick={onRetry}>{texts.common.retry}</Button>
-        )}
+        {problem && mayPass(problem) && <Button onClick={onRetry}>{texts.common.retry}</Button>}
       </div>
       {problem && (
         <IconButton
@@ -52,4 +46,10 @@ export function UploadRow({ upload, onDismiss, onRetry }: UploadRowProps) {
       )}
     </li>
   )
+}
+
+/** Whether the same file may be taken another time. */
+function mayPass({ code, status }: ProblemError): boolean {
+  if (code === 'folder' || code === 'file_unreadable') return false
+  return status === 0 || status === 401 || status === 429 || status >= 500
 }

@@ -113,10 +113,17 @@ export const ptBR: Texts = {
     choose: 'Escolher arquivos',
     drop: 'Solte arquivos aqui',
     dropText: 'ou escolha',
+    dropHere: 'Solte arquivos aqui para adicioná-los aos seus documentos',
     kinds: 'PDF, Word, PowerPoint, Excel, EPUB, Markdown, HTML, CSV e texto',
     empty: 'Nenhum documento ainda',
     emptyText: 'Adicione um e pergunte sobre ele. A resposta diz quais trechos usou.',
     uploading: 'Enviando …',
+    sending: 'Enviando para seus documentos …',
+    taken: (names) =>
+      names.length === 1
+        ? `“${names[0]}” está nos seus documentos`
+        : `${names.length} arquivos estão nos seus documentos`,
+    notAdded: (name) => `“${name}” não foi adicionado`,
     pending: 'Esperando para ser lido',
     indexing: (done, all) => `Lendo, ${done} de ${all} trechos`,
     ready: (passages) => (passages === 1 ? '1 trecho' : `${passages} trechos`),
@@ -240,6 +247,11 @@ export const ptBR: Texts = {
     interrupted: { title: 'A resposta foi interrompida', text: 'O que foi escrito está guardado.' },
     offline: { title: 'Sem conexão', text: 'Não é possível alcançar o serviço daqui.' },
     unreadable: { title: 'Algo deu errado', text: 'A resposta não pôde ser lida.' },
+    folder: { title: 'Não é possível enviar pastas', text: 'Escolha os arquivos que estão nela.' },
+    file_unreadable: {
+      title: 'Não é possível ler o arquivo',
+      text: 'Ele foi movido, alterado ou excluído depois de ser escolhido, ou este navegador não pode abri-lo. Escolha-o de novo.',
+    },
   },
   chat: {
     againIn: (seconds) => `De novo em ${seconds} s`,
@@ -261,6 +273,7 @@ export const ptBR: Texts = {
     message: 'Mensagem',
     messages: 'Mensagens',
     nextVersion: 'Próxima versão',
+    notSent: 'Sua mensagem não foi enviada',
     placeholder: 'Escreva uma mensagem',
     previousVersion: 'Versão anterior',
     regenerate: 'Responder de novo',

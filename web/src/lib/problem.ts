@@ -1,9 +1,13 @@
 import { en } from '../i18n/en'
 import type { components } from './schema'
 
-export type ProblemCode = components['schemas']['Problem']['code'] | 'offline' | 'unreadable'
+type Local = 'offline' | 'unreadable' | 'folder' | 'file_unreadable'
+export type ProblemCode = components['schemas']['Problem']['code'] | Local
 
-/** Why a call failed, as the API's problem says it. `offline`: no answer at all; `unreadable`: no problem in the answer. */
+/**
+ * Why a call failed, as the API's problem says it. `offline`: no answer at all; `unreadable`: no problem in the answer;
+ * `folder` and `file_unreadable`: what was to be sent is no file, or none that can be read.
+ */
 export class ProblemError extends Error {
   readonly code: ProblemCode
   /** The HTTP status; 0 where nothing answered. */

@@ -22,6 +22,16 @@ export function store(key: string, value: string | null): void {
   changed.dispatchEvent(new Event(key))
 }
 
+/** Removes all that is kept under names that begin so. */
+export function forget(start: string): void {
+  try {
+    const names = Object.keys(localStorage).filter((name) => name.startsWith(`parley.${start}`))
+    for (const name of names) store(name.slice('parley.'.length), null)
+  } catch {
+    // storage is refused: nothing is kept
+  }
+}
+
 /** A text that is kept in the browser, the same in all components and tabs; null: none is kept. */
 export function useStored(key: string): [string | null, (value: string | null) => void] {
   const subscribe = useCallback(

@@ -1,5 +1,6 @@
 import { useCallback, useMemo } from 'react'
 import type { Schemas } from '../lib/api'
+import { useUser } from '../lib/session'
 import { store, stored, useStored } from '../lib/stored'
 
 export type Reasoning = 'off' | 'low' | 'medium' | 'high'
@@ -11,17 +12,17 @@ export interface Preferences {
   useDocuments: boolean | null
 }
 
-const KEY = 'preferences'
 const NONE: Preferences = { model: null, reasoning: null, useDocuments: null }
 
-/** The preferences, kept in the browser, and a function that changes some of them. */
+/** The preferences, kept in the browser for each of its users, and a function that changes some of them. */
 export function usePreferences(): [Preferences, (changes: Partial<Preferences>) => void] {
-  const [text] = useStored(KEY)
+  const key = `preferences.${useUser().id}`
+  const [text] = useStored(key)
   const preferences = useMemo(() => parse(text), [text])
   // on top of what is kept now, which may be newer than what was rendered
   const change = useCallback(
-    (changes: Partial<Preferences>) => store(KEY, JSON.stringify({ ...parse(stored(KEY)), ...changes })),
-    [],
+    (changes: Partial<Preferences>) => store(key, JSON.stringify({ ...parse(stored(key)), ...changes })),
+    [key],
   )
   return [preferences, change]
 }

@@ -30,7 +30,10 @@ function Shown() {
   return toasts.map((toast) => (
     <Toast.Root key={toast.id} toast={toast} className={styles.toast}>
       <Toast.Content className={styles.content}>
-        <Toast.Title className={styles.title} />
+        <div className={styles.text}>
+          <Toast.Title className={styles.title} />
+          <Toast.Description />
+        </div>
         {toast.data?.undo && (
           <Button
             kind="quiet"
@@ -53,6 +56,8 @@ function Shown() {
 }
 
 export interface Told {
+  /** What is to be said of it beside its title. */
+  text?: ReactNode
   /** Takes back what was done; offered as a button. */
   undo?: () => void
   /** Called when the message has gone, by itself or closed. */
@@ -63,8 +68,14 @@ export interface Told {
 /** Tells the user something for some seconds. Returns the function that takes the message away before. */
 export function useTell(): (title: string, told?: Told) => () => void {
   const { add, close } = Toast.useToastManager<ToastData>()
-  return (title, { undo, onGone, milliseconds = 5000 } = {}) => {
-    const id = add({ title, timeout: milliseconds, data: undo ? { undo } : {}, ...(onGone && { onRemove: onGone }) })
+  return (title, { text, undo, onGone, milliseconds = 5000 } = {}) => {
+    const id = add({
+      title,
+      timeout: milliseconds,
+      data: undo ? { undo } : {},
+      ...(text !== undefined && { description: text }),
+      ...(onGone && { onRemove: onGone }),
+    })
     return () => close(id)
   }
 }
