@@ -119,6 +119,20 @@ async def test_deletion_that_is_not_taken_back_is_final(open_page: OpenPage, as_
     assert (await as_visitor.get(f"/v1/conversations/{made}")).status_code == 404
 
 
+async def test_deletion_takes_along_what_was_written_in_the_conversation(
+    open_page: OpenPage, as_visitor: httpx.AsyncClient
+) -> None:
+    made = await new_conversation(as_visitor, title="Rome")
+    page = (await open_page(f"/c/{made}")).page
+    await page.get_by_role("textbox", name="Message", exact=True).fill("half a thought")
+    kept = f"Object.keys(localStorage).filter((name) => name.includes('{made}')).length"
+    await eventually(lambda: page.evaluate(kept))
+    await listed(page).press("Delete")
+    message = page.get_by_role("dialog").filter(has_text="is deleted")
+    await message.get_by_role("button", name="Close").click()
+    await eventually(lambda: page.evaluate(f"{kept} === 0"))
+
+
 async def test_failed_deletion_brings_the_conversation_back(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
     await new_conversation(as_visitor, title="Rome")
     tab = await open_page()

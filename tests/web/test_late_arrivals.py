@@ -8,6 +8,7 @@ from playwright.async_api import Route, expect
 from tests.support.callers import Connection
 from tests.support.client import history, new_conversation, script, turn
 from tests.support.replica_client import eventually
+from tests.support.upstream import Upstream
 from tests.web.pages import RATE_LIMITED, OpenChat, OpenPage, listed
 
 
@@ -118,6 +119,21 @@ async def test_message_that_fails_after_its_page_was_left_is_told_and_comes_back
     await expect(message).to_contain_text("A little too fast")
     await chat.page.get_by_role("link", name="New conversation").click()
     await expect(chat.message).to_have_value("first words")
+
+
+async def test_draft_in_a_conversation_that_another_device_deletes_is_there_for_a_new_one(
+    open_chat: OpenChat, as_visitor: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    conversation = await new_conversation(as_visitor)
+    chat = await open_chat(conversation)
+    await chat.send(script(id="deleted meanwhile", tokens=9, stepped=True))
+    (await upstream.call("deleted meanwhile")).step(2)
+    await expect(chat.replies).to_contain_text("tok1")
+    await chat.message.fill("the next question")
+    await as_visitor.delete(f"/v1/conversations/{conversation}")
+    await expect(chat.page.get_by_text("This page does not exist")).to_be_visible()
+    await chat.page.get_by_role("link", name="Start a conversation").click()
+    await expect(chat.message).to_have_value("the next question")
 
 
 async def test_comment_that_is_scrolled_away_is_kept(open_chat: OpenChat, as_visitor: httpx.AsyncClient) -> None:

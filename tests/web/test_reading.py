@@ -15,7 +15,7 @@ from tests.support.replica_client import eventually
 from tests.support.service import Person
 from tests.support.upstream import Upstream
 from tests.web.accessibility import findings
-from tests.web.pages import Chat, OpenChat
+from tests.web.pages import Chat, OpenChat, listed
 
 LINE = "Line {} of some words that go on.\n\n"
 DRAWN = "new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
@@ -269,3 +269,30 @@ async def test_axe_finds_nothing_in_an_empty_chat_nor_in_one_with_everything(
     await chat.ended()
     await chat.button("Bad reply").click()
     assert await findings(chat.page) == []
+
+
+async def test_what_is_chosen_is_seen_where_the_system_sets_the_colours(
+    open_chat: OpenChat, as_visitor: httpx.AsyncClient
+) -> None:
+    await new_conversation(as_visitor)
+    conversation = await new_conversation(as_visitor)
+    await turn(as_visitor, conversation)
+    chat = await open_chat(conversation, forced_colors="active")
+    page = chat.page
+    await chat.button("Good reply").click()
+    await page.get_by_role("button", name="Model: Automatic").click()
+    levels = page.get_by_role("radiogroup", name="Reasoning").get_by_role("radio")
+    pairs = {
+        "a conversation": (listed(page).first, listed(page).last),
+        "a thumb": (chat.button("Good reply"), chat.button("Bad reply")),
+        "a level": (levels.first, levels.last),
+    }
+    await expect(listed(page)).to_have_count(2)
+    await expect(chat.button("Good reply")).to_have_attribute("aria-pressed", "true")
+    ground = "(element) => getComputedStyle(element).backgroundColor"
+    for name, (chosen, other) in pairs.items():
+        assert await chosen.evaluate(ground) != await other.evaluate(ground), name
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Keyboard shortcuts").click()
+    sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
+    assert await sheet.evaluate("(element) => getComputedStyle(element).borderTopStyle") == "solid"

@@ -31,8 +31,9 @@ def row(page: Page, title: str) -> Locator:
 
 
 async def choose(page: Page, name: str) -> None:
-    file = {"name": name, "mimeType": "text/plain", "buffer": b"The kitchen closes at ten."}
-    await page.locator("input[type=file]").set_input_files(files=[file])
+    await page.locator("input[type=file]").set_input_files(
+        {"name": name, "mimeType": "text/plain", "buffer": b"The kitchen closes at ten."}
+    )
 
 
 async def drop(page: Page, at: Locator, *paths: Path) -> None:

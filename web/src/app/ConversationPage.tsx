@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { lazy } from 'react'
+import { lazy, useEffect } from 'react'
 import { useSearch } from 'wouter'
+import { saveDraftOf } from '../chat/written'
 import { titleOf } from '../conversations/title'
 import { useTexts } from '../i18n/texts'
 import { asProblem } from '../lib/problem'
@@ -36,7 +37,12 @@ export function ConversationPage({ id }: { id: string }) {
       return data ?? null
     },
   })
-  if (error && asProblem(error).code === 'not_found') return <NotFoundPage />
+  const isGone = error !== null && asProblem(error).code === 'not_found'
+  useEffect(() => {
+    // the composer has gone by now, and left what was written
+    if (isGone) saveDraftOf(user.id, id)
+  }, [isGone, user.id, id])
+  if (isGone) return <NotFoundPage />
   const title = data ? titleOf(data, texts) : undefined
   return (
     <>

@@ -1,6 +1,6 @@
 import { Dialog } from '@base-ui/react/dialog'
 import { PanelLeft, SquarePen } from 'lucide-react'
-import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react'
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { flushSync } from 'react-dom'
 import { Link, useLocation, useRoute } from 'wouter'
 import { useTexts } from '../i18n/texts'
@@ -52,13 +52,14 @@ export function Layout({ children }: { children: ReactNode }) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another address closes the drawer
   useEffect(() => setIsDrawerOpen(false), [address])
 
+  const closeDrawer = useCallback(() => setIsDrawerOpen(false), [])
   const side = (
     <Side
       current={conversation?.id ?? null}
       searchRef={search}
       onFold={actions.side}
       onHelp={actions.help}
-      onOpen={() => setIsDrawerOpen(false)}
+      onOpen={closeDrawer}
     />
   )
   return (

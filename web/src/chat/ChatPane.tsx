@@ -21,10 +21,7 @@ import { type ChatMessage, isReply, textOf } from './messages'
 import { Reply } from './Reply'
 import { UserMessage } from './UserMessage'
 import { type Refused, useConversation } from './useConversation'
-import { keepUnsent, unsentOf } from './written'
-
-/** The place of a conversation that is not made yet. */
-const NEW = 'new'
+import { keepUnsent, NEW, unsentOf } from './written'
 
 /** The conversation with its composer. `conversationId` is null before the first message of a new one. */
 export default function ChatPane({

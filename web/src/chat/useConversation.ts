@@ -8,6 +8,7 @@ import type { Preferences } from '../models/preferences'
 import { type ChatMessage, isReply, isUnderWay, textOf, withNewest } from './messages'
 import { ChatTransport, patientFetch, pause, type Waiting, waitFor } from './transport'
 import { type Given, readView, useFeedback } from './useFeedback'
+import { useStop } from './useStop'
 
 const PAGE = 50
 /** Renders of a growing reply: thirty a second look like more, and leave the page time. */
@@ -255,33 +256,15 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     },
   })
 
-  // a reply is stopped by its id, so a stop that comes before it waits for it
-  const wantsStop = useRef(false)
-  const underWay = useRef<string | null>(null)
-  const stopReply = useCallback(
-    async (replyId: string) => {
-      wantsStop.current = false
-      for (let failures = 0; underWay.current === replyId && !isGone.current; failures += 1) {
-        try {
-          await api.POST('/v1/messages/{message_id}/stop', { params: { path: { message_id: replyId } } })
-          return
-        } catch (error) {
-          if (asProblem(error).code !== 'offline') return // it has ended
-          await waitFor(pause(failures))
-        }
-      }
-    },
-    [api],
-  )
   const last = messages.at(-1)
   const replyId = isTurning && last && isReply(last) && last.id !== begunAfter.current ? last.id : null
-  underWay.current = replyId
   const hasWords = replyId !== null && last?.parts.some((part) => 'text' in part && part.text !== '')
   useEffect(() => setIsGrowing(hasWords === true), [hasWords])
-  useEffect(() => {
-    if (replyId && wantsStop.current) void stopReply(replyId)
-    if (!isTurning) wantsStop.current = false
-  }, [replyId, isTurning, stopReply])
+  const takeBack = useCallback(() => {
+    refusal.current = new ProblemError({ code: 'offline', status: 0 })
+    stop()
+  }, [stop])
+  const stopNow = useStop({ replyId, isTurning, isWaiting: waiting !== null, takeBack })
 
   const readingOlder = useRef<Promise<void> | null>(null)
   const readOlder = useCallback(() => {
@@ -363,22 +346,10 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     [take, sendMessage, regenerate, setHead, refresh, feedback.give],
   )
 
-  const isWaiting = waiting !== null
   let state: Conversation['state'] = 'ready'
   if (unreadable) state = 'unreadable'
   else if (isTurning) state = replyId ? 'replying' : 'sent'
   else if (!isRead && messages.length === 0) state = 'reading'
-  const stopNow = useCallback(() => {
-    if (replyId) {
-      void stopReply(replyId)
-    } else if (isWaiting) {
-      // it has not reached the API: it is taken back
-      refusal.current = new ProblemError({ code: 'offline', status: 0 })
-      stop()
-    } else {
-      wantsStop.current = true
-    }
-  }, [replyId, isWaiting, stopReply, stop])
 
   return {
     ...actions,

@@ -1,8 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Braces, Ellipsis, FileText, Pencil, Trash2 } from 'lucide-react'
-import { type KeyboardEvent, type RefObject, useLayoutEffect, useRef, useState } from 'react'
+import { type KeyboardEvent, memo, type RefObject, useLayoutEffect, useRef, useState } from 'react'
 import { flushSync } from 'react-dom'
 import { Link, useLocation } from 'wouter'
+import { forgetWritten } from '../chat/written'
 import { useTexts } from '../i18n/texts'
 import { useDeletions } from '../lib/deletions'
 import { download } from '../lib/download'
@@ -10,6 +11,7 @@ import { isComposing } from '../lib/keys'
 import type { Pages } from '../lib/livePages'
 import { asProblem, problemOf } from '../lib/problem'
 import { useServices } from '../lib/services'
+import { useUser } from '../lib/session'
 import { writes } from '../lib/writes'
 import { IconButton } from '../ui/Button'
 import { Menu, MenuItem } from '../ui/Menu'
@@ -38,9 +40,15 @@ interface ConversationItemProps {
 }
 
 /** One conversation in the list: opens it, renames, exports and deletes it. */
-export function ConversationItem({ conversation, isCurrent, renaming, onOpen }: ConversationItemProps) {
+export const ConversationItem = memo(function ConversationItem({
+  conversation,
+  isCurrent,
+  renaming,
+  onOpen,
+}: ConversationItemProps) {
   const texts = useTexts()
   const { authorized } = useServices()
+  const user = useUser()
   const { remove } = useDeletions()
   const [, navigate] = useLocation()
   const tell = useTell()
@@ -55,7 +63,10 @@ export function ConversationItem({ conversation, isCurrent, renaming, onOpen }: 
 
   const drop = () => {
     const address = window.location.pathname
-    remove(pathOf(id), texts.conversations.deleted(title), () => isCurrent && navigate(address))
+    remove(pathOf(id), texts.conversations.deleted(title), {
+      onUndo: () => isCurrent && navigate(address),
+      onDone: () => forgetWritten(user.id, id),
+    })
     if (isCurrent) return navigate('/')
     const links = [...(link.current?.closest('nav')?.querySelectorAll('a') ?? [])]
     const at = links.indexOf(link.current as HTMLAnchorElement)
@@ -128,7 +139,7 @@ export function ConversationItem({ conversation, isCurrent, renaming, onOpen }: 
       </Menu>
     </li>
   )
-}
+})
 
 /** The title as a field. Enter and leaving it keep what was written, Escape does not. */
 function Rename({

@@ -8,11 +8,17 @@ import { beforeSigningOut } from './session'
 /** Long enough to read what was deleted, and to reach the button by keyboard. */
 const UNDO_MS = 10_000
 
+interface Given {
+  onUndo?: () => void
+  /** Called once it is deleted. */
+  onDone?: () => void
+}
+
 interface Deletions {
   /** Whether the thing at this path of the API is on its way out, so that it is not shown. */
   isGoing: (path: string) => boolean
   /** Hides it, says so, and deletes it unless it is taken back within some seconds. */
-  remove: (path: string, told: string, onUndo?: () => void) => void
+  remove: (path: string, told: string, given?: Given) => void
 }
 
 const DeletionsContext = createContext<Deletions | null>(null)
@@ -31,7 +37,7 @@ export function DeletionsProvider({ children }: { children: ReactNode }) {
     [],
   )
 
-  const remove = (path: string, told: string, onUndo?: () => void) => {
+  const remove = (path: string, told: string, { onUndo, onDone }: Given = {}) => {
     setGoing((before) => new Set(before).add(path))
     const carryOut = async () => {
       if (!undecided.current.delete(carryOut)) return
@@ -39,6 +45,7 @@ export function DeletionsProvider({ children }: { children: ReactNode }) {
       try {
         const answer = await authorized(path, { method: 'DELETE', keepalive: true })
         if (!answer.ok && answer.status !== 404) throw await problemOf(answer)
+        onDone?.()
       } catch (error) {
         show(path)
         tell(texts.problems[asProblem(error).code].title)
@@ -76,7 +83,7 @@ export function DeletionsProvider({ children }: { children: ReactNode }) {
   const value = useMemo<Deletions>(
     () => ({
       isGoing: (path) => going.has(path),
-      remove: (path, told, onUndo) => removeNow.current(path, told, onUndo),
+      remove: (path, told, given) => removeNow.current(path, told, given),
     }),
     [going],
   )

@@ -28,9 +28,9 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['minute', 60],
 ]
 
-/** How long ago, as in "5 min. ago"; below a minute, "now". */
+/** How long ago, as in "5 min. ago"; below a minute, "now", and so where the clock of this device is behind. */
 export function ago(iso: string, now: number, language: string): string {
-  const seconds = (Date.parse(iso) - now) / 1000
+  const seconds = Math.min(0, (Date.parse(iso) - now) / 1000)
   const [unit, size] = STEPS.find(([, one]) => Math.abs(seconds) >= one) ?? ['second', 1]
   const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style: 'short' })
   return unit === 'second' ? format.format(0, 'second') : format.format(Math.trunc(seconds / size), unit)
