@@ -12,6 +12,7 @@ from playwright.async_api import expect
 from scripts.local_supabase import LocalSupabase
 from tests.support.callers import Connection
 from tests.support.client import new_conversation, turn
+from tests.support.replica_client import eventually
 from tests.support.service import Api, Person, sign_up
 from tests.web.pages import OpenPage
 
@@ -123,9 +124,17 @@ async def test_everything_is_exported_as_a_file(
     assert lines[1]["title"] == "Rome"
 
 
-async def test_deleting_everything_asks_for_a_word(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
-    await new_conversation(as_visitor, title="Rome")
-    tab = await open_page("/account")
+async def test_deleting_everything_asks_for_a_word_and_takes_along_what_this_browser_keeps(
+    open_page: OpenPage, as_visitor: httpx.AsyncClient, visitor: Person
+) -> None:
+    conversation = await new_conversation(as_visitor, title="Rome")
+    tab = await open_page(f"/c/{conversation}")
+    await tab.page.get_by_role("textbox", name="Message", exact=True).fill("half a thought")
+    await tab.page.get_by_role("link", name=visitor.email).click()
+    written = f"Object.keys(localStorage).filter((name) => name.includes('{visitor.id}')).sort()"
+    unsent = f"parley.unsent.{visitor.id}.new"
+    await tab.page.evaluate(f"localStorage['{unsent}'] = localStorage['parley.draft.another.new'] = 'words'")
+    await eventually(lambda: tab.page.evaluate(f"{written}.length === 2"))
     await tab.page.get_by_role("button", name="Delete everything").click()
     dialog = tab.page.get_by_role("dialog", name="Delete everything of yours?")
     order = dialog.get_by_role("button", name="Delete everything")
@@ -134,33 +143,8 @@ async def test_deleting_everything_asks_for_a_word(open_page: OpenPage, as_visit
     await order.click()
     await expect(tab.page.get_by_text("Deleted: 1 conversations, 0 documents")).to_be_visible()
     assert (await as_visitor.get("/v1/conversations")).json()["items"] == []
-
-
-async def test_deleting_everything_deletes_what_this_browser_keeps_of_the_user_alone(
-    open_page: OpenPage, as_visitor: httpx.AsyncClient, visitor: Person
-) -> None:
-    conversation = await new_conversation(as_visitor, title="Rome")
-    tab = await open_page(f"/c/{conversation}")
-    await tab.page.get_by_role("textbox", name="Message", exact=True).fill("half a thought")
-    await tab.page.get_by_role("link", name=visitor.email).click()
-    kept = f"""() => Object.keys(localStorage).filter((name) => name.includes('{visitor.id}')).sort()"""
-    await tab.page.evaluate(
-        f"""() => {{
-          localStorage.setItem('parley.unsent.{visitor.id}.new', 'not arrived')
-          localStorage.setItem('parley.draft.somebody-else.new', 'of another')
-        }}"""
-    )
-    assert await tab.page.evaluate(kept) == [
-        f"parley.draft.{visitor.id}.{conversation}",
-        f"parley.unsent.{visitor.id}.new",
-    ]
-    await tab.page.get_by_role("button", name="Delete everything").click()
-    dialog = tab.page.get_by_role("dialog", name="Delete everything of yours?")
-    await dialog.get_by_label("Type “delete” to confirm").fill("delete")
-    await dialog.get_by_role("button", name="Delete everything").click()
-    await expect(tab.page.get_by_text("Deleted: 1 conversations, 0 documents")).to_be_visible()
-    assert await tab.page.evaluate(kept) == []
-    assert await tab.page.evaluate("localStorage['parley.draft.somebody-else.new']") == "of another"
+    assert await tab.page.evaluate(written) == []
+    assert await tab.page.evaluate("localStorage['parley.draft.another.new']") == "words"
 
 
 async def test_service_that_is_away_is_waited_for(open_page: OpenPage, web_api: Api) -> None:
