@@ -99,6 +99,8 @@ async def test_focus_stays_in_the_list_when_a_conversation_is_deleted(
 async def test_deleting_can_be_taken_back(open_page: OpenPage, as_visitor: httpx.AsyncClient) -> None:
     made = await new_conversation(as_visitor, title="Rome")
     tab = await open_page(f"/c/{made}")
+    # the composer takes the focus from the link to its own page
+    await expect(tab.page.get_by_role("textbox", name="Message", exact=True)).to_be_focused()
     await listed(tab.page).first.press("Delete")
     await expect(tab.page.get_by_text("No conversations yet")).to_be_visible()
     await expect(tab.page).to_have_url(at("/"))
