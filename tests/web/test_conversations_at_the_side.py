@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.support.client import new_conversation, script, turn
 from tests.support.replica_client import eventually
@@ -110,16 +110,27 @@ async def test_deleting_can_be_taken_back(open_page: OpenPage, as_visitor: httpx
     assert (await as_visitor.get(f"/v1/conversations/{made}")).status_code == 200
 
 
+async def edges(place: Locator) -> tuple[float, float]:
+    """Where it begins and ends on the page, from above."""
+    box = await place.bounding_box()
+    assert box is not None
+    return box["y"], box["y"] + box["height"]
+
+
 async def test_deletion_that_is_not_taken_back_is_final(
     open_page: OpenPage, as_visitor: httpx.AsyncClient, visitor: Person
 ) -> None:
     made = await new_conversation(as_visitor, title="Rome")
-    tab = await open_page()
+    shown = await new_conversation(as_visitor, title="Lisbon")
+    tab = await open_page(f"/c/{shown}")
+    # the button that sends is not to be covered
+    composer, _ = await edges(tab.page.get_by_role("textbox", name="Message", exact=True))
     draft = f"localStorage['parley.draft.{visitor.id}.{made}']"
     await tab.page.evaluate(f"{draft} = 'half a thought'")
     async with tab.page.expect_response(lambda answer: answer.request.method == "DELETE") as deleted:
-        await listed(tab.page).first.press("Delete")
+        await listed(tab.page).filter(has_text="Rome").press("Delete")
         message = tab.page.get_by_role("dialog").filter(has_text="is deleted")
+        assert (await edges(message))[1] <= composer
         await message.get_by_role("button", name="Close").click()
     assert (await deleted.value).status == 204
     assert (await as_visitor.get(f"/v1/conversations/{made}")).status_code == 404

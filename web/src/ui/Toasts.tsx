@@ -9,7 +9,7 @@ interface ToastData {
   undo?: () => void
 }
 
-/** Shows short messages at the lower edge. F6 moves the focus to them. */
+/** Shows short messages at the lower edge, over the composer of a conversation. F6 moves the focus to them. */
 export function ToastsProvider({ children }: { children: ReactNode }) {
   const { common } = useTexts()
   return (
