@@ -24,7 +24,7 @@ EXAMPLES = {"app/api/events.py", "app/api/examples.py", "app/api/ui_chunks.py"}
 PROGRAMS = {
     path: path.read_text()
     for path in sorted((ROOT / "scripts").rglob("*.py"))
-    if path.parent.name not in ("bench", "attack", "soak")
+    if path.parent.name not in ("bench", "peers", "attack", "soak")
 } | SOURCES
 """All that runs; benchmarks, attacks and the soak play one provider, and name it."""
 
