@@ -91,7 +91,7 @@ begin
   end if;
 
   if p_reply_to is not null then
-    select * into v_target from public.messages as m where m.id = p_reply_to and m.user_id = v_user_id;
+    select * into v_target from public.messages as m where m.id = p_reply_to and (m.user_id = v_user_id) is true;
     if not found then
       raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such message.';
     end if;
@@ -120,7 +120,7 @@ begin
     end if;
     if p_parent_id is not null then
       select * into v_parent from public.messages as m
-      where m.id = p_parent_id and m.conversation_id = v_conversation.id;
+      where m.id = p_parent_id and (m.conversation_id = v_conversation.id) is true;
       if not found then
         raise exception using errcode = 'PT422', message = 'invalid_request',
           detail = 'parent_id: no such message in this conversation.';

@@ -17,7 +17,7 @@ begin
   -- not while a turn begins or a branch is switched
   perform pg_advisory_xact_lock(hashtextextended(v_user_id::text, 0));
   select m.conversation_id into v_conversation.id from public.messages as m
-  where m.id = p_message_id and m.user_id = v_user_id;
+  where m.id = p_message_id and (m.user_id = v_user_id) is true;
   if not found then
     raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such message.';
   end if;

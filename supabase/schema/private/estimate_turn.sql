@@ -54,7 +54,7 @@ begin
   end if;
   if p_parent_id is not null then
     select * into v_parent from public.messages as m
-    where m.id = p_parent_id and m.conversation_id = v_conversation.id;
+    where m.id = p_parent_id and (m.conversation_id = v_conversation.id) is true;
     if not found then
       raise exception using errcode = 'PT422', message = 'invalid_request',
         detail = 'parent_id: no such message in this conversation.';

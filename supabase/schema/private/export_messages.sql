@@ -11,6 +11,7 @@ set search_path = ''
 set enable_seqscan = 'off'
 set enable_bitmapscan = 'off'
 set enable_sort = 'off'
+set jit = 'off'
 as $$
 declare
   c_messages constant integer := 200;

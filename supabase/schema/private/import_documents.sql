@@ -16,7 +16,7 @@ begin
     id, user_id, title, metadata, media_type, content_hash, pages, pages_without_text, status, error, created_at
   )
   select
-    private.imported_id(v_import.user_id, 'document ' || (s.document ->> 'id')), v_import.user_id,
+    private.imported_id(v_import.user_id, 'document', s.document ->> 'id'), v_import.user_id,
     s.document ->> 'title', s.document -> 'metadata', s.document ->> 'media_type', s.document ->> 'content_hash',
     (s.document ->> 'pages')::integer, (s.document ->> 'pages_without_text')::integer, 'failed',
     'Imported without its text: send the file again.', (s.document ->> 'created_at')::timestamptz

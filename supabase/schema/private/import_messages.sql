@@ -24,7 +24,7 @@ begin
   perform set_config('parley.importing', 'on', true);
   select c.id into v_id from public.conversations as c
   where c.id = private.as_uuid(v_source) and c.user_id = v_import.user_id;
-  v_id := coalesce(v_id, private.imported_id(v_import.user_id, 'conversation ' || v_source));
+  v_id := coalesce(v_id, private.imported_id(v_import.user_id, 'conversation', v_source));
   insert into public.conversations (
     id, user_id, title, model, instructions, created_at, updated_at, last_message_at, message_count
   )
@@ -43,17 +43,19 @@ begin
   where c.id = v_id and c.user_id = v_import.user_id
   for no key update;
   select * into v_half from private.half_imported as h where h.conversation_id = v_id;
-  -- an import was interrupted in the middle of it, and nobody has shown anything else of it since
-  v_fresh := v_fresh or (v_half.conversation_id is not null and v_half.head_id is not distinct from v_before.head_id);
+  -- an import is in the middle of it, or was interrupted there, and nobody has shown anything else of it since
+  if v_half.conversation_id is not null then
+    v_fresh := v_half.head_id is not distinct from v_before.head_id;
+  end if;
 
   -- Messages are looked up by their ids alone, one by one: with the conversation as a condition (`is true` keeps it from
   -- being one of an index), or joined, each part read all parts before it.
   with sent as materialized (
     select
       s.place, s.message,
-      coalesce(o.id, private.imported_id(v_import.user_id, 'message ' || v_source || ' ' || (s.message ->> 'id'))) as id,
+      coalesce(o.id, private.imported_id(v_import.user_id, 'message', v_source, s.message ->> 'id')) as id,
       coalesce(
-        p.id, private.imported_id(v_import.user_id, 'message ' || v_source || ' ' || (s.message ->> 'parent_id'))
+        p.id, private.imported_id(v_import.user_id, 'message', v_source, s.message ->> 'parent_id')
       ) as parent_id
     from jsonb_array_elements(p_messages) with ordinality as s (message, place)
     left join lateral (
@@ -68,7 +70,9 @@ begin
     ) as p on true
   ), missing as materialized (
     select s.* from sent as s
-    left join lateral (select m.id from public.messages as m where m.id = s.id offset 0) as f on true
+    left join lateral (
+      select m.id from public.messages as m where m.id = s.id and (m.conversation_id = v_id) is true offset 0
+    ) as f on true
     where f.id is null
   )
   -- no usage: what was used was somebody else's call, or nobody's
@@ -107,7 +111,7 @@ begin
           select o.id from public.messages as o
           where o.id = private.as_uuid(p_conversation ->> 'head_id') and (o.conversation_id = v_id) is true
         ),
-        private.imported_id(v_import.user_id, 'message ' || v_source || ' ' || (p_conversation ->> 'head_id'))
+        private.imported_id(v_import.user_id, 'message', v_source, p_conversation ->> 'head_id')
       )
       and (m.conversation_id = v_id) is true;
   end if;

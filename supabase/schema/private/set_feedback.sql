@@ -24,7 +24,7 @@ begin
       detail = format('comment: expected 1 to %s characters.', c_comment_characters);
   end if;
   select * into v_message from public.messages as m
-  where m.id = p_message_id and m.user_id = (select auth.uid())
+  where m.id = p_message_id and (m.user_id = (select auth.uid())) is true
   for no key update;
   if not found then
     raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such message.';

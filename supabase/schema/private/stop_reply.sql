@@ -11,7 +11,7 @@ declare
   v_reply public.messages;
 begin
   select * into v_reply from public.messages as m
-  where m.id = p_message_id and m.user_id = auth.uid() and m.role = 'assistant';
+  where m.id = p_message_id and (m.user_id = auth.uid()) is true and m.role = 'assistant';
   if not found then
     raise exception using errcode = 'PT404', message = 'not_found', detail = 'No such reply.';
   end if;

@@ -11,8 +11,8 @@ security invoker
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'text', substr(m.content, least(p_after, 2147483646) + 1),
-    'reasoning', substr(m.reasoning, least(p_reasoned, 2147483646) + 1),
+    'text', substr(m.content, case when p_after < 2147483647 then p_after + 1 else p_after end),
+    'reasoning', substr(m.reasoning, case when p_reasoned < 2147483647 then p_reasoned + 1 else p_reasoned end),
     'message', to_jsonb(m) - 'content' - 'reasoning',
     'length', case when m.status <> 'streaming' then char_length(m.content) end,
     'reasoned', case when m.status <> 'streaming' then char_length(m.reasoning) end
