@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app.api.mistakes import lone_surrogate, mistakes, shortened, struct_of, within
+from app.api.mistakes import BODY, lone_surrogate, mistakes, shortened, struct_of, unknown_fields, within
 from app.errors import InvalidRequest
 
 T = TypeVar("T")
@@ -31,6 +31,13 @@ MAX_MISTAKES = 10
 MAX_EXPLAINED_BYTES = 1_048_576
 """Of a body that is parsed again to say what is wrong with it. Larger ones, with a document, get msgspec's words."""
 
+MAX_WORDS_CHARACTERS = 200
+"""Of what msgspec says, and of the path that it gives: either may have a name from the body."""
+
+_NUL = b"\\u0000"
+_UNKNOWN = re.compile("Object contains unknown field `(.*)`", re.DOTALL)
+_VALUE = re.compile(" '.*'", re.DOTALL)
+"""In the words of msgspec: the name of a field, and a value that was sent."""
 _ODD_ESCAPES = re.compile(rb"\\u(0000|d[89a-f])", re.IGNORECASE)
 """A NUL character, and either half of a surrogate pair."""
 
@@ -52,25 +59,29 @@ def require_media_type(content_type: str | None, *accepted: str) -> str:
 def decode(raw: bytes, kind: type[T], name: str = "body", *, doubts: bool = True) -> T:
     """The JSON text `raw` as a value of the type `kind`. Raises `InvalidRequest`; what is no JSON has status 400.
     A type with a function `read_part` makes of a body what is read of it: the rest need not be acceptable.
+    Of a body over `MAX_EXPLAINED_BYTES` one mistake is named, and of a field that is there twice the last one counts.
     Without `doubts`, of a field that is there twice the last one counts, and NUL characters are taken."""
     if (read_part := _read_part(kind)) is not None:  # type: ignore[arg-type]
         raw = read_part(raw)
     explained = len(raw) <= MAX_EXPLAINED_BYTES
-    if not (doubts and explained and _doubtful(raw, kind)):
-        try:
-            value: T = _decoder(kind).decode(raw)  # type: ignore[arg-type]  # a type is hashable
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            if not explained:
-                raise _unexplained(error, name) from None
-        else:
-            if _brackets(raw) > MAX_DEPTH:
-                _check_depth(value, name)
-            return value
-    return convert(_parse(raw, name), kind, name)
+    if doubts and explained and _doubtful(raw, kind):
+        _parse(raw, name)
+    try:
+        value: T = _decoder(kind).decode(raw)  # type: ignore[arg-type]  # a type is hashable
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if not explained:
+            raise _unexplained(error, kind, name) from None
+        return _convert(_parse(raw, name), kind, name)
+    if _brackets(raw) > MAX_DEPTH:
+        _check_depth(value, name)
+    if doubts and not explained and _NUL in raw:
+        for path, text in _texts(value, name):
+            check_text(path, text)
+    return value
 
 
-def convert(value: object, kind: type[T], name: str) -> T:
-    """Decoded JSON as a value of the type `kind`. Raises `InvalidRequest`, which names the mistakes."""
+def _convert(value: object, kind: type[T], name: str) -> T:
+    """What msgspec has refused as JSON. Raises `InvalidRequest`, which names the mistakes."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:
@@ -99,15 +110,23 @@ def _names(kind: Any) -> Sequence[bytes]:
 
 def _doubtful(raw: bytes, kind: Any) -> bool:
     """Whether msgspec might take what is to be refused: a NUL character, or a field that is there twice."""
-    return b"\\u0000" in raw or any(raw.count(name) > 1 for name in _names(kind))
+    return _NUL in raw or any(raw.count(name) > 1 for name in _names(kind))
 
 
-def _unexplained(error: Exception, name: str) -> InvalidRequest:
+def _unexplained(error: Exception, kind: Any, name: str) -> InvalidRequest:
     """The refusal of a body too large to be parsed again, in msgspec's words."""
     if isinstance(error, RecursionError):
         return _too_deep(name)
     if isinstance(error, msgspec.ValidationError):
-        return InvalidRequest(f"The {name} is not what is expected here: {error}.")
+        words, _, place = str(error).partition(" - at `$")
+        path = (name if name != BODY else "") + place.removesuffix("`")[:MAX_WORDS_CHARACTERS]
+        path = path.removeprefix(".") or BODY
+        if (unknown := _UNKNOWN.fullmatch(words)) is not None:
+            struct = None if place else struct_of(kind)
+            if struct is None:
+                return InvalidRequest(f"{within(path, unknown[1])}: no such field.")
+            return InvalidRequest(" ".join(unknown_fields([unknown[1]], sorted(struct.__struct_encode_fields__), name)))
+        return InvalidRequest(f"{path}: {_VALUE.sub('', words)[:MAX_WORDS_CHARACTERS]}.")
     return InvalidRequest(f"The {name} is not valid JSON: {error}.", status=400)
 
 
@@ -201,13 +220,16 @@ def check_text(path: str, text: str) -> None:
 
 
 def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
-    """Every text in a value, names of members included, with its place."""
+    """Every text in a value, names of an object's members included, with its place."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
         for name, item in value.items():
             yield f"{path}, the name of a member", name
             yield from _texts(item, within(path, name))
-    elif isinstance(value, list):
+    elif isinstance(value, msgspec.Struct):
+        for name, field in zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True):
+            yield from _texts(getattr(value, field), within(path, name))
+    elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _texts(item, f"{path}[{index}]")

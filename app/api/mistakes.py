@@ -19,12 +19,18 @@ MAX_NAME_CHARACTERS = 50
 MAX_NAMES = 5
 """How many unknown fields are named; beyond them the answer says that there are more."""
 
+JsonObject = Annotated[msgspec.Raw, msgspec.Meta(description="an object")]
+JsonList = Annotated[msgspec.Raw, msgspec.Meta(description="a list")]
+"""Parts of a body that are kept as JSON, to be read by themselves."""
+
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def mistakes(value: object, kind: Any, path: str = BODY) -> Iterator[str]:
     """Every mistake in `value`, decoded JSON, as one of the type `kind`; none when `msgspec.convert` takes it.
     `path` is what the value is: the body, a field, a member of an object in it."""
+    if kind in (JsonObject, JsonList):
+        return  # whoever reads it says what is wrong
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
@@ -125,6 +131,8 @@ def _of_members(value: dict[str, object], struct: type[msgspec.Struct], path: st
 
 def _words(info: inspect.Type) -> str:
     match info:
+        case inspect.Metadata(type=inspect.RawType(), extra_json_schema=dict(said)):
+            return str(said["description"])
         case inspect.Metadata():
             return _words(info.type)
         case inspect.UnionType():
