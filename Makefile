@@ -205,7 +205,7 @@ scale-plan: install ## What an installation needs, and which part is full first 
 test-partitions: install ## Run the tests of turns, rights, Realtime and documents on tables with partitions (minutes)
 	PARLEY_TEST_PARTITIONS=1 $(BIN)/python -m pytest --quiet --tb=short tests/realtime \
 	  $(addprefix tests/database/test_,$(addsuffix .py,access begin_turn data_api_access finish_and_recovery follow_and_stop \
-	  integrity journal_write match_embeddings parallel_turns policies search_arguments turn_history)) \
+	  integrity journal_write match_embeddings parallel_turns policies push_divided search_arguments turn_history)) \
 	  $(addprefix tests/retrieval/test_,$(addsuffix .py,documents matching two_models))
 
 .PHONY: bench-web

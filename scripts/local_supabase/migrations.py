@@ -34,7 +34,7 @@ def migrate(owner_url: str, workdir: Path = REPOSITORY) -> bool:
     local = {
         match[1] for path in (workdir / "supabase" / "migrations").glob("*.sql") if (match := _VERSION.match(path.name))
     }
-    if local <= _applied(owner_url):
+    if local <= applied(owner_url):
         return False
     pushed = supabase_cli("db", "push", f"--remote={owner_url}?sslmode=disable", "--yes", workdir=workdir)
     if pushed.returncode != 0:
@@ -42,7 +42,8 @@ def migrate(owner_url: str, workdir: Path = REPOSITORY) -> bool:
     return True
 
 
-def _applied(owner_url: str) -> set[str]:
+def applied(owner_url: str) -> set[str]:
+    """The versions of the migrations that the database has, by the record of the CLI."""
     with psycopg.connect(owner_url) as connection:
         if connection.execute("select to_regclass('supabase_migrations.schema_migrations')").fetchone() == (None,):
             return set()

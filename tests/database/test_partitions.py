@@ -22,62 +22,11 @@ from scripts.local_supabase import LocalSupabase
 from tests.database.tables import plant
 from tests.support.callers import ANON, Caller, Connection, acting, new_conversation, new_user, one, rpc
 from tests.support.documented import block
-from tests.support.partitions import SCRIPT, divide
+from tests.support.partitions import SCRIPT, SHAPE, divide, shape
 from tests.support.sources import ROOT
 from tests.support.turn_functions import answered
 
 pytestmark = pytest.mark.stack
-
-# the owner stands in each key of a table with partitions, and checks that were not valid for old rows have been checked
-SHAPE = {
-    "grants": """
-        select c.relname, coalesce(a.attname, ''), x.grantee::regrole::text, x.privilege_type
-        from pg_class as c
-        left join pg_attribute as a on a.attrelid = c.oid and a.attacl is not null
-        cross join aclexplode(coalesce(a.attacl, c.relacl)) as x
-        where c.oid = any(array['public.messages', 'public.embeddings']::regclass[])
-    """,
-    "functions": """
-        select p.oid::regprocedure::text, p.proacl::text, obj_description(p.oid), p.prosrc,
-          array_remove(p.proconfig, 'plan_cache_mode=force_generic_plan')::text,
-          p.prosecdef, p.proowner::regrole::text
-        from pg_proc as p
-        where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
-          and p.proname not in ('own_long_text', 'refuse_taken_id')
-    """,
-    "policies": "select * from pg_policies where tablename in ('messages', 'embeddings')",
-    "row level security": """
-        select relname, relrowsecurity, relforcerowsecurity, relowner::regrole::text, obj_description(oid)
-        from pg_class where oid = any(array['public.messages', 'public.embeddings']::regclass[])
-    """,
-    "triggers": """
-        select pg_get_triggerdef(oid) from pg_trigger
-        where tgrelid = any(array['public.messages', 'public.embeddings']::regclass[]) and not tgisinternal
-          and tgname <> 'messages_refuse_taken_id'
-    """,
-    "columns": """
-        select attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull, attidentity,
-          attgenerated, attstorage, pg_get_expr(d.adbin, d.adrelid), col_description(attrelid, attnum)
-        from pg_attribute as a
-        left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
-        where attrelid = any(array['public.messages', 'public.embeddings']::regclass[])
-          and attnum > 0 and not attisdropped
-    """,
-    "keys": """
-        select c.conrelid::regclass::text, conname, replace(replace(pg_get_constraintdef(c.oid), ', user_id', ''),
-          ' NOT VALID', '')
-        from pg_constraint as c
-        where
-          (c.conrelid = any(array['public.messages', 'public.embeddings']::regclass[])
-          or c.confrelid = any(array['public.messages', 'public.embeddings']::regclass[]))
-          and c.contype <> 'n' and c.conparentid = 0
-    """,
-    "indexes": """
-        select indexrelid::regclass::text, replace(replace(pg_get_indexdef(indexrelid), ', user_id', ''), ' ONLY', '')
-        from pg_index where indrelid = any(array['public.messages', 'public.embeddings']::regclass[])
-    """,
-    "sequence": "select pg_get_serial_sequence('public.messages', 'position')",
-}
 
 
 class Divided(NamedTuple):
@@ -89,10 +38,6 @@ class Divided(NamedTuple):
     """It had begun turns before."""
     owner: Caller
     conversation: uuid.UUID
-
-
-def shape(db: Connection) -> dict[str, list[tuple[Any, ...]]]:
-    return {what: sorted(db.execute(query.encode()).fetchall(), key=str) for what, query in SHAPE.items()}
 
 
 def content(db: Connection) -> list[tuple[Any, ...]]:

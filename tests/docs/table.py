@@ -97,6 +97,7 @@ frontend: list[Entry] = [
 
 MIGRATIONS = "docs/migrations.md"
 migrations: list[Entry] = [
+    Shell(MIGRATIONS, "scripts.push_divided", says=("All migrations are applied",)),
     Sql(MIGRATIONS, "add column note jsonb"),
     Sql(MIGRATIONS, "drop column error_code"),
     Shown(MIGRATIONS, "drop function public.begin_turn", reason="an excerpt of a migration of this repository"),
