@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from app.api.bodies import decode
+from app.api.bodies import MAX_EXPLAINED_BYTES, decode
 from app.api.import_files import ConversationLine, MessageLine, Reader
 from app.errors import InvalidRequest
 from app.store.imports import ImportFile
@@ -20,6 +20,9 @@ from app.store.imports import ImportFile
 TITLE_CHARACTERS = 200
 MOST_STEPS = 500
 """Between a user message and the end of its reply."""
+MOST_CONTENT_BYTES = 4 * 1_048_576
+"""Of the parts, the text or the thoughts of a message, as JSON. A message that is taken has less."""
+MOST_MODEL_BYTES = 1000
 ATTACHMENT = "[attachment]"
 """In place of what is no text, such as an image."""
 _HIGH, _LOW = rb"u[dD][89abAB][0-9a-fA-F]{2}", rb"u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -32,12 +35,18 @@ class Author(msgspec.Struct):
 
 
 class Content(msgspec.Struct):
-    """The texts of a message: `parts`, the `text` of code, or `thoughts` of a reasoning model."""
+    """The texts of a message: `parts`, the `text` of code, or `thoughts` of a reasoning model. They are built when they
+    are taken over, one message after the other."""
 
     content_type: str | None = None
-    parts: list[Any] | None = None
-    text: Any = None
-    thoughts: list[Any] | None = None
+    parts: msgspec.Raw = msgspec.Raw()
+    text: msgspec.Raw = msgspec.Raw()
+    thoughts: msgspec.Raw = msgspec.Raw()
+
+
+class Metadata(msgspec.Struct):
+    model_slug: msgspec.Raw = msgspec.Raw()
+    is_visually_hidden_from_conversation: msgspec.Raw = msgspec.Raw()
 
 
 class Message(msgspec.Struct):
@@ -45,7 +54,7 @@ class Message(msgspec.Struct):
     content: Content | None = None
     create_time: float | None = None
     recipient: str | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class Node(msgspec.Struct):
@@ -63,6 +72,12 @@ class Conversation(msgspec.Struct):
     current_node: str | None = None
 
 
+class Outline(msgspec.Struct, gc=False):
+    """What every conversation has. Of a list of millions of other things the first one is refused."""
+
+    mapping: msgspec.Raw
+
+
 class Step(msgspec.Struct):
     """A place on the way down: the message that was last said, and what a reply after it has said by now."""
 
@@ -78,7 +93,10 @@ def read_chatgpt(data: bytes) -> ImportFile:
     """What the file holds. Raises `InvalidRequest`, which names the conversation."""
     reader = Reader()
     try:
-        conversations = msgspec.json.decode(_ESCAPES.sub(_storable, data), type=list[msgspec.Raw])
+        data = _ESCAPES.sub(_storable, data)
+        if len(data) > MAX_EXPLAINED_BYTES:
+            decode(data, list[Outline], "file", doubts=False)
+        conversations = msgspec.json.decode(data, type=list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The file is not valid JSON: {error}.", status=400) from None
     for index, conversation in enumerate(conversations):
@@ -127,17 +145,20 @@ class _Tree:
         node = nodes[step.node]
         message, reply = node.message, step
         said: str | None = step.said
+        content = f"{self._where}.mapping.{step.node[:100]}.message.content"
         if len(step.steps) >= MOST_STEPS:
             raise InvalidRequest(f"{self._where}.mapping: a reply has at most {MOST_STEPS} steps.")
-        if message is not None and _speaker(message) == "user" and (text := _text(message.content)):
+        if message is not None and _speaker(message) == "user" and (text := _text(message.content, content)):
             said = self._add(step.node, step.said, "user", text, message)
             reply = Step(step.node)
         elif message is not None and _speaker(message) == "assistant":
             reply = msgspec.structs.replace(
                 step,
-                texts=(*step.texts, text) if (text := _text(message.content)) else step.texts,
-                thoughts=(*step.thoughts, thought) if (thought := _thoughts(message.content)) else step.thoughts,
-                model=str((message.metadata or {}).get("model_slug") or "")[:100] or step.model,
+                texts=(*step.texts, text) if (text := _text(message.content, content)) else step.texts,
+                thoughts=(*step.thoughts, thought)
+                if (thought := _thoughts(message.content, content))
+                else step.thoughts,
+                model=_model(message.metadata) or step.model,
             )
         self._said[step.node] = said
         children = self._children.get(step.node, [])
@@ -199,20 +220,28 @@ def _children_of(nodes: dict[str, Node]) -> dict[str | None, list[str]]:
 
 def _speaker(message: Message) -> str | None:
     """`user` or `assistant`, of what one has said to the other; None of what ChatGPT does not show."""
-    if (message.metadata or {}).get("is_visually_hidden_from_conversation") is True:
+    if message.metadata is not None and message.metadata.is_visually_hidden_from_conversation == msgspec.Raw(b"true"):
         return None
     role = message.author.role if message.author is not None else None
     return role if role == "user" or (role == "assistant" and message.recipient in (None, "all")) else None
 
 
-def _text(content: Content | None) -> str:
+def _model(metadata: Metadata | None) -> str | None:
+    if metadata is None or not 0 < memoryview(metadata.model_slug).nbytes <= MOST_MODEL_BYTES:
+        return None
+    return str(msgspec.json.decode(metadata.model_slug) or "")[:100] or None
+
+
+def _text(content: Content | None, where: str) -> str:
     if content is None:
         return ""
-    if content.content_type == "code" and isinstance(content.text, str) and content.text.strip():
-        return f"```\n{content.text.strip()}\n```"
+    if content.content_type == "code":
+        text = _built(content.text, f"{where}.text")
+        if isinstance(text, str) and text.strip():
+            return f"```\n{text.strip()}\n```"
     if content.content_type not in ("text", "multimodal_text"):
         return ""
-    parts = [part for part in content.parts or () if part is not None]
+    parts = [part for part in _list(content.parts, f"{where}.parts") if part is not None]
     # what was spoken is there as text, too
     if any(_kind(part) == "audio_transcription" for part in parts):
         parts = [part for part in parts if "audio" not in _kind(part) or _kind(part) == "audio_transcription"]
@@ -230,11 +259,26 @@ def _part(part: Any) -> str:
     return text if isinstance(text, str) else ATTACHMENT
 
 
-def _thoughts(content: Content | None) -> str:
+def _thoughts(content: Content | None, where: str) -> str:
     if content is None or content.content_type != "thoughts":
         return ""
-    thoughts = (thought for thought in content.thoughts or () if isinstance(thought, dict))
+    thoughts = (one for one in _list(content.thoughts, f"{where}.thoughts") if isinstance(one, dict))
     return "\n\n".join(str(thought.get("content") or thought.get("summary") or "") for thought in thoughts)
+
+
+def _list(raw: msgspec.Raw, where: str) -> list[Any]:
+    built = _built(raw, where)
+    if built is not None and not isinstance(built, list):
+        raise InvalidRequest(f"{where}: expected a list.")
+    return built or []
+
+
+def _built(raw: msgspec.Raw, where: str) -> Any:
+    """A part of the file, of which one is built at a time."""
+    size = memoryview(raw).nbytes
+    if size > MOST_CONTENT_BYTES:
+        raise InvalidRequest(f"{where}: at most {MOST_CONTENT_BYTES} bytes are taken.")
+    return decode(bytes(raw), object, where, doubts=False) if size else None
 
 
 def _iso(seconds: float, where: str) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import AsyncGenerator
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
 import pytest
 
+from app.api.chatgpt import read_chatgpt
+from app.errors import InvalidRequest
 from scripts.local_supabase import LocalSupabase
 from tests.support.client import assert_problem, history, person_client
 from tests.support.replica_client import eventually
@@ -222,7 +226,7 @@ async def test_long_message_is_taken(client: httpx.AsyncClient) -> None:
         ([{"id": "x", "mapping": dict([node("a", None, ["a"])])}], "file[0].mapping: a comes after itself"),
         ([{"mapping": {}}], "file[0].id"),
         (
-            [{"id": "x", "mapping": {"n": {"message": {"content": {"parts": "x"}}}}}],
+            [{"id": "x", "mapping": dict([node("n", None, [], "user", content_type="text", parts="x")])}],
             "file[0].mapping.n.message.content.parts:",
         ),
         ([{"id": "x", "mapping": {"n": {"parent": 5}}}], "file[0].mapping.n.parent: expected text"),
@@ -232,3 +236,31 @@ async def test_long_message_is_taken(client: httpx.AsyncClient) -> None:
 async def test_refused_with_its_place(client: httpx.AsyncClient, file: object, place: str) -> None:
     problem = assert_problem(await client.post("/v1/imports", json=file), 422, "invalid_request")
     assert problem["detail"].startswith(place)
+
+
+NODE = '{"message": {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["Hi"]}, "metadata": {}}}'
+MANY = "[" + "[]," * 1_500_000 + "1]"
+COSTLY: list[tuple[str, str | None]] = [
+    ("[" + "1," * 2_500_000 + "1]", "file[0]: "),
+    ('[{"id": "x", "mapping": {"n": NODE}}]'.replace("NODE", NODE.replace("{}", f'{{"z": {MANY}}}')), None),
+    ('[{"id": "x", "mapping": {"n": NODE}}]'.replace("NODE", NODE.replace("{}", f'{{"model_slug": {MANY}}}')), None),
+    (
+        '[{"id": "x", "mapping": {"n": NODE}}]'.replace("NODE", NODE.replace('["Hi"]', MANY)),
+        "file[0].mapping.n.message.content.parts: at most 4194304 bytes are taken.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "detail"), COSTLY, ids=["no objects", "unknown field", "model", "parts"])
+def test_what_is_not_taken_over_takes_little_memory(file: str, detail: str | None) -> None:
+    data = file.encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidRequest) if detail else nullcontext() as refused:
+            read_chatgpt(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    if refused is not None:
+        assert str(refused.value).startswith(str(detail))
+    assert peak < 4 * len(data)
