@@ -98,10 +98,11 @@ async def make(as_owner: httpx.AsyncClient) -> dict[str, str]:
     reply = await turn(as_owner, conversation, "A secret of the owner's")
     document = await as_owner.post("/v1/documents", json={"title": "Mine", "content": f"Secret {uuid.uuid4()}"})
     assert document.status_code == 201, document.text
-    file = {"type": "parley.export", "version": 1}
-    imported = await as_owner.post("/v1/imports", json=file)
+    file = '{"type": "parley.export", "version": 1}\n{"type": "end"}'
+    lines = {"Content-Type": "application/x-ndjson"}
+    imported = await as_owner.post("/v1/imports", content=file, headers=lines)
     while imported.status_code == 409:  # the one before is still running
-        imported = await as_owner.post("/v1/imports", json=file)
+        imported = await as_owner.post("/v1/imports", content=file, headers=lines)
     assert imported.status_code == 202, imported.text
     # a user has at most 20 keys
     keys = (await as_owner.get("/v1/keys")).json()["items"]
