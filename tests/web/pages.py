@@ -71,6 +71,21 @@ async def refuse(page: Page, address: str, answer: dict[str, Any], *, times: int
     return called
 
 
+async def hold(page: Page, address: str, *, method: str | None = None) -> list[Route]:
+    """Keep the page's calls of `address` from now on, those with this method alone if there is one. They may be
+    answered later."""
+    held: list[Route] = []
+
+    async def came(route: Route) -> None:
+        if method in (None, route.request.method):
+            held.append(route)
+        else:
+            await route.continue_()
+
+    await page.route(address, came)
+    return held
+
+
 def listed(page: Page) -> Locator:
     """The conversations at the side, in their order."""
     return page.get_by_role("navigation", name="Conversations").get_by_role("link")

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
-from playwright.async_api import Locator, Page, Route, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.support.client import new_conversation, script, turn
 from tests.support.replica_client import eventually
 from tests.support.service import Api, Person
-from tests.web.pages import OpenPage, happens, listed
+from tests.web.pages import OpenPage, happens, hold, listed
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 
@@ -175,12 +175,7 @@ async def test_search_marks_what_it_finds_and_opens_it(open_page: OpenPage, as_v
 @asynccontextmanager
 async def without_chat(page: Page) -> AsyncIterator[None]:
     """Hold the chat back while the rest of the page is there. It is there afterwards."""
-    held: list[Route] = []
-
-    async def hold(route: Route) -> None:
-        held.append(route)
-
-    await page.route("**/assets/ChatPane-*.js", hold)
+    held = await hold(page, "**/assets/ChatPane-*.js")
     yield
     await eventually(lambda: held)
     for route in held:

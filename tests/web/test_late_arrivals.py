@@ -9,7 +9,7 @@ from tests.support.callers import Connection
 from tests.support.client import history, new_conversation, script, turn
 from tests.support.replica_client import eventually
 from tests.support.upstream import Upstream
-from tests.web.pages import RATE_LIMITED, OpenChat, OpenPage, listed
+from tests.web.pages import RATE_LIMITED, OpenChat, OpenPage, hold, listed
 
 
 async def test_title_goes_on_being_written_when_another_conversation_comes_and_its_own_moves(
@@ -40,12 +40,7 @@ async def test_edit_that_is_refused_leaves_the_focus_where_one_writes(
     conversation = await new_conversation(as_visitor)
     await turn(as_visitor, conversation, "as it was")
     chat = await open_chat(conversation)
-    held: list[Route] = []
-
-    async def hold(route: Route) -> None:
-        held.append(route)
-
-    await chat.page.route("**/v1/chat", hold)
+    held = await hold(chat.page, "**/v1/chat")
     editor = await chat.edit()
     await editor.fill("as it shall be")
     await editor.press("Enter")
@@ -62,13 +57,7 @@ async def test_first_message_whose_page_was_left_is_told_when_it_fails_and_answe
 ) -> None:
     chat = await open_chat()
     said = "first words\n\n" + script(tokens=2)
-    held: list[Route] = []
-
-    async def hold(route: Route) -> None:
-        if route.request.method == "POST":
-            held.append(route)
-        else:
-            await route.continue_()
+    held = await hold(chat.page, "**/v1/conversations", method="POST")
 
     async def leave() -> Route:
         await eventually(lambda: held)
@@ -76,7 +65,6 @@ async def test_first_message_whose_page_was_left_is_told_when_it_fails_and_answe
         await expect(chat.page.get_by_role("heading", name="Documents")).to_be_visible()
         return held.pop()
 
-    await chat.page.route("**/v1/conversations", hold)
     await chat.send(said)
     await (await leave()).fulfill(**RATE_LIMITED)
     message = chat.page.get_by_role("dialog").filter(has_text="Your message was not sent")
@@ -129,15 +117,7 @@ async def test_comment_that_is_scrolled_away_is_kept(open_chat: OpenChat, as_vis
 
 async def test_instructions_that_cannot_be_saved_are_told_and_kept(open_page: OpenPage) -> None:
     page = (await open_page("/account")).page
-    held: list[Route] = []
-
-    async def hold(route: Route) -> None:
-        if route.request.method == "PATCH":
-            held.append(route)
-        else:
-            await route.continue_()
-
-    await page.route("**/v1/settings", hold)
+    held = await hold(page, "**/v1/settings", method="PATCH")
     field = page.get_by_role("textbox", name="Instructions for every conversation")
     await field.fill("Answer briefly.")
     await page.get_by_role("button", name="Save").click()

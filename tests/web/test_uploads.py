@@ -12,7 +12,7 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from tests.support.replica_client import eventually
 from tests.support.service import Person
-from tests.web.pages import OpenChat, OpenPage
+from tests.web.pages import OpenChat, OpenPage, hold
 
 REFUSED: dict[str, Any] = {
     "status": 413,
@@ -58,15 +58,7 @@ async def test_upload_that_fails_after_its_page_was_left_is_told_and_is_there_on
     open_page: OpenPage,
 ) -> None:
     page = (await open_page("/documents")).page
-    held: list[Route] = []
-
-    async def hold(route: Route) -> None:
-        if route.request.method == "POST":
-            held.append(route)
-        else:
-            await route.continue_()
-
-    await page.route("**/v1/documents", hold)
+    held = await hold(page, "**/v1/documents", method="POST")
     await choose(page, "rules.txt")
     await eventually(lambda: held)
     await page.get_by_role("link", name="New conversation").click()
@@ -82,10 +74,7 @@ async def test_upload_that_fails_after_its_page_was_left_is_told_and_is_there_on
 
 async def test_closing_the_page_while_a_file_is_on_its_way_is_asked_about(open_page: OpenPage) -> None:
     page = (await open_page("/documents")).page
-    held: list[Route] = []
-    await page.route(
-        "**/v1/documents", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
-    )
+    held = await hold(page, "**/v1/documents", method="POST")
     await choose(page, "rules.txt")
     await eventually(lambda: held)
     await page.get_by_role("heading", name="Documents").click()  # a browser asks nobody who has done nothing

@@ -4,6 +4,7 @@ import { DocumentsSwitch } from '../documents/DocumentsSwitch'
 import { FileDrop } from '../documents/FileDrop'
 import { useTexts } from '../i18n/texts'
 import type { Api } from '../lib/api'
+import { useIsGone } from '../lib/gone'
 import { asProblem } from '../lib/problem'
 import { useServices } from '../lib/services'
 import { useUser } from '../lib/session'
@@ -62,13 +63,7 @@ function NewChat({ onConversation }: { onConversation: (id: string) => void }) {
     if (refused) keepUnsent(user.id, NEW, null)
   }, [user.id, refused])
   // the page may be left while the conversation is made
-  const isGone = useRef(false)
-  useEffect(() => {
-    isGone.current = false
-    return () => {
-      isGone.current = true
-    }
-  }, [])
+  const isGone = useIsGone()
   const late = useRef({ preferences, tell, texts })
   useEffect(() => {
     late.current = { preferences, tell, texts }

@@ -1,5 +1,6 @@
 import { useChat } from '@ai-sdk/react'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { useIsGone } from '../lib/gone'
 import { asProblem, ProblemError } from '../lib/problem'
 import { useServices } from '../lib/services'
 import { useReread, useTopic } from '../lib/topics'
@@ -116,7 +117,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
   const keys = useRef(new Map<string, string>())
   const keyOf = useCallback((message: ChatMessage) => keys.current.get(message.id) ?? message.id, [])
 
-  const isGone = useRef(false)
+  const isGone = useIsGone()
   const turn = useRef(0) // counts what was begun here: an older answer does not undo a newer turn
   const begunAfter = useRef<string | undefined>(undefined) // the message that was the last one as the turn began
   const isBusy = useRef(false)
@@ -228,11 +229,7 @@ export function useConversation(id: string, preferences: Preferences): Conversat
     shown.current = messages
   }, [messages])
   useEffect(() => {
-    isGone.current = false
     refresh()
-    return () => {
-      isGone.current = true
-    }
   }, [refresh])
 
   const feedback = useFeedback(shown, setShown)

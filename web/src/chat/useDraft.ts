@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
+import { useIsGone } from '../lib/gone'
 import { store, stored } from '../lib/stored'
 import { draftKey } from './written'
 
@@ -9,17 +10,15 @@ export function useDraft(userId: string, place: string): [string, (text: string)
   const key = draftKey(userId, place)
   const [text, setText] = useState(() => stored(key) ?? '')
   const unsaved = useRef<string | null>(null)
-  const isGone = useRef(false)
+  const isGone = useIsGone()
   const save = useCallback(() => {
     if (unsaved.current === null) return
     store(key, unsaved.current || null)
     unsaved.current = null
   }, [key])
   useEffect(() => {
-    isGone.current = false
     window.addEventListener('pagehide', save)
     return () => {
-      isGone.current = true
       window.removeEventListener('pagehide', save)
       save()
     }

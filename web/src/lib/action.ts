@@ -1,6 +1,7 @@
-import { useEffect, useRef, useState } from 'react'
+import { useState } from 'react'
 import { useTexts } from '../i18n/texts'
 import { useTell } from '../ui/Toasts'
+import { useIsGone } from './gone'
 import { asProblem, type ProblemError } from './problem'
 
 /**
@@ -10,13 +11,7 @@ import { asProblem, type ProblemError } from './problem'
 export function useAction<Given extends unknown[]>(action: (...given: Given) => Promise<unknown>) {
   const { problems } = useTexts()
   const tell = useTell()
-  const isGone = useRef(false)
-  useEffect(() => {
-    isGone.current = false
-    return () => {
-      isGone.current = true
-    }
-  }, [])
+  const isGone = useIsGone()
   const [isBusy, setIsBusy] = useState(false)
   const [refusal, setRefusal] = useState<ProblemError | null>(null)
   const run = async (...given: Given): Promise<boolean> => {
