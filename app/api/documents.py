@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from email.message import Message as HeaderFields
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.datastructures import UploadFile
 from litestar.exceptions import ClientException
@@ -13,7 +14,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
 from app.api.auth import Caller
-from app.api.bodies import JSON, check_text, decode, require_media_type
+from app.api.bodies import JSON, MAX_EXPLAINED_BYTES, check_text, decode, require_media_type
 from app.api.mistakes import mistakes, unknown_fields
 from app.api.openapi import USER_TOKEN, UploadOperation, answers_with
 from app.api.paging import DEFAULT_LIMIT, Cursor, Limit, read_cursor, split_page
@@ -22,7 +23,7 @@ from app.api.refusals import problems
 from app.api.views import DocumentForm, DocumentPage, DocumentTitle, DocumentView, NewDocument
 from app.errors import InvalidRequest
 from app.guard.admission import Admission
-from app.retrieval.library import Library, Upload
+from app.retrieval.library import MAX_METADATA_BYTES, Library, Upload
 from app.retrieval.media_types import KINDS, media_type_of
 from app.store.documents import Created, Documents
 from app.values import User
@@ -34,6 +35,14 @@ FORM_BYTES = 65_536
 
 REFUSED = ("budget_exceeded", "premium_required", "limit_reached", "draining")
 KNOWN = ResponseSpec(DocumentView, description="The document that has this content.", generate_examples=False)
+
+
+class LargeDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """`NewDocument` in a body of megabytes: nothing is built of `metadata` before its length is known."""
+
+    title: DocumentTitle
+    content: Annotated[str, msgspec.Meta(min_length=1)]
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 def largest_body(max_bytes: int) -> int:
@@ -126,8 +135,18 @@ async def _upload(request: Request[Any, Any, Any]) -> Upload:
     """The document in a request's body. Raises `InvalidRequest`."""
     if require_media_type(request.headers.get("content-type"), JSON, FORM) == FORM:
         return await _form_upload(request)
-    sent = decode(await request.body(), NewDocument)
-    return Upload(data=sent.content.encode(), media_type="text/markdown", title=sent.title, metadata=sent.metadata)
+    return from_json(await request.body())
+
+
+def from_json(body: bytes) -> Upload:
+    """The document in a JSON body. Raises `InvalidRequest`."""
+    if len(body) <= MAX_EXPLAINED_BYTES:
+        sent = decode(body, NewDocument)
+        title, content, metadata = sent.title, sent.content, sent.metadata
+    else:
+        large = decode(body, LargeDocument)
+        title, content, metadata = large.title, large.content, _metadata(memoryview(large.metadata))
+    return Upload(data=content.encode(), media_type="text/markdown", title=title, metadata=metadata)
 
 
 async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
@@ -165,5 +184,12 @@ async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
         charset=header.get_content_charset(),
         title=title or None,
         name=file.filename,
-        metadata=decode((metadata or "{}").encode(), dict[str, Any], "metadata"),
+        metadata=_metadata((metadata or "{}").encode()),
     )
+
+
+def _metadata(text: bytes | memoryview) -> dict[str, Any]:
+    """What a document says of itself. What is far too long is not built: that takes twenty times its text."""
+    if len(text) > FORM_BYTES:
+        raise InvalidRequest(f"metadata has at most {MAX_METADATA_BYTES} bytes.")
+    return decode(bytes(text), dict[str, Any], "metadata")
