@@ -8,6 +8,7 @@ from `X-Forwarded-For`.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import math
 import time
@@ -93,7 +94,7 @@ def identified(callers: Mapping[str, Authenticate], limit: AddressLimit, in_flig
                 forwarded_for = value
         if forwarded_for:
             proxies.look(_host(scope), forwarded_for)
-        address = _address(scope)
+        address = _address(_host(scope))
         try:
             return await authenticate(authorization.decode("latin-1"), address)
         except Unauthenticated:
@@ -132,9 +133,9 @@ def _host(scope: Scope) -> str:
     return client[0] if client is not None else ""
 
 
-def _address(scope: Scope) -> str:
+@functools.lru_cache(maxsize=1024)
+def _address(host: str) -> str:
     """The caller's address; of an IPv6 one the network, which is one caller's to choose from."""
-    host = _host(scope)
     try:
         parsed = ipaddress.ip_address(host)
     except ValueError:
