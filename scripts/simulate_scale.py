@@ -58,15 +58,15 @@ class Users:
 class Measured:
     """Figures of this repository, each with its command. Milliseconds are processor time of one core."""
 
-    api_turn_ms: float = 1.08
+    api_turn_ms: float = 0.64
     """`make bench-peers`: a turn whose tokens come at once"""
-    api_token_ms: float = 0.051
-    """`make bench-peers`: each token that comes by itself, (4.13 - 1.08) / 60"""
-    api_read_ms: float = 1.08
+    api_token_ms: float = 0.043
+    """`make bench-peers`: each token that comes by itself, (3.20 - 0.64) / 60"""
+    api_read_ms: float = 0.64
     """no more than a turn's"""
-    process_mb: float = 109
+    process_mb: float = 77
     """`make bench-peers`: idle"""
-    stream_kb: float = 43.2
+    stream_kb: float = 46.4
     """`make bench-peers`: of an open stream"""
     process_streams: int = 2_000
     """replies that a process takes (docs/architecture.md, limits)"""
@@ -90,8 +90,8 @@ class Measured:
     """of a token's text"""
     ledger_kb: float = 0.3
     """a row of the ledger with its indexes"""
-    passage_kb: float = 14
-    """`make bench-search`: row of 1,536 dimensions and its part of the HNSW index, (1,889 + 731) MB / 187,179"""
+    passage_kb: float = 11.2
+    """`make bench-search`: row of 1,536 dimensions and its part of the HNSW index, (1,889 + 215) MB / 187,179"""
 
 
 class Size(NamedTuple):
