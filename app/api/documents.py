@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.message import Message as HeaderFields
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -37,12 +37,12 @@ REFUSED = ("budget_exceeded", "premium_required", "limit_reached", "draining")
 KNOWN = ResponseSpec(DocumentView, description="The document that has this content.", generate_examples=False)
 
 
-class LargeDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """`NewDocument` in a body of megabytes: nothing is built of `metadata` before its length is known."""
+class _Outline(msgspec.Struct, forbid_unknown_fields=True):
+    """`NewDocument`, of which nothing is built."""
 
-    title: DocumentTitle
-    content: Annotated[str, msgspec.Meta(min_length=1)]
-    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    title: msgspec.Raw
+    content: msgspec.Raw
+    metadata: msgspec.Raw = msgspec.Raw()
 
 
 def largest_body(max_bytes: int) -> int:
@@ -140,13 +140,20 @@ async def _upload(request: Request[Any, Any, Any]) -> Upload:
 
 def from_json(body: bytes) -> Upload:
     """The document in a JSON body. Raises `InvalidRequest`."""
-    if len(body) <= MAX_EXPLAINED_BYTES:
-        sent = decode(body, NewDocument)
-        title, content, metadata = sent.title, sent.content, sent.metadata
-    else:
-        large = decode(body, LargeDocument)
-        title, content, metadata = large.title, large.content, _metadata(memoryview(large.metadata))
-    return Upload(data=content.encode(), media_type="text/markdown", title=title, metadata=metadata)
+    if len(body) > MAX_EXPLAINED_BYTES:
+        _check_outline(body)
+    sent = decode(body, NewDocument)
+    return Upload(data=sent.content.encode(), media_type="text/markdown", title=sent.title, metadata=sent.metadata)
+
+
+def _check_outline(body: bytes) -> None:
+    """Refuse megabytes beside the content before they are built: lists take twenty times the memory of their text."""
+    beside = len(body) - len(memoryview(decode(body, _Outline, doubts=False).content))
+    if beside > FORM_BYTES:
+        raise InvalidRequest(
+            f"The body has {beside} bytes beside its content; at most {FORM_BYTES} are taken, "
+            f"of which metadata has at most {MAX_METADATA_BYTES}."
+        )
 
 
 async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
@@ -171,6 +178,8 @@ async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
     if title and (wrong := [*mistakes(title, DocumentTitle, "title")]):
         raise InvalidRequest(" ".join(wrong))
     check_text("title", title or "")
+    if len(metadata or "") > FORM_BYTES:
+        raise InvalidRequest(f"metadata has at most {MAX_METADATA_BYTES} bytes.")
     data = await file.read()
     media_type = media_type_of(file.filename, file.content_type, data)
     if media_type is None:
@@ -184,12 +193,5 @@ async def _form_upload(request: Request[Any, Any, Any]) -> Upload:
         charset=header.get_content_charset(),
         title=title or None,
         name=file.filename,
-        metadata=_metadata((metadata or "{}").encode()),
+        metadata=decode((metadata or "{}").encode(), dict[str, Any], "metadata"),
     )
-
-
-def _metadata(text: bytes | memoryview) -> dict[str, Any]:
-    """What a document says of itself. What is far too long is not built: that takes twenty times its text."""
-    if len(text) > FORM_BYTES:
-        raise InvalidRequest(f"metadata has at most {MAX_METADATA_BYTES} bytes.")
-    return decode(bytes(text), dict[str, Any], "metadata")

@@ -337,7 +337,8 @@ async def test_body_of_more_than_a_mebibyte_that_does_not_say_so(as_owner: httpx
 @pytest.mark.parametrize(
     ("start", "end", "status", "said"),
     [
-        (b'{"title": "x", "content": 5, "metadata": {"m": "', b'"}}', 422, "Expected `str`, got `int`"),
+        (b'{"title": 5, "content": "', b'"}', 422, "title: Expected `str`, got `int`"),
+        (b'{"title": "x", "content": "y", "metadata": {"m": "', b'"}}', 422, "bytes beside its content"),
         (b'{"title": "a\\u0000b", "content": "', b'"}', 422, "title: contains a NUL character (U+0000)"),
         (b'{"title": "x", "contant": 5, "content": "', b'"}', 422, "contant: no such field; did you mean content?"),
         (b'{"title": "x", "metadata": {"m": "', b'"}, "content": "\\ud800"}', 400, "The body is not valid JSON"),

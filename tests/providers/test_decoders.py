@@ -67,6 +67,14 @@ def test_payload_that_is_no_event_is_broken(decoder: Callable[[str], Decoder], p
     assert isinstance(read(decoder("m"), prefix + payload + b"\n\n")[1], BrokenStream)
 
 
+@pytest.mark.parametrize("levels", [600, 900])
+def test_text_nested_too_deeply_is_broken(levels: int) -> None:
+    content = '{"text": ' * levels + '"x"' + "}" * levels
+    event = f'data: {{"choices": [{{"delta": {{"content": {content}}}}}]}}\n\n'.encode()
+    assert read(OpenAIDecoder("m"), sse({"choices": [{"delta": {"content": "Hi"}}]}), event)[0] == "Hi"
+    assert isinstance(read(OpenAIDecoder("m"), event)[1], BrokenStream)
+
+
 def test_halves_of_an_emoji_are_joined() -> None:
     first, second = ({"choices": [{"delta": {"content": half}}]} for half in ("a\ud83d", "\ude00b"))
     end = {"choices": [{"delta": {}, "finish_reason": "stop"}]}

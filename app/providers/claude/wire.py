@@ -145,10 +145,6 @@ class ClaudeDecoder(Decoder[_Event]):
         self._inputs: dict[object, object] = {}
         """The input with which each block of a tool call began, by the block's index, until its first delta."""
 
-    @property
-    def _settled(self) -> bool:
-        return not self._begun and self._calls is None
-
     def _take(self, event: _Event) -> None:
         kind = event.type or _kind_of(event)
         if self._begun and kind != "ping":

@@ -172,10 +172,6 @@ class OpenAIDecoder(Decoder[_Chunk]):
         """Whether the text comes in messages instead of deltas."""
         self._cumulative: Cumulative | None = Cumulative()
 
-    @property
-    def _settled(self) -> bool:
-        return self._cumulative is None and self._calls is None
-
     def _take(self, chunk: _Chunk) -> None:
         if chunk.error and is_error(chunk.error):
             error = error_of(chunk.error)

@@ -14,9 +14,8 @@ from app.providers.failures import failure as failed
 from app.providers.wire.calls import NOTHING, Asked, Given, Piece, ToolCalls
 from app.providers.wire.counts import Counts, Places
 from app.providers.wire.opening import Opening
-from app.providers.wire.parts import mended, parts_of
+from app.providers.wire.parts import parts_of
 from app.providers.wire.reasons import KNOWN, NONE, Meaning, likely, normal
-from app.providers.wire.template import LESSONS, Template
 from app.providers.wire.tolerant import DONE, documents, fitted
 from app.values import Alive, Delta, Finish, FinishReason, ProviderName, Reasoning, ToolCallDelta, Usage
 
@@ -31,9 +30,6 @@ REASON_LIMIT = 60
 
 class Framing(Protocol):
     """Cuts bytes into payloads, see `framing`."""
-
-    @property
-    def between(self) -> bool: ...
 
     def feed(self, data: bytes) -> list[bytes]: ...
 
@@ -85,34 +81,21 @@ class Decoder(Generic[T]):
         self._early = False
         """Whether the reason to finish came before any text."""
         self._ended = False
-        self._more = False
-        """Whether the last event had more than text."""
-        self._lessons = LESSONS
-        self._template: Template | None = None
-        self._usual: Template | None = None
-        """The template of a read that has one event, while reads may be read by it."""
 
     def feed(self, data: bytes) -> Iterable[Delta | Reasoning | ToolCallDelta | Alive | Finish]:
         """The items of one read: text, reasoning and tool calls in order, neighbours of one kind joined, then the
         finish. A failure is raised as `ProviderError` after them. An `Alive` if the read has none of these."""
-        # the fast path, which most reads take
-        if self._usual is not None and (text := self._usual.text(data)):
-            return (Delta(text),)
-        self._usual = None
         try:
-            payloads = self._framing.feed(data)
-            self._take_all(payloads)
+            self._take_all(self._framing.feed(data))
         except ProviderError as exc:
             return self._give(exc)
         if not self._simple or self._ended:
             return self._give(None, alive=bool(data))
+        # the fast path, which nearly every read takes
         if not self._run:
             return _LIFE if data else ()
         text = "".join(self._run)
         self._run.clear()
-        template = self._template
-        if template is not None and len(payloads) == 1 and self._framing.between and self._settled:
-            self._usual = template.around(payloads[0], data)
         return (Delta(text),)
 
     def eof(self) -> Iterable[Delta | Reasoning | ToolCallDelta | Alive | Finish]:
@@ -144,15 +127,9 @@ class Decoder(Generic[T]):
 
     def _take_all(self, payloads: list[bytes]) -> None:
         decode = self.events.decode
-        template = self._template if self._plain and self._settled else None
         for payload in payloads:
-            if template is not None and (text := template.text(payload)):
-                self._run.append(text)
-                continue
             if self._ended:
                 return
-            pieces = len(self._run) if self._plain else -1
-            self._more = False
             try:
                 try:
                     event = decode(payload)
@@ -160,36 +137,19 @@ class Decoder(Generic[T]):
                     self._take_other(payload.strip())
                 else:
                     self._take(event)
-            except ProviderError:
+            except (ProviderError, RecursionError) as exc:
                 # after the reason to finish, an error can only cost the usage
-                if not self.complete:
+                if self.complete:
+                    continue
+                if isinstance(exc, ProviderError):
                     raise
-            settled = self._plain and self._settled
-            unknown = self._template is None and self._lessons
-            if settled and unknown and not self._more and len(self._run) == pieces + 1 > 0:
-                self._lessons -= 1
-                self._template = Template.of(payload, self._run[-1], self._said_in)
-            template = self._template if settled else None
-
-    @property
-    def _settled(self) -> bool:
-        """Whether an event of text has no effect but its text, whatever that is."""
-        return False
-
-    def _said_in(self, payload: bytes) -> list[str]:
-        """What an event says, of which nothing stays."""
-        run, self._run = self._run, []
-        try:
-            self._take(self.events.decode(payload))
-        finally:
-            said, self._run = self._run, run
-        return said
+                raise self._broken("an event is nested too deeply") from exc
 
     def _take_other(self, payload: bytes) -> None:
         """Read a payload that msgspec refuses. There are three kinds:
 
         Half of a surrogate pair (https://www.rfc-editor.org/rfc/rfc8259#section-8.2): a server that cuts text by UTF-16
-        units sends an emoji as two halves in two events, which `mended` joins. A field of an unexpected type, which
+        units sends an emoji as two halves in two events, which `_mended` joins. A field of an unexpected type, which
         then counts as absent. And payloads that are not one event: `[DONE]`, words, several events at once, or a list
         of events, as Gemini sends them without `alt=sse`.
         """
@@ -202,7 +162,7 @@ class Decoder(Generic[T]):
                 values = documents(payload)
             except (ValueError, RecursionError) as exc:
                 raise self._broken("an event is not JSON") from exc
-            self._halves, self._simple, self._more = True, False, True
+            self._halves, self._simple = True, False
             for value in values:
                 if value is DONE:
                     self._ended = True
@@ -312,7 +272,6 @@ class Decoder(Generic[T]):
         """Read the usage of an event: the counts so far, which may be complete, partial, or zeros."""
         if not isinstance(usage, dict):
             return
-        self._more = True
         # Some servers send the usage with every token. If this one has the same counts as the last, it replaces it;
         # otherwise the last one is added first.
         if usage.keys() != self._last_usage.keys() or not all(usage.values()):
@@ -325,13 +284,12 @@ class Decoder(Generic[T]):
 
     def _flush(self, *, last: bool = False) -> None:
         """Move the pieces of `_run` to `_given`. `last`: the next piece is of another kind, or there is none."""
-        self._more = True
         if not self._run and not self._held:
             return
         text = "".join(self._run)
         self._run.clear()
         if self._halves:
-            text, self._held = mended(self._held + text, last=last)
+            text = self._mended(text, last=last)
         if not text:
             return
         if self._thinking:
@@ -397,3 +355,10 @@ class Decoder(Generic[T]):
 
     def _broken(self, message: str) -> BrokenStream:
         return BrokenStream(message, provider=self.provider, model=self.model)
+
+    def _mended(self, text: str, *, last: bool) -> str:
+        text = self._held + text
+        self._held = ""
+        if not last and text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -37,11 +37,6 @@ class _Framing:
         """The reads of a large event. They are joined once, because joining at every read would copy all of them."""
         self._size = 0
 
-    @property
-    def between(self) -> bool:
-        """Whether what comes next begins an event."""
-        return not (self._tail or self._passing_over)
-
     def _joined(self, data: bytes) -> bytes:
         """The kept bytes and `data`, without the rest of an event that is skipped. Empty when no event ends here."""
         if self._passing_over:
@@ -107,13 +102,9 @@ class Events(_Framing):
         self._started = False
         self._after_cr = False
 
-    @property
-    def between(self) -> bool:
-        return not (self._tail or self._passing_over or self._after_cr)
-
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that `data` completes."""
-        if data.startswith(b"data: ") and self.between:
+        if data.startswith(b"data: ") and not (self._tail or self._passing_over or self._after_cr):
             self._started = True
             if payloads := _of_one_line(data):
                 return payloads

@@ -52,12 +52,3 @@ def parts_of(value: object) -> Iterator[tuple[bool, str]]:
         yield False, json.dumps(value)
     elif value:
         raise ValueError(f"the content is a {type(value).__name__}")
-
-
-def mended(text: str, *, last: bool) -> tuple[str, str]:
-    """`text` with halves of surrogate pairs joined, and U+FFFD for those without another half; and apart from it a
-    first half at the end, to be put before the next text, unless this is the `last`."""
-    held = ""
-    if not last and text and "\ud800" <= text[-1] <= "\udbff":
-        text, held = text[:-1], text[-1]
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"), held
