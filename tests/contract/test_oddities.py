@@ -488,8 +488,19 @@ async def test_reason_to_finish(adapter: ProviderName, name: str, meaning: Finis
         assert type(await failure(adapter, stream)) is meaning
 
 
-@pytest.mark.parametrize(("name", "meaning"), [("answer_max_reached", "length"), ("banana", None), ("x" * 1000, None)])
-async def test_unknown_reason_is_logged(name: str, meaning: str | None) -> None:
+@pytest.mark.parametrize(
+    ("name", "word", "meaning"),
+    [
+        ("answer_max_reached", "max", "length"),
+        ("authorization: Bearer sk-canary, budget", "budget", "length"),
+        ("banana", None, None),
+        ("x" * 1000, None, None),
+    ],
+)
+async def test_of_an_unknown_reason_the_word_that_hints_at_its_meaning_is_logged(
+    name: str, word: str | None, meaning: str | None
+) -> None:
+    """The name is a provider's own text, and may quote a key or a prompt."""
     with capture_logs() as logs:
         if meaning is None:
             await failure(OPENAI, WIRES[OPENAI].token, stop_of(OPENAI, name))
@@ -497,7 +508,8 @@ async def test_unknown_reason_is_logged(name: str, meaning: str | None) -> None:
             await reply(OPENAI, WIRES[OPENAI].token, stop_of(OPENAI, name))
 
     (entry,) = [entry for entry in logs if entry["event"] == "provider.unknown_finish"]
-    assert (entry["reason"], entry["taken_as"]) == (name[:60], meaning)
+    del entry["log_level"], entry["event"]
+    assert entry == {"provider": "openai", "model": entry["model"], "word": word, "taken_as": meaning}
 
 
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────

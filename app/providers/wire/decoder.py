@@ -25,7 +25,7 @@ ALIVE = Alive()
 _LIFE = (ALIVE,)
 _WORD = re.compile(rb"\[[A-Za-z _-]+\]")  # `[PING]`
 REASON_LIMIT = 60
-"""Characters of the name of an unknown reason that are logged."""
+"""Characters of the name of an unknown reason in the error."""
 
 
 class Framing(Protocol):
@@ -256,12 +256,13 @@ class Decoder(Generic[T]):
 
     def _unknown(self, name: str) -> Meaning:
         """The likely meaning of an unknown reason. Raises `BrokenStream` when its name gives no hint."""
-        meaning = likely(name)
+        meaning, word = likely(name) or (None, None)
+        # the name itself is the provider's own text, which may quote what it was sent
         observed(
             "provider.unknown_finish",
             provider=self.provider,
             model=self.model,
-            reason="".join(filter(str.isprintable, name))[:REASON_LIMIT],
+            word=word,
             taken_as=meaning,
         )
         if meaning is None:

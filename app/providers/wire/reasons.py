@@ -107,6 +107,7 @@ def normal(name: str) -> str:
     return re.sub(r"[\s.:/-]+", "_", words).lower().removeprefix("finish_reason_")
 
 
-def likely(name: str) -> Meaning | None:
-    """The likely meaning of a name that is not in `KNOWN`; None when its words give no hint."""
-    return next((meaning for meaning, words in _LIKELY if words.search(name)), None)
+def likely(name: str) -> tuple[Meaning, str] | None:
+    """The likely meaning of a name that is not in `KNOWN`, and the word that hints at it, which is one of ours; None
+    when there is none."""
+    return next(((meaning, found[0]) for meaning, words in _LIKELY if (found := words.search(name))), None)
