@@ -43,7 +43,7 @@ class Tools:
 
 @pytest.fixture(scope="session")
 def tools() -> Tools:
-    """Installs 60 MB of programs, so `make test` leaves these tests to `make deploy-check`, which CI runs too."""
+    """Installs 60 MB of programs, so only CI and `make deploy-check` set what asks for them."""
     if not os.environ.get("PARLEY_DEPLOY_CHECK"):
         pytest.skip("needs the programs of requirements-deploy.lock: make deploy-check")
     with one_at_a_time(REPOSITORY):
