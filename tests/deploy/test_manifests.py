@@ -97,6 +97,7 @@ def test_selectors_find_the_replicas(manifests: dict[str, dict[str, Any]]) -> No
         monitor["spec"]["selector"]["matchLabels"],
     ]
     assert all(selector.items() <= labels.items() for selector in selectors)
+    assert labels[monitor["spec"]["jobLabel"]] == "parley"  # the job that deploy/monitoring selects
     (dns, _) = manifests["NetworkPolicy"]["spec"]["egress"]
     assert dns["to"][0]["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"}
     assert manifests["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"] == "parley"

@@ -129,10 +129,15 @@ def test_an_alert_leads_to_its_paragraph(name: str) -> None:
     assert rule["labels"]["severity"] in ("critical", "warning")
 
 
-def test_the_runbook_names_metrics_and_events_that_there_are(all_metrics: dict[str, Shown]) -> None:
-    named = set(re.findall(r"`((?:parley|process)_\w+)`", RUNBOOK.read_text()))
+@pytest.mark.parametrize("page", ["runbook.md", "operations.md"])
+def test_a_page_names_metrics_and_events_that_there_are(page: str, all_metrics: dict[str, Shown]) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    named = set(re.findall(r"`((?:parley|process)_\w+)`", text))
+    assert named
     assert named <= set(all_metrics)
-    events = set(re.findall(r"`([a-z]+\.[a-z_]+)`", RUNBOOK.read_text()))
+    own = {name.partition(".")[0] for name in EVENTS}
+    events = {one for one in re.findall(r"`([a-z]+\.[a-z_]+)`", text) if one.partition(".")[0] in own}
+    assert events
     assert events <= EVENTS
 
 
@@ -147,6 +152,22 @@ def test_every_alert_is_tried_to_fire_and_to_be_silent() -> None:
         for one in case["alert_rule_test"]:
             tried.setdefault(one["alertname"], set()).add(bool(one["exp_alerts"]))
     assert tried == {name: {True, False} for name in ALERTS}
+
+
+def test_the_job_of_the_expressions_is_the_one_that_is_scraped() -> None:
+    """By the Prometheus Operator, which takes it from a label of the pods, and by the documented configuration."""
+    (monitor,) = yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "podmonitor.yaml").read_text())
+    kustomization = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "kustomization.yaml").read_text())
+    (labels,) = [one["pairs"] for one in kustomization["labels"] if one["includeTemplates"]]
+    configuration = yaml.safe_load(block("docs/operations.md", "scrape_configs:").text)
+    scraped = {labels[monitor["spec"]["jobLabel"]], *(one["job_name"] for one in configuration["scrape_configs"])}
+    named = {
+        job
+        for expression in EXPRESSIONS
+        for _, matchers in selected(parsed(expression))
+        for job in matchers.get("job", ())
+    }
+    assert scraped == named == VALUES["job"]
 
 
 # ── the programs' own checkers ───────────────────────────────────────────────────────────────────────────────────
