@@ -113,8 +113,9 @@ class Indexer:
                 return
             await self._index_batches(job)
         except ProviderError as error:
-            observe.event("indexing.postponed", provider=error.provider, error=type(error).__name__)
-            await self._postpone(job, _reason(error), final=isinstance(error, RequestRefused))
+            final = isinstance(error, RequestRefused)
+            observe.event("indexing.postponed", provider=error.provider, error=type(error).__name__, final=final)
+            await self._postpone(job, _reason(error), final=final)
         except AppError as error:
             # the database: its lease runs out, and whoever reaches it then goes on
             observe.event("indexing.retry", step="store", error=error.code)

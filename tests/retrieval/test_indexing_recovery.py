@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -97,5 +98,9 @@ async def test_a_text_that_is_refused_fails_with_the_reason(stack: LocalSupabase
     async with running_api(stack, tmp_path / "api.log", **settings) as api, person_client(api, person) as client:
         document = await put_in(client, "Green tea.")
         assert (document["status"], document["error"]) == ("failed", "The embedding provider refuses the text.")
+        # what docs/runbook.md says to look for
+        lines = [json.loads(line) for line in (tmp_path / "api.log").read_text().splitlines() if "postponed" in line]
+        told = [(line["event"], line["provider"], line["error"], line["final"]) for line in lines]
+        assert told == [("indexing.postponed", "openai", "RequestRefused", True)]
         aimock.reset()
         assert (await put_in(client, "Green tea."))["status"] == "ready"
