@@ -189,10 +189,7 @@ class Smoke:
         return "the API accepts the user's access token"
 
     async def _sign_in(self) -> None:
-        email = self.environ.get("PARLEY_EMAIL") or self.environ.get("DEMO_EMAIL")
-        password = self.environ.get("PARLEY_PASSWORD") or self.environ.get("DEMO_PASSWORD")
-        if not (email and password):
-            raise WrongUse("set PARLEY_TOKEN, or PARLEY_EMAIL and PARLEY_PASSWORD, of a user for this test")
+        email, password = _credentials(self.environ)
         answer = await self.http.post(
             f"{self.supabase}/auth/v1/token",
             params={"grant_type": "password"},
@@ -381,6 +378,18 @@ class Smoke:
         return {"Authorization": f"Bearer {self.token}"}
 
 
+def _credentials(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The e-mail address and the password to sign in with, both of one pair. Raises `WrongUse` for half a pair."""
+    for pair in (("PARLEY_EMAIL", "PARLEY_PASSWORD"), ("DEMO_EMAIL", "DEMO_PASSWORD")):
+        email, password = (environ.get(name, "") for name in pair)
+        if email and password:
+            return email, password
+        if email or password:
+            given, missing = pair[:: 1 if email else -1]
+            raise WrongUse(f"{given} is set, but {missing} is not: set both, of a user for this test")
+    raise WrongUse("set PARLEY_TOKEN, or PARLEY_EMAIL and PARLEY_PASSWORD, of a user for this test")
+
+
 async def _joined(client: AsyncRealtimeClient, topic: str, heard: Heard) -> tuple[RealtimeSubscribeStates, str]:
     """Join a private topic, whose events go to `heard`. The first status, and its error."""
     first: asyncio.Future[tuple[RealtimeSubscribeStates, str]] = asyncio.get_running_loop().create_future()
@@ -456,11 +465,9 @@ def _problem(answer: httpx.Response) -> str:
         return f"{answer.status_code}: it redirects to {answer.headers.get('Location')}; give that address"
     if "code" not in found:
         return f"{answer.status_code}, which is not an answer of Parley: something in front of it answers"
+    said = str(found.get("detail") or found.get("title")).removesuffix(".")
     todo = "; give the user a plan: python -m app.admin grant EMAIL --plan premium"
-    return (
-        f"{answer.status_code} {found['code']}: {found.get('detail') or found.get('title')}"
-        f"{todo if found['code'] == 'premium_required' else ''}"
-    )
+    return f"{answer.status_code} {found['code']}: {said}{todo if found['code'] == 'premium_required' else ''}"
 
 
 def parser() -> argparse.ArgumentParser:

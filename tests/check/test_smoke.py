@@ -142,6 +142,13 @@ async def test_what_was_made_is_deleted_when_it_is_ended(
     ("arguments", "environ", "words"),
     [
         ([], {}, "set PARLEY_TOKEN, or PARLEY_EMAIL and PARLEY_PASSWORD"),
+        ([], {"PARLEY_EMAIL": "a@b.c", "DEMO_EMAIL": "d@b.c", "DEMO_PASSWORD": "p"}, "but PARLEY_PASSWORD is not: set"),
+        (
+            [],
+            {"PARLEY_PASSWORD": "p", "DEMO_EMAIL": "d@b.c", "DEMO_PASSWORD": "q"},
+            "but PARLEY_EMAIL is not: set both",
+        ),
+        ([], {"DEMO_EMAIL": "d@b.c"}, "DEMO_EMAIL is set, but DEMO_PASSWORD is not"),
         (["--timeout", "0"], {}, "is not a number of seconds"),
         (["--provder", "x"], {}, "unrecognized arguments"),
     ],
@@ -172,14 +179,14 @@ async def test_a_user_who_is_not_accepted(
 ) -> None:
     found = await steps(capsys, deployment.url, PARLEY_TOKEN="a.b.c")
     assert found["sign_in"][0] == "FAILED"
-    assert "401 unauthenticated: The access token is malformed." in found["sign_in"][1]
+    assert "401 unauthenticated: The access token is malformed" in found["sign_in"][1]
     found = await steps(capsys, deployment.url, **environment(person) | {"PARLEY_PASSWORD": "another one"})
     assert found["sign_in"][1].startswith(f"Auth does not sign {person.email} in: 400, Invalid login credentials")
     poor = await sign_up(stack, plan=None)
     found = await steps(capsys, deployment.url, PARLEY_TOKEN=poor.token)
     assert found["sse"][0] == "FAILED"
     assert "premium_required" in found["sse"][1]
-    assert "python -m app.admin grant EMAIL --plan premium" in found["sse"][1]
+    assert "premium plan; give the user a plan: python -m app.admin grant EMAIL --plan premium" in found["sse"][1]
 
 
 async def test_providers_that_do_not_answer(
