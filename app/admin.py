@@ -32,6 +32,7 @@ from app.admin_arguments import (
 from app.admin_keys import add_key_commands, key_lines
 from app.admin_retention import add_retire_command, retire_lines
 from app.errors import AppError, SupabaseRefused, SupabaseUnavailable
+from app.providers.registry import PROVIDERS
 from app.settings import LEGACY_NAMES, SettingsError, base_url, where_looked, whose_address, with_running_stack
 from app.store.client import open_supabase
 from app.store.keys import Keys
@@ -132,7 +133,9 @@ def parser() -> argparse.ArgumentParser:
         "--only", type=model_names, metavar="NAMES", help="e.g. `gpt-6-luna,openai/gpt-5-mini,ollama/*`, and no others"
     )
     which.add_argument(
-        "--catalog", action="store_true", help="the catalog's, those that a setting names, and those with a price"
+        "--catalog",
+        action="store_true",
+        help="no list: the catalog's, those that a setting names, those with a price, and those of free providers",
     )
 
     price = command(
@@ -202,8 +205,9 @@ async def run(
             await plans.delete(asked.plan)
             yield told(asked, {"deleted": asked.plan}, lambda _: f"the plan {asked.plan} is deleted")
         case "models":
-            shown_models = await prices.plan_models(asked.plan, None if asked.catalog else asked.only or ())
-            yield told(asked, shown_models, describe_models)
+            found = await prices.plan_models(asked.plan, None if asked.catalog else asked.only or ())
+            missing = without_price(found.models or (), await prices.all())
+            yield told(asked, ShownModels(plan=found.plan, models=found.models, without_price=missing), describe_models)
         case "price":
             async for price in priced(asked, prices):
                 yield told(asked, price, describe_price)
@@ -220,6 +224,23 @@ async def run(
             if shown.made and not asked.json:
                 yield f"the plan {asked.plan} is new"
             yield told(asked, shown, describe_limits)
+
+
+class ShownModels(PlanModels, frozen=True, kw_only=True):
+    """The models of a plan, and those of them that have no known price."""
+
+    without_price: tuple[str, ...]
+
+
+def without_price(names: Sequence[str], prices: Sequence[ModelPrice]) -> tuple[str, ...]:
+    """Those of a plan's models that have neither a price of the operator's nor a published one. `PROVIDER/*` names no
+    model; a model without its provider's name is looked for at the providers that publish prices."""
+    priced = {(price.provider, price.model) for price in prices}
+    for provider in PROVIDERS:
+        priced |= {(provider.name, model.name) for model in provider.models if model.price is not None}
+    found = {model for _, model in priced} | {f"{provider}/{model}" for provider, model in priced}
+    free = tuple(f"{provider.name}/" for provider in PROVIDERS if provider.free)
+    return tuple(name for name in names if not (name in found or name.endswith("/*") or name.startswith(free)))
 
 
 async def priced(asked: argparse.Namespace, prices: Prices) -> AsyncGenerator[ModelPrice]:
@@ -315,9 +336,16 @@ def row(plan: Plan) -> str:
     )
 
 
-def describe_models(shown: PlanModels) -> str:
+def describe_models(shown: ShownModels) -> str:
     catalog = "the models of the catalog, those that a setting names, and those with a price"
-    return f"{shown.plan}: {catalog if shown.models is None else ', '.join(shown.models)}"
+    line = f"{shown.plan}: {catalog if shown.models is None else ', '.join(shown.models)}"
+    if not shown.without_price:
+        return line
+    return (
+        f"{line}\n  no known price: {', '.join(shown.without_price)}. Such a model is refused until it has one (`price "
+        "PROVIDER/MODEL --input USD --output USD`), unless its provider costs nothing, or a setting names it and the "
+        "plan has no budget"
+    )
 
 
 def describe_price(price: ModelPrice) -> str:

@@ -38,7 +38,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "telemetry": frozenset({"providers", "settings"}),
     "measured": frozenset({"lanes", "main", "providers", "settings", "store", "telemetry"}),
     "serve": frozenset({"front_door", "main", "measured", "misspelt", "settings", "telemetry"}),
-    "admin": frozenset({"admin_arguments", "admin_keys", "admin_retention", "settings", "store"}),
+    "admin": frozenset({"admin_arguments", "admin_keys", "admin_retention", "providers", "settings", "store"}),
     "admin_arguments": frozenset(),
     "admin_keys": frozenset({"admin_arguments", "personal_keys", "store"}),
     "admin_retention": frozenset({"admin_arguments", "store"}),

@@ -31,7 +31,8 @@ class ModelView(msgspec.Struct, frozen=True):
         Literal["unreachable", "not_allowed"] | None,
         described(
             "Why it may not: `unreachable`, its provider is not configured or does not answer; `not_allowed`, the "
-            "caller's plan does not allow it, or it has no price, which a plan with a budget needs."
+            "caller's plan does not allow it, or it has no known price, which a plan with a budget needs, and in every "
+            "plan a model that neither the catalog nor a setting names."
         ),
     ]
     breaker: BreakerState

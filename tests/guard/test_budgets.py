@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -121,6 +122,108 @@ async def test_plan_has_models_of_its_own(
     assert (await turn(client, conversation))["model"] == MODEL
 
 
+@pytest.mark.usefixtures("without_prices")
+async def test_operator_is_told_which_models_of_a_plan_have_no_price(
+    owned: Connection, operator: Callable[..., Awaitable[int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = new_plan(owned)
+    named = f"openai/{PRICED},{PRICED},openai/{LISTED},{LISTED},openai/*,ollama/llama9,q/x"
+    missing = [f"openai/{LISTED}", LISTED, "q/x"]
+    assert await operator("models", plan, "--only", named) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"{plan}: {named.replace(',', ', ')}"
+    assert second.startswith(
+        f"  no known price: {', '.join(missing)}. Such a model is refused until it has one (`price "
+    )
+    assert await operator("price", f"openai/{LISTED}", "--input", "1", "--output", "2") == 0
+    capsys.readouterr()
+    assert await operator("models", plan, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["without_price"] == ["q/x"]
+    assert await operator("models", plan, "--catalog") == 0
+    assert capsys.readouterr().out == (
+        f"{plan}: the models of the catalog, those that a setting names, and those with a price\n"
+    )
+
+
+NO_PRICE = (
+    f"model: the plan {{}} does not allow openai/{LISTED}, which has no known price. Available: {{}}. "
+    f"The operator sets a price: python -m app.admin price openai/{LISTED} --input USD --output USD."
+)
+
+
+@pytest.mark.usefixtures("without_prices")
+@pytest.mark.parametrize("only", [f"openai/{LISTED}", LISTED, "openai/*"])
+async def test_model_of_a_plans_list_without_a_price_is_refused_for_that(
+    listing: Api, owned: Connection, person: Person, operator: Callable[..., Awaitable[int]], only: str
+) -> None:
+    """And what is called available is what is answered, as `GET /v1/models` has it."""
+    plan = new_plan(owned)
+    entitle(owned, person.id, plan)
+    assert await operator("models", plan, "--only", only) == 0
+    async with person_client(listing, person) as client:
+        conversation = await new_conversation(client)
+        detail = assert_problem(await ask(client, conversation, model=LISTED), 422, "invalid_request")["detail"]
+        _, _, available = detail.partition("Available: ")
+        available, _, _ = available.partition(". The operator")
+        assert detail == NO_PRICE.format(plan, available)
+        items = (await client.get("/v1/models")).json()["items"]
+        shown = [f"{item['provider']}/{item['model']}" for item in items if item["available"]]
+        assert available == ", ".join(shown or ["none"])
+        assert bool(shown) is (only == "openai/*")
+
+        assert await operator("price", f"openai/{LISTED}", "--input", "1", "--output", "2") == 0
+        assert (await turn(client, conversation, model=LISTED))["model"] == LISTED
+        if only != "openai/*":
+            refused = assert_problem(await ask(client, conversation, model=MODEL), 422, "invalid_request")
+            assert refused["detail"] == (
+                f"model: the plan {plan} does not allow openai/{MODEL}. Available: openai/{LISTED}."
+            )
+
+
+@pytest.mark.parametrize(
+    ("offer", "plan_models", "said"),
+    [
+        # nobody is named, and what could answer has no price
+        (
+            {"models": [{"provider": "p", "model": "m"}], "others": []},
+            ["p/*"],
+            "any model that can answer now: p/m has no known price. Available: none. The operator sets a price: "
+            "python -m app.admin price p/m --input USD --output USD.",
+        ),
+        # the plan's list names models of a provider that costs nothing, and models that nobody has
+        (
+            {
+                "models": [{"provider": "p", "model": "m", "named": True, "known": True}],
+                "others": [{"provider": "free", "model": None, "input": 0, "cached": 0, "output": 0}],
+            },
+            ["free/llama", "q/x", "y", "p/z"],
+            "p/m. Available: free/llama.",
+        ),
+        # the provider is named alone: the reason is that of the model that the plan has
+        (
+            {
+                "models": [
+                    {"provider": "p", "model": "a", "named": True, "known": True},
+                    {"provider": "p", "model": "b", "named": True},
+                ]
+            },
+            ["p/b"],
+            "p/b, which has no known price. Available: none. The operator sets a price: "
+            "python -m app.admin price p/b --input USD --output USD.",
+        ),
+    ],
+)
+def test_refusal_of_a_model_says_why(
+    db: Connection, user: Caller, offer: dict[str, Any], plan_models: list[str], said: str
+) -> None:
+    plan = new_plan(db)
+    entitle(db, user.id, plan)
+    db.execute("insert into private.plan_models (plan, models) values (%s, %s)", [plan, plan_models])
+    with pytest.raises(psycopg.DatabaseError) as refused:
+        db.execute("select private.require_model(private.limits_of(%s), %s)", [user.id, Jsonb(offer)])
+    assert refused.value.diag.message_detail == f"model: the plan {plan} does not allow {said}"
+
+
 async def test_model_that_a_conversation_prefers_answers_if_it_may(
     client: httpx.AsyncClient,
     owned: Connection,
@@ -148,7 +251,7 @@ async def test_what_has_no_price_does_not_answer_under_a_budget(
     entitle(owned, person.id, new_plan(owned, monthly_budget_micro_usd=1))
     for choice in ({}, {"model": MODEL}):
         detail = assert_problem(await ask(client, conversation, **choice), 422, "invalid_request")["detail"]
-        assert "no price, which a plan with a budget needs. Available: openai/" in detail
+        assert "no known price, which a plan with a budget needs. Available: openai/" in detail
     await operator("price", f"openai/{MODEL}", "--input", "1", "--output", "1")
     assert (await turn(client, conversation))["model"] == MODEL
     assert_problem(await ask(client, conversation), 402, "budget_exceeded")

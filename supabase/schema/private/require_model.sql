@@ -12,8 +12,10 @@ declare
   c_named constant integer := 20;
 
   v_allowed constant jsonb := private.allowed_models(p_limits, p_offer -> 'models');
-  v_others jsonb;
+  v_all constant jsonb := (p_offer -> 'models') || coalesce(p_offer -> 'others', '[]');
+  v_whatever_price private.limits := p_limits;
   v_named text;
+  v_unpriced text;
 begin
   if jsonb_path_exists(v_allowed, '$[*] ? (@.named == true)') then
     return v_allowed;
@@ -26,30 +28,44 @@ begin
   if v_named is null and v_allowed <> '[]' then
     return v_allowed;
   end if;
-  v_others := private.allowed_models(p_limits, (p_offer -> 'models') || coalesce(p_offer -> 'others', '[]'));
+  v_whatever_price.monthly_budget_micro_usd := null;
+  select m.provider || '/' || m.model into v_unpriced
+  from jsonb_to_recordset(
+    private.allowed_models(
+      v_whatever_price,
+      (select jsonb_agg(o.model || '{"known": true}') from jsonb_array_elements(p_offer -> 'models') as o (model))
+    )
+  ) as m (provider text, model text, named boolean)
+  where m.named or v_named is null
+  limit 1;
   raise exception using errcode = 'PT422', message = 'invalid_request', detail = format(
-    'model: the plan %s does not allow %s%s. Available: %s.',
-    p_limits.plan, coalesce(v_named, 'any model that can answer now'),
+    'model: the plan %s does not allow %s%s. Available: %s.%s',
+    p_limits.plan,
+    case when v_named is null then 'any model that can answer now' else coalesce(v_unpriced, v_named) end,
     case
-      when p_limits.monthly_budget_micro_usd is not null then ', or it has no price, which a plan with a budget needs'
-      when p_limits.models is null then ', which has no known price'
-      else ''
-    end,
+      when v_unpriced is null then ''
+      else case when v_named is null then ': ' || v_unpriced else ', which' end || ' has no known price'
+    end
+    || case when v_unpriced is not null and p_limits.monthly_budget_micro_usd is not null
+      then ', which a plan with a budget needs' else '' end,
     coalesce(
       (
         select string_agg(a.name, ', ' order by a.place)
         from (
           select m.provider || '/' || coalesce(m.model, '*') as name, min(m.place) as place
-          from rows from (jsonb_to_recordset(v_others) as (provider text, model text)) with ordinality
-            as m (provider, model, place)
+          from rows from (
+            jsonb_to_recordset(
+              private.allowed_models(p_limits, v_all || private.models_by_name(p_limits, v_all))
+            ) as (provider text, model text)
+          ) with ordinality as m (provider, model, place)
           group by 1
           order by 2
           limit c_named
         ) as a
       ),
-      array_to_string(p_limits.models[1:c_named], ', '),
       'none'
-    )
+    ),
+    ' The operator sets a price: python -m app.admin price ' || v_unpriced || ' --input USD --output USD.'
   );
 end;
 $$;

@@ -1660,7 +1660,7 @@ export interface components {
             model: string;
             /** @description Whether it may be chosen now. */
             available: boolean;
-            /** @description Why it may not: `unreachable`, its provider is not configured or does not answer; `not_allowed`, the caller's plan does not allow it, or it has no price, which a plan with a budget needs. */
+            /** @description Why it may not: `unreachable`, its provider is not configured or does not answer; `not_allowed`, the caller's plan does not allow it, or it has no known price, which a plan with a budget needs, and in every plan a model that neither the catalog nor a setting names. */
             unavailable: ("not_allowed" | "unreachable") | null;
             /** @enum {string} */
             breaker: "closed" | "cooldown" | "half-open" | "open";
