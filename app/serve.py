@@ -1,14 +1,16 @@
-"""Runs the service under uvicorn. Adds a drain before the listener closes, a limit on unread data in a connection's
-send buffer, and the front door. `python -m app`, which `make run` also uses, is the only way to start the service."""
+"""Runs the service under uvicorn. Takes its port before anything else, and adds a drain before the listener closes, a
+limit on unread data in a connection's send buffer, and the front door. `python -m app`, which `make run` also uses, is
+the only way to start the service."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -29,6 +31,8 @@ ENV_FILE = Path(".env")
 """`make run` reads this file. This program does not: its settings come from the environment only."""
 SHUTDOWN_SECONDS = 1
 """The time for connections that are still open after the drain."""
+BACKLOG = 2048
+"""Connections that the kernel keeps until they are accepted; uvicorn's own default."""
 SEND_BUFFER_BYTES = 65_536
 """The kernel's send buffer of each connection. By default Linux lets it grow to megabytes, so that it would take long
 to notice a client that reads nothing."""
@@ -42,12 +46,6 @@ class Server(UvicornServer):
         super().__init__(config)
         self.service = service
         self._draining: asyncio.Task[None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for server in self.servers:
-            for listener in server.sockets:  # accepted connections inherit the option
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._draining is not None:
@@ -67,12 +65,12 @@ class Server(UvicornServer):
 
 
 def make_server(settings: Settings) -> Server:
-    """Make the server and its service, without serving yet. Must be called on the running event loop."""
+    """Make the server and its service, without serving yet; its `serve` is given the sockets. Must be called on the
+    running event loop."""
     app: Litestar = create_app(settings)
     config = Config(
         app,
-        host=settings.parley_host,
-        port=settings.parley_port,
+        backlog=BACKLOG,
         # one door for all connections; uvicorn makes a connection with whatever it is given here
         http=partial(Connection, door=FrontDoor(limits_of_this_machine())),  # type: ignore[arg-type]
         ws="none",
@@ -89,9 +87,9 @@ def make_server(settings: Settings) -> Server:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until a signal ends it. Raises `SupabaseRefused` before the first request when the project refuses the
-    settings, and `SettingsError` when it cannot listen for Prometheus. When the project does not answer, serves
-    nevertheless."""
+    """Serve until a signal ends it. Raises `SupabaseRefused` when the project refuses the settings, and `SettingsError`
+    when it cannot listen for requests or for Prometheus; nothing is written by then. When the project does not answer,
+    serves nevertheless."""
     server = make_server(settings)
     observe.include_libraries()
     for line in _misspelt():
@@ -104,11 +102,53 @@ async def serve(settings: Settings) -> None:
     except AppError as error:
         observe.event("supabase.unreachable", detail=str(error))
     try:
-        async with _watched(server.service, settings):
-            await server.serve()
+        # The start of the service writes its limits into the database, where all processes read them: by then it has to
+        # be certain that this one can serve.
+        with listening(settings.parley_host, settings.parley_port) as sockets:
+            async with _watched(server.service, settings):
+                await server.serve(sockets)
     except SettingsError:
         await server.service.supabase.aclose()
         raise
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
+    """Listen at each address of `host` within the block; who connects before the server accepts has to wait. Binding
+    alone would not do: two processes may bind one port as long as neither listens. Raises `SettingsError`."""
+    with ExitStack() as opened:
+        try:
+            sockets = [opened.enter_context(listener) for listener in _listeners(host, port)]
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            raise SettingsError(f"PARLEY_PORT or PARLEY_HOST: cannot listen on {where} ({reason})") from error
+        yield sockets
+
+
+def _listeners(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket for each address, with the options that asyncio gives those that it opens itself."""
+    addresses = dict.fromkeys(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+    for family, kind, protocol, _, address in addresses:
+        try:
+            listener = socket.socket(family, kind, protocol)
+        except OSError as error:
+            if error.errno == errno.EAFNOSUPPORT and len(addresses) > 1:  # localhost on a system without IPv6
+                continue
+            raise
+        try:
+            if os.name == "posix":  # elsewhere two processes could then have one port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # accepted connections inherit it
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+        yield listener
 
 
 @asynccontextmanager

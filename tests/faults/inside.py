@@ -12,7 +12,7 @@ from unittest.mock import patch
 import aiohttp
 
 from app.main import Service
-from app.serve import make_server
+from app.serve import listening, make_server
 from app.settings import load_settings
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
@@ -63,10 +63,10 @@ async def inside(stack: LocalSupabase, upstream: Upstream) -> AsyncGenerator[Ins
         pools.append(self)
         make_pool(self, **options)
 
-    with patch.object(aiohttp.BaseConnector, "__init__", make_known_pool):
+    with patch.object(aiohttp.BaseConnector, "__init__", make_known_pool), listening("127.0.0.1", port) as sockets:
         server = make_server(load_settings(environment(stack, **settings)))
         server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
-        serving = asyncio.create_task(server.serve())
+        serving = asyncio.create_task(server.serve(sockets))
         try:
             await eventually(lambda: server.started, within=15)
             yield Inside(f"http://127.0.0.1:{port}", server.service, pools)
