@@ -11,7 +11,7 @@ import pytest
 import structlog
 from litestar.types import HTTPScope
 
-from app.api.callers import MAX_ADDRESSES, MAX_PROXIES_LOGGED, AddressLimit, UnnamedProxies, _address
+from app.api.callers import MAX_ADDRESSES, MAX_PROXIES_LOGGED, AddressLimit, UnnamedProxies, _address, _host
 from scripts.local_supabase import LocalSupabase
 from tests.support.service import Api, sign_up
 
@@ -72,7 +72,7 @@ def test_memory_is_bounded_and_keeps_the_busiest() -> None:
     ],
 )
 def test_address(client: tuple[str, int] | None, address: str) -> None:
-    assert _address(cast("HTTPScope", {"client": client})) == address
+    assert _address(_host(cast("HTTPScope", {"client": client}))) == address
 
 
 @pytest.fixture
