@@ -25,6 +25,7 @@ from app.errors import AppError, SupabaseRefused
 from app.front_door import Connection, FrontDoor, limits_of_this_machine
 from app.main import Service, create_app
 from app.misspelt import misspelt
+from app.proxies import behind_proxies
 from app.settings import NotSet, Settings, SettingsError, load_settings, traces_wanted
 
 ENV_FILE = Path(".env")
@@ -69,7 +70,9 @@ def make_server(settings: Settings) -> Server:
     running event loop."""
     app: Litestar = create_app(settings)
     config = Config(
-        app,
+        behind_proxies(app, settings.forwarded_allow_ips, everybody=settings.every_proxy_is_trusted),  # type: ignore[arg-type]
+        # uvicorn would trust `X-Forwarded-For` from this machine by default; here it is trusted only as set
+        proxy_headers=False,
         backlog=BACKLOG,
         # one door for all connections; uvicorn makes a connection with whatever it is given here
         http=partial(Connection, door=FrontDoor(limits_of_this_machine())),  # type: ignore[arg-type]
@@ -80,8 +83,6 @@ def make_server(settings: Settings) -> Server:
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        # uvicorn would trust `X-Forwarded-For` from this machine by default; here it is trusted only as set
-        forwarded_allow_ips=list(settings.forwarded_allow_ips),
     )
     return Server(config, app.state.service)
 

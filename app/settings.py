@@ -105,6 +105,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         """The providers' part of the settings."""
         return Configuration(self.provider_values, self.connect_timeout_seconds, self.model_context_tokens or {})
 
+    @property
+    def every_proxy_is_trusted(self) -> bool:
+        """Whether `forwarded_allow_ips` is `*`, or has a network that is all addresses."""
+        return any(one == "*" or ip_network(one).prefixlen == 0 for one in self.forwarded_allow_ips)
+
 
 FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings) if field.name != "provider_values"}
 """The settings that are not a provider's own, by their names."""

@@ -35,9 +35,10 @@ ARROWS: dict[str, frozenset[str]] = {
     ),
     "line": frozenset(),
     "front_door": frozenset({"line"}),
+    "proxies": frozenset(),
     "telemetry": frozenset({"providers", "settings"}),
     "measured": frozenset({"lanes", "main", "providers", "settings", "store", "telemetry"}),
-    "serve": frozenset({"front_door", "main", "measured", "misspelt", "settings", "telemetry"}),
+    "serve": frozenset({"front_door", "main", "measured", "misspelt", "proxies", "settings", "telemetry"}),
     "admin": frozenset({"admin_arguments", "admin_keys", "admin_retention", "providers", "settings", "store"}),
     "admin_arguments": frozenset(),
     "admin_keys": frozenset({"admin_arguments", "personal_keys", "store"}),
@@ -55,7 +56,7 @@ LEAF_ARROWS = {
 }
 STAGE_OF_LIBRARY = {
     "litestar": {"api", "main", "serve"},
-    "uvicorn": {"front_door", "line", "serve"},
+    "uvicorn": {"front_door", "line", "proxies", "serve"},
     "jwt": {"api"},
     "postgrest": {"store"},
     "supabase": {"retrieval"},

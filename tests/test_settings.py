@@ -216,6 +216,14 @@ def test_proxies(text: str, trusted: tuple[str, ...]) -> None:
     assert load_settings({**REQUIRED, "FORWARDED_ALLOW_IPS": text}).forwarded_allow_ips == trusted
 
 
+@pytest.mark.parametrize(
+    ("text", "every"),
+    [("", False), ("10.0.0.0/8,::1", False), ("*", True), ("0.0.0.0/0", True), ("10.0.0.7, ::/0", True)],
+)
+def test_when_every_proxy_is_trusted(text: str, every: bool) -> None:
+    assert load_settings({**REQUIRED, "FORWARDED_ALLOW_IPS": text}).every_proxy_is_trusted is every
+
+
 @pytest.mark.parametrize("text", ["balancer", "10.0.0.7/8", "127.0.0.1:80", "*, 10.0.0.1", "10.0.0.*"])
 def test_what_is_no_address_of_a_proxy(text: str) -> None:
     """uvicorn takes each of these for the name of a client, and trusts no proxy."""

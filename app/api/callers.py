@@ -2,8 +2,8 @@
 
 Requests without a valid token are limited by address, in this process: beyond the limit they are answered with 429. A
 valid token is always accepted, so other users of the same address are not locked out; therefore every token is checked.
-The address is that of the connection or, behind a proxy that `FORWARDED_ALLOW_IPS` names, the one that uvicorn takes
-from `X-Forwarded-For`.
+The address is that of the connection or, behind a proxy that `FORWARDED_ALLOW_IPS` names, the one that
+`app/proxies.py` takes from `X-Forwarded-For`.
 """
 
 from __future__ import annotations

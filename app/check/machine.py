@@ -86,10 +86,12 @@ def _is_local(origin: str) -> bool:
 
 def _proxies(settings: Settings) -> Finding:
     trusted = settings.forwarded_allow_ips
-    if "*" in trusted:
+    if settings.every_proxy_is_trusted:
         return warning(
-            "FORWARDED_ALLOW_IPS is *: whoever reaches this port can name any address as theirs",
-            "name the addresses or networks of your proxies, unless nobody else can reach the port",
+            f"FORWARDED_ALLOW_IPS is {', '.join(trusted)}: a client's address is the last one of X-Forwarded-For, "
+            "whoever sends it",
+            "name the addresses or networks of your proxies, unless only one proxy can reach the port, and that one "
+            "writes its client's address last",
         )
     way = _way_out(settings.supabase_url)
     if not trusted and settings.parley_host not in ("127.0.0.1", "::1", "localhost"):

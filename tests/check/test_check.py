@@ -349,7 +349,8 @@ async def test_moderation(configuration: Configuration) -> None:
         ("origins", {"CORS_ALLOW_ORIGINS": "https://a.example.com,http://localhost:*"}, "ok", "https://a.example.com"),
         ("proxies", {}, "ok", "no proxy is trusted"),
         ("proxies", {"PARLEY_HOST": "0.0.0.0"}, "warning", "behind a proxy, all users have its address"),  # noqa: S104
-        ("proxies", {"FORWARDED_ALLOW_IPS": "*"}, "warning", "can name any address as theirs"),
+        ("proxies", {"FORWARDED_ALLOW_IPS": "*"}, "warning", "is the last one of X-Forwarded-For, whoever sends it"),
+        ("proxies", {"FORWARDED_ALLOW_IPS": "10.0.0.7,::/0"}, "warning", "FORWARDED_ALLOW_IPS is 10.0.0.7, ::/0: "),
         ("proxies", {"FORWARDED_ALLOW_IPS": "10.0.0.0/8,::1"}, "ok", "10.0.0.0/8, ::1 is trusted"),
         ("port", {"PARLEY_HOST": "192.0.2.1"}, "failed", "this process may not listen there (EADDRNOTAVAIL)"),
         ("metrics", {}, "ok", "METRICS_PORT is not set"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import cast
 
 import httpx
@@ -13,7 +14,7 @@ from litestar.types import HTTPScope
 
 from app.api.callers import MAX_ADDRESSES, MAX_PROXIES_LOGGED, AddressLimit, UnnamedProxies, _address, _host
 from scripts.local_supabase import LocalSupabase
-from tests.support.service import Api, sign_up
+from tests.support.service import Api, running_api, sign_up
 
 PER_MINUTE = 120
 
@@ -119,6 +120,24 @@ async def test_who_is_no_proxy_cannot_name_an_address(replicas: tuple[Api, Api])
         assert refused.status_code == 429
         # the other tests have the same address
         await asyncio.sleep(int(refused.headers["retry-after"]))
+
+
+async def test_behind_a_proxy_that_appends_no_client_has_a_new_address_each_time(
+    stack: LocalSupabase, tmp_path: Path
+) -> None:
+    settings = {"FORWARDED_ALLOW_IPS": "*", "RATE_LIMIT_UNAUTHENTICATED_PER_MINUTE": "1"}
+    async with (
+        running_api(stack, tmp_path / "api.log", **settings) as api,
+        httpx.AsyncClient(base_url=api.url, timeout=30, headers={"Authorization": "Bearer guess"}) as client,
+    ):
+
+        async def status(path: str, forwarded_for: str) -> int:
+            return (await client.get(path, headers={"X-Forwarded-For": forwarded_for})).status_code
+
+        guesses = [await status("/v1/models", f"9.9.9.{number}, 203.0.113.8") for number in range(4)]
+        assert guesses == [401, 429, 429, 429]
+        assert await status("/openai/v1/models", "9.9.9.5, 203.0.113.8") == 429
+        assert await status("/v1/models", "9.9.9.1, 203.0.113.9") == 401
 
 
 async def test_preflights_are_nobodys_guess(client: httpx.AsyncClient) -> None:
