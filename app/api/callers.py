@@ -90,8 +90,8 @@ def identified(callers: Mapping[str, Authenticate], limit: AddressLimit, in_flig
         for name, value in scope["headers"]:
             if name == b"authorization":
                 authorization = authorization or value
-            elif name == b"x-forwarded-for":
-                forwarded_for = value
+            elif name == b"x-forwarded-for" and value:
+                forwarded_for += b"," + value  # each proxy may have written a field of its own
         if forwarded_for:
             proxies.look(_host(scope), forwarded_for)
         address = _address(_host(scope))

@@ -169,6 +169,17 @@ async def test_a_proxy_that_is_not_named_is_said_once(stack: LocalSupabase, repl
         assert named_in_log(api) == expected
 
 
+async def test_named_proxies_that_write_a_field_each_are_not_said(
+    stack: LocalSupabase, replicas: tuple[Api, Api]
+) -> None:
+    """HAProxy adds a field of its own in place of appending to the one that is there."""
+    person = await sign_up(stack)
+    fields = [("X-Forwarded-For", "203.0.113.60"), ("X-Forwarded-For", "127.0.0.1")]
+    async with httpx.AsyncClient(base_url=replicas[1].url, timeout=30, headers=person.headers) as client:
+        assert (await client.get("/v1/models", headers=[*fields, *person.headers.items()])).status_code == 200
+    assert named_in_log(replicas[1]) == []
+
+
 def test_not_every_stranger_who_sends_the_header_is_in_the_log(default_log: None) -> None:
     proxies = UnnamedProxies()
     with structlog.testing.capture_logs() as lines:
