@@ -113,6 +113,7 @@ DEPLOY = "docs/deploy.md"
 HOSTED = "needs a hosted project; tests/docs/test_pushing.py pushes to a database of this machine"
 KUBECTL = ("kubectl",)
 """`make deploy-check` looks its flags up: tests/deploy/test_documented_commands.py."""
+_RESTORING = "tests/docs/test_restoring.py"
 deploy: list[Entry] = [
     Targets(DEPLOY, 'export PATH="$PWD', run_by="nobody: it would install into the copy"),
     Elsewhere(DEPLOY, "npx supabase login", reason=HOSTED),
@@ -144,7 +145,22 @@ deploy: list[Entry] = [
         },
     ),
     Elsewhere(DEPLOY, "npx supabase backups list", reason=HOSTED),
-    Elsewhere(DEPLOY, "db dump --remote --file", reason=HOSTED),
+    Elsewhere(
+        DEPLOY, "deployment/parley --replicas=0", reason="needs a cluster", unchecked=("kubectl", "fly", "gcloud")
+    ),
+    Elsewhere(
+        DEPLOY, "deployment/parley --replicas=2", reason="needs a cluster", unchecked=("kubectl", "fly", "gcloud")
+    ),
+    Read(DEPLOY, "db dump --remote", test=f"{_RESTORING}::test_a_copy_is_restored_into_a_new_project"),
+    Read(DEPLOY, "optional/empty.sql", test=f"{_RESTORING}::test_a_copy_is_restored_into_a_new_project"),
+    Elsewhere(DEPLOY, "patch secret/parley", reason="needs a cluster", unchecked=KUBECTL),
+    Elsewhere(
+        DEPLOY,
+        "fly secrets set --app your-parley SUPABASE_SECRET_KEY",
+        reason="needs an account",
+        unchecked=("fly",),
+    ),
+    Elsewhere(DEPLOY, "gcloud secrets versions add", reason="needs an account", unchecked=("gcloud",)),
     Elsewhere(DEPLOY, "git fetch --tags", reason=HOSTED, unchecked=("git", "docker")),
     Elsewhere(DEPLOY, "kubectl diff", reason="needs a cluster", unchecked=KUBECTL),
     Elsewhere(DEPLOY, "rollout undo", reason="needs a cluster", unchecked=KUBECTL),
