@@ -15,9 +15,9 @@ from app.retrieval.embedders import Embedders
 from app.settings import Settings
 from app.store.client import Supabase
 from app.store.indexing import Indexing
-from app.store.project import MIGRATIONS, Project
+from app.store.project import MIGRATIONS, WORKDIR, Project
 
-PUSH = "apply supabase/migrations: `npx supabase db push --remote`, see docs/deploy.md"
+PUSH = f"apply supabase/migrations: `npx supabase db push --remote --workdir {WORKDIR}`, see docs/deploy.md"
 NOTICEABLE_SECONDS = 2.0
 """Of a difference between the clocks; the date of an answer is known to about a second."""
 NOBODY = "00000000-0000-0000-0000-000000000000"

@@ -29,7 +29,10 @@ ANSWER_SECONDS = 2.0
 """How long each answer may take; the start and readiness probes wait for it."""
 MOST_BYTES = 100_000
 """Bytes of an answer that are read; Auth's settings have a few hundred."""
-MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
+APP = Path(__file__).parents[1]
+WORKDIR = APP if (APP / "supabase").is_dir() else APP.parent
+"""The folder that has `supabase/`: the package in a wheel (`make wheel`), and its parent in the repository."""
+MIGRATIONS = WORKDIR / "supabase" / "migrations"
 """The migrations that this code needs. Without this folder, an installation checks no versions."""
 SETTINGS_PATH = "/auth/v1/settings"
 KEYS_PATH = "/auth/v1/.well-known/jwks.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,7 @@ from scripts import web
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
 from scripts.trust.wheel import build
+from tests.support.gateway import Answer, Gateway
 from tests.support.service import environment
 from tests.support.sources import APP, ROOT
 
@@ -49,13 +51,49 @@ def test_wheel_has_what_an_installation_needs(wheel: Path) -> None:
     assert [name for name in names if "__pycache__" in name or "/.vite" in name or name.endswith(".pyc")] == []
 
 
-async def test_wheel_runs_and_serves_the_web_client(
-    wheel: Path, stack: LocalSupabase, kept_settings: None, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "installed")
+        archive.extractall(folder)
+    return folder
+
+
+def run(installed: Path, folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed code, away from the repository."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=variables | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def test_installed_code_finds_what_the_repository_has_beside_it(installed: Path, tmp_path: Path) -> None:
+    code = "from app.api.web import BUILD; from app.store.project import MIGRATIONS; print(f'{BUILD}\\n{MIGRATIONS}')"
+    ended = run(installed, tmp_path, "-c", code)
+    assert ended.stdout.splitlines() == [str(installed / "app/web"), str(installed / "app/supabase/migrations")]
+
+
+async def test_wheel_does_not_start_without_a_migration(installed: Path, stack: LocalSupabase, tmp_path: Path) -> None:
+    *applied, newest = sorted(path.name.partition("_")[0] for path in (ROOT / "supabase/migrations").glob("*.sql"))
+    async with Gateway(stack.url) as gateway:
+        gateway.paths["/rest/v1/rpc/applied_migrations"] = Answer(200, json.dumps(applied))
+        variables = environment(stack, SUPABASE_URL=gateway.url, PARLEY_PORT=str(free_port()))
+        ended = await asyncio.to_thread(run, installed, tmp_path, "-m", "app", **variables)
+    assert ended.returncode == 2
+    [line] = ended.stderr.splitlines()
+    assert f"it lacks the migration {newest}" in line
+
+
+async def test_wheel_runs_and_serves_the_web_client(
+    installed: Path, stack: LocalSupabase, kept_settings: None, tmp_path: Path
+) -> None:
     port = free_port()
-    variables = environment(stack, WEB="on", PARLEY_PORT=str(port), PYTHONPATH=str(tmp_path / "installed"))
+    variables = environment(stack, WEB="on", PARLEY_PORT=str(port), PYTHONPATH=str(installed))
     process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
         [sys.executable, "-m", "app"], cwd=tmp_path, env=variables, stdout=subprocess.DEVNULL
     )
