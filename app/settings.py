@@ -133,8 +133,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     for name in texts:
         if name in settings_of_kind("url"):
             texts[name] = base_url(name, texts[name])
-        if name in settings_of_kind("key") and not fits_a_header(texts[name]):
-            raise SettingsError(f"{name} has a character that no key can have")
+        if name in settings_of_kind("key") and not fits_a_key(texts[name]):
+            raise SettingsError(f"{name} has a character that no key can have: it must be ASCII without blanks")
     if (wrong := complaint(*(texts[name] for name, field in FIELDS.items() if field.required))) is not None:
         raise SettingsError(wrong)
     if (url := texts.get("REDIS_URL")) is not None and not _is_redis_url(url):
@@ -276,6 +276,11 @@ def fits_a_header(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
+def fits_a_key(text: str) -> bool:
+    """Whether `text` is printable ASCII without blanks."""
+    return fits_a_header(text) and " " not in text
+
+
 def _value(field: msgspec.structs.FieldInfo, text: str) -> object:
     """The value that `text` stands for. Raises `SettingsError`, which does not repeat the text, as it may be a key."""
     allowed = choices(field.encode_name)
@@ -354,8 +359,7 @@ def _is_redis_url(text: str) -> bool:
         port = parts.port  # raises ValueError for a port that is not valid
     except ValueError:
         return False
-    fits = fits_a_header(text) and " " not in text
-    return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0 and fits
+    return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0 and fits_a_key(text)
 
 
 def _expected(field: msgspec.structs.FieldInfo) -> str:

@@ -29,7 +29,7 @@ from supabase import AsyncClientOptions, AuthApiError, AuthError, AuthRetryableE
 from app.retrieval import arguments
 from app.retrieval.folder import Found, found_in
 from app.retrieval.media_types import EXTENSIONS, KINDS
-from app.settings import SettingsError, base_url, fits_a_header, where_looked, with_running_stack
+from app.settings import SettingsError, base_url, fits_a_key, where_looked, with_running_stack
 
 AT_ONCE = 4
 TRIES = 5
@@ -289,7 +289,7 @@ def _environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     if (legacy := environment.get("SUPABASE_ANON_KEY")) is not None:
         environment.setdefault("SUPABASE_PUBLISHABLE_KEY", legacy)
     for name in ("PARLEY_TOKEN", "SUPABASE_PUBLISHABLE_KEY"):
-        if not fits_a_header(environment.get(name, "")):
+        if not fits_a_key(environment.get(name, "")):
             raise IngestError(f"{name} holds a character that none has")
     if (url := environment.get("SUPABASE_URL")) is not None:
         environment["SUPABASE_URL"] = _base_url("SUPABASE_URL", url)

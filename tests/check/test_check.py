@@ -76,6 +76,14 @@ async def test_every_wrong_setting_is_named_and_the_rest_is_checked(configuratio
     assert others["provider.openai"] == "ok"
 
 
+@pytest.mark.parametrize("name", ["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "OPENAI_API_KEY"])
+@pytest.mark.parametrize("between", [" ", "\n", "\t"])
+async def test_a_key_has_no_blank_and_no_line_end(configuration: Configuration, name: str, between: str) -> None:
+    finding = await configuration.finding("settings", **{name: f"sk-canary{between}0123456789"})
+    assert finding.status == "failed"
+    assert finding.detail == f"{name} has a character that no key can have: it must be ASCII without blanks"
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

@@ -189,7 +189,10 @@ async def test_the_api_description_names_it(world: World) -> None:
     ("settings", "said"),
     [
         ({"TOY_BASE_URL": "toys"}, "parley: TOY_BASE_URL must be an http:// or https:// address\n"),
-        ({"TOY_API_KEY": "k\u2026"}, "parley: TOY_API_KEY has a character that no key can have\n"),
+        (
+            {"TOY_API_KEY": "k\u2026"},
+            "parley: TOY_API_KEY has a character that no key can have: it must be ASCII without blanks\n",
+        ),
         ({"MODERATION": "toy"}, "parley: TOY_API_KEY is not set, and MODERATION=toy needs it\n"),
         (
             {"DEFAULT_AI_PROVIDER": "doll"},
