@@ -77,6 +77,8 @@ def make_server(settings: Settings) -> Server:
         # one door for all connections; uvicorn makes a connection with whatever it is given here
         http=partial(Connection, door=FrontDoor(limits_of_this_machine())),  # type: ignore[arg-type]
         ws="none",
+        # uvicorn would read WEB_CONCURRENCY, which some hosts set, and fail where it is no number
+        workers=1,
         # uvicorn's log lines become events, see app/observe.py
         log_config=None,
         access_log=False,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client import disable_created_metrics as _disable_created_metrics
+from prometheus_client import values as _values
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -101,6 +102,8 @@ class Metrics:
 
     def __init__(self, models: Models) -> None:
         _disable_created_metrics()  # type: ignore[no-untyped-call]
+        # each process is asked for its own; PROMETHEUS_MULTIPROC_DIR would have the library share them in files
+        _values.ValueClass = _values.MutexValue
         self.models = models
         self.registry = CollectorRegistry(auto_describe=False)
         self.shown: list[Shown] = []

@@ -239,10 +239,12 @@ async def test_a_port_that_is_taken_ends_the_start(worked: Worked, stack: LocalS
 
 
 async def test_processes_count_for_themselves(worked: Worked, stack: LocalSupabase, tmp_path: Path) -> None:
-    """Each has its own port, and Prometheus adds up what they counted; the database's figures are the same in all."""
+    """Each has its own port, and Prometheus adds up what they counted; the database's figures are the same in all.
+    What libraries read for several workers of one process has no effect."""
+    workers = {"WEB_CONCURRENCY": "auto", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "nowhere")}
     port = free_port()
     before = await scrape(worked.url)
-    async with running_api(stack, tmp_path / "api.log", METRICS_PORT=str(port)) as second:
+    async with running_api(stack, tmp_path / "api.log", METRICS_PORT=str(port), **workers) as second:
         async with person_client(second, worked.person) as client:
             await turn(client, await new_conversation(client))
         url = f"http://127.0.0.1:{port}/metrics"
