@@ -19,6 +19,7 @@ from app.check.machine import machine_checks
 from app.check.project import project_checks
 from app.check.providers import provider_checks
 from app.check.reading import PLACEHOLDERS, Read, read
+from app.errors import AppError, SupabaseRefused
 from app.providers.factory import make_moderator, make_providers, warm
 from app.retrieval.embedders import Embedders
 from app.settings import settings_of_kind
@@ -95,11 +96,24 @@ async def _checks(given: Read, owned: AsyncExitStack, *, reply: bool) -> dict[st
     await warm(providers.values())
     checks = project_checks(settings, supabase, project, embedders)
     if wrong := [name for name in PLACEHOLDERS if name in given.wrong]:
-        checks = dict.fromkeys(
-            checks, partial(_skip, f"not checked, as the settings say no project: see {', '.join(wrong)}")
-        )
+        checks = dict.fromkeys(checks, partial(_skip, f"not checked: {' and '.join(wrong)} must be set right first"))
+    elif not await _is_a_project(project):
+        first, *others = checks
+        why = "not checked: nothing at SUPABASE_URL looks like a Supabase project"
+        checks = {first: checks[first]} | dict.fromkeys(others, partial(_skip, why))
     checks |= provider_checks(settings, providers, embedders, moderator, reply=reply)
     return checks | machine_checks(settings)
+
+
+async def _is_a_project(project: Project) -> bool:
+    """False where another server answers. The checks say themselves what is wrong with a project, and no answer."""
+    try:
+        await project.publishable_key_at_auth()
+    except SupabaseRefused as error:
+        return error.setting != "SUPABASE_URL"
+    except AppError:
+        pass
+    return True
 
 
 async def _skip(why: str) -> Finding:

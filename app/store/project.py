@@ -83,8 +83,9 @@ class Project:
     async def publishable_key_at_auth(self) -> None:
         """Whether Auth answers at the address, and accepts the publishable key. Raises as `check`."""
         status, content = await self._get(SETTINGS_PATH, {"apikey": self._publishable_key})
-        if status in (401, 403):
-            words = _decoded(content, _Words) or _Words()
+        # Supabase's gateways refuse a key with JSON or with nothing, and other servers with a page
+        words = _decoded(content or b"{}", _Words)
+        if status in (401, 403) and words is not None:
             raise key_refused("SUPABASE_PUBLISHABLE_KEY", "Auth", status, words.message or words.msg)
         if status != 200 or _decoded(content, _Settings) is None:
             raise SupabaseRefused(

@@ -296,6 +296,7 @@ UNDECODABLE = Answer(401, json.dumps({"code": "PGRST301", "message": "Expected 3
         ({RPC: Answer(401, '{"message": "Unknown key sb_secret_abc"}')}, "SUPABASE_SECRET_KEY", "Unknown key [key]"),
         # other addresses
         ({"": HTML}, "SUPABASE_URL", "not the address of a Supabase project"),
+        ({"": Answer(401, "<h1>Who are you?</h1>")}, "SUPABASE_URL", "answered with 401"),
         ({"": Answer(404, "404 page not found")}, "SUPABASE_URL", "answered with 404"),
         ({"": Answer(301, "", {"Location": "https://x.supabase.co/a"})}, "SUPABASE_URL", "to https://x.supabase.co."),
         ({RPC: Answer(404, '{"code": "PGRST202", "message": "no"}')}, "SUPABASE_URL", "apply supabase/migrations"),

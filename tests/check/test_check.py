@@ -101,8 +101,9 @@ async def test_without_a_project_its_checks_are_skipped(
 ) -> None:
     report = await configuration.report(**changes)
     assert [one.detail[: len(named)] for one in report.checks if one.name == "settings"] == [named]
-    statuses = {one.status for one in report.checks if one.name.startswith("supabase.")}
-    assert statuses == {"skipped"}
+    skipped = {(one.status, one.detail) for one in report.checks if one.name.startswith("supabase.")}
+    wrong = " and ".join(name for name in changes if name.startswith("SUPABASE_"))
+    assert skipped == {("skipped", f"not checked: {wrong} must be set right first")}
     assert next(one.status for one in report.checks if one.name == "provider.openai") == "ok"
 
 
@@ -179,6 +180,25 @@ async def test_what_a_project_may_lack(
     finding = await configuration.finding(f"supabase.{name}")
     assert finding.status == status
     assert words in finding.detail
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(404, "<h1>Not Found</h1>"),
+        Answer(200, "<h1>Welcome</h1>"),
+        Answer(401, "Who are you?"),
+        Answer(200, "{}"),
+    ],
+)
+async def test_an_address_of_another_server_is_told_alone(configuration: Configuration, answer: Answer) -> None:
+    configuration.gateway.paths[""] = answer
+    report = await configuration.report()
+    first, *others = [one for one in report.checks if one.name.startswith("supabase.")]
+    assert first.status == "failed"
+    assert first.detail.startswith("SUPABASE_URL is not the address of a Supabase project: ")
+    why = "not checked: nothing at SUPABASE_URL looks like a Supabase project"
+    assert {(one.status, one.detail) for one in others} == {("skipped", why)}
 
 
 async def test_each_missing_migration_is_named(configuration: Configuration) -> None:
