@@ -26,7 +26,8 @@ from app.front_door import Connection, FrontDoor, limits_of_this_machine
 from app.main import Service, create_app
 from app.misspelt import misspelt
 from app.proxies import behind_proxies
-from app.settings import NotSet, Settings, SettingsError, load_settings, traces_wanted
+from app.settings import NotSet, Settings, SettingsError, load_settings
+from app.trace_settings import traces_wanted
 
 ENV_FILE = Path(".env")
 """`make run` reads this file. This program does not: its settings come from the environment only."""

@@ -30,8 +30,6 @@ ContextTokens = Annotated[int, msgspec.Meta(ge=256, le=100_000_000)]
 
 
 OFF = "off"
-ENDPOINTS = ("TRACES_ENDPOINT", "ENDPOINT")
-"""The address of who takes traces: for traces alone, for all that is sent by OTLP."""
 MAX_SYSTEM_PROMPT_CHARACTERS = 32_000
 
 
@@ -155,29 +153,6 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         if moderator.enabled_by is not None and not moderator.is_configured(settings.providers):
             raise SettingsError(f"{moderator.enabled_by.name} is not set, and MODERATION={moderator.name} needs it")
     return settings
-
-
-def traces_wanted(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether OpenTelemetry's variables ask for traces: with an address, or an exporter by name. Raises `SettingsError`
-    for what there is not; all other variables are read by OpenTelemetry itself."""
-
-    def given(*names: str) -> tuple[str, str]:
-        """The first of these variables that has a value, and this value."""
-        return next(((name, text) for name in names if (text := environ.get(name, "").strip())), (names[0], ""))
-
-    exporter, address = given("OTEL_TRACES_EXPORTER"), given(*(f"OTEL_EXPORTER_OTLP_{name}" for name in ENDPOINTS))
-    if exporter[1] not in ("", "otlp", "none"):
-        raise SettingsError("OTEL_TRACES_EXPORTER must be otlp or none")
-    if exporter[1] == "none" or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return False
-    if not exporter[1] and not address[1]:
-        return False
-    protocol = given("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-    if protocol[1] not in ("", "http/protobuf"):
-        raise SettingsError(f"{protocol[0]} must be http/protobuf, whose port is 4318 in most installations")
-    if address[1]:
-        base_url(*address)
-    return True
 
 
 def settings_of_kind(kind: Literal["key", "url"]) -> tuple[str, ...]:

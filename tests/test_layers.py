@@ -37,13 +37,29 @@ ARROWS: dict[str, frozenset[str]] = {
     "front_door": frozenset({"line"}),
     "proxies": frozenset(),
     "telemetry": frozenset({"providers", "settings"}),
+    "trace_settings": frozenset({"settings"}),
     "measured": frozenset({"lanes", "main", "providers", "settings", "store", "telemetry"}),
-    "serve": frozenset({"front_door", "main", "measured", "misspelt", "proxies", "settings", "telemetry"}),
+    "serve": frozenset(
+        {"front_door", "main", "measured", "misspelt", "proxies", "settings", "telemetry", "trace_settings"}
+    ),
     "admin": frozenset({"admin_arguments", "admin_keys", "admin_retention", "providers", "settings", "store"}),
     "admin_arguments": frozenset(),
     "admin_keys": frozenset({"admin_arguments", "personal_keys", "store"}),
     "admin_retention": frozenset({"admin_arguments", "store"}),
-    "check": frozenset({"api", "misspelt", "project_keys", "providers", "retrieval", "routing", "settings", "store"}),
+    "check": frozenset(
+        {
+            "api",
+            "misspelt",
+            "project_keys",
+            "providers",
+            "retrieval",
+            "routing",
+            "settings",
+            "store",
+            "telemetry",
+            "trace_settings",
+        }
+    ),
     "__main__": frozenset({"check", "modules", "serve"}),
     "__init__": frozenset(),
 }

@@ -19,6 +19,7 @@ from app.check.machine import machine_checks
 from app.check.project import project_checks
 from app.check.providers import provider_checks
 from app.check.reading import PLACEHOLDERS, Read, read
+from app.check.traces import traces
 from app.errors import AppError, SupabaseRefused
 from app.providers.factory import make_moderator, make_providers, warm
 from app.retrieval.embedders import Embedders
@@ -71,12 +72,12 @@ async def checked(environ: Mapping[str, str], *, reply: bool, seconds: float) ->
     # the findings say what there is to say
     observe.configure("error", secrets)
     async with AsyncExitStack() as owned:
-        checks = await _checks(given, owned, reply=reply)
+        checks = await _checks(given, environ, owned, reply=reply)
         found = await carried_out(checks, seconds)
     return report([*given.findings, *found], secrets)
 
 
-async def _checks(given: Read, owned: AsyncExitStack, *, reply: bool) -> dict[str, Check]:
+async def _checks(given: Read, environ: Mapping[str, str], owned: AsyncExitStack, *, reply: bool) -> dict[str, Check]:
     """All checks by name. What they use is closed with `owned`."""
     settings = given.settings
     supabase = open_supabase(settings.supabase_url, settings.supabase_publishable_key, settings.supabase_secret_key)
@@ -102,7 +103,7 @@ async def _checks(given: Read, owned: AsyncExitStack, *, reply: bool) -> dict[st
         why = "not checked: nothing at SUPABASE_URL looks like a Supabase project"
         checks = {first: checks[first]} | dict.fromkeys(others, partial(_skip, why))
     checks |= provider_checks(settings, providers, embedders, moderator, reply=reply)
-    return checks | machine_checks(settings)
+    return checks | machine_checks(settings) | {"traces": partial(traces, environ)}
 
 
 async def _is_a_project(project: Project) -> bool:

@@ -13,6 +13,7 @@ from app.check.findings import Finding, failed, ok, warning
 from app.misspelt import misspelt
 from app.providers.registry import PROVIDERS
 from app.settings import FIELDS, LEGACY_NAMES, NotSet, Settings, SettingsError, load_settings, without_effect
+from app.trace_settings import complaints
 
 PLACEHOLDERS = {
     "SUPABASE_URL": "http://localhost",
@@ -49,6 +50,7 @@ def read(environ: Mapping[str, str], env_file: Path) -> Read:
                 _take_out(name, left)
         else:
             break
+    findings += [failed(line, "correct it, or set OTEL_TRACES_EXPORTER=none") for line in complaints(environ)]
     if not findings:
         count = sum(name in left for name in (*FIELDS, *PROVIDERS.settings, *LEGACY_NAMES))
         findings.append(ok(f"{count} settings are set, and each has a value that is allowed"))

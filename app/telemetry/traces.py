@@ -24,6 +24,7 @@ from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from app import observe, watch
+from app.settings import SettingsError
 from app.telemetry import otlp
 from app.telemetry.tree import Tree
 from app.watch import NOBODY, Caller, Kind, Watch, Watcher
@@ -115,12 +116,33 @@ def _resource(version: str) -> Mapping[str, object]:
     return {**ours, **given}
 
 
-@asynccontextmanager
-async def traced(version: str) -> AsyncGenerator[Tracing]:
-    """Traces turns within the block."""
+def make_tracing(version: str) -> Tracing:
+    """Raises `SettingsError` for what the SDK refuses of its variables, beside what `trace_settings` knows."""
     # what the exporter logs for each batch is told once, as an event
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
-    tracing = Tracing(version)
+    try:
+        return Tracing(version)
+    except Exception as error:
+        raise SettingsError(f"OpenTelemetry's SDK refuses a variable ({type(error).__name__}): {error}") from error
+
+
+def ask_receiver(seconds: float) -> tuple[str, str | None]:
+    """Send an empty export to the receiver, as trees are sent, for about `seconds`. Returns its address, and why it
+    has not been taken: None when it has."""
+    exporter = OTLPSpanExporter(timeout=seconds)
+    try:
+        result = exporter._client.export(b"")
+    finally:
+        exporter._client.shutdown()
+    if result.success:
+        return exporter._endpoint, None
+    return exporter._endpoint, f"answers {result.status_code}" if result.status_code else "does not answer"
+
+
+@asynccontextmanager
+async def traced(version: str) -> AsyncGenerator[Tracing]:
+    """Traces turns within the block. Raises as `make_tracing`."""
+    tracing = make_tracing(version)
     try:
         yield tracing
     finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +20,7 @@ import fakeredis
 import psycopg
 import pytest
 
-from app.check import command, machine
+from app.check import command, machine, traces
 from app.store import project as store
 from scripts.local_supabase import LocalSupabase
 from scripts.local_supabase.processes import free_port
@@ -56,6 +58,7 @@ async def test_all_is_well(configuration: Configuration, private_realtime: Realt
         "metrics",
         "open_files",
         "web",
+        "traces",
     ]
     realtime = next(one for one in report.checks if one.name == "supabase.realtime")
     assert realtime.detail == "Realtime answers, for private channels only, and refuses strangers"
@@ -440,6 +443,93 @@ async def test_redis(configuration: Configuration, redis_port: int) -> None:
     finding = await configuration.finding("redis", REDIS_URL="redis://:canary-password@127.0.0.1:9/0")
     assert finding.status == "failed"
     assert finding.detail.startswith("Redis does not answer at REDIS_URL")
+
+
+# ── traces ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "foo"}, ["OTEL_EXPORTER_OTLP_ENDPOINT must be an http://"]),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            ["OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf"],
+        ),
+        ({"OTEL_TRACES_EXPORTER": "console"}, ["OTEL_TRACES_EXPORTER must be otlp or none"]),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+                "OTEL_TRACES_SAMPLER": "xx",
+                "OTEL_BSP_SCHEDULE_DELAY": "abc",
+            },
+            ["OTEL_TRACES_SAMPLER must be one of", "OTEL_BSP_SCHEDULE_DELAY must be a whole number"],
+        ),
+    ],
+)
+async def test_settings_of_the_traces_that_end_the_start(
+    configuration: Configuration, settings: dict[str, str], named: list[str]
+) -> None:
+    configuration.gateway.paths[""] = Answer(404)
+    report = await configuration.report(**settings)
+    found = [one for one in report.checks if one.name == "settings"]
+    assert {one.status for one in found} == {"failed"}
+    assert [one.detail.startswith(said) for one, said in zip(found, named, strict=True)] == [True] * len(named), found
+    assert next(one.status for one in report.checks if one.name == "traces") == "skipped"
+
+
+async def traced(monkeypatch: pytest.MonkeyPatch, url: str, **settings: str) -> tuple[str, str]:
+    """What the check of the traces finds. The SDK reads the environment of this process."""
+    for name, value in (settings | {"OTEL_EXPORTER_OTLP_ENDPOINT": url}).items():
+        monkeypatch.setenv(name, value)
+    finding = await traces.traces(os.environ)
+    return finding.status, finding.detail
+
+
+async def test_the_receiver_of_the_traces(monkeypatch: pytest.MonkeyPatch, configuration: Configuration) -> None:
+    monkeypatch.setattr(traces, "RECEIVER_SECONDS", 30.0)
+    receiver = configuration.gateway
+    receiver.keys = {"right": Answer(200), "wrong": Answer(401)}
+    where = receiver.url.removeprefix("http://")
+    found = await traced(monkeypatch, receiver.url, OTEL_EXPORTER_OTLP_HEADERS="apikey=right")
+    assert found == ("ok", f"the receiver of the traces, {where}, takes them")
+    found = await traced(monkeypatch, receiver.url, OTEL_EXPORTER_OTLP_HEADERS="apikey=wrong")
+    assert found == ("warning", f"the receiver of the traces, {where}, answers 401")
+    assert receiver.calls == {"/v1/traces": 2}
+
+
+async def test_a_receiver_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "RECEIVER_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        found = await traced(monkeypatch, f"http://{where}")
+        assert found == ("warning", f"the receiver of the traces, {where}, does not answer")
+    found = await traced(monkeypatch, f"http://{where}")
+    assert found == ("warning", f"the receiver of the traces, {where}, does not answer")
+
+
+async def test_what_the_sdk_alone_refuses_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await traced(monkeypatch, "http://127.0.0.1:9", OTEL_SPAN_EVENT_COUNT_LIMIT="x")
+    assert found[0] == "failed"
+    assert "OTEL_SPAN_EVENT_COUNT_LIMIT must be a non-negative integer" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("OTEL_TRACES_SAMPLER", "xx", "OTEL_TRACES_SAMPLER must be one of always_on"),
+        (
+            "OTEL_SPAN_EVENT_COUNT_LIMIT",
+            "x",
+            "OpenTelemetry's SDK refuses a variable (ValueError): OTEL_SPAN_EVENT_COUN",
+        ),
+    ],
+)
+async def test_the_start_ends_with_one_line(configuration: Configuration, name: str, text: str, said: str) -> None:
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", name: text, "PARLEY_PORT": str(free_port())}
+    ended = await asyncio.to_thread(run, **(configuration.environ | settings))
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ended.stderr.startswith(f"parley: {said}")
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,9 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.trace.sampling import _KNOWN_SAMPLERS
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
+from opentelemetry.util.re import parse_env_headers
 
-from app.settings import SettingsError, traces_wanted
+from app.settings import SettingsError
+from app.telemetry.traces import ask_receiver
+from app.trace_settings import RULES, SAMPLERS, traces_wanted
 from app.watch import TRACEPARENT
 from scripts.local_supabase import LocalSupabase
 from tests.support import upstream as scripted
@@ -272,6 +276,93 @@ def test_traces_are_on_where_an_address_or_an_exporter_is_named(environment: Map
 def test_what_there_is_not_ends_the_start(environment: Mapping[str, str], why: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(why)):
         traces_wanted(environment)
+
+
+ON = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("OTEL_TRACES_SAMPLER", "xx", "one of always_on, always_off, traceidratio, parentbased_always_on"),
+        ("OTEL_TRACES_SAMPLER", " always_off", "one of always_on"),
+        ("OTEL_TRACES_SAMPLER_ARG", "half", "a number from 0 to 1"),
+        ("OTEL_TRACES_SAMPLER_ARG", "nan", "a number from 0 to 1"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "abc", "a whole number of milliseconds from 1 to 86400000"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "0", "a whole number of milliseconds from 1 to 86400000"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "30s", "a whole number of milliseconds from 1 to 86400000"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "2k", "a whole number from 1 to 1000000"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0.5", "a whole number from 1 to 1000000"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team", "name=value, separated by commas"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "=chat", "name=value, separated by commas"),
+        ("OTEL_SDK_DISABLED", "yes", "true or false"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "foo", "name=value of ASCII"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "key=a;b", "name=value of ASCII"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "key=a%0Ab", "name=value of ASCII"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "a number of seconds from 0.01 to 86400"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1", "a number of seconds from 0.01 to 86400"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "one of none, gzip, deflate"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem", "a file that can be read"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "/nowhere/own.pem", "a file that can be read"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/nowhere", "a file that can be read"),
+    ],
+)
+def test_a_wrong_value_of_open_telemetry_ends_the_start_where_traces_are_on(
+    name: str, text: str, expected: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} must be {re.escape(expected)}"):
+        traces_wanted(ON | {name: text})
+    assert traces_wanted({name: text}) is False
+
+
+def test_right_values_of_open_telemetry_are_taken() -> None:
+    values = {
+        "OTEL_TRACES_SAMPLER": "ParentBased_TraceIDRatio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.25",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "OTEL_BSP_EXPORT_TIMEOUT": "30000",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "2048",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "512",
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test, empty=,",
+        "OTEL_SDK_DISABLED": "False",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer a.b==, x-team=chat%20team",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "2.5",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "GZIP",
+        **{f"OTEL_EXPORTER_OTLP_{name}": __file__ for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")},
+    }
+    assert {names[-1] for names in RULES} == set(values)
+    assert traces_wanted(ON | values) is True
+    assert traces_wanted(ON | dict.fromkeys(values, " ")) is True
+
+
+def test_a_value_for_traces_alone_counts_before_that_for_all() -> None:
+    values = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
+    assert traces_wanted(ON | values) is True
+
+
+def test_the_receiver_is_asked_with_an_empty_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=chat")
+    with collecting() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        assert ask_receiver(30) == (f"{receiver.url}/v1/traces", None)
+    assert (receiver.bodies, receiver.headers[0]["x-team"]) == ([b""], "chat")
+
+
+def test_samplers_are_those_of_the_sdk() -> None:
+    assert set(SAMPLERS) == set(_KNOWN_SAMPLERS)
+
+
+@pytest.mark.parametrize("character", sorted({*map(chr, range(32, 127))} - {"%"}))
+def test_headers_are_those_that_the_sdk_takes(character: str) -> None:
+    for header in (f"a{character}b=c", f"a=b{character}c"):
+        parts = [part for part in header.split(",") if part]
+        taken = len(parse_env_headers(header, liberal=True)) == len(parts)
+        try:
+            accepted = traces_wanted(ON | {"OTEL_EXPORTER_OTLP_HEADERS": header})
+        except SettingsError:
+            accepted = False
+        assert accepted is taken, header
 
 
 @pytest.mark.parametrize(
