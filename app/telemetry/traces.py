@@ -136,7 +136,8 @@ def ask_receiver(seconds: float) -> tuple[str, str | None]:
         exporter._client.shutdown()
     if result.success:
         return exporter._endpoint, None
-    return exporter._endpoint, f"answers {result.status_code}" if result.status_code else "does not answer"
+    why = f" ({type(result.error).__name__})" if result.error is not None else ""
+    return exporter._endpoint, f"answers {result.status_code}" if result.status_code else f"does not answer{why}"
 
 
 @asynccontextmanager

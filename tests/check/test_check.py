@@ -503,9 +503,9 @@ async def test_a_receiver_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"127.0.0.1:{silent.getsockname()[1]}"
         found = await traced(monkeypatch, f"http://{where}")
-        assert found == ("warning", f"the receiver of the traces, {where}, does not answer")
+        assert found == ("warning", f"the receiver of the traces, {where}, does not answer (ReadTimeout)")
     found = await traced(monkeypatch, f"http://{where}")
-    assert found == ("warning", f"the receiver of the traces, {where}, does not answer")
+    assert found == ("warning", f"the receiver of the traces, {where}, does not answer (ConnectionError)")
 
 
 async def test_what_the_sdk_alone_refuses_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
