@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from scripts.bench.peers.install import BIN, ai_sdk_folder, litellm_python, open_webui_python
+from scripts.bench.peers.install import ai_sdk_folder, litellm_python, open_webui_python
 from scripts.bench.peers.report import write
 from scripts.bench.scenarios import by_turns, table
 from scripts.bench.servers import (
@@ -31,6 +31,7 @@ from scripts.bench.servers import (
     running,
     wait_for,
 )
+from scripts.local_supabase.node import NODE
 from scripts.local_supabase.postgres import SUPERUSER, Postgres
 from scripts.local_supabase.processes import free_port
 
@@ -44,7 +45,7 @@ AI_SDK, LITELLM, OPEN_WEBUI = "AI SDK", "LiteLLM", "Open WebUI"
 def ai_sdk(ports: Beside, folder: Path) -> Iterator[Contender]:
     port = free_port()
     started = time.monotonic()
-    command = (str(BIN / "node"), "server.mjs", str(port), str(ports.upstream))
+    command = (str(NODE), "server.mjs", str(port), str(ports.upstream))
     with running(command, SERVER_CORE, cwd=folder, env={"NODE_ENV": "production"}) as process:
         wait_for(f"http://127.0.0.1:{port}/")
         yield Contender(AI_SDK, process, port, time.monotonic() - started, COMPLETIONS, CHAT)
