@@ -58,15 +58,15 @@ class Users:
 class Measured:
     """Figures of this repository, each with its command. Milliseconds are processor time of one core."""
 
-    api_turn_ms: float = 0.64
+    api_turn_ms: float = 0.62
     """`make bench-peers`: a turn whose tokens come at once"""
     api_token_ms: float = 0.053
-    """`make bench-peers`: each token that comes by itself, (3.80 - 0.64) / 60"""
-    api_read_ms: float = 0.64
+    """`make bench-peers`: each token that comes by itself, (3.77 - 0.62) / 60"""
+    api_read_ms: float = 0.62
     """no more than a turn's"""
     process_mb: float = 77
     """`make bench-peers`: idle"""
-    stream_kb: float = 45.9
+    stream_kb: float = 45.7
     """`make bench-peers`: of an open stream"""
     process_streams: int = 2_000
     """replies that a process takes (docs/architecture.md, limits)"""
