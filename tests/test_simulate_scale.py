@@ -18,13 +18,11 @@ ASKED = Users(users=36_000, daily=0.5, turns=10, busiest=0.1, prompt_tokens=50, 
 
 
 def test_rates_of_the_busiest_hour_follow_from_the_users() -> None:
-    made, cost = plan(ASKED), Measured()
+    made = plan(ASKED)
     assert made.turns_a_second == pytest.approx(5)
     assert made.live_replies == pytest.approx(25)
-    # 300 tokens, and 3.05 reads
-    assert made.api_cores == pytest.approx(
-        5 * (cost.api_turn_ms + cost.api_token_ms * 300 + cost.api_read_ms * 3.05) / 1000
-    )
+    # 0.62 ms, 300 tokens, and 3.05 reads
+    assert made.api_cores == pytest.approx(5 * (0.62 + 0.053 * 300 + 0.62 * 3.05) / 1000)
     # 4.3 ms, ten pieces, three pages, 0.05 searches and 0.3 retrievals
     assert made.db_cores == pytest.approx(5 * (4.3 + 0.08 * 10 + 1.7 * 3 + 2.5 * 0.05 + 2.0 * 0.3) / 1000)
     # ten pieces and five events, each sent once and delivered once
@@ -39,7 +37,7 @@ def test_database_grows_by_what_is_said_and_kept() -> None:
     made = plan(ASKED)
     turn_kb = 2 * 0.45 + 3.6 * 4 * 350 / 1000 + 0.3
     assert made.growth_gb == pytest.approx(180_000 * 30 * turn_kb / 1e6)
-    assert made.database_gb == pytest.approx(12 * made.growth_gb + 36_000 * 50 * Measured().passage_kb / 1e6)
+    assert made.database_gb == pytest.approx(12 * made.growth_gb + 36_000 * 50 * 11.2 / 1e6)
     assert plan(dataclasses.replace(ASKED, months=6)).database_gb < made.database_gb
     assert plan(dataclasses.replace(ASKED, passages=0)).database_gb == pytest.approx(12 * made.growth_gb)
 
